@@ -1,0 +1,122 @@
+"""What every part of the chain means by an asset, a signal, a sample, an event, a command and a reply."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+from typing import Literal, NamedTuple, TypeAlias
+
+Value: TypeAlias = float | int | bool | str
+
+
+class Quality(IntEnum):
+    """Quality of a sample, in the numbers of Sparkplug 3.0 (chapter 6.4.13) and OPC DA."""
+
+    BAD = 0
+    GOOD = 192
+    STALE = 500
+
+
+class Datatype(StrEnum):
+    """Scalar datatypes of a signal; the names are those of Sparkplug B in lower case."""
+
+    INT8 = "int8"
+    INT16 = "int16"
+    INT32 = "int32"
+    INT64 = "int64"
+    UINT8 = "uint8"
+    UINT16 = "uint16"
+    UINT32 = "uint32"
+    UINT64 = "uint64"
+    FLOAT = "float"
+    DOUBLE = "double"
+    BOOLEAN = "boolean"
+    STRING = "string"
+    DATETIME = "datetime"
+
+    @property
+    def is_text(self) -> bool:
+        """Whether a store keeps the signal as text; all others are kept as numbers (datetime: ms since 1970, UTC)."""
+        return self is Datatype.STRING
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """One measured or set quantity of an asset.
+
+    `low` and `high` are the engineering range, `deadband` the smallest change that is worth sending (in `unit`),
+    `period_s` the shortest time between two samples that are sent (0: every sample).
+    """
+
+    name: str
+    datatype: Datatype = Datatype.DOUBLE
+    unit: str = ""
+    low: float | None = None
+    high: float | None = None
+    deadband: float = 0.0
+    period_s: float = 0.0
+    writable: bool = False
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """A machine at its place in the plant (ISA-95: enterprise, site, area, production line, work cell).
+
+    `kind` (cnc, robot, meter, …) is the measurement under which its samples are stored. `names` are display names by
+    language (`{"en": …, "zh": …}`). Ids are lower case `[a-z0-9_-]`: see contract.topics.
+    """
+
+    enterprise: str
+    site: str
+    area: str
+    line: str
+    id: str
+    kind: str
+    names: Mapping[str, str] = field(default_factory=dict)
+    signals: tuple[Signal, ...] = ()
+
+
+class Sample(NamedTuple):
+    """The value of one signal at one time. `value` is None when the source has none (then quality is not GOOD)."""
+
+    asset: str
+    signal: str
+    time_ns: int
+    value: Value | None
+    quality: int = Quality.GOOD
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened at one time: an alarm, a detection, a finished part. Severity is 1 to 1000 (OPC UA)."""
+
+    asset: str
+    name: str
+    time_ns: int
+    severity: int = 1
+    text: str = ""
+    values: Mapping[str, Value] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A wish to set one signal of one asset. It is void after `expires_ns`; it is never spooled and never repeated."""
+
+    id: str
+    asset: str
+    signal: str
+    value: Value
+    author: str
+    expires_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What became of a command: `value` is what was read back from the machine after the write."""
+
+    command_id: str
+    outcome: Literal["done", "refused", "expired", "failed"]
+    reason: str = ""
+    value: Value | None = None

@@ -1,0 +1,357 @@
+"""One MQTT 3.1.1 connection that keeps itself up: its own thread, jittered back-off, bounded in flight.
+
+A session is clean and every connection is a new paho client: nothing that was queued for an old connection is sent by
+a new one, what must not be lost lies in a spool. Callbacks run in the session's thread; an error in one ends the
+thread, `is_alive` then is False, and the owner's process should end too.
+"""
+
+from __future__ import annotations
+
+import ssl
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+from urllib.parse import urlsplit
+
+import structlog
+from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+from pydantic import BaseModel, ConfigDict, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from contract.backoff import Backoff
+
+log = structlog.get_logger(__name__)
+
+_ANSWER_TIMEOUT_S: Final = 10.0
+_UNACKNOWLEDGED_TIMEOUT_S: Final = 30.0
+_STABLE_S: Final = 10.0
+_PORTS: Final = {"mqtt": 1883, "mqtts": 8883}
+
+
+class Broker(BaseModel):
+    """Where a broker is and who we are there; files are read at each connect, so that secrets can be renewed."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    url: str = "mqtt://127.0.0.1:1883"
+    user: str | None = None
+    password_file: Path | None = None
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+
+    @field_validator("url")
+    @classmethod
+    def _check_url(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if parts.scheme not in _PORTS or not parts.hostname or parts.path.strip("/"):
+            raise ValueError(f"{url!r} is not a broker: write mqtt://host:port, or mqtts://host:port for TLS")
+        if parts.username or parts.password:
+            raise ValueError("the URL of a broker holds no user and no password: they have their own settings")
+        if parts.port == 0:
+            raise ValueError(f"{url!r}: a port goes from 1 to 65535")
+        return url
+
+    @model_validator(mode="after")
+    def _check_files(self) -> Broker:
+        if self.password_file is not None and self.user is None:
+            raise ValueError("a password_file needs a user")
+        if (self.cert_file is None) != (self.key_file is None):
+            raise ValueError("cert_file and key_file go together")
+        if not self.is_tls and (self.ca_file or self.cert_file):
+            raise ValueError("ca_file, cert_file and key_file need an mqtts:// URL")
+        return self
+
+    @property
+    def is_tls(self) -> bool:
+        """Whether the connection is encrypted."""
+        return urlsplit(self.url).scheme == "mqtts"
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port."""
+        parts = urlsplit(self.url)
+        return parts.hostname or "", parts.port or _PORTS[parts.scheme]
+
+
+class BrokerSettings(BaseSettings, Broker):
+    """The broker of this process, from the environment: SHOPFLOOR_MQTT_URL, _USER, _PASSWORD_FILE, _CA_FILE, …"""
+
+    model_config = SettingsConfigDict(env_prefix="SHOPFLOOR_MQTT_", extra="ignore")
+
+
+class Will(NamedTuple):
+    """What the broker publishes when the connection ends without a farewell."""
+
+    topic: str
+    payload: bytes
+    qos: int = 1
+    retain: bool = False
+
+
+class Subscription(NamedTuple):
+    """A topic filter and the quality of service it is wanted with."""
+
+    filter: str
+    qos: int = 1
+
+
+OnMessage = Callable[[str, bytes, bool], None]
+
+
+class Session:
+    """A connection to a broker that is made again for ever, until `stop`.
+
+    `will` is asked before each CONNECT. `on_connect` is called when the broker has accepted us and every subscription;
+    `on_disconnect(reason)` when such a connection is lost or ended; `on_message(topic, payload, retained)` between.
+    """
+
+    def __init__(
+        self,
+        broker: Broker,
+        client_id: str,
+        *,
+        subscriptions: Sequence[Subscription | tuple[str, int]] = (),
+        will: Callable[[], Will | None] = lambda: None,
+        on_message: OnMessage = lambda _topic, _payload, _retained: None,
+        on_connect: Callable[[], None] = lambda: None,
+        on_disconnect: Callable[[str], None] = lambda _reason: None,
+        max_in_flight: int = 1_000,
+        max_in_flight_bytes: int = 16 << 20,
+        keepalive_s: int = 15,
+        backoff: Backoff | None = None,
+    ) -> None:
+        self._broker, self._client_id = broker, client_id
+        self._subscriptions = [(topic_filter, qos) for topic_filter, qos in subscriptions]
+        self._will, self._on_message = will, on_message
+        self._on_connect, self._on_disconnect = on_connect, on_disconnect
+        self._max_in_flight, self._max_in_flight_bytes = max_in_flight, max_in_flight_bytes
+        self._keepalive_s = keepalive_s
+        self._backoff = backoff or Backoff()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"mqtt {client_id}", daemon=True)
+        self._lock = threading.Condition()  # guards all below
+        self._client: Client | None = None  # while connected and subscribed
+        self._in_flight: dict[int, tuple[int, float]] = {}  # message id: bytes, when; in order of publishing
+        self._in_flight_bytes = 0
+        self._refused = 0
+        self._reason = "not started"
+        self._end_reason = ""  # of the connection under way, once known
+
+    def start(self) -> None:
+        """Begin to connect, in the session's own thread."""
+        self._thread.start()
+
+    def stop(self, timeout_s: float = 2.0) -> None:
+        """Send what is in flight, disconnect, end the thread; at most `timeout_s`. Safe twice and unstarted."""
+        deadline = time.monotonic() + timeout_s
+        with self._lock:
+            self._lock.wait_for(lambda: not self._in_flight or self._client is None, timeout_s / 2)
+            client = self._client
+        self._stopping.set()
+        if client is not None:
+            client.disconnect()
+        if self._thread.ident is not None and self._thread is not threading.current_thread():
+            self._thread.join(max(0.0, deadline - time.monotonic()))
+
+    def publish(self, topic: str, payload: bytes, *, qos: int = 0, retain: bool = False) -> bool:
+        """Hand a message to the broker; False when not connected or when too much is in flight.
+
+        True promises nothing but that it is under way. Raises ValueError for a topic with wildcards.
+        """
+        with self._lock:
+            client = self._client
+            too_much = len(self._in_flight) >= self._max_in_flight or self._in_flight_bytes > self._max_in_flight_bytes
+            if client is None or too_much:
+                self._refused += 1
+                return False
+            info = client.publish(topic, payload, qos, retain)
+            if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
+                self._refused += 1
+                return False
+            self._in_flight[info.mid] = len(payload), time.monotonic()
+            self._in_flight_bytes += len(payload)
+            return True
+
+    def resubscribe(self) -> None:
+        """Subscribe again, upon which the broker sends once more what it retains; nothing when not connected."""
+        with self._lock:
+            if self._client is not None and self._subscriptions:
+                self._client.subscribe(self._subscriptions)
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the broker has accepted the connection and all subscriptions."""
+        return self._client is not None
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the session's thread runs."""
+        return self._thread.is_alive()
+
+    @property
+    def reason(self) -> str:
+        """Why the session is not connected; "" while it is."""
+        return "" if self._client is not None else self._reason
+
+    @property
+    def in_flight(self) -> int:
+        """Messages that were published and neither written to the network (QoS 0) nor acknowledged (QoS 1)."""
+        return len(self._in_flight)
+
+    @property
+    def refused(self) -> int:
+        """How often `publish` returned False."""
+        return self._refused
+
+    def _run(self) -> None:
+        logged = ""
+        while not self._stopping.is_set():
+            started = time.monotonic()
+            was_connected, reason = self._connect_once()
+            if was_connected and time.monotonic() - started > _STABLE_S:
+                self._backoff.reset()
+            self._reason = reason
+            if self._stopping.is_set():
+                return
+            if was_connected or reason != logged:
+                logged = reason
+                log.warning("not connected", client=self._client_id, broker=self._broker.url, reason=reason)
+            if self._stopping.wait(self._backoff.next_s()):
+                return
+
+    def _connect_once(self) -> tuple[bool, str]:
+        """Make a connection and serve it until it ends; return whether it was ever of use, and why it ended."""
+        self._end_reason = ""
+        client = Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=self._client_id,
+            clean_session=True,
+            protocol=MQTTProtocolVersion.MQTTv311,
+            reconnect_on_failure=False,
+        )
+        host, port = self._broker.address
+        try:
+            self._prepare(client)
+            client.connect(host, port, self._keepalive_s)
+        except (OSError, ValueError) as error:
+            return False, f"{self._broker.url}: {error}"
+        try:
+            self._serve(client)
+        finally:
+            was_connected = self._forget(client)
+        reason = self._end_reason or ("stopped" if self._stopping.is_set() else "the connection was lost")
+        if was_connected:
+            self._on_disconnect(reason)
+        return was_connected, reason
+
+    def _prepare(self, client: Client) -> None:
+        """Set who we are, the will and the callbacks; raise OSError or ValueError for a file that cannot be read."""
+        broker = self._broker
+        if broker.user is not None:
+            password = broker.password_file.read_text().strip() if broker.password_file is not None else None
+            client.username_pw_set(broker.user, password)
+        if broker.is_tls:
+            context = ssl.create_default_context(cafile=broker.ca_file)
+            if broker.cert_file is not None:
+                context.load_cert_chain(broker.cert_file, broker.key_file)
+            client.tls_set_context(context)
+        will = self._will()
+        if will is not None:
+            client.will_set(*will)
+        client.max_inflight_messages_set(self._max_in_flight)
+        client.on_connect = self._connected
+        client.on_subscribe = self._subscribed
+        client.on_disconnect = self._disconnected
+        client.on_publish = self._published
+        client.on_message = self._received
+        # without it paho writes from the publishing threads too, and two of them mix their bytes
+        client.on_socket_register_write = lambda *_: None
+
+    def _serve(self, client: Client) -> None:
+        answer_due = time.monotonic() + _ANSWER_TIMEOUT_S
+        while not self._stopping.is_set() or client.is_connected():
+            if client.loop(1.0) != MQTTErrorCode.MQTT_ERR_SUCCESS:
+                return
+            now = time.monotonic()
+            if self._client is None and now > answer_due:
+                self._end_reason = self._end_reason or f"the broker did not answer within {_ANSWER_TIMEOUT_S:.0f} s"
+                return
+            with self._lock:
+                oldest = next(iter(self._in_flight.values()), (0, now))[1]
+            if now - oldest > _UNACKNOWLEDGED_TIMEOUT_S:
+                self._end_reason = f"the broker has acknowledged nothing for {_UNACKNOWLEDGED_TIMEOUT_S:.0f} s"
+                return
+
+    def _forget(self, client: Client) -> bool:
+        with self._lock:
+            was_connected = self._client is not None
+            self._client = None
+            self._in_flight.clear()
+            self._in_flight_bytes = 0
+            self._lock.notify_all()
+        if client.socket() is not None:
+            client.disconnect()
+            client.loop(0.1)
+        # paho leaves the socket open when the farewell could not be written
+        left_open = client.socket()
+        if left_open is not None:
+            left_open.close()
+        return was_connected
+
+    def _connected(
+        self, client: Client, _data: Any, _flags: ConnectFlags, code: ReasonCode, _properties: Properties | None
+    ) -> None:
+        if code.is_failure:
+            self._end_reason = f"the broker refuses {self._broker.user or self._client_id!r}: {code}"
+        elif self._subscriptions:
+            client.subscribe(self._subscriptions)
+        else:
+            self._ready(client)
+
+    def _subscribed(
+        self, client: Client, _data: Any, _mid: int, codes: list[ReasonCode], _properties: Properties | None
+    ) -> None:
+        refused = [item[0] for item, code in zip(self._subscriptions, codes, strict=False) if code.is_failure]
+        if refused or len(codes) != len(self._subscriptions):
+            self._end_reason = (
+                f"the broker refuses the subscription to {', '.join(refused)}: check the permissions there"
+            )
+            client.disconnect()
+        elif self._client is None:
+            self._ready(client)
+
+    def _ready(self, client: Client) -> None:
+        with self._lock:
+            self._client = client
+        log.info("connected", client=self._client_id, broker=self._broker.url)
+        self._on_connect()
+
+    def _disconnected(
+        self, _client: Client, _data: Any, flags: DisconnectFlags, code: ReasonCode, _properties: Properties | None
+    ) -> None:
+        if not self._end_reason and not self._stopping.is_set():
+            cause = "the broker ended it" if flags.is_disconnect_packet_from_server else "the connection was lost"
+            self._end_reason = f"{cause} ({code})"
+
+    def _published(
+        self, _client: Client, _data: Any, mid: int, _code: ReasonCode, _properties: Properties | None
+    ) -> None:
+        with self._lock:
+            size, _ = self._in_flight.pop(mid, (0, 0.0))
+            self._in_flight_bytes -= size
+            if not self._in_flight:
+                self._lock.notify_all()
+
+    def _received(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
+        try:
+            topic = message.topic
+        except UnicodeDecodeError:
+            log.warning("message with a topic that is not UTF-8", client=self._client_id)
+            return
+        self._on_message(topic, bytes(message.payload), message.retain)
