@@ -1,0 +1,6 @@
+"""A durable, bounded queue on one SQLite file. It knows nothing of machines and imports nothing of ours."""
+
+from spool.records import Dropped, Origin, Record, Salvage, SpoolError, SpoolFull, Stats
+from spool.spool import Spool
+
+__all__ = ["Dropped", "Origin", "Record", "Salvage", "Spool", "SpoolError", "SpoolFull", "Stats"]

@@ -1,0 +1,46 @@
+"""Room on the disk that is kept for the day it is full: removing records needs some, and only removing makes room."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Final
+
+RESERVE_BYTES: Final = 1 << 20
+
+
+class Reserve:
+    """A file of 1 MiB beside the spool. While it is given away, the spool takes nothing new."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the room is there."""
+        try:
+            return self._path.stat().st_size == RESERVE_BYTES
+        except OSError:
+            return False
+
+    def keep(self) -> bool:
+        """Take the room; False when the disk has none."""
+        if self.is_kept:
+            return True
+        try:
+            fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                os.posix_fallocate(fd, 0, RESERVE_BYTES)
+            finally:
+                os.close(fd)
+        except OSError:
+            self.give()
+            return False
+        return True
+
+    def give(self) -> None:
+        """Give the room away."""
+        try:
+            self._path.unlink(missing_ok=True)
+        except OSError:
+            return

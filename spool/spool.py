@@ -1,0 +1,376 @@
+"""The durable queue: many threads put, one thread writes, a put is done when its transaction is on the disk.
+
+Group commit: a transaction takes what was put within `linger_s` (20 ms) or `batch` messages (500), whatever comes
+first. Numbers count up from 1 in an epoch that was made with the file; a number is never given out twice.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Literal, Self, TypeVar
+
+from spool.file import Damaged, SpoolFile, Transaction, explain
+from spool.mark import MarkFile
+from spool.records import Origin, Record, Salvage, SpoolError, SpoolFull, Stats, size_of
+from spool.reserve import Reserve
+from spool.salvage import open_file
+
+_T = TypeVar("_T")
+_LAST_N: Final = 2**63 - 1
+_BUFFER_BYTES: Final = 16 << 20
+_READ_BYTES: Final = 8 << 20
+_CLOSE_TIMEOUT_S: Final = 3.0
+
+
+@dataclass(slots=True)
+class _Put:
+    topic: str
+    body: bytes
+    origin: Origin | None
+    time_ns: int
+    size: int
+    future: Future[int | None]
+
+
+@dataclass(slots=True)
+class _Change:
+    intervals: list[tuple[int, int]]
+    notes: Mapping[str, bytes]
+    future: Future[None] = field(default_factory=Future)
+
+
+class Spool:
+    """A durable, bounded queue of messages in one file. All methods may be called from any thread."""
+
+    def __init__(
+        self,
+        path: Path,
+        file: SpoolFile,
+        mark: MarkFile,
+        *,
+        salvage: Salvage | None,
+        max_bytes: int,
+        on_full: Literal["refuse", "drop_oldest"],
+        batch: int,
+        linger_s: float,
+        clock_ns: Callable[[], int],
+    ) -> None:
+        self.path = path
+        self.salvage = salvage
+        self.epoch = file.epoch
+        self._file, self._mark = file, mark
+        self._reserve = Reserve(path.with_name(f"{path.name}.reserve"))
+        self._max_bytes, self._on_full = max_bytes, on_full
+        self._batch, self._linger_s = batch, linger_s
+        self._clock_ns = clock_ns
+        self._file_lock = threading.Lock()
+        self._buffer: deque[_Put] = deque()
+        self._buffered_bytes = 0
+        self._changes: list[_Change] = []
+        self._taken: tuple[list[_Put], list[_Change]] = [], []  # in the transaction under way
+        self._closing = False
+        self._ended = False
+        self._wake = threading.Condition()  # guards what is above it and the counters
+        self._repeated = self._refused = self._put = self._commits = 0
+        self._newest_n = file.newest_n()
+        self._arrived = threading.Condition()  # guards _newest_n
+        self._writer = threading.Thread(target=self._write, name=f"spool {path.name}", daemon=True)
+
+    @classmethod
+    def open(
+        cls,
+        path: str | Path,
+        *,
+        max_bytes: int = 1 << 30,
+        on_full: Literal["refuse", "drop_oldest"] = "refuse",
+        batch: int = 500,
+        linger_s: float = 0.02,
+        clock_ns: Callable[[], int] = time.time_ns,
+    ) -> Self:
+        """Open the spool at `path`; make it when there is none, salvage it when it is damaged (see `salvage`).
+
+        Raises SpoolError when the file is in use, is not a spool, or cannot be opened.
+        """
+        path = Path(path)
+        file, mark, salvage = open_file(path)
+        spool = cls(
+            path,
+            file,
+            mark,
+            salvage=salvage,
+            max_bytes=max_bytes,
+            on_full=on_full,
+            batch=batch,
+            linger_s=linger_s,
+            clock_ns=clock_ns,
+        )
+        mark.write(file.last_n)
+        spool._reserve.keep()
+        spool._writer.start()
+        return spool
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Write what was put and close the file; safe twice. Raises SpoolError when the disk does not end in 3 s."""
+        with self._wake:
+            self._closing = True
+            self._wake.notify_all()
+        self._writer.join(_CLOSE_TIMEOUT_S)
+        if self._writer.is_alive():
+            raise SpoolError(f"{self.path}: the disk has not taken the last records after {_CLOSE_TIMEOUT_S:.0f} s")
+
+    def put(
+        self, topic: str, body: bytes, origin: Origin | None = None, *, timeout_s: float = 5.0
+    ) -> Future[int | None]:
+        """Queue a message; the future gives its number once it is durable, None when `origin` had arrived before.
+
+        Waits up to `timeout_s` while the buffer is full. Raises SpoolFull when there is no room, SpoolError when the
+        spool is closed, ValueError for an origin that cannot be; the future raises SpoolFull or SpoolError when the
+        disk does not take the message.
+        """
+        if origin is not None and not 0 < origin.n <= _LAST_N:
+            raise ValueError(f"the number of a message goes from 1 to 2^63-1, not {origin.n}")
+        size = size_of(topic, body)
+        with self._wake:
+            if not self._wake.wait_for(self._has_room_or_ends, timeout_s):
+                self._refused += 1
+                raise SpoolFull(
+                    f"{self.path}: the disk has taken nothing for {timeout_s:g} s; {len(self._buffer)} wait"
+                )
+            if self._closing:
+                raise SpoolError(f"{self.path}: closed")
+            self._refuse_if_full(size)
+            put = _Put(topic, bytes(body), origin, self._clock_ns(), size, Future())
+            put.future.set_running_or_notify_cancel()  # cannot be canceled: it may be on the disk already
+            self._buffer.append(put)
+            self._buffered_bytes += size
+            if len(self._buffer) in (1, self._batch):
+                self._wake.notify_all()
+        return put.future
+
+    def read(self, after: int = 0, limit: int = 500) -> list[Record]:
+        """Return durable records with a number above `after`, in order, at most `limit` and about 8 MiB."""
+        with self._file_lock:
+            try:
+                return self._open_file().read(after, limit, _READ_BYTES)
+            except Damaged as error:
+                raise SpoolError(f"{self.path}: {error}; restart the process, it keeps what can be read") from error
+            except sqlite3.Error as error:
+                raise explain(error, self.path) from error
+
+    def wait(self, after: int, timeout_s: float) -> bool:
+        """Wait until there is a durable record with a number above `after`; False after `timeout_s` or when closed."""
+        with self._arrived:
+            self._arrived.wait_for(lambda: self._newest_n > after or self._ended, timeout_s)
+            return self._newest_n > after and not self._ended
+
+    def remove(self, intervals: Iterable[tuple[int, int]], notes: Mapping[str, bytes] | None = None) -> None:
+        """Delete the records numbered in closed intervals and write notes, in one transaction; return when durable.
+
+        Raises SpoolError. A number that is not there is as if deleted.
+        """
+        bounded = [(max(first, 0), min(last, _LAST_N)) for first, last in intervals]
+        change = _Change(bounded, dict(notes or {}))
+        with self._wake:
+            if self._closing:
+                raise SpoolError(f"{self.path}: closed")
+            self._changes.append(change)
+            self._wake.notify_all()
+        change.future.result()
+
+    def set_notes(self, notes: Mapping[str, bytes]) -> None:
+        """Write notes; return when durable. Raises SpoolError."""
+        self.remove([], notes)
+
+    def note(self, key: str) -> bytes | None:
+        """Return a note, None when there is none."""
+        with self._file_lock:
+            try:
+                return self._open_file().note(key)
+            except sqlite3.Error as error:
+                raise explain(error, self.path) from error
+
+    def received(self, node: str, epoch: str) -> list[tuple[int, int]]:
+        """Return what of an epoch of a node is durable here: closed intervals, ascending."""
+        with self._file_lock:
+            return self._open_file().received(node, epoch)
+
+    @property
+    def stats(self) -> Stats:
+        """State and counters now."""
+        with self._file_lock:
+            file = self._open_file()
+            oldest_ns, dropped_ranges = file.oldest_ns(), file.dropped_ranges()
+            records, size, last_n, dropped = file.records, file.bytes, file.last_n, file.dropped
+        with self._wake:
+            return Stats(
+                records=records,
+                bytes=size,
+                max_bytes=self._max_bytes,
+                oldest_ns=oldest_ns,
+                last_n=last_n,
+                put=self._put,
+                repeated=self._repeated,
+                refused=self._refused,
+                dropped=dropped,
+                dropped_ranges=dropped_ranges,
+                buffered=len(self._buffer),
+                commits=self._commits,
+            )
+
+    def _open_file(self) -> SpoolFile:
+        if self._ended:
+            raise SpoolError(f"{self.path}: closed")
+        return self._file
+
+    def _has_room_or_ends(self) -> bool:
+        has_room = len(self._buffer) < 4 * self._batch and self._buffered_bytes < _BUFFER_BYTES
+        return has_room or self._closing
+
+    def _refuse_if_full(self, size: int) -> None:
+        most = self._max_bytes
+        if size <= most and (self._on_full == "drop_oldest" or self._file.bytes + self._buffered_bytes + size <= most):
+            return
+        self._refused += 1
+        raise SpoolFull(
+            f"{self.path}: full ({self._file.bytes} of {most} bytes); it empties when what reads it is back, "
+            "or raise its limit"
+        )
+
+    def _write(self) -> None:
+        try:
+            while work := self._take():
+                self._taken = work
+                self._commit(*work)
+                self._taken = [], []
+        finally:
+            self._end()
+
+    def _take(self) -> tuple[list[_Put], list[_Change]] | None:
+        """Wait for what one transaction writes; None at the end."""
+        with self._wake:
+            self._wake.wait_for(lambda: self._buffer or self._changes or self._closing)
+            if not self._changes and not self._closing:
+                self._wake.wait_for(
+                    lambda: len(self._buffer) >= self._batch or self._changes or self._closing, self._linger_s
+                )
+            puts = [self._buffer.popleft() for _ in range(min(self._batch, len(self._buffer)))]
+            changes, self._changes = self._changes, []
+            if not puts and not changes:
+                return None
+            self._wake.notify_all()
+            return puts, changes
+
+    def _commit(self, puts: list[_Put], changes: list[_Change]) -> None:
+        failure: SpoolError | None = None
+        numbers: list[int | None] = []
+        with self._file_lock:
+            if puts and not self._reserve.keep():
+                failure = SpoolFull(f"{self.path}: the disk is full; free some space, the spool goes on by itself")
+            try:
+                numbers = self._transact([] if failure else puts, changes)
+            except sqlite3.Error as error:
+                failure = explain(error, self.path)
+                change_failure = self._change_alone(changes) if isinstance(failure, SpoolFull) else failure
+            else:
+                change_failure = None
+            newest_n = self._file.newest_n()
+        self._count(puts, numbers, failed=failure is not None)
+        for change in changes:
+            _settle(change.future, None, change_failure)
+        for index, put in enumerate(puts):
+            _settle(put.future, None if failure else numbers[index], failure)
+        with self._arrived:
+            self._newest_n = newest_n
+            self._arrived.notify_all()
+
+    def _transact(self, puts: list[_Put], changes: list[_Change]) -> list[int | None]:
+        """Write puts and changes in one transaction; return the number of each put, None for a repeat."""
+        file = self._file
+        numbers: list[int | None] = []
+        with Transaction(file):
+            for change in changes:
+                file.remove(change.intervals)
+                file.set_notes(change.notes)
+            is_new = [put.origin is None or file.receive(put.origin) for put in puts]
+            if any(is_new):
+                written = iter(
+                    file.append(
+                        [(put.time_ns, put.topic, put.body) for put, new in zip(puts, is_new, strict=True) if new]
+                    )
+                )
+                numbers = [next(written) if new else None for new in is_new]
+                file.write_received({(put.origin.node, put.origin.epoch) for put in puts if put.origin is not None})
+                if self._on_full == "drop_oldest":
+                    file.drop_oldest(self._max_bytes, self._clock_ns())
+            else:
+                numbers = [None] * len(puts)
+        self._mark.write(file.last_n)
+        return numbers
+
+    def _change_alone(self, changes: list[_Change]) -> SpoolError | None:
+        """Write only the changes after the disk was full: removing makes room, with the reserve as its start."""
+        if not changes:
+            return None
+        self._reserve.give()
+        try:
+            self._transact([], changes)
+            self._file.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        except sqlite3.Error as error:
+            return explain(error, self.path)
+        return None
+
+    def _count(self, puts: list[_Put], numbers: list[int | None], *, failed: bool) -> None:
+        with self._wake:
+            self._buffered_bytes -= sum(put.size for put in puts)
+            self._commits += 1
+            if failed:
+                self._refused += len(puts)
+            else:
+                repeated = numbers.count(None)
+                self._repeated += repeated
+                self._put += len(numbers) - repeated
+            self._wake.notify_all()
+
+    def _end(self) -> None:
+        with self._wake:
+            self._closing = True
+            puts, changes = [*self._taken[0], *self._buffer], [*self._taken[1], *self._changes]
+            self._buffer.clear()
+            self._changes = []
+            self._wake.notify_all()
+        with self._file_lock:
+            self._ended = True
+            self._file.connection.close()
+            self._mark.close()
+        closed = SpoolError(f"{self.path}: closed")
+        for put in puts:
+            _settle(put.future, None, closed)
+        for change in changes:
+            _settle(change.future, None, closed)
+        with self._arrived:
+            self._arrived.notify_all()
+
+
+def _settle(future: Future[_T], result: _T, failure: SpoolError | None) -> None:
+    if future.done():
+        return
+    if failure is None:
+        future.set_result(result)
+    else:
+        future.set_exception(failure)
