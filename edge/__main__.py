@@ -1,0 +1,84 @@
+"""`python -m edge plant.yaml [--line area/line]`: serve the machines of a plant file."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import structlog
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from contract.log import configure
+from contract.mqtt import BrokerSettings
+from edge.config import Line, PlantFileError, load_plant
+from edge.line import LineService
+from edge.machine import Context
+from spool import SpoolError
+
+_log = structlog.get_logger(__name__)
+
+
+class EdgeSettings(BaseSettings):
+    """Settings of the edge process, from the environment."""
+
+    model_config = SettingsConfigDict(env_prefix="SHOPFLOOR_", extra="ignore")
+
+    home: Path = Path(".shopfloor")
+    edge_spool_max_bytes: int = Field(2 << 30, gt=0, description="of one line; then reading stands still")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run until SIGTERM or SIGINT; return 2 for a wrong configuration, 1 when the spool cannot be used."""
+    parser = argparse.ArgumentParser(prog="python -m edge", description=__doc__)
+    parser.add_argument("plant", type=Path, help="the plant file")
+    parser.add_argument("--line", action="append", default=[], metavar="AREA/LINE", help="only this line (repeatable)")
+    options = parser.parse_args(arguments)
+    try:
+        plant = load_plant(options.plant)
+        lines = plant.select(options.line)
+        settings, broker = EdgeSettings(), BrokerSettings()
+    except PlantFileError as error:
+        print(error, file=sys.stderr)  # noqa: T201 (for a person, before any log)
+        return 2
+    except ValidationError as error:
+        for detail in error.errors(include_url=False):
+            where = "_".join(str(part) for part in detail["loc"]).upper()
+            print(f"environment: {error.title} {where}: {detail['msg']}", file=sys.stderr)  # noqa: T201
+        return 2
+    configure("edge")
+    owners = {name: name for line in plant.lines for name, machine in line.machines.items() if machine.asset_ids(name)}
+    context = Context(settings.home.absolute(), options.plant.absolute().parent)
+    services = [LineService(line, context, broker, owners, settings.edge_spool_max_bytes) for line in lines]
+    return asyncio.run(_run(services, lines))
+
+
+async def _run(services: Sequence[LineService], lines: Sequence[Line]) -> int:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    _log.info("edge started", lines=[str(line.place) for line in lines])
+    serving = [asyncio.create_task(service.run()) for service in services]
+    waiting = asyncio.create_task(stopping.wait())
+    await asyncio.wait([*serving, waiting], return_when=asyncio.FIRST_COMPLETED)
+    for task in (*serving, waiting):
+        task.cancel()
+    code = 0
+    for result in await asyncio.gather(*serving, return_exceptions=True):
+        if isinstance(result, SpoolError):
+            _log.error("the spool cannot be used", reason=str(result))
+            code = 1
+        elif isinstance(result, Exception):
+            _log.error("the edge has failed", exc_info=result)
+            code = 1
+    _log.info("edge stopped")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,84 @@
+"""What a driver is: the voice of one machine. Retry, pace, buffering and logging belong to the runner."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+from contract.model import Command, Datatype, Reply, Sample, Value
+
+
+class DriverError(Exception):
+    """A machine that cannot be used now. The text says what, where and what to do."""
+
+
+class Unreachable(DriverError):
+    """The machine does not answer, or refuses us: the runner tries again later."""
+
+
+class Lost(DriverError):
+    """The line to a machine that was connected has dropped: the runner connects again."""
+
+
+class NoHistory(DriverError):
+    """The machine has no record, or not of all signals, of the time in question."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """Something in a machine's address space: `address` is what a plant file names, `path` how one gets there."""
+
+    path: str
+    address: str
+    datatype: Datatype | None = None
+    value: Value | None = None
+    writable: bool = False
+    description: str = ""
+
+
+@dataclass(slots=True)
+class Counters:
+    """What a driver counts while it works; never reset while the process lives."""
+
+    overflows: int = 0  # times that the source said it threw values away
+    dropped: int = 0  # messages or values that we threw away because a queue was full
+    rejected: int = 0  # messages or values that could not be understood
+    notes: dict[str, str] = field(default_factory=dict)  # the first example of each sort of trouble, to be logged once
+
+    def note(self, sort: str, text: str) -> None:
+        """Remember the first example of a sort of trouble (at most 100 sorts)."""
+        if sort not in self.notes and len(self.notes) < 100:
+            self.notes[sort] = text
+
+
+class Driver(Protocol):
+    """The voice of one machine (or of several assets behind one address)."""
+
+    counters: Counters
+
+    async def connect(self) -> None:
+        """Connect and get ready to read; raise Unreachable. Ends within seconds."""
+
+    async def read(self) -> Sequence[Sample]:
+        """Wait for the next batch (it may be empty: the machine is alive, nothing changed); raise Lost."""
+
+    async def write(self, command: Command) -> Reply:
+        """Set one signal and read it back. Never retried; never raises for what the machine answers."""
+
+    def browse(self, path: str = "") -> AsyncIterator[Tag]:
+        """Yield what the machine offers at `path` (globs allowed); raise Unreachable or Lost."""
+
+    async def close(self) -> None:
+        """Let go of the machine; safe twice, safe unconnected."""
+
+
+@runtime_checkable
+class Historian(Protocol):
+    """What the driver of a machine that may keep a record of its own has besides."""
+
+    def history(self, start_ns: int, end_ns: int) -> AsyncIterator[Sequence[Sample]]:
+        """Yield what the machine recorded from `start_ns` to before `end_ns`, of each signal in order of time.
+
+        Raises NoHistory, also at the end when some signals have none, and Lost. It may run beside `read`.
+        """

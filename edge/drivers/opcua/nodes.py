@@ -1,0 +1,50 @@
+"""Which node stands for which signal: namespace URIs become the server's indexes at each connect."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from asyncua import ua
+
+from edge.drivers.opcua.options import SignalEntry
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A signal and where the server keeps it."""
+
+    signal: str
+    text: str  # the node as the plant file names it
+    node: ua.NodeId
+    index: int | None
+
+
+def resolve(signals: Mapping[str, SignalEntry], namespaces: Sequence[str]) -> tuple[list[Item], dict[str, str]]:
+    """Return the items with this server's namespace indexes, and why others have none (by signal)."""
+    items: list[Item] = []
+    unknown: dict[str, str] = {}
+    for name, entry in signals.items():
+        node = ua.NodeId.from_string(entry.node)
+        uri = node.NamespaceUri if isinstance(node, ua.ExpandedNodeId) else None
+        if uri is None:
+            index = node.NamespaceIndex
+        elif uri in namespaces:
+            index = namespaces.index(uri)
+        else:
+            near = difflib.get_close_matches(uri, namespaces, n=1, cutoff=0.6)
+            hint = f"did you mean {near[0]!r}?" if near else f"it has: {', '.join(namespaces)}"
+            unknown[name] = f"the server has no namespace {uri!r}; {hint}"
+            continue
+        items.append(Item(name, entry.node, ua.NodeId(node.Identifier, index, node.NodeIdType), entry.index))
+    return items, unknown
+
+
+def address_of(node: ua.NodeId, namespaces: Sequence[str]) -> str:
+    """Return a node as a plant file should name it: with the URI of its namespace."""
+    index = node.NamespaceIndex
+    plain: str = ua.NodeId(node.Identifier, 0, node.NodeIdType).to_string()
+    if index == 0:
+        return plain
+    return f"nsu={namespaces[index]};{plain}" if index < len(namespaces) else f"ns={index};{plain}"

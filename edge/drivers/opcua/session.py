@@ -1,0 +1,135 @@
+"""One session with an OPC UA server: opening it safely, and what its errors mean to a person."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from asyncua import Client, ua
+from asyncua.common.utils import ServiceError
+from asyncua.crypto import security_policies
+from asyncua.crypto.uacrypto import CertProperties, InvalidSignature
+from asyncua.ua.uaerrors import UaError, UaStatusCodeError
+
+from edge.driver import Lost, Unreachable
+from edge.drivers.opcua.options import Machine
+from edge.drivers.opcua.security import APPLICATION_URI, Identity, TrustList, own_identity
+from edge.machine import Context
+
+# what asyncua raises when a server, or the line to it, does not do what it should
+UA_ERRORS: Final = (UaError, ServiceError, OSError, TimeoutError, asyncio.TimeoutError, InvalidSignature, ValueError)
+
+# the runner reports each loss and each return once; asyncua would report every failed attempt with a traceback
+logging.getLogger("asyncua").setLevel(logging.CRITICAL)
+
+_MODES: Final = {
+    "sign_and_encrypt": ua.MessageSecurityMode.SignAndEncrypt,
+    "sign": ua.MessageSecurityMode.Sign,
+}
+_ADVICE: Final = {
+    ua.StatusCodes.BadIdentityTokenRejected: "the server does not accept this user: check user and password_file",
+    ua.StatusCodes.BadUserAccessDenied: "the server denies this user: check user, password_file and the user's rights",
+    ua.StatusCodes.BadIdentityTokenInvalid: "the server wants another kind of log-in: set user and password_file",
+    ua.StatusCodes.BadSecurityChecksFailed: "the server does not trust our certificate",
+    ua.StatusCodes.BadCertificateUntrusted: "the server does not trust our certificate",
+    ua.StatusCodes.BadCertificateUriInvalid: "the server finds another application URI in our certificate",
+    ua.StatusCodes.BadSecurityPolicyRejected: "the server refuses this security policy: see `security`",
+    ua.StatusCodes.BadTooManySessions: "the server has no session left: close other clients, or raise its limit",
+    ua.StatusCodes.BadTcpEndpointUrlInvalid: "the server does not know this address: check the path after the port",
+}
+_TRUST_US: Final = (ua.StatusCodes.BadSecurityChecksFailed, ua.StatusCodes.BadCertificateUntrusted)
+
+
+async def open_session(machine: Machine, context: Context) -> Client:
+    """Open a session with the server of `machine`; raise Unreachable with what to do."""
+    client = Client(machine.address, timeout=machine.timeout_s, watchdog_intervall=machine.timeout_s)
+    client.application_uri = APPLICATION_URI
+    client.name = client.description = "shopfloor edge"
+    with translated(machine.address, Unreachable, context):
+        if machine.security.policy != "none":
+            await _secure(client, machine, context)
+        if machine.user is not None and machine.password_file is not None:
+            client.set_user(machine.user)
+            client.set_password(_password(context, machine.password_file))
+        await client.connect()
+    return client
+
+
+def _password(context: Context, file: str) -> str:
+    path = context.folder / file
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise Unreachable(f"the password file {path} cannot be read: {error.strerror}") from error
+
+
+async def _secure(client: Client, machine: Machine, context: Context) -> None:
+    security, pki = machine.security, context.home / "edge" / "pki"
+    policy = getattr(security_policies, f"SecurityPolicy{security.policy}")
+    mode = _MODES[security.mode]
+    endpoints = await client.connect_and_get_server_endpoints()
+    matching = [e for e in endpoints if e.SecurityMode == mode and e.SecurityPolicyUri == policy.URI]
+    if not matching:
+        offered = sorted({f"{e.SecurityPolicyUri.rpartition('#')[2]}/{e.SecurityMode.name}" for e in endpoints})
+        raise Unreachable(
+            f"{machine.address}: the server does not offer {security.policy} with {security.mode}; it offers: "
+            f"{', '.join(offered)}. Choose one of them under `security`, or enable it on the server"
+        )
+    der = first_certificate(matching[0].ServerCertificate or b"")
+    own_list = (pki / "trusted",)
+    trusted = own_list if security.trust is None else (context.folder / security.trust, *own_list)
+    TrustList(trusted, pki / "rejected").check(der, machine.address)
+    if security.certificate is not None and security.key is not None:
+        identity = Identity(context.folder / security.certificate, context.folder / security.key)
+    else:
+        identity = own_identity(pki)
+    await client.set_security(
+        policy,
+        identity.certificate,
+        identity.key,
+        server_certificate=CertProperties(der, "der"),
+        mode=mode,
+    )
+
+
+def first_certificate(blob: bytes) -> bytes:
+    """Return the first certificate of a chain in DER; raise Unreachable when there is none."""
+    length = int.from_bytes(blob[2:4], "big") + 4
+    if blob[:2] != b"\x30\x82" or length > len(blob):
+        raise Unreachable("the server shows no certificate: give it one, or set `security: none`")
+    return blob[:length]
+
+
+@contextmanager
+def translated(address: str, wanted: type[Unreachable] | type[Lost], context: Context | None = None) -> Iterator[None]:
+    """Turn every error of asyncua or of the line into `wanted`, with what to do."""
+    try:
+        yield
+    except UA_ERRORS as error:
+        raise wanted(f"{address}: {explain(error, context)}") from error
+
+
+def explain(error: BaseException, context: Context | None = None) -> str:
+    """Say in words what an error of asyncua means and what to do about it."""
+    code = status_of(error)
+    if code is not None:
+        text = _ADVICE.get(code, ua.StatusCode(code).doc)
+        if code in _TRUST_US and context is not None:
+            text += f": copy {context.home / 'edge' / 'pki' / 'own' / 'certificate.der'} to the server's trusted ones"
+        return f"{text} ({ua.StatusCode(code).name})"
+    if isinstance(error, TimeoutError | asyncio.TimeoutError):
+        return "no answer in time: is the machine on, and is the address right?"
+    if isinstance(error, ConnectionRefusedError):
+        return "nothing listens there: is the machine on, and is the port right?"
+    if isinstance(error, InvalidSignature):
+        return "the server's signature is wrong: somebody else may answer in its place"
+    return str(error) or type(error).__name__
+
+
+def status_of(error: BaseException) -> int | None:
+    """Return the OPC UA status code that an error carries."""
+    code: Any = getattr(error, "code", None) if isinstance(error, UaStatusCodeError | ServiceError) else None
+    return code if isinstance(code, int) else None

@@ -1,0 +1,51 @@
+"""What the edge node says of itself, every few seconds, as metrics of the node."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from contract.model import Asset, Datatype, Sample, Signal
+from edge import ledger
+from edge.machine import Place
+from edge.runner import Health
+from spool import Spool
+
+PERIOD_S: Final = 5.0
+
+
+def node_asset(place: Place, machines: Iterable[str]) -> Asset:
+    """Return the edge node of a line as an asset, with the metrics of its health and of its ledger."""
+    signals = [
+        *ledger.SIGNALS,
+        Signal("Health/spool_records", description="messages in the spool"),
+        Signal("Health/spool_bytes", unit="B", description="size of the messages in the spool"),
+        Signal("Health/samples_total", description="samples taken since the start"),
+        Signal("Health/dropped_total", description="values or messages thrown away since the start, for any reason"),
+    ]
+    for machine in machines:
+        signals += [
+            Signal(f"Health/{machine}/connected", Datatype.BOOLEAN),
+            Signal(f"Health/{machine}/last_data_age_s", unit="s", description="-1: no data yet"),
+            Signal(f"Health/{machine}/silent_s", unit="s", description="since data or the word that nothing changed"),
+        ]
+    return Asset(place.enterprise, place.site, place.area, place.line, place.line, "node", signals=tuple(signals))
+
+
+def samples(spool: Spool, machines: Mapping[str, Health], dropped: int, now_ns: int, asset: str) -> list[Sample]:
+    """Return the health of a node now; `dropped` is what the drivers threw away."""
+    stats = spool.stats
+    refused = sum(health.refused for health in machines.values())
+    values: dict[str, float | bool] = {
+        "Health/spool_records": float(stats.records),
+        "Health/spool_bytes": float(stats.bytes),
+        "Health/samples_total": float(sum(health.samples for health in machines.values())),
+        "Health/dropped_total": float(dropped + refused + stats.dropped),
+    }
+    for name, health in machines.items():
+        age_s = (now_ns - health.last_data_ns) / 1e9 if health.last_data_ns else -1.0
+        silent_s = (now_ns - health.alive_ns) / 1e9 if health.alive_ns else -1.0
+        values[f"Health/{name}/connected"] = health.connected
+        values[f"Health/{name}/last_data_age_s"] = round(age_s, 3)
+        values[f"Health/{name}/silent_s"] = round(silent_s, 3)
+    return [Sample(asset, signal, now_ns, value) for signal, value in values.items()]

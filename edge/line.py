@@ -1,0 +1,97 @@
+"""Everything that runs for one production line: its spool, its uplink, and a runner for each machine."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+import structlog
+
+from contract.mqtt import Broker
+from edge import health
+from edge.config import Line
+from edge.driver import Driver
+from edge.drivers import load
+from edge.ledger import EdgeLedger
+from edge.machine import Context
+from edge.runner import Runner
+from edge.uplink import Uplink
+from spool import Spool, SpoolError
+
+_log = structlog.get_logger(__name__)
+
+
+class UplinkEndedError(RuntimeError):
+    """A thread of the uplink has ended: the process must, too."""
+
+
+class LineService:
+    """Serves one line until cancelled."""
+
+    def __init__(self, line: Line, context: Context, broker: Broker, owners: dict[str, str], max_bytes: int) -> None:
+        self._line = line
+        self._context = context
+        self._broker = broker
+        self._owners = owners
+        self._max_bytes = max_bytes
+        self._drivers: dict[str, Driver] = {}
+        self._runners: dict[str, Runner] = {}
+
+    @property
+    def spool_path(self) -> Path:
+        """Where the spool of this line lies."""
+        place = self._line.place
+        return self._context.home / "edge" / f"{place.area}.{place.line}.spool"
+
+    async def run(self) -> None:
+        """Open the spool and serve; raise SpoolError when it cannot be opened."""
+        self.spool_path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        spool = await asyncio.to_thread(Spool.open, self.spool_path, max_bytes=self._max_bytes)
+        try:
+            if spool.salvage is not None:
+                _log.warning("the spool was damaged and has been salvaged", salvage=spool.salvage)
+            await self._serve(spool)
+        finally:
+            await asyncio.to_thread(spool.close)
+
+    async def _serve(self, spool: Spool) -> None:
+        uplink = Uplink(self._line.node, spool, self._broker)
+        uplink.node.describe(health.node_asset(self._line.place, self._line.machines), node=True)
+        ledger = EdgeLedger(spool, uplink.node.put, self._line.place.line)
+        await asyncio.to_thread(ledger.open, time.time_ns())
+        for name, machine in self._line.machines.items():
+            driver = self._drivers[name] = load(machine.driver).connection(name, machine, self._context)
+            self._runners[name] = Runner(
+                name,
+                machine,
+                driver,
+                place=self._line.place,
+                outlet=uplink.node,
+                ledger=ledger,
+                owners=self._owners,
+            )
+        uplink.start()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for name, runner in self._runners.items():
+                    tasks.create_task(runner.run(), name=f"machine {name}")
+                tasks.create_task(self._tell_health(uplink, spool, ledger))
+        finally:
+            await asyncio.to_thread(uplink.stop)
+
+    async def _tell_health(self, uplink: Uplink, spool: Spool, ledger: EdgeLedger) -> None:
+        while True:
+            if not uplink.is_alive:
+                raise UplinkEndedError(f"the uplink of {self._line.place} has ended")
+            machines = {name: runner.health for name, runner in self._runners.items()}
+            counters = [driver.counters for driver in self._drivers.values()]
+            dropped = sum(c.dropped + c.rejected for c in counters)
+            samples = health.samples(spool, machines, dropped, time.time_ns(), self._line.place.line)
+            heard = {name: state.alive_ns for name, state in machines.items()}
+            try:
+                uplink.node.put("", [*samples, ledger.sample(time.time_ns())])
+                await asyncio.to_thread(ledger.tick, time.time_ns(), time.monotonic_ns(), heard)
+            except SpoolError as error:
+                _log.debug("no room for the health of the node", reason=str(error))
+            await asyncio.sleep(health.PERIOD_S)

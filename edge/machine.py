@@ -1,0 +1,136 @@
+"""What a plant file says of a machine and its signals, whatever the driver; drivers extend these models."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Final, Self
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from contract.model import Asset, Datatype, Signal
+from contract.topics import TopicError, check_id
+
+_SIGNAL_NAME: Final = re.compile(r"[A-Za-z0-9_./-]{1,128}\Z")
+_KIND: Final = re.compile(r"[a-z][a-z0-9_]{0,62}\Z")
+
+
+def _id(text: str) -> str:
+    try:
+        return check_id(text)
+    except TopicError as error:
+        raise ValueError(str(error)) from error
+
+
+def _signal_name(text: str) -> str:
+    if not _SIGNAL_NAME.match(text):
+        raise ValueError(f"{text!r} is not a signal name: use 1 to 128 of A-Z, a-z, 0-9, _ . / and -")
+    if text.endswith(".quality"):
+        raise ValueError(f"{text!r}: names that end in .quality are used for the quality of signals")
+    return text
+
+
+def _kind(text: str) -> str:
+    if not _KIND.match(text) or text.endswith("_text"):
+        raise ValueError(f"{text!r} is not a kind: use a-z, 0-9 and _, the first a letter, not ending in _text")
+    return text
+
+
+def _text(value: Any) -> Any:
+    """Let `en: 5` be the text "5", as everyone expects of a name."""
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+Id = Annotated[str, BeforeValidator(_text), AfterValidator(_id)]
+SignalName = Annotated[str, BeforeValidator(_text), AfterValidator(_signal_name)]
+Kind = Annotated[str, AfterValidator(_kind)]
+Text = Annotated[str, BeforeValidator(_text)]
+Names = dict[str, Text]
+Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class Model(BaseModel):
+    """A part of the plant file: unknown keys are errors, and nothing changes after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SignalEntry(Model):
+    """One signal of a machine. A driver adds where it is found (`node`, `path`, …)."""
+
+    datatype: Datatype | None = Field(None, description="stated, or taken from the first value")
+    unit: Text = ""
+    low: Finite | None = Field(None, description="lower end of the engineering range, in `unit`")
+    high: Finite | None = Field(None, description="upper end of the engineering range, in `unit`")
+    deadband: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
+        0.0, description="the largest change that is not worth sending, in `unit`; 0: everything is sent"
+    )
+    period_s: Seconds | None = Field(None, description="shortest time between two samples; 0: every sample is sent")
+    writable: bool = False
+    description: Text = ""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.low is not None and self.high is not None and self.low >= self.high:
+            raise ValueError(f"low ({self.low:g}) must be less than high ({self.high:g})")
+        if self.deadband and self.datatype in (Datatype.STRING, Datatype.BOOLEAN):
+            raise ValueError(f"a {self.datatype} has no deadband")
+        return self
+
+
+class Machine(Model):
+    """One entry under `machines:`. A driver adds its options."""
+
+    driver: str
+    address: str
+    kind: Kind = "machine"
+    names: Names = Field(default_factory=dict)
+    period_s: Seconds = Field(0.0, description="`period_s` of the signals that do not state their own")
+    offline_after_s: Seconds = Field(0.0, description="an asset without data for so long is offline; 0: never")
+    signals: Mapping[SignalName, SignalEntry] = Field(default_factory=dict)
+
+    def asset_ids(self, name: str) -> list[str]:
+        """Return the assets that this entry, whose key is `name`, is known to have before any data comes."""
+        return [name]
+
+    def asset(self, place: Place, asset_id: str) -> Asset:
+        """Return the asset `asset_id` of this machine with the datatypes that are known from the plant file."""
+        signals = tuple(
+            Signal(
+                name=name,
+                datatype=entry.datatype or Datatype.DOUBLE,
+                unit=entry.unit,
+                low=entry.low,
+                high=entry.high,
+                deadband=entry.deadband,
+                period_s=self.period_s if entry.period_s is None else entry.period_s,
+                writable=entry.writable,
+                description=entry.description,
+            )
+            for name, entry in self.signals.items()
+        )
+        return Asset(place.enterprise, place.site, place.area, place.line, asset_id, self.kind, self.names, signals)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a line stands in the plant."""
+
+    enterprise: str
+    site: str
+    area: str
+    line: str
+
+    def __str__(self) -> str:
+        return f"{self.area}/{self.line}"
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a driver knows of the world: `home` for what it keeps, `folder` of the plant file for relative paths."""
+
+    home: Path
+    folder: Path

@@ -1,0 +1,374 @@
+"""A Sparkplug edge node: births, deaths, data and acknowledgements of one line, with the spool behind it.
+
+Machines put samples from any thread; everything is sent by one thread that calls `step`. What the MQTT session reports
+(`connected`, `disconnected`, `received`) is only noted and taken up by the next step.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Final
+
+import structlog
+
+from contract.ack import SPOOL_ACK, AckError, format_uuid, parse_ack
+from contract.birth import REBIRTH, device_birth, node_birth, node_death, signal_metrics
+from contract.model import Asset, Sample
+from contract.sparkplug import (
+    Metric,
+    Payload,
+    SparkplugError,
+    code_of,
+    decode,
+    encode,
+    encode_samples,
+    stamp,
+    to_historical,
+)
+from contract.topics import MessageType, Node, parse_sparkplug
+from edge.aliases import Aliases
+from edge.host import PrimaryHost
+from edge.window import Window
+from spool import Record, Spool, SpoolError
+
+_MOST_METRICS: Final = 500  # in one message
+_MOST_BYTES: Final = 256 * 1024  # of one message; a NATS server takes 1 MiB
+_MOST_EVENTS: Final = 10_000
+_IDLE_S: Final = 1.0
+_BUSY_S: Final = 0.05
+_PUT_TIMEOUT_S: Final = 0.05
+_PATIENCE_S: Final = 2.0
+_LONGEST_PATIENCE_S: Final = 60.0
+_BD_SEQ_NOTE: Final = "bd_seq"
+
+_log = structlog.get_logger(__name__)
+
+Publish = Callable[[str, bytes], bool]
+
+
+@dataclass(slots=True)
+class _Device:
+    """What is known of an asset; `born` is what the host was told in this session."""
+
+    asset: Asset
+    alias_of: dict[str, int]
+    code_of: dict[str, int]
+    last: dict[str, Sample] = field(default_factory=dict)
+    online: bool = False
+    born: bool = False
+    changed: bool = False
+
+
+@dataclass(slots=True)
+class Sent:
+    """What was sent since the start."""
+
+    births: int = 0
+    live: int = 0
+    historical: int = 0
+    refused: int = 0  # the session took no more; tried again later
+    ignored: int = 0  # messages to us that were not understood
+
+
+class EdgeNode:
+    """The edge node of one line."""
+
+    def __init__(self, node: Node, spool: Spool, host: str, publish: Publish, *, window: Window | None = None) -> None:
+        self.node = node
+        self.sent = Sent()
+        self.window = window or Window(spool)
+        self.host = PrimaryHost(host)
+        self._spool = spool
+        self._publish = publish
+        self._aliases = Aliases(spool)
+        self._lock = threading.RLock()
+        self._devices: dict[str, _Device] = {}  # "" is the node itself
+        self._events: deque[tuple[str, str, bytes]] = deque(maxlen=_MOST_EVENTS)
+        self._bd_seq = int(spool.note(_BD_SEQ_NOTE) or b"-1")
+        self._seq = 0
+        self._connected = False
+        self._born = False
+        self._rebirth = False
+        self._connected_s = 0.0
+        self._patience_s = _PATIENCE_S
+        self.wake: Callable[[], None] = lambda: None
+        self.leave: Callable[[], None] = lambda: None  # asks for a new MQTT session
+
+    # from the machines
+
+    def describe(self, asset: Asset, *, node: bool = False) -> None:
+        """Tell what an asset (or the node itself) is; again when its signals changed."""
+        name = "" if node else asset.id
+        aliases = self._aliases_of(name, asset)
+        codes = {signal.name: int(code_of(signal.datatype)) for signal in asset.signals}
+        with self._lock:
+            old = self._devices.get(name)
+            device = self._devices[name] = _Device(asset, aliases, codes, changed=True, online=node)
+            if old is not None:
+                device.last = {s: v for s, v in old.last.items() if old.code_of.get(s) == codes.get(s)}
+                device.online, device.born = old.online, old.born
+        self.wake()
+
+    def _aliases_of(self, device: str, asset: Asset) -> dict[str, int]:
+        with self._lock:
+            return self._aliases.assign(device, asset.signals)
+
+    def offline(self, asset: str) -> None:
+        """Tell that an asset is lost."""
+        with self._lock:
+            self._devices[asset].online = False
+        self.wake()
+
+    def put(self, asset: str, samples: Sequence[Sample], *, past: bool = False) -> list[Future[int | None]]:
+        """Keep samples of an asset ("": of the node); it is online by that. Raises SpoolError.
+
+        `past`: they are history that was read, and newer ones may have been put before.
+        """
+        with self._lock:
+            device = self._devices[asset]
+            device.online = True
+            last = device.last
+            if not past:
+                for sample in samples:
+                    last[sample.signal] = sample
+            alias_of, codes = device.alias_of, device.code_of
+        topic = self.node.topic("DDATA", asset) if asset else self.node.topic("NDATA")
+        futures = []
+        for start in range(0, len(samples), _MOST_METRICS):
+            for plain in _bodies(samples[start : start + _MOST_METRICS], alias_of, codes):
+                body = self._named(plain) if past else plain
+                future = self._spool.put(topic, body, timeout_s=_PUT_TIMEOUT_S)
+                future.add_done_callback(self._put_done)
+                futures.append(future)
+        return futures
+
+    def _put_done(self, _: Future[int | None]) -> None:
+        self.wake()
+
+    # from the MQTT session
+
+    def will(self) -> tuple[str, bytes]:
+        """Return topic and payload of the NDEATH for the connection that is about to be made: a new bdSeq."""
+        with self._lock:
+            self._bd_seq = (self._bd_seq + 1) % 256
+            try:
+                self._spool.set_notes({_BD_SEQ_NOTE: str(self._bd_seq).encode()})
+            except SpoolError as error:  # a full disk must not keep us from telling what we have
+                _log.warning("the number of the session could not be kept", reason=str(error))
+            return self._death(self._bd_seq, 0)
+
+    def _death(self, bd_seq: int, now_ns: int) -> tuple[str, bytes]:
+        return self.node.topic("NDEATH"), encode(node_death(bd_seq, now_ns))
+
+    def connected(self) -> None:
+        """Note that the session is up and subscribed."""
+        self._note("connected")
+
+    def disconnected(self) -> None:
+        """Note that the session is down."""
+        self._note("disconnected")
+
+    def received(self, topic: str, payload: bytes) -> None:
+        """Note a message to this node, or about its host."""
+        self._note("message", topic, payload)
+
+    def _note(self, event: str, topic: str = "", payload: bytes = b"") -> None:
+        self._events.append((event, topic, payload))
+        self.wake()
+
+    # the sending thread
+
+    def step(self, now_s: float, now_ns: int) -> float:
+        """Do all that is to be done now; return after how many seconds there may be more."""
+        acknowledged = self._take_events(now_ns)
+        if acknowledged:
+            self.window.acknowledged(acknowledged)
+            self._spool.remove(acknowledged)
+        if not self._connected or not self.host.online:
+            self._look_for_host(now_s)
+            return _IDLE_S
+        self._patience_s = _PATIENCE_S
+        self.window.expire(now_s)
+        if (self._rebirth or not self._born) and not self._births(now_ns):
+            return _BUSY_S
+        if not self._changes(now_ns) or not self._live(now_s, now_ns) or not self._deaths(now_ns):
+            return _BUSY_S
+        return self._backlog(now_s)
+
+    def _look_for_host(self, now_s: float) -> None:
+        """Ask for a new session when this one never brought a STATE.
+
+        A broker that stores retained messages late (NATS) loses the one that is published while we subscribe.
+        """
+        if not self._connected or self.host.heard:
+            self._connected_s = now_s
+        elif now_s - self._connected_s > self._patience_s:
+            self._patience_s = min(2 * self._patience_s, _LONGEST_PATIENCE_S)
+            self._connected = False
+            self.leave()
+
+    def stop(self, now_ns: int) -> None:
+        """Say goodbye: a clean end suppresses the will, so the NDEATH is published."""
+        with self._lock:
+            if self._born and self._connected:
+                self._publish(*self._death(self._bd_seq, now_ns))
+            self._born = False
+
+    def _take_events(self, now_ns: int) -> list[tuple[int, int]]:
+        acknowledged: list[tuple[int, int]] = []
+        while self._events:
+            event, topic, payload = self._events.popleft()
+            if event == "message":
+                acknowledged += self._message(topic, payload, now_ns)
+            else:
+                self._connected = event == "connected"
+                self._born = False
+                if event == "disconnected":
+                    self.host.forget()
+        return acknowledged
+
+    def _message(self, topic: str, payload: bytes, now_ns: int) -> list[tuple[int, int]]:
+        if topic == self.host.topic:
+            was = self.host.online
+            if not self.host.update(payload):
+                self.sent.ignored += 1
+            if was and not self.host.online:
+                self._host_lost(now_ns)
+            return []
+        try:
+            if parse_sparkplug(topic) != (self.node, "NCMD", None):
+                return []
+            commands = decode(payload)
+            return [pair for metric in commands.metrics for pair in self._command(metric)]
+        except (SparkplugError, AckError) as error:
+            self.sent.ignored += 1
+            _log.warning("a message to this edge node was not understood", topic=topic, reason=str(error))
+            return []
+
+    def _command(self, metric: Metric) -> list[tuple[int, int]]:
+        if metric.name == REBIRTH and metric.value:
+            self._rebirth = True
+        elif metric.name == SPOOL_ACK and isinstance(metric.value, str):
+            ack = parse_ack(metric.value)
+            if ack.epoch == self._spool.epoch:
+                return ack.intervals
+        return []
+
+    def _host_lost(self, now_ns: int) -> None:
+        """The host has gone: say goodbye, and make a new session that waits for its return (Sparkplug 3.0, ch. 5)."""
+        _log.warning("the gateway is offline; everything stays in the spool until it is back")
+        self.stop(now_ns)
+        self._connected = False
+        self.leave()
+
+    def _births(self, now_ns: int) -> bool:
+        """Publish NBIRTH and all DBIRTHs; return whether all of it went out."""
+        begin = not self._born
+        with self._lock:
+            metrics = node_birth(self._bd_seq, now_ns)
+            own = self._devices.get("")
+            if own is not None:
+                metrics += signal_metrics(own.asset.signals, own.alias_of, own.last, now_ns)
+            self._seq, self._born, self._rebirth = 0, False, False
+            if not self._send_payload("NBIRTH", None, metrics, now_ns):
+                return False
+            for device in self._devices.values():
+                device.born, device.changed = False, True
+            if own is not None:
+                own.born, own.changed = True, False
+            self._born = True
+        if begin:
+            self.window.begin(self._spool.stats.last_n)
+        return True
+
+    def _changes(self, now_ns: int) -> bool:
+        """Publish the DBIRTH of each device that is new or changed (of one that is offline with its DDEATH behind)."""
+        with self._lock:
+            own = self._devices.get("")
+            if own is not None and own.changed and not self._births(now_ns):
+                return False
+            for name, device in self._devices.items():
+                if not device.changed and (device.born or not device.online):
+                    continue
+                last = device.last if device.online else {}
+                metrics = device_birth(device.asset, device.alias_of, last, now_ns)
+                if not self._send_payload("DBIRTH", name, metrics, now_ns):
+                    return False
+                device.born, device.changed = True, False
+        return True
+
+    def _deaths(self, now_ns: int) -> bool:
+        with self._lock:
+            for name, device in self._devices.items():
+                if device.born and not device.online:
+                    if not self._send_payload("DDEATH", name, [], now_ns):
+                        return False
+                    device.born = False
+        return True
+
+    def _send_payload(self, kind: MessageType, device: str | None, metrics: list[Metric], now_ns: int) -> bool:
+        body = encode(Payload(metrics, time_ms=now_ns // 1_000_000))
+        sent = self._send(self.node.topic(kind, device), body, None)
+        self.sent.births += sent and kind.endswith("BIRTH")
+        return sent
+
+    def _send(self, topic: str, body: bytes, uuid: str | None) -> bool:
+        if not self._publish(topic, stamp(body, seq=self._seq, uuid=uuid)):
+            self.sent.refused += 1
+            return False
+        self._seq = (self._seq + 1) % 256
+        return True
+
+    def _live(self, now_s: float, now_ns: int) -> bool:
+        """Send what is new; return whether all of it went out."""
+        while records := self.window.live(now_s, now_ns):
+            if not self._send_records(records, historical=False):
+                return False
+            if self._events:
+                break
+        return True
+
+    def _backlog(self, now_s: float) -> float:
+        records = self.window.backlog(now_s)
+        if not records:
+            return _IDLE_S
+        return 0.0 if self._send_records(records, historical=True) else _BUSY_S
+
+    def _send_records(self, records: Sequence[Record], *, historical: bool) -> bool:
+        epoch = self._spool.epoch
+        for index, record in enumerate(records):
+            body, past = record.body, historical or not self._is_born(record.topic)
+            if past:
+                body = self._historical(record)
+            if not self._send(record.topic, body, format_uuid(epoch, record.n)):
+                self.window.unsent(records[index:], live=not historical)
+                return False
+            if past:
+                self.sent.historical += 1
+            else:
+                self.sent.live += 1
+        return True
+
+    def _is_born(self, topic: str) -> bool:
+        device = self._devices.get(parse_sparkplug(topic).device or "")
+        return device is not None and device.born
+
+    def _historical(self, record: Record) -> bytes:
+        return self._named(record.body)
+
+    def _named(self, body: bytes) -> bytes:
+        with self._lock:
+            return to_historical(body, self._aliases.name_of, self._aliases.code_of)
+
+
+def _bodies(samples: Sequence[Sample], alias_of: dict[str, int], codes: dict[str, int]) -> list[bytes]:
+    """Return samples as DATA payloads, in halves where a message would be too large."""
+    body = encode_samples(samples, alias_of, codes)
+    if len(body) <= _MOST_BYTES or len(samples) == 1:
+        return [body]
+    half = len(samples) // 2
+    return _bodies(samples[:half], alias_of, codes) + _bodies(samples[half:], alias_of, codes)

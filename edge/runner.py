@@ -1,0 +1,395 @@
+"""Keeps one machine connected and moves its samples into the uplink."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from typing import Final, Literal, Protocol
+
+import structlog
+
+from contract.loss import Reason
+from contract.model import Asset, Sample
+from edge.driver import Driver, Historian, Lost, NoHistory, Unreachable
+from edge.filter import Filter, inferred
+from edge.machine import Machine, Place
+from spool import SpoolError
+
+MAX_ASSETS: Final = 1000  # of one machine entry, when its topic names the assets
+_SHORT_DELAY_S: Final = 1.5
+_SHORT_ATTEMPTS: Final = 20
+_LONG_DELAY_S: Final = 30.0
+_RETRY_SPOOL_S: Final = 1.0
+_TICK_S: Final = 0.05
+
+_DETAILS: Final[dict[Reason, str]] = {
+    "overflow": "the source's queue overflowed; it does not say how many values it threw away, at least so many",
+    "driver_queue": "messages came faster than they were taken",
+    "not_understood": "messages, values or assets that do not fit the plant file; the log has an example",
+}
+
+_log = structlog.get_logger(__name__)
+
+
+class Outlet(Protocol):
+    """Where samples go: the uplink."""
+
+    def describe(self, asset: Asset) -> None:
+        """Tell what an asset is; again when its signals changed."""
+
+    def offline(self, asset: str) -> None:
+        """Tell that an asset is lost."""
+
+    def put(self, asset: str, samples: Sequence[Sample], *, past: bool = False) -> list[Future[int | None]]:
+        """Take samples of an asset, which is online by that; each future ends when its part is durable.
+
+        `past`: they are history that was read, and newer ones may have been put before.
+
+        Raises SpoolError (also through the futures).
+        """
+
+
+class Losses(Protocol):
+    """Where it is told what did not become a sample; see edge.ledger."""
+
+    def heard(self, machine: str) -> int:
+        """Return when a machine was last heard by an earlier run of the edge, 0 for never."""
+
+    def enter(
+        self,
+        source: str,
+        reason: Reason,
+        start_ns: int,
+        end_ns: int,
+        *,
+        outcome: Literal["lost", "filled", "noted"] = "lost",
+        count: int = 0,
+        detail: str = "",
+    ) -> None:
+        """Tell of one thing that happened."""
+
+    def lose(
+        self, source: str, reason: Reason, count: int, now_ns: int, *, since_ns: int = 0, detail: str = ""
+    ) -> None:
+        """Tell of losses of a sort that may go on."""
+
+
+@dataclass(slots=True)
+class Health:
+    """How a machine is; times in ns since 1970 (0: never)."""
+
+    connected: bool = False
+    last_data_ns: int = 0
+    alive_ns: int = 0  # the last sign of life: data, or the driver's word that nothing changed
+    samples: int = 0
+    losses: int = 0
+    refused: int = 0  # samples of assets or signals that the plant file does not allow
+    trouble: str = ""  # why the machine is not connected, or why reading stands still
+
+
+@dataclass(slots=True)
+class _Source:
+    """One asset of the machine."""
+
+    asset: Asset
+    filter: Filter
+    unknown: set[str]  # signals whose datatype neither the plant file nor a value has told yet
+    online: bool = False
+    last_data_ns: int = 0
+
+
+@dataclass(slots=True)
+class _Gap:
+    """A time in which the machine was not heard, and the filters by asset as they were when it began."""
+
+    start_ns: int
+    end_ns: int
+    reason: Literal["offline", "edge_down"]
+    detail: str
+    filters: dict[str, Filter]
+
+
+class Runner:
+    """One machine: connect, read, filter, hand over; connect again for ever. One task, `run()`."""
+
+    def __init__(
+        self,
+        name: str,
+        machine: Machine,
+        driver: Driver,
+        *,
+        place: Place,
+        outlet: Outlet,
+        ledger: Losses,
+        owners: dict[str, str],
+        clock_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self.name = name
+        self.health = Health()
+        self._machine = machine
+        self._driver = driver
+        self._place = place
+        self._outlet = outlet
+        self._ledger = ledger
+        self._owners = owners  # asset id → machine entry, of the whole plant
+        self._clock_ns = clock_ns
+        self._sources: dict[str, _Source] = {}
+        self._log = _log.bind(machine=name, address=machine.address)
+        self._noted: set[str] = set()
+        self._accounted: dict[Reason, int] = {}
+        self._gap: _Gap | None = None  # the one that history may still fill
+
+    async def run(self) -> None:
+        """Serve the machine until cancelled."""
+        for asset in self._machine.asset_ids(self.name):
+            self._source(asset)
+        attempts = 0
+        try:
+            while True:
+                before = self.health.samples
+                await self._serve_once()
+                attempts = 0 if self.health.samples > before else attempts + 1
+                await asyncio.sleep(_delay_s(attempts))
+        finally:
+            await self._driver.close()
+
+    async def _serve_once(self) -> None:
+        """Connect and read until the machine is lost."""
+        try:
+            await self._driver.connect()
+            self._connected()
+            await self._read_on()
+        except Unreachable as error:
+            if self.health.trouble != str(error):
+                self._log.warning("machine cannot be reached; trying on", reason=str(error))
+            self._lost(str(error))
+        except Lost as error:
+            self.health.losses += 1
+            self._log.warning("machine lost", reason=str(error))
+            await self._flush(everything=True)
+            self._account()
+            self._lost(str(error))
+        await self._driver.close()
+
+    def _connected(self) -> None:
+        if self.health.losses or self.health.trouble:
+            self._log.info("machine is back")
+        else:
+            self._log.info("machine connected")
+        trouble = self.health.trouble
+        self.health.connected, self.health.trouble = True, ""
+        now_ns = self._clock_ns()
+        self._look_for_gap(now_ns, trouble)
+        self.health.alive_ns = now_ns
+        for source in self._sources.values():
+            source.filter.resume(now_ns)
+
+    def _look_for_gap(self, now_ns: int, trouble: str) -> None:
+        """See from when to when the machine was not heard; if it keeps no record, nobody knows what it said."""
+        since_ns = self.health.alive_ns or self._ledger.heard(self.name)
+        if self._gap is not None:
+            self._gap.end_ns = now_ns  # history was being read when the machine was lost again
+        elif since_ns:
+            reason: Literal["offline", "edge_down"] = "offline" if self.health.alive_ns else "edge_down"
+            detail = trouble if self.health.alive_ns else "the edge did not run"
+            past = {asset: source.filter for asset, source in self._sources.items()}
+            self._gap = _Gap(since_ns, now_ns, reason, detail, past)
+            for source in self._sources.values():
+                source.filter = Filter(source.asset.signals)
+
+    async def _fill_gap(self) -> None:
+        """Read what the machine recorded in the gap, and tell the ledger how that went."""
+        gap = self._gap
+        if gap is None:
+            return
+        filled, missing = 0, "the machine keeps no history that can be read"
+        if isinstance(self._driver, Historian):
+            try:
+                async for samples in self._driver.history(gap.start_ns, gap.end_ns):
+                    filled += await self._send_past(gap, samples)
+                missing = ""
+            except NoHistory as error:
+                missing = str(error)
+            except Lost:
+                return  # the reading notices, too; the next connection asks for all of it again
+        for asset, past in gap.filters.items():
+            await self._send(self._sources[asset], past.drain(), past=True)
+        if missing:
+            detail = f"{gap.detail}; {missing}"
+            self._ledger.enter(self.name, gap.reason, gap.start_ns, gap.end_ns, detail=detail)
+        if filled or not missing:
+            detail = f"{gap.detail}; gap filled by history, {filled} samples"
+            self._ledger.enter(
+                self.name, gap.reason, gap.start_ns, gap.end_ns, outcome="filled", count=filled, detail=detail
+            )
+        self._gap = None
+
+    async def _send_past(self, gap: _Gap, samples: Sequence[Sample]) -> int:
+        count = 0
+        for asset, past in gap.filters.items():
+            source = self._sources[asset]
+            own = past.newer(sample for sample in samples if sample.asset == asset)
+            passed = past.update(self._learn(source, own), self._clock_ns())
+            await self._send(source, passed, past=True)
+            count += len(passed)
+        return count
+
+    def _lost(self, why: str) -> None:
+        self.health.connected, self.health.trouble = False, why
+        for source in self._sources.values():
+            self._set_offline(source)
+
+    def _set_offline(self, source: _Source) -> None:
+        if source.online:
+            source.online = False
+            self._outlet.offline(source.asset.id)
+
+    async def _read_on(self) -> None:
+        reading = asyncio.create_task(self._read())
+        filling = asyncio.create_task(self._fill_gap())
+        try:
+            while True:
+                if filling.done():
+                    filling.result()
+                waits = any(source.filter.waits for source in self._sources.values())
+                timeout_s = _TICK_S if waits else self._machine.offline_after_s / 4 or None
+                await asyncio.wait((reading,), timeout=timeout_s)
+                if reading.done():
+                    await self._take(reading.result())
+                    self._account()
+                    self.health.alive_ns = self._clock_ns()
+                    reading = asyncio.create_task(self._read())
+                elif waits:
+                    await self._flush()
+                self._check_silence()
+        finally:
+            reading.cancel()
+            filling.cancel()
+            await asyncio.gather(reading, filling, return_exceptions=True)
+
+    async def _read(self) -> Sequence[Sample]:
+        return await self._driver.read()
+
+    async def _take(self, samples: Sequence[Sample]) -> None:
+        """Filter a batch and wait until the rest of it is durable."""
+        now_ns = self._clock_ns()
+        by_asset: dict[str, list[Sample]] = {}
+        for sample in samples:
+            by_asset.setdefault(sample.asset, []).append(sample)
+        for asset, group in by_asset.items():
+            source = self._sources.get(asset) or self._source(asset)
+            if source is None:
+                self.health.refused += len(group)
+                continue
+            known = self._learn(source, group)
+            passed = source.filter.update(known, now_ns)
+            source.last_data_ns = self.health.last_data_ns = now_ns
+            self.health.samples += len(known)
+            await self._send(source, passed)
+        self._say_notes()
+
+    async def _flush(self, *, everything: bool = False) -> None:
+        now_ns = self._clock_ns()
+        for source in self._sources.values():
+            passed = source.filter.drain() if everything else source.filter.flush(now_ns)
+            await self._send(source, passed)
+
+    async def _send(self, source: _Source, samples: Sequence[Sample], *, past: bool = False) -> None:
+        """Put samples into the spool, for as long as it takes: meanwhile nothing more is read."""
+        standing = False
+        source.online = source.online or bool(samples)
+        while samples:
+            try:
+                for future in self._outlet.put(source.asset.id, samples, past=past):
+                    if not future.done():
+                        await asyncio.wrap_future(future)
+                    future.result()
+            except SpoolError as error:
+                if not standing:
+                    self._log.error("reading stands still until the spool takes more", reason=str(error))
+                    standing, self.health.trouble = True, str(error)
+                await asyncio.sleep(_RETRY_SPOOL_S)
+            else:
+                break
+        if standing:
+            self._log.info("the spool takes data again; reading goes on")
+            self.health.trouble = ""
+
+    def _learn(self, source: _Source, samples: Sequence[Sample]) -> Sequence[Sample]:
+        """Take the datatypes of signals that stated none from their first values; leave out unknown signals."""
+        if not source.unknown:
+            return samples
+        known, changed = [], False
+        signals = {signal.name: signal for signal in source.asset.signals}
+        for sample in samples:
+            if sample.signal in source.unknown and sample.value is not None:
+                source.unknown.discard(sample.signal)
+                signal = replace(signals[sample.signal], datatype=inferred(sample.value))
+                changed |= signal != signals[sample.signal]
+                signals[sample.signal] = signal
+                source.filter.set_datatype(signal)
+            known.append(sample)
+        if changed:
+            source.asset = replace(source.asset, signals=tuple(signals.values()))
+            self._outlet.describe(source.asset)
+        return known
+
+    def _source(self, asset_id: str) -> _Source | None:
+        """Return what is known of an asset, made at its first appearance; None for one that cannot be ours."""
+        if asset_id in self._sources:
+            return self._sources[asset_id]
+        owner = self._owners.setdefault(asset_id, self.name)
+        if owner != self.name:
+            self._note(f"asset {asset_id}", f"the asset {asset_id} belongs to {owner} already: its data is left out")
+            return None
+        if len(self._sources) >= MAX_ASSETS:
+            self._note("assets", f"more than {MAX_ASSETS} assets: data of {asset_id} is left out; narrow the topic")
+            return None
+        asset = self._machine.asset(self._place, asset_id)
+        unknown = {name for name, entry in self._machine.signals.items() if entry.datatype is None}
+        source = self._sources[asset_id] = _Source(asset, Filter(asset.signals), unknown)
+        self._outlet.describe(asset)
+        return source
+
+    def _check_silence(self) -> None:
+        limit_ns = round(self._machine.offline_after_s * 1e9)
+        now_ns = self._clock_ns()
+        for source in self._sources.values():
+            if limit_ns and source.online and now_ns - source.last_data_ns > limit_ns:
+                self._log.warning("no data", asset=source.asset.id, silent_s=self._machine.offline_after_s)
+                self._set_offline(source)
+                source.filter.resume(now_ns)
+
+    def _account(self) -> None:
+        """Tell the ledger what the driver has counted since the last time."""
+        counters = self._driver.counters
+        counted: dict[Reason, int] = {
+            "overflow": counters.overflows,
+            "driver_queue": counters.dropped,
+            "not_understood": counters.rejected + self.health.refused,
+        }
+        for reason, total in counted.items():
+            new = total - self._accounted.get(reason, 0)
+            if new:
+                now_ns, since_ns = self._clock_ns(), self.health.alive_ns
+                self._ledger.lose(self.name, reason, new, now_ns, since_ns=since_ns, detail=_DETAILS[reason])
+        self._accounted = counted
+
+    def _say_notes(self) -> None:
+        for sort, text in self._driver.counters.notes.items():
+            self._note(sort, text)
+
+    def _note(self, sort: str, text: str) -> None:
+        if sort not in self._noted and len(self._noted) < MAX_ASSETS:
+            self._noted.add(sort)
+            self._log.warning(text)
+
+
+def _delay_s(attempts: int) -> float:
+    """Return how long to wait: short while a machine may just be restarting, then longer and longer, with jitter."""
+    doublings = min(max(0, attempts - _SHORT_ATTEMPTS), 10)
+    return min(_SHORT_DELAY_S * 2.0**doublings, _LONG_DELAY_S) * random.uniform(0.5, 1.0)  # noqa: S311 (no secret)

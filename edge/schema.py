@@ -1,0 +1,32 @@
+"""The JSON Schema of the plant file, for editors: `python -m edge.schema > plant.schema.json`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any, Final
+
+from edge.config import PlantEntry
+from edge.drivers import driver_names, load
+
+_TEMPLATE: Final = "#/$defs/{model}"
+
+
+def plant_schema() -> dict[str, Any]:
+    """Return the schema with all drivers in it; each driver's own parts are named `driver.Part`."""
+    schema = PlantEntry.model_json_schema(ref_template=_TEMPLATE)
+    choices = []
+    for name in driver_names():
+        machine = load(name).Machine.model_json_schema(ref_template=f"#/$defs/{name}.{{model}}")
+        for part, body in machine.pop("$defs", {}).items():
+            schema["$defs"][f"{name}.{part}"] = body
+        machine["required"] = sorted({*machine.get("required", ()), "driver", "signals"})
+        schema["$defs"][f"{name}.Machine"] = machine
+        choices.append({"$ref": f"#/$defs/{name}.Machine"})
+    schema["$defs"]["LineEntry"]["properties"]["machines"]["additionalProperties"] = {"oneOf": choices}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "shopfloor plant file"} | schema
+
+
+if __name__ == "__main__":
+    json.dump(plant_schema(), sys.stdout, indent=2, ensure_ascii=False)
+    sys.stdout.write("\n")

@@ -1,0 +1,27 @@
+"""What the edge node says of itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edge.health import node_asset, samples
+from edge.machine import Place
+from edge.runner import Health
+from spool import Spool
+
+S = 1_000_000_000
+
+
+def test_a_quiet_machine_is_told_from_a_silent_one(tmp_path: Path) -> None:
+    now_ns = 1_000 * S
+    machines = {
+        "quiet": Health(connected=True, last_data_ns=now_ns - 300 * S, alive_ns=now_ns - 2 * S),
+        "never": Health(),
+    }
+    spool = Spool.open(tmp_path / "line1.spool", max_bytes=1 << 20)
+    told = {sample.signal: sample.value for sample in samples(spool, machines, 0, now_ns, "line1")}
+    spool.close()
+    assert (told["Health/quiet/last_data_age_s"], told["Health/quiet/silent_s"]) == (300.0, 2.0)
+    assert (told["Health/never/last_data_age_s"], told["Health/never/silent_s"]) == (-1.0, -1.0)
+    signals = {signal.name for signal in node_asset(Place("demo", "shanghai", "machining", "line1"), machines).signals}
+    assert set(told) <= signals

@@ -1,0 +1,234 @@
+"""The runner between real machines and a real spool."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import json
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from contract.loss import Entry
+from contract.model import Asset
+from contract.mqtt import Broker
+from contract.topics import Node
+from edge.drivers import load
+from edge.ledger import SIGNALS, EdgeLedger
+from edge.machine import Context, Machine, Place
+from edge.runner import Runner
+from edge.uplink import Uplink
+from spool import Spool
+
+PLACE = Place("demo", "here", "machining", "line1")
+
+
+class Workshop:
+    """Runners of one line on one uplink."""
+
+    def __init__(self, spool: Spool, uplink: Uplink, context: Context) -> None:
+        self.spool = spool
+        self.uplink = uplink
+        self.context = context
+        self.ledger = EdgeLedger(spool, uplink.node.put, "line1")
+        self.ledger.open(0)
+        self.owners: dict[str, str] = {}
+        self.tasks: list[asyncio.Task[None]] = []
+
+    def run(self, name: str, settings: dict[str, Any]) -> Runner:
+        module = load(settings["driver"])
+        machine: Machine = module.Machine.model_validate(settings)
+        driver = module.connection(name, machine, self.context)
+        runner = Runner(
+            name, machine, driver, place=PLACE, outlet=self.uplink.node, ledger=self.ledger, owners=self.owners
+        )
+        self.tasks.append(asyncio.create_task(runner.run()))
+        return runner
+
+    async def stop(self) -> None:
+        for task in self.tasks:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        await asyncio.to_thread(self.uplink.stop)
+        self.spool.close()
+
+
+@pytest.fixture
+async def workshop(tmp_path: Path, context: Context) -> AsyncIterator[Callable[..., Workshop]]:
+    started: list[Workshop] = []
+
+    def start(broker: Any, *, max_bytes: int = 1 << 24) -> Workshop:
+        spool = Spool.open(tmp_path / "spool", max_bytes=max_bytes, linger_s=0.0)
+        account = Broker(url=broker.url, user=broker.user, password_file=broker.password_file)
+        asset = Asset("demo", "here", "machining", "line1", "line1", "node", signals=SIGNALS)
+        uplink = Uplink(Node.of("demo", "here", "machining", "line1"), spool, account)
+        uplink.node.describe(asset, node=True)
+        uplink.start()
+        started.append(Workshop(spool, uplink, context))
+        return started[-1]
+
+    yield start
+    for each in started:
+        await each.stop()
+
+
+def opcua(server: Any, **signals: Any) -> dict[str, Any]:
+    nodes = {name: {"node": f"nsu=urn:test:machine;s=Machine/{name.title()}"} | more for name, more in signals.items()}
+    return {
+        "driver": "opcua",
+        "address": server.url,
+        "security": "none",
+        "publish_s": 0.02,
+        "keep_alive_s": 0.2,
+        "signals": nodes,
+    }
+
+
+def mqtt(broker: Any, context: Context, **options: Any) -> dict[str, Any]:
+    (context.folder / "password").write_bytes(broker.password_file.read_bytes())
+    return {
+        "driver": "mqtt",
+        "kind": "robot",
+        "address": broker.url,
+        "user": broker.user,
+        "password_file": "password",
+        "topic": "factory/{asset}/telemetry",
+        "signals": {"temperature": {"path": "t"}, "mode": {"path": "mode"}},
+    } | options
+
+
+async def test_a_machine_goes_away_and_comes_back(
+    nats_broker: Any, hosts: Any, serve: Any, workshop: Any, free_port: int, until: Any
+) -> None:
+    host = await hosts(nats_broker)
+    server = await serve(free_port)
+    plant = workshop(nats_broker)
+    runner = plant.run("cnc-01", opcua(server, speed={}, state={}, running={}))
+    await host.wait_for_value("cnc-01", 1000.0)
+    birth = host.of("DBIRTH", device="cnc-01")[-1]
+    assert [birth.metric(name).datatype for name in ("speed", "state", "running")] == [10, 12, 11]
+
+    deaths = len(host.of("DDEATH", device="cnc-01"))
+    await server.server.stop()
+    await host.wait_for("DDEATH", device="cnc-01", count=deaths + 1)
+    assert (runner.health.connected, runner.health.losses) == (False, 1)
+    heard = len(host.of("DDATA", device="cnc-01"))
+    await serve(free_port, namespaces_before=2)
+    await host.wait_for("DDATA", device="cnc-01", count=heard + 1)
+    assert host.of("DDATA", device="cnc-01")[heard].payload.metrics[0].value == 1000.0
+    await until(lambda: runner.health.connected and not runner.health.trouble)
+    await until(lambda: entries(host) != [])
+    [gap] = entries(host)
+    assert (gap.source, gap.reason, gap.outcome) == ("cnc-01", "offline", "lost")
+    assert 0 < gap.start_ns < gap.end_ns <= runner.health.alive_ns
+    assert "127.0.0.1" in gap.detail
+
+
+async def test_a_gap_is_filled_by_the_history_of_the_machine(
+    nats_broker: Any, hosts: Any, serve: Any, workshop: Any, until: Any
+) -> None:
+    host = await hosts(nats_broker)
+    server = await serve()
+    await server.server.historize_node_data_change([server.nodes["Speed"]], period=None, count=5000)
+    plant = workshop(nats_broker)
+    runner = plant.run("cnc-01", opcua(server, speed={}))
+    await host.wait_for_value("cnc-01", 1000.0)
+    await server.write("Speed", 1.0, time=datetime.now(UTC))
+    await host.wait_for_value("cnc-01", 1.0)
+    for task in plant.tasks:
+        task.cancel()
+    await asyncio.gather(*plant.tasks, return_exceptions=True)
+    plant.tasks.clear()
+    for n in range(2500):
+        await server.write("Speed", 2.0 + n, time=datetime.now(UTC))
+    plant.ledger.tick(0, 0, {"cnc-01": runner.health.alive_ns})
+    plant.ledger.open(0)
+    plant.run("cnc-01", opcua(server, speed={}))
+    await until(lambda: entries(host) != [])
+    [gap] = entries(host)
+    assert (gap.reason, gap.outcome, gap.count) == ("edge_down", "filled", 2500), gap
+    times = [m.time_ns for heard in host.of("DDATA", device="cnc-01") for m in heard.payload.metrics]
+    assert set(host.values("cnc-01")) == {1000.0, *(1.0 + n for n in range(2501))}
+    assert len(set(times)) == len(times)
+    past = {m.value for heard in host.of("DDATA") for m in heard.payload.metrics if m.is_historical}
+    assert past >= {1.0 + n for n in range(1, 2500)}
+
+
+def entries(host: Any) -> list[Entry]:
+    """What the edge told of the ledger."""
+    said = [m.value for heard in host.of("NDATA") for m in heard.payload.metrics]
+    return [Entry.model_validate_json(text) for text in said if isinstance(text, str) and '"reason"' in text]
+
+
+async def test_deadband_and_period_on_the_way(nats_broker: Any, hosts: Any, serve: Any, workshop: Any) -> None:
+    host = await hosts(nats_broker)
+    server = await serve()
+    plant = workshop(nats_broker)
+    plant.run("cnc-01", opcua(server, speed={"deadband": 10}))
+    await host.wait_for_value("cnc-01", 1000.0)
+    for value in (1001.0, 1010.0, 1011.0, 1002.0, 1000.0, 2000.0):
+        await server.write("Speed", value)
+    await host.wait_for_value("cnc-01", 2000.0)
+    values = host.values("cnc-01")
+    assert [value for value, _ in itertools.groupby(values)] == [1000.0, 1011.0, 1000.0, 2000.0]
+
+
+async def test_assets_appear_with_their_messages_and_fall_silent(
+    nats_broker: Any, hosts: Any, workshop: Any, context: Context, until: Any
+) -> None:
+    host = await hosts(nats_broker)
+    plant = workshop(nats_broker)
+    plant.owners["robot-09"] = "another"
+    runner = plant.run("robots", mqtt(nats_broker, context, offline_after_s=0.4))
+    await until(lambda: runner.health.connected)
+    for name in ("robot-01", "robot-02", "robot-09"):
+        host.session.publish(f"factory/{name}/telemetry", json.dumps({"t": 20, "mode": "auto"}).encode(), qos=1)
+    host.session.publish("factory/robot-01/telemetry", b"not json", qos=1)
+    await host.wait_for("DBIRTH", device="robot-01")
+    await host.wait_for("DBIRTH", device="robot-02")
+    birth = host.of("DBIRTH", device="robot-01")[-1]
+    assert birth.metric("Properties/Kind").value == "robot"
+    await host.wait_for_value("robot-01", 20.0)
+    await host.wait_for_value("robot-01", "auto")
+    await host.wait_for("DDEATH", device="robot-02")
+    assert host.of("DBIRTH", device="robot-09") == []
+    assert runner.health.refused == 2
+
+
+async def test_a_full_spool_stops_the_reading_and_nothing_is_lost(
+    nats_broker: Any, hosts: Any, serve: Any, workshop: Any, until: Any
+) -> None:
+    host = await hosts(nats_broker, online=False)
+    server = await serve()
+    plant = workshop(nats_broker, max_bytes=3_000)
+    runner = plant.run("cnc-01", opcua(server, speed={}) | {"queue": 5_000})
+    await until(lambda: runner.health.samples > 0)
+    for value in range(200):
+        await server.write("Speed", float(value))
+        if value % 5 == 0:
+            await asyncio.sleep(0.025)
+    await until(lambda: "full" in runner.health.trouble or "max_bytes" in runner.health.trouble)
+    assert runner.health.connected
+    host.say(online=True)
+    await host.wait_for_value("cnc-01", 199.0)
+    await until(lambda: set(host.values("cnc-01")) >= {float(value) for value in range(200)})
+    await until(lambda: not runner.health.trouble)
+
+
+async def test_two_machines_do_not_hurt_each_other(
+    nats_broker: Any, hosts: Any, serve: Any, workshop: Any, free_port: int
+) -> None:
+    host = await hosts(nats_broker)
+    server = await serve()
+    plant = workshop(nats_broker)
+    gone = opcua(server, speed={}) | {"address": f"opc.tcp://127.0.0.1:{free_port}"}
+    bad = plant.run("cnc-01", gone)
+    plant.run("cnc-02", opcua(server, speed={}))
+    await host.wait_for_value("cnc-02", 1000.0)
+    await host.wait_for("DDEATH", device="cnc-01")
+    assert "nothing listens there" in bad.health.trouble
