@@ -1,0 +1,241 @@
+"""The gateway, composed: one connection to the broker, one spool, one store, and a clock that moves what is due."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Final
+
+import structlog
+
+from contract.mqtt import Broker, Session, Subscription, Will
+from contract.topics import SPARKPLUG, state_topic
+from gateway.acks import Acks, rebirth_command
+from gateway.balance import GATEWAY, LedgerPublisher
+from gateway.config import Settings
+from gateway.forward import Forwarder
+from gateway.health import HealthServer, NodeView, View
+from gateway.host import Gap, Host, Presence
+from gateway.ledger import Ledger, LedgerError
+from gateway.mirror import Mirror
+from gateway.reader import Decoded, Reader
+from gateway.receive import Receiver
+from gateway.store import HttpStore
+from gateway.tally import Tally
+from spool import Spool, SpoolError
+
+HOST_ID: Final = "shopfloor"
+TICK_S: Final = 0.05
+FLUSH_S: Final = 1.0
+STATE: Final = state_topic(HOST_ID)
+# not spBv1.0/#: our own commands would come back, and a broker may not let us read those of others
+SUBSCRIPTIONS: Final = [
+    Subscription(STATE, 1),
+    *(Subscription(f"{SPARKPLUG}/+/{type_}/+", qos) for type_, qos in (("NDEATH", 1), ("NBIRTH", 0), ("NDATA", 0))),
+    *(Subscription(f"{SPARKPLUG}/+/{type_}/+/+", 0) for type_ in ("DBIRTH", "DDEATH", "DDATA")),
+]
+
+log = structlog.get_logger()
+
+
+class Gateway:
+    """All parts of a gateway. `start`, then `tick` every `TICK_S` while `alive`, then `stop`."""
+
+    def __init__(self, settings: Settings, broker: Broker, mirror_broker: Broker | None = None) -> None:
+        self._settings = settings
+        self._presence = Presence()
+        self._lock = threading.Lock()  # the host's sessions: the network's thread and the ticking one
+        self._ledger = Ledger(settings.folder / "ledger.db")
+        self._host = Host(self._ledger, reorder_s=settings.reorder_s)
+        self._mirror = Mirror()
+        self._decoded = Decoded()
+        self._next_flush = 0.0
+        self._ledger_trouble = ""
+        self._session = Session(
+            broker,
+            f"gateway-{HOST_ID}",
+            subscriptions=SUBSCRIPTIONS,
+            will=self._will,
+            on_message=self._received,
+            on_connect=self._connected,
+            on_disconnect=self._disconnected,
+        )
+        self._mirror_session = self._session
+        if mirror_broker is not None:
+            name = f"gateway-{HOST_ID}-mirror"
+            self._mirror_session = Session(mirror_broker, name, on_connect=self._mirror_connected)
+        self._store = HttpStore(
+            str(settings.store_url),
+            org=settings.store_org,
+            bucket=settings.store_bucket,
+            token_file=settings.store_token_file,
+            timeout_s=settings.store_timeout_s,
+        )
+        self.health = HealthServer(settings.gateway_host, settings.gateway_port, self.view)
+
+    def start(self) -> None:
+        """Open the files, start all threads; raise SpoolError, LedgerError or OSError, with nothing left open."""
+        settings = self._settings
+        settings.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._spool = Spool.open(settings.folder / "gateway.spool", max_bytes=settings.gateway_spool_bytes)
+        try:
+            self._ledger.open()
+            self._compose()
+            self.health.start()
+        except (OSError, LedgerError):
+            self._spool.close()
+            self._ledger.close()
+            raise
+        if self._spool.salvage is not None:
+            log.error("the spool was damaged", salvage=str(self._spool.salvage))
+            now_ns = time.time_ns()
+            detail = f"{self._spool.salvage.reason}; {self._spool.salvage.kept} messages were kept"
+            self._ledger.account.tell(GATEWAY, "gateway_spool", now_ns, now_ns, outcome="noted", detail=detail)
+        self._forwarder.start()
+        self._session.start()
+        if self._mirror_session is not self._session:
+            self._mirror_session.start()
+
+    def _compose(self) -> None:
+        spool = self._spool
+        reader = Reader(spool, self._ledger, self._decoded)
+        reader.load()
+        self._acks = Acks(lambda node, epoch: spool.received("/".join(node), epoch))
+        self._receiver = Receiver(
+            self._host, spool, acks=self._acks, ledger=self._ledger, mirror=self._mirror, decoded=self._decoded
+        )
+        self._receiver.remember(reader.births)
+        tally = Tally(spool)
+        if not tally.load() and self._ledger.account.rebase():
+            now_ns = time.time_ns()
+            detail = "the gateway's spool began anew: what it held and the store did not have yet is lost"
+            self._ledger.account.tell(GATEWAY, "gateway_spool", now_ns, now_ns, detail=detail)
+        self._forwarder = Forwarder(spool, self._store, reader, self._ledger, tally)
+        self._publisher = LedgerPublisher(self._ledger, tally, spool)
+
+    @property
+    def alive(self) -> bool:
+        """Whether the threads that must run do; when not, the process should end and be started again."""
+        return self._session.is_alive and self._mirror_session.is_alive and self._forwarder.alive
+
+    def tick(self, now: float, now_ns: int) -> None:
+        """Do what is due: acknowledgements, rebirth requests, the mirror, the ledger."""
+        now_ms = now_ns // 1_000_000
+        self._acks.tick(now, now_ms, self._session.publish)
+        with self._lock:
+            due = self._host.tick(now) if self._session.is_connected else None
+        if due is not None:
+            for node in due.rebirth:
+                log.info("rebirth requested", node="/".join(node))
+                self._session.publish(node.topic("NCMD"), rebirth_command(now_ms))
+            for node in due.lost:
+                log.warning("edge node has not come back", node="/".join(node))
+                self._mirror.died(node)
+            for gap in due.gaps:
+                self._tell_gap(gap, now, now_ns)
+        self._mirror.tick(now, now_ms, self._publish_retained)
+        self._publisher.tick(now, now_ms, self._publish_retained)
+        if now >= self._next_flush:
+            self._next_flush = now + FLUSH_S
+            self._flush()
+
+    def _tell_gap(self, gap: Gap, now: float, now_ns: int) -> None:
+        since_ns = now_ns - round((now - gap.since) * 1e9)
+        detail = f"sequence numbers {gap.first} to {gap.last} never came"
+        self._ledger.account.tell(
+            gap.node, "sequence", since_ns, now_ns, count=gap.messages, first=gap.first, last=gap.last, detail=detail
+        )
+        self._next_flush = now
+
+    def stop(self) -> None:
+        """Say goodbye, end all threads and close the files; at most about 3 s."""
+        if self._presence.online:
+            self._session.publish(STATE, self._presence.death(time.time_ns() // 1_000_000), qos=1, retain=True)
+        self._session.stop(1.0)
+        if self._mirror_session is not self._session:
+            self._mirror_session.stop(1.0)
+        self._forwarder.stop(1.0)
+        self.health.stop()
+        self._flush()
+        try:
+            self._spool.close()
+        except SpoolError as error:
+            log.error("the spool could not be closed in time", why=str(error))  # noqa: TRY400 the reason is the message
+        self._flush()
+        self._ledger.close()
+        if not self._forwarder.alive:
+            self._store.close()
+
+    def view(self) -> View:
+        """Return what health and metrics are made of."""
+        now = time.monotonic()
+        settings = self._settings
+        with self._lock:
+            nodes = [
+                NodeView(
+                    node,
+                    session.online,
+                    now - session.last_message,
+                    settings.silent_s if session.acknowledges else settings.foreign_silent_s,
+                )
+                for node, session in self._host.sessions.items()
+            ]
+        return View(
+            now=now,
+            now_ns=time.time_ns(),
+            connected=self._session.is_connected,
+            trouble=self._session.reason,
+            network_alive=self._session.is_alive,
+            state_online=self._presence.online and self._session.is_connected,
+            forwarding=self._forwarder.alive,
+            progress=self._forwarder.progress,
+            spool=self._spool.stats,
+            ledger_trouble=self._ledger_trouble,
+            nodes=nodes,
+            counters=self._ledger.totals(),
+            stuck_s=settings.stuck_s,
+            mirror_trouble="" if self._mirror_session.is_connected else self._mirror_session.reason or "connecting",
+        )
+
+    def _will(self) -> Will:
+        return Will(STATE, self._presence.will(time.time_ns() // 1_000_000), qos=1, retain=True)
+
+    def _connected(self) -> None:
+        self._session.publish(STATE, self._presence.birth(), qos=1, retain=True)
+        with self._lock:
+            self._host.connected(time.monotonic())
+        self._ledger.account.away(time.time_ns())
+        if self._mirror_session is self._session:
+            self._mirror_connected()
+
+    def _mirror_connected(self) -> None:
+        self._mirror.connected()
+        self._publisher.forget()
+
+    def _disconnected(self, _reason: str) -> None:
+        self._presence.online = False
+
+    def _received(self, topic: str, body: bytes, retained: bool) -> None:
+        if topic == STATE:
+            self._watch_state(body)
+        elif not retained:  # Sparkplug retains nothing else: a retained birth would be an old one
+            with self._lock:
+                self._receiver.receive(topic, body, time.monotonic(), time.time_ns())
+
+    def _watch_state(self, body: bytes) -> None:
+        """Say again that we are online when a late will says otherwise (Sparkplug 3.0, chapter 5)."""
+        if self._presence.contradicted_by(body):
+            self._session.publish(STATE, self._presence.birth(), qos=1, retain=True)
+
+    def _publish_retained(self, topic: str, payload: bytes) -> bool:
+        return self._mirror_session.publish(topic, payload, retain=True)
+
+    def _flush(self) -> None:
+        try:
+            self._ledger.flush()
+        except LedgerError as error:
+            if not self._ledger_trouble:
+                log.error("the ledger cannot be written", why=str(error))  # noqa: TRY400 the reason is the message
+            self._ledger_trouble = str(error)
+        else:
+            self._ledger_trouble = ""

@@ -1,0 +1,198 @@
+"""The mirror of every asset in the unified namespace: JSON, retained, at most twice a second per asset and category.
+
+`info` says what the asset is, `tele` has its numbers, `state` its texts and flags; each message is the full snapshot,
+so that a late subscriber sees all. A dead asset's signals are stale; a backlog never overwrites a newer value.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+import orjson
+
+from contract.model import Datatype, Quality, Value
+from contract.sparkplug import Batch
+from contract.topics import Category, Node, UnsTopic
+from gateway.birth import Birth, valued
+
+PERIOD_S: Final = 0.5
+MS: Final = 1_000_000  # ns
+CATEGORIES: Final[tuple[Category, ...]] = ("info", "tele", "state")
+
+Publish = Callable[[str, bytes], bool]
+
+
+class Face:
+    """What the mirror shows of one asset. Its columns go by metric name; a quality that is missing is GOOD."""
+
+    def __init__(self, birth: Birth) -> None:
+        self.birth = birth
+        self.online = False
+        self.values: dict[str, Value | None] = {}
+        self.times_ns: dict[str, int] = {}
+        self.qualities: dict[str, int] = {}
+        self.dirty: set[Category] = set()
+        self.not_before = 0.0
+        self.shown: dict[Category, bytes] = {}
+        self.seq: dict[Category, int] = {}
+
+    def take(self, batch: Batch) -> None:
+        """Take over samples, of a backlog only those that are newer."""
+        names = batch.names
+        if batch.historical:
+            self._take_newer(batch)
+        else:
+            self.values.update(zip(names, batch.values, strict=True))
+            self.times_ns.update(zip(names, batch.times_ns, strict=True))
+            if self.qualities:
+                for name in names:
+                    self.qualities.pop(name, None)
+            for index, quality in batch.qualities.items():
+                self.qualities[names[index]] = quality
+        self.dirty |= {"tele", "state"}
+
+    def _take_newer(self, batch: Batch) -> None:
+        for index, (name, value, time_ns) in enumerate(zip(batch.names, batch.values, batch.times_ns, strict=True)):
+            if time_ns > self.times_ns.get(name, -1):
+                self.values[name] = value
+                self.times_ns[name] = time_ns
+                self.qualities.pop(name, None)
+                if index in batch.qualities:
+                    self.qualities[name] = batch.qualities[index]
+
+    def reborn(self, birth: Birth, *, online: bool) -> None:
+        """Begin a session: values of signals that are gone are forgotten, those that the birth carries are taken."""
+        self.birth = birth
+        self.online = online
+        for name in self.values.keys() - birth.metrics.keys():
+            del self.values[name]
+            del self.times_ns[name]
+            self.qualities.pop(name, None)
+        first = valued(birth.first)
+        first.historical = True  # a birth repeats old values, never newer than what is here
+        self.take(first)
+        self.dirty.update(CATEGORIES)
+
+    def show(self, category: Category, now_ms: int) -> bytes | None:
+        """Return the message of a category, None when what it shows has not changed."""
+        content = self._info() if category == "info" else {"signals": self._signals(category)}
+        shown = orjson.dumps(content)
+        if self.shown.get(category) == shown or (category != "info" and not content["signals"]):
+            return None
+        self.shown[category] = shown
+        self.seq[category] = self.seq.get(category, 0) + 1
+        head = {"time": now_ms} if category == "info" else {"time": now_ms, "seq": self.seq[category]}
+        return orjson.dumps(head | content)
+
+    def _info(self) -> dict[str, Any]:
+        asset = self.birth.asset
+        return {
+            "enterprise": asset.enterprise,
+            "site": asset.site,
+            "area": asset.area,
+            "line": asset.line,
+            "asset": asset.id,
+            "kind": asset.kind,
+            "names": dict(asset.names),
+            "edge_node": "/".join(self.birth.node),
+            "online": self.online,
+            "signals": [
+                {
+                    "name": signal.name,
+                    "datatype": signal.datatype,
+                    "unit": signal.unit,
+                    "low": signal.low,
+                    "high": signal.high,
+                    "deadband": signal.deadband,
+                    "period_s": signal.period_s,
+                    "writable": signal.writable,
+                    "description": signal.description,
+                }
+                for signal in asset.signals
+            ],
+        }
+
+    def _signals(self, category: Category) -> dict[str, dict[str, Any]]:
+        states = {s.name for s in self.birth.asset.signals if s.datatype in (Datatype.STRING, Datatype.BOOLEAN)}
+        signals = {}
+        for name, value in self.values.items():
+            signal = self.birth.signal(name)
+            is_state = signal in states or value.__class__ in (str, bool)
+            if signal and is_state == (category == "state"):
+                quality = self.qualities.get(name, Quality.GOOD) if self.online else Quality.STALE
+                signals[signal] = {"value": value, "quality": int(quality), "time": self.times_ns[name] // MS}
+        return signals
+
+
+class Mirror:
+    """All faces. Births, data and deaths come from the receiving thread, `tick` may run in another."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._faces: dict[tuple[Node, str | None], Face] = {}
+
+    def born(self, birth: Birth, *, online: bool = True) -> None:
+        """Show an asset; `online` False: it was known to an earlier run, and nothing has been heard of it since."""
+        key = (birth.node, birth.device)
+        with self._lock:
+            face = self._faces.get(key)
+            if face is None:
+                face = self._faces[key] = Face(birth)
+            face.reborn(birth, online=online)
+
+    def update(self, birth: Birth, batch: Batch) -> None:
+        """Take over samples of an asset that was born."""
+        with self._lock:
+            face = self._faces.get((birth.node, birth.device))
+            if face is not None:
+                face.take(batch)
+
+    def died(self, node: Node, device: str | None = None) -> None:
+        """Show a device, or with None a node and all its devices, as offline and stale."""
+        with self._lock:
+            for (face_node, face_device), face in self._faces.items():
+                if face_node == node and device in (None, face_device):
+                    face.online = False
+                    face.dirty.update(CATEGORIES)
+                    face.not_before = 0.0
+
+    def connected(self) -> None:
+        """Show everything again: the broker may have forgotten it."""
+        with self._lock:
+            for face in self._faces.values():
+                face.shown.clear()
+                face.dirty.update(CATEGORIES)
+
+    def tick(self, now: float, now_ms: int, publish: Publish) -> int:
+        """Publish what is due; what `publish` does not take stays due. Return the number of messages."""
+        count = 0
+        for face in self._due(now):
+            asset = face.birth.asset
+            for category in CATEGORIES:
+                message = self._message(face, category, now_ms)
+                if message is None:
+                    continue
+                topic = UnsTopic(asset.enterprise, asset.site, asset.area, asset.line, asset.id, category)
+                if publish(str(topic), message):
+                    count += 1
+                    continue
+                with self._lock:
+                    face.shown.pop(category, None)
+                    face.dirty.add(category)
+        return count
+
+    def _due(self, now: float) -> Iterator[Face]:
+        with self._lock:
+            due = [face for face in self._faces.values() if face.dirty and now >= face.not_before]
+            for face in due:
+                face.not_before = now + PERIOD_S
+        return iter(due)
+
+    def _message(self, face: Face, category: Category, now_ms: int) -> bytes | None:
+        with self._lock:
+            if category not in face.dirty:
+                return None
+            face.dirty.discard(category)
+            return face.show(category, now_ms)

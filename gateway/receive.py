@@ -1,0 +1,178 @@
+"""What arrives from the broker: checked, spooled as it came, shown in the mirror, acknowledged once durable."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from functools import partial
+from typing import Final
+
+import structlog
+
+from contract.ack import AckError, parse_uuid
+from contract.sparkplug import Batch, Decoder, SparkplugError, decode
+from contract.topics import Node, SparkplugTopic, TopicError
+from gateway.acks import Acks
+from gateway.balance import NOBODY
+from gateway.birth import Birth, bdseq_of
+from gateway.host import Host
+from gateway.ledger import Aside, Ledger
+from gateway.mirror import Mirror
+from gateway.reader import Decoded, parse
+from spool import Origin, Spool, SpoolError, SpoolFull
+
+MOST_NODES: Final = 10_000
+MOST_BIRTHS: Final = 50_000
+CALM: Final = 100  # messages in a row that the spool took, after which a refusal is news again
+PUT_S: Final = 1.0  # longer than any healthy commit, shorter than the broker's patience
+EARLIEST_NS: Final = 1_000_000  # what is earlier had no time: the spool's record will give it one
+
+log = structlog.get_logger()
+
+_BLANK: Final = Decoder()
+
+
+class Receiver:
+    """Takes each message in the order of arrival, in one thread. `now` is monotonic seconds, `now_ns` UTC."""
+
+    def __init__(
+        self, host: Host, spool: Spool, *, acks: Acks, ledger: Ledger, mirror: Mirror, decoded: Decoded
+    ) -> None:
+        self._host = host
+        self._spool = spool
+        self._acks = acks
+        self._ledger = ledger
+        self._mirror = mirror
+        self._decoded = decoded
+        self._births: dict[tuple[Node, str | None], Birth] = {}
+        self._commits_to_calm = 0
+
+    def remember(self, births: dict[str, Birth]) -> None:
+        """Take over the births that earlier runs noted, by topic; whether their nodes live is not known."""
+        devices: dict[Node, list[str]] = {}
+        for birth in births.values():
+            self._births[birth.node, birth.device] = birth
+            self._mirror.born(birth, online=False)
+            if birth.device is not None:
+                devices.setdefault(birth.node, []).append(birth.device)
+        for (node, device), birth in self._births.items():
+            if device is None:
+                self._host.remember(node, acknowledges=birth.acknowledges, devices=devices.get(node, ()))
+
+    def receive(self, topic: str, body: bytes, now: float, now_ns: int) -> None:
+        """Take one message; what cannot be read is set aside and counted, and never raises."""
+        node = NOBODY
+        try:
+            parsed = parse(topic)
+            if parsed.node in self._host.sessions:
+                node = parsed.node
+            elif len(self._host.sessions) >= MOST_NODES or len(self._births) >= MOST_BIRTHS:
+                self._ledger.count(NOBODY, "too_many")
+                return
+            match parsed.type:
+                case "NDATA" | "DDATA":
+                    self._data(topic, parsed, body, now, now_ns)
+                case "NBIRTH":
+                    self._node_birth(topic, parsed, body, now, now_ns)
+                case "DBIRTH":
+                    self._device_birth(topic, parsed, body, now, now_ns)
+                case "NDEATH" | "DDEATH":
+                    self._death(parsed, body, now)
+                case _:
+                    return  # a command, ours or another host's
+        except (SparkplugError, TopicError) as error:
+            self._ledger.count(node, "unreadable")
+            self._ledger.set_aside(Aside(now_ns // 1_000_000, node, topic, str(error), body))
+        except SpoolError as error:
+            # not kept, so not acknowledged: the node keeps it, or its sequence shows the gap
+            self._refused(parsed.node, error, now_ns)
+            if parsed.type in ("NBIRTH", "DBIRTH"):
+                self._host.forget(parsed.node)
+
+    def _node_birth(self, topic: str, parsed: SparkplugTopic, body: bytes, now: float, now_ns: int) -> None:
+        birth = Birth(parsed.node, None, body)
+        self._spool.put(topic, body, timeout_s=PUT_S).add_done_callback(partial(self._birth_done, parsed.node, now_ns))
+        self._births[parsed.node, None] = birth
+        self._host.node_birth(
+            parsed.node, seq=birth.payload.seq, bdseq=birth.bdseq, acknowledges=birth.acknowledges, now=now
+        )
+        self._mirror.born(birth)
+
+    def _device_birth(self, topic: str, parsed: SparkplugTopic, body: bytes, now: float, now_ns: int) -> None:
+        birth = Birth(parsed.node, parsed.device, body)
+        if not self._host.device_birth(parsed.node, str(parsed.device), seq=birth.payload.seq, now=now):
+            return
+        self._spool.put(topic, body, timeout_s=PUT_S).add_done_callback(partial(self._birth_done, parsed.node, now_ns))
+        self._births[parsed.node, parsed.device] = birth
+        self._mirror.born(birth)
+
+    def _data(self, topic: str, parsed: SparkplugTopic, body: bytes, now: float, now_ns: int) -> None:
+        node, device = parsed.node, parsed.device
+        birth = self._births.get((node, device))
+        batch = _BLANK.read(body) if birth is None else birth.read(body, 0)
+        # a backlog carries names: what it needs of a birth is the kind of its asset
+        named = batch.historical and not batch.unknown and birth is not None
+        if not self._host.data(node, device, seq=batch.seq, named=named, now=now) or birth is None:
+            return
+        origin = self._origin(node, batch)
+        if batch.unknown:
+            self._host.misunderstood(node, now)
+            if origin is not None:
+                return  # not acknowledged, so it comes again, with names
+        timed = min(batch.times_ns, default=EARLIEST_NS) >= EARLIEST_NS
+        if timed:
+            self._decoded.put(topic, body, birth, batch)
+        if origin is None:
+            self._ledger.account.heard(node, now_ns)
+        elif not self._ledger.account.knows(node, origin.epoch):
+            before = self._spool.received(origin.node, origin.epoch)
+            self._ledger.account.begin(node, origin.epoch, sum(last - first + 1 for first, last in before), now_ns)
+        done = self._spool.put(topic, body, origin, timeout_s=PUT_S)
+        done.add_done_callback(partial(self._data_done, node, origin, now_ns))
+        self._mirror.update(birth, batch if timed else birth.read(body, now_ns))
+
+    def _death(self, parsed: SparkplugTopic, body: bytes, now: float) -> None:
+        payload = decode(body)
+        if parsed.device is None:
+            if self._host.node_death(parsed.node, bdseq_of(payload)):
+                self._mirror.died(parsed.node)
+                self._ledger.account.died(parsed.node)
+        elif self._host.device_death(parsed.node, parsed.device, seq=payload.seq, now=now):
+            self._mirror.died(parsed.node, parsed.device)
+
+    def _origin(self, node: Node, batch: Batch) -> Origin | None:
+        """Return where the message comes from, None when its node does not wait for acknowledgements."""
+        if batch.uuid is None or not self._host.sessions[node].acknowledges:
+            return None
+        try:
+            return Origin("/".join(node), *parse_uuid(batch.uuid))
+        except AckError:
+            return None
+
+    def _data_done(self, node: Node, origin: Origin | None, now_ns: int, done: Future[int | None]) -> None:
+        """Count and acknowledge what is durable now; runs in the spool's thread."""
+        error = done.exception()
+        if isinstance(error, SpoolError):
+            self._refused(node, error, now_ns)
+            return
+        if self._commits_to_calm:
+            self._commits_to_calm -= 1
+        self._ledger.count(node, "received" if done.result() is not None else "repeated")
+        if origin is not None:
+            self._acks.committed(node, origin.epoch, origin.n)
+
+    def _birth_done(self, node: Node, now_ns: int, done: Future[int | None]) -> None:
+        error = done.exception()
+        if isinstance(error, SpoolError):
+            self._refused(node, error, now_ns)
+            self._host.forget(node)
+
+    def _refused(self, node: Node, error: SpoolError, now_ns: int) -> None:
+        self._ledger.count(node, "refused")
+        session = self._host.sessions.get(node)
+        if session is None or not session.acknowledges:
+            self._ledger.account.lose(node, "gateway_full", 1, now_ns, str(error)[:1000])
+        if not self._commits_to_calm:
+            kind = "is full" if isinstance(error, SpoolFull) else "failed"
+            log.error(f"the spool {kind}: nothing is acknowledged until there is room", why=str(error))
+        # at its limit a spool refuses and accepts by turns: that is one story, to be told once
+        self._commits_to_calm = CALM

@@ -1,0 +1,85 @@
+"""Health is red for each of its reasons, says which, and says what to do."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import orjson
+import pytest
+
+from contract.topics import Node
+from gateway.forward import Progress
+from gateway.health import NodeView, View, checks, report
+from spool import Stats
+
+LINE = Node("demo:shanghai:machining", "line1")
+EMPTY = Stats(
+    records=0,
+    bytes=0,
+    max_bytes=1000,
+    oldest_ns=None,
+    last_n=0,
+    put=0,
+    repeated=0,
+    refused=0,
+    dropped=0,
+    dropped_ranges=[],
+    buffered=0,
+    commits=0,
+)
+GREEN = View(
+    now=1000.0,
+    now_ns=2_000_000_000_000,
+    connected=True,
+    trouble="",
+    network_alive=True,
+    state_online=True,
+    forwarding=True,
+    progress=Progress(moved=999.0),
+    spool=EMPTY,
+    nodes=[NodeView(LINE, online=True, age_s=1.0, silent_s=15.0)],
+)
+FULL_OF_OLD = replace(EMPTY, records=5, bytes=950, oldest_ns=1_000_000_000_000)
+
+
+def test_green() -> None:
+    ok, body = report(GREEN)
+    assert ok
+    assert orjson.loads(body)["status"] == "ok"
+
+
+@pytest.mark.parametrize(
+    ("change", "name", "says"),
+    [
+        ({"connected": False, "trouble": "Connection refused"}, "broker", "Connection refused"),
+        ({"network_alive": False}, "broker", "restart the gateway"),
+        ({"state_online": False}, "state", "hold their data back"),
+        ({"forwarding": False}, "forward", "restart the gateway"),
+        ({"progress": Progress(moved=1.0, failing_since=990.0, trouble="401: token")}, "forward", "10 s: 401: token"),
+        ({"progress": Progress(moved=969.0), "spool": replace(EMPTY, records=1)}, "forward", "31 s"),
+        ({"spool": FULL_OF_OLD}, "spool", "95% full"),
+        ({"ledger_trouble": "disk is full"}, "ledger", "disk is full"),
+        ({"nodes": []}, "nodes", "no edge node is online"),
+        ({"nodes": [NodeView(LINE, online=False, age_s=1.0, silent_s=15.0)]}, "nodes", "no edge node is online"),
+        ({"nodes": [NodeView(LINE, online=True, age_s=16.0, silent_s=15.0)]}, "nodes", "line1 (16 s)"),
+    ],
+)
+def test_red(change: dict[str, object], name: str, says: str) -> None:
+    view = replace(GREEN, **change)  # type: ignore[arg-type]
+    [failed] = [check for check in checks(view) if not check.ok]
+    assert failed.name == name
+    assert says in failed.detail
+    assert report(view)[0] is False
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        # a store that restarts, a backlog that moves, and one silent node that is offline: no reason for an alarm
+        {"progress": Progress(moved=1.0, failing_since=997.0, trouble="503")},
+        {"progress": Progress(moved=999.0), "spool": replace(FULL_OF_OLD, bytes=500)},
+        {"nodes": [*GREEN.nodes, NodeView(Node("a", "b"), online=False, age_s=999.0, silent_s=15.0)]},
+    ],
+)
+def test_still_green(change: dict[str, object]) -> None:
+    assert report(replace(GREEN, **change))[0] is True  # type: ignore[arg-type]
