@@ -1,0 +1,111 @@
+"""Run the cloud: `python -m cloud`. Exit code 2: the configuration is wrong."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import sys
+from datetime import UTC, datetime
+from typing import Final
+
+import structlog
+import uvicorn
+from pydantic import ValidationError
+from sqlalchemy.exc import SQLAlchemyError
+
+from cloud.app import create_app
+from cloud.auth import first_link
+from cloud.live.uns import UnsListener
+from cloud.parts import Parts, build_parts, close_parts
+from cloud.settings import SecretFileError, Settings
+from cloud.telemetry.store import StoreError
+from contract import log as logs
+from contract.mqtt import BrokerSettings
+
+STOP_S: Final = 2
+log = structlog.get_logger(__name__)
+
+
+class Server(uvicorn.Server):
+    """A server that ends the live streams when it is told to stop: they would not end by themselves."""
+
+    def __init__(self, config: uvicorn.Config, parts: Parts) -> None:
+        super().__init__(config)
+        self._parts = parts
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop."""
+        self._parts.hub.close()
+        await super().shutdown(sockets)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens; raise OSError."""
+    return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=128)
+
+
+def serve(settings: Settings, broker: BrokerSettings, listening: socket.socket) -> None:
+    """Serve until SIGTERM or SIGINT; raise what `build_parts` raises."""
+    parts = build_parts(settings)
+    host, port = listening.getsockname()[:2]
+    uns = UnsListener(broker, parts.sessions, parts.hub, client_id=f"cloud-{socket.gethostname()}-{os.getpid()}")
+    config = uvicorn.Config(
+        create_app(settings, parts),
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=STOP_S,
+        server_header=False,
+        ws="none",
+        lifespan="off",
+    )
+    try:
+        uns.start()
+        address = settings.public_url.rstrip("/") or f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        first_link.offer(settings, parts.sessions, address, datetime.now(UTC))
+        log.info("the cloud serves", host=host, port=port, store=settings.telemetry)
+        Server(config, parts).run(sockets=[listening])
+    finally:
+        uns.stop()
+        close_parts(parts)
+        log.info("the cloud has stopped")
+
+
+def main() -> int:
+    """Run the cloud; return the exit code."""
+    logs.configure("cloud")
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # uvicorn has handlers of its own while it serves, and raises the signal again in the end
+        signal.signal(number, lambda *_: None)
+    try:
+        settings, broker = Settings(), BrokerSettings()
+    except ValidationError as error:
+        for wrong in error.errors(include_url=False):
+            prefix = "SHOPFLOOR_MQTT_" if error.title == BrokerSettings.__name__ else "SHOPFLOOR_"
+            name = "_".join(str(part) for part in wrong["loc"]).upper()
+            log.critical("a setting is wrong", variable=prefix + name, value=str(wrong["input"]), why=wrong["msg"])
+        return 2
+    try:
+        with listen(settings.host, settings.port) as listening:
+            serve(settings, broker, listening)
+    except SecretFileError as error:
+        log.critical("the cloud cannot start", why=str(error))
+        return 2
+    except StoreError as error:
+        log.critical("the cloud cannot start", why=str(error), todo=error.todo)
+        return 2
+    except SQLAlchemyError as error:
+        log.critical("the database cannot be opened", why=str(error), todo="correct SHOPFLOOR_DATABASE_URL")
+        return 2
+    except OSError as error:
+        where = f"{settings.host}:{settings.port}"
+        todo = "is another program on that port? choose one with SHOPFLOOR_PORT; is SHOPFLOOR_HOME writable?"
+        log.critical("the cloud cannot start", why=f"{where}: {error}", todo=todo)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,85 @@
+"""The application: what is composed of what, and which addresses there are."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.routing import APIRoute
+from sqlalchemy.exc import OperationalError
+
+from cloud import docs_page, health, problems, web
+from cloud.auth import routes as auth
+from cloud.auth import tokens, users
+from cloud.ledger import routes as ledger
+from cloud.live import routes as live
+from cloud.openapi import DocumentedApp
+from cloud.parts import Parts
+from cloud.registry import routes as registry
+from cloud.settings import Settings
+from cloud.telemetry import routes as telemetry
+from cloud.telemetry import write
+from cloud.telemetry.store import StoreError
+
+MAX_BODY = 1024 * 1024
+DESCRIPTION = """What people and programs ask about the plant.
+
+Log in with the session cookie of the console, or send an API token as `Authorization: Bearer …`.
+Roles: viewer, operator, engineer, admin; each may do all that the one before it may. Errors are RFC 9457 problem
+documents with a member `todo` that says what to do.
+"""
+
+
+async def _say_store_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, StoreError)
+    return problems.answer(
+        request, problems.Problem(503, str(error), error.todo, headers={"Retry-After": "5"}, code="unavailable")
+    )
+
+
+async def _say_database_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, OperationalError)
+    return problems.answer(
+        request,
+        problems.Problem(
+            503, "the database does not answer", "look at the log; is its disk full, is its server up?",
+            headers={"Retry-After": "5"},
+        ),
+    )  # fmt: skip
+
+
+def _operation_id(route: APIRoute) -> str:
+    return route.name
+
+
+def create_app(settings: Settings, parts: Parts | None = None) -> FastAPI:
+    """Return the application; it needs `parts` to answer, not to be described."""
+    app = DocumentedApp(
+        title="shopfloor",
+        version=version("shopfloor"),
+        description=DESCRIPTION,
+        openapi_url="/api/v1/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        generate_unique_id_function=_operation_id,
+        max_body_size=MAX_BODY,
+        telemetry={"auto_configure": False},
+    )
+    app.state.parts = parts
+    problems.install(app)
+    app.add_exception_handler(StoreError, _say_store_error)
+    app.add_exception_handler(OperationalError, _say_database_error)
+    v1 = APIRouter(prefix="/api/v1", responses=problems.responses(422))
+    v1.include_router(health.router)
+    v1.include_router(docs_page.router)
+    v1.include_router(auth.router)
+    v1.include_router(users.router)
+    v1.include_router(tokens.router)
+    v1.include_router(registry.router)
+    v1.include_router(ledger.router)
+    v1.include_router(telemetry.router)
+    v1.include_router(live.router)
+    app.include_router(v1)
+    app.include_router(write.router)
+    web.serve_console(app, settings.console)
+    return app

@@ -1,0 +1,130 @@
+"""Who somebody is, and the changes to that: pure of HTTP, on one database session."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, Literal
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.orm import Session
+
+from cloud.auth import proof
+from cloud.auth.roles import Role
+from cloud.auth.tables import ApiToken, Login, LoginLink, User
+from cloud.problems import Problem
+
+LOGIN_LASTS: Final = timedelta(days=7)
+LINK_LASTS: Final = timedelta(hours=24)
+TOKEN_PREFIX: Final = "sf_"  # noqa: S105  (lets a secret scanner find a token that was committed by mistake)
+MAX_TOKENS: Final = 100
+MAX_USERS: Final = 1000
+MAX_LOGINS: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who asks. `user_id` is None for the local command line, `proof_hash` names the login or token."""
+
+    username: str
+    role: Role
+    via: Literal["cookie", "token", "cli"]
+    user_id: int | None = None
+    proof_hash: str = ""
+    must_set_password: bool = False
+
+
+def by_cookie(db: Session, cookie: str, now: datetime) -> Principal | None:
+    """Return who a session cookie belongs to, None when it is unknown, expired, or the user is disabled."""
+    login = db.get(Login, proof.digest(cookie))
+    if login is None or login.expires <= now or login.user.disabled:
+        return None
+    user = login.user
+    return Principal(user.username, user.known_role, "cookie", user.id, login.hash, user.password_hash is None)
+
+
+def by_token(db: Session, token: str, now: datetime) -> Principal | None:
+    """Return who a bearer token acts for, None when it is unknown, expired, or the user is disabled."""
+    row = db.scalar(select(ApiToken).where(ApiToken.hash == proof.digest(token)))
+    if row is None or row.expires <= now or row.user.disabled:
+        return None
+    granted, own = Role(row.role), row.user.known_role
+    return Principal(row.user.username, granted if own.includes(granted) else own, "token", row.user.id, row.hash)
+
+
+def log_in(db: Session, username: str, password: str) -> User | None:
+    """Return the user with this name and password, None when there is none."""
+    user = db.scalar(select(User).where(User.username == username))
+    stored = None if user is None or user.disabled else user.password_hash
+    return user if proof.is_password(password, stored) else None
+
+
+def redeem(db: Session, secret: str, now: datetime) -> User | None:
+    """Use up a login link; return its user, None when it is unknown, used, expired, or the user is disabled."""
+    link = db.get(LoginLink, proof.digest(secret))
+    if link is None:
+        return None
+    user = link.user
+    # one statement decides who gets it when two ask at once
+    taken = db.execute(delete(LoginLink).where(LoginLink.hash == link.hash).returning(LoginLink.hash)).one_or_none()
+    return None if taken is None or link.expires <= now or user.disabled else user
+
+
+def start_login(db: Session, user: User, now: datetime) -> str:
+    """Return a new cookie for a user. The oldest logins end when there are too many."""
+    db.execute(delete(Login).where(Login.expires <= now))
+    rows = db.scalars(select(Login).where(Login.user_id == user.id).order_by(Login.expires.desc()))
+    for old in list(rows)[MAX_LOGINS - 1 :]:
+        db.delete(old)
+    cookie = proof.new_secret()
+    db.add(Login(hash=proof.digest(cookie), user_id=user.id, expires=now + LOGIN_LASTS))
+    return cookie
+
+
+def new_link(db: Session, user: User, now: datetime) -> str:
+    """Return the secret of a new login link for a user; older links of theirs end."""
+    db.execute(delete(LoginLink).where(LoginLink.user_id == user.id))
+    secret = proof.new_secret()
+    db.add(LoginLink(hash=proof.digest(secret), user_id=user.id, expires=now + LINK_LASTS))
+    return secret
+
+
+def set_password(db: Session, user: User, password: str, *, keep: str = "") -> None:
+    """Set a password. All logins but the one with hash `keep`, and all open links, end."""
+    user.password_hash = proof.hash_password(password)
+    end_logins(db, user, keep=keep)
+
+
+def end_logins(db: Session, user: User, *, keep: str = "") -> None:
+    """End all logins of a user but the one with hash `keep`, and all open links."""
+    db.execute(delete(Login).where(Login.user_id == user.id, Login.hash != keep))
+    db.execute(delete(LoginLink).where(LoginLink.user_id == user.id))
+
+
+def add_user(db: Session, username: str, role: Role, now: datetime) -> User:
+    """Add a user without a password; raise Problem 409 when the name is taken."""
+    if db.scalar(select(User.id).where(User.username == username)) is not None:
+        raise Problem(409, f"there is a user {username!r} already", "choose another name, or change that user")
+    if (db.scalar(select(func.count()).select_from(User)) or 0) >= MAX_USERS:
+        raise Problem(409, f"there are {MAX_USERS} users, and that is the limit", "delete users that nobody needs")
+    user = User(username=username, role=role.value, created=now)
+    db.add(user)
+    db.flush()
+    return user
+
+
+def check_an_admin_stays(db: Session, user: User) -> None:
+    """Raise Problem 409 when no other user could administer the users."""
+    others = select(User.id).where(User.role == Role.ADMIN.value, ~User.disabled, User.id != user.id)
+    if user.role == Role.ADMIN.value and not user.disabled and db.scalar(others.limit(1)) is None:
+        raise Problem(409, f"{user.username!r} is the last admin", "make another user an admin first")
+
+
+def first_link(db: Session, now: datetime) -> str | None:
+    """Return the secret of a login link for the first admin, None when somebody could log in with a password."""
+    user = db.scalar(select(User).where(User.role == Role.ADMIN.value).order_by(User.id).limit(1))
+    if user is None:
+        user = add_user(db, "admin", Role.ADMIN, now)
+    if db.scalar(select(User.id).where(User.password_hash.is_not(None), User.role == Role.ADMIN.value).limit(1)):
+        return None
+    return new_link(db, user, now)

@@ -1,0 +1,65 @@
+"""Passwords and random secrets: how they are made, hashed and compared."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from pwdlib import PasswordHash
+from pwdlib.hashers.argon2 import Argon2Hasher
+
+from cloud.problems import Problem
+
+MIN_PASSWORD: Final = 10
+MAX_PASSWORD: Final = 256
+
+# OWASP password storage: argon2id with 19 MiB, 2 passes, 1 lane
+_passwords: Final = PasswordHash((Argon2Hasher(time_cost=2, memory_cost=19 * 1024, parallelism=1),))
+# each check takes 19 MiB and a core for 20 ms, and anybody may ask for one
+_checks: Final = threading.BoundedSemaphore(2)
+_WAIT_S: Final = 5.0
+
+
+@contextmanager
+def _a_core() -> Iterator[None]:
+    if not _checks.acquire(timeout=_WAIT_S):
+        raise Problem(503, "too many logins at once", "try again in some seconds", headers={"Retry-After": "5"})
+    try:
+        yield
+    finally:
+        _checks.release()
+
+
+def hash_password(password: str) -> str:
+    """Return what may be stored of a password (argon2id)."""
+    with _a_core():
+        return _passwords.hash(password)
+
+
+_NOBODY: Final = _passwords.hash(secrets.token_urlsafe())
+
+
+def is_password(password: str, stored: str | None) -> bool:
+    """Tell whether a password is the stored one; takes as long when nothing is stored, so that names do not leak."""
+    with _a_core():
+        return _passwords.verify(password, stored or _NOBODY) and stored is not None
+
+
+def new_secret(prefix: str = "") -> str:
+    """Return a random secret of 256 bits for a cookie, link or token."""
+    return prefix + secrets.token_urlsafe(32)
+
+
+def digest(secret: str) -> str:
+    """Return what may be stored of a random secret: with 256 bits a plain hash is enough."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def is_same(given: str, known: str) -> bool:
+    """Compare two secrets in constant time."""
+    return hmac.compare_digest(given.encode(), known.encode())

@@ -1,0 +1,124 @@
+"""Users, for admins."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Path
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import select
+
+from cloud.auth import accounts
+from cloud.auth.first_link import link_path
+from cloud.auth.roles import Role
+from cloud.auth.routes import Password
+from cloud.auth.tables import User
+from cloud.deps import Db, Now, need
+from cloud.problems import Problem, responses
+
+router = APIRouter(prefix="/users", tags=["users"], dependencies=[need(Role.ADMIN)])
+
+Username = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$", examples=["li.wei"])]
+
+
+class UserView(BaseModel):
+    """A user, without secrets."""
+
+    username: str = Field(examples=["li.wei"])
+    role: Role
+    disabled: bool
+    has_password: bool
+    created: datetime
+
+
+class UserWithLink(UserView):
+    """A user, and a one-time login link to hand over to them."""
+
+    login_link: str | None = Field(description="path of the link, to put behind the console's address; valid 24 h")
+
+
+class NewUser(BaseModel):
+    """A user to add. Without a password the answer has a login link."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"username": "li.wei", "role": "operator"}]}
+    )
+
+    username: Username
+    role: Role
+    password: Password | None = None
+
+
+class UserChange(BaseModel):
+    """What to change of a user; what is absent stays."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"role": "engineer"}]})
+
+    role: Role | None = None
+    disabled: bool | None = None
+    new_link: bool = Field(False, description="end the user's password and logins, and make a login link")
+
+
+def _view(user: User) -> dict[str, object]:
+    return {
+        "username": user.username,
+        "role": user.role,
+        "disabled": user.disabled,
+        "has_password": user.password_hash is not None,
+        "created": user.created,
+    }
+
+
+def _find(db: Db, username: str) -> User:
+    user = db.scalar(select(User).where(User.username == username))
+    if user is None:
+        raise Problem(404, f"there is no user {username!r}", "see GET /api/v1/users for the known ones")
+    return user
+
+
+Name = Annotated[str, Path(max_length=64, examples=["li.wei"])]
+
+
+@router.get("", responses=responses(401, 403))
+def list_users(db: Db) -> list[UserView]:
+    """List all users."""
+    return [UserView.model_validate(_view(user)) for user in db.scalars(select(User).order_by(User.username))]
+
+
+@router.post("", status_code=201, responses=responses(401, 403, 409))
+def add_user(body: NewUser, db: Db, now: Now) -> UserWithLink:
+    """Add a user."""
+    user = accounts.add_user(db, body.username, body.role, now)
+    if body.password is None:
+        return UserWithLink.model_validate({**_view(user), "login_link": link_path(accounts.new_link(db, user, now))})
+    accounts.set_password(db, user, body.password.get_secret_value())
+    return UserWithLink.model_validate({**_view(user), "login_link": None})
+
+
+@router.patch("/{username}", responses=responses(401, 403, 404, 409))
+def change_user(username: Name, body: UserChange, db: Db, now: Now) -> UserWithLink:
+    """Change a user's role, disable or enable them, or let them in anew with a login link."""
+    user = _find(db, username)
+    loses_admin = body.disabled is True or (body.role is not None and body.role is not Role.ADMIN)
+    if loses_admin:
+        accounts.check_an_admin_stays(db, user)
+    if body.role is not None:
+        user.role = body.role.value
+    if body.disabled is not None:
+        user.disabled = body.disabled
+    if body.disabled or body.new_link:
+        accounts.end_logins(db, user)
+    link = None
+    if body.new_link:
+        user.password_hash = None
+        link = link_path(accounts.new_link(db, user, now))
+    return UserWithLink.model_validate({**_view(user), "login_link": link})
+
+
+@router.delete("/{username}", status_code=204, responses=responses(401, 403, 404, 409))
+def delete_user(username: Name, db: Db) -> None:
+    """Delete a user, and with them their logins and tokens."""
+    user = _find(db, username)
+    accounts.check_an_admin_stays(db, user)
+    db.delete(user)

@@ -1,0 +1,254 @@
+/** The plant as the screens see it: every machine with its last readings, kept live by one stream. */
+
+import { computed, reactive, readonly, shallowReactive, shallowRef } from "vue";
+import { fetchLast, fetchPlant, ApiError } from "../api/calls";
+import { LiveStream, type Link } from "../api/stream";
+import { now, serverNow } from "../clock";
+import { parseTime } from "../format/time";
+import { conditionOf, faultOf, type Condition, type Standing } from "./state";
+import { freshnessOf, type Freshness } from "./freshness";
+import { parseStateEvent, type StateEvent } from "./events";
+import type { Value } from "../format/number";
+
+export interface Reading {
+  readonly value: Value;
+  readonly quality: number;
+  /** ms since 1970, the machine's clock. */
+  readonly time: number;
+}
+
+export interface Machine {
+  readonly id: string;
+  readonly kind: string;
+  readonly names: Readonly<Record<string, string>>;
+  readonly place: Place;
+  online: boolean;
+  /** When the cloud last heard of it, ms on the server's clock. */
+  seen: number | null;
+  readonly readings: Map<string, Reading>;
+  /** Units of the signals, as far as they are known. */
+  readonly units: Map<string, string>;
+}
+
+export interface Place {
+  readonly enterprise: string;
+  readonly site: string;
+  readonly area: string;
+  readonly line: string;
+}
+
+/** Screens are drawn at most this often, however fast the plant talks. */
+const FLUSH_MS = 250;
+/** The tree is asked for again this often, and at once (but not more often than that) for an unknown machine. */
+const RENEW_MS = 30_000;
+const RENEW_SOONEST_MS = 3_000;
+/** A tab that nobody looks at gives its connection back after this time. */
+const PAUSE_AFTER_MS = 30_000;
+
+const machines = shallowReactive(new Map<string, Machine>());
+const link = shallowRef<Link>({ state: "connecting", tries: 0, retryAt: null, reason: "" });
+const status = reactive({ loaded: false, renewals: 0, error: null as ApiError | null, lastContact: serverNow() });
+const waiting = new Map<string, StateEvent>();
+const listeners = new Set<(event: StateEvent) => void>();
+
+let stream: LiveStream | null = null;
+let flushTimer: ReturnType<typeof setTimeout> | undefined;
+let renewTimer: ReturnType<typeof setTimeout> | undefined;
+let pauseTimer: ReturnType<typeof setTimeout> | undefined;
+let renewedAt = 0;
+let onUnauthorized = (): void => {};
+
+/** Now, or the moment of the last contact while the live connection is down: what we cannot know does not grow old. */
+export const asOf = computed(() => (link.value.state === "live" ? now.value : Math.min(now.value, status.lastContact)));
+
+/** Whether what is shown is the present: false once a connection was lost, until it is back. */
+export const linked = computed(() => link.value.state !== "waiting" && link.value.tries === 0);
+
+export function usePlant() {
+  return { machines: readonly(machines) as ReadonlyMap<string, Machine>, link: readonly(link), status: readonly(status) };
+}
+
+/** Go live; until `close`. `unauthorized` is called when the session has ended. */
+export function open(unauthorized: () => void): void {
+  if (stream) return;
+  onUnauthorized = unauthorized;
+  stream = new LiveStream("/api/v1/telemetry/stream", {
+    onLink(next) {
+      link.value = next;
+      if (next.state === "live") void renew();
+    },
+    onEvent(event) {
+      const parsed = event.type === "state" ? parseStateEvent(event.data) : null;
+      if (parsed) enqueue(parsed);
+    },
+    onContact() {
+      status.lastContact = serverNow();
+    },
+    onUnauthorized: () => onUnauthorized(),
+  });
+  document.addEventListener("visibilitychange", onVisibility);
+  stream.start();
+  void renew();
+}
+
+export function close(): void {
+  document.removeEventListener("visibilitychange", onVisibility);
+  clearTimeout(pauseTimer);
+  clearTimeout(renewTimer);
+  clearTimeout(flushTimer);
+  flushTimer = undefined;
+  stream?.stop();
+  stream = null;
+  waiting.clear();
+  machines.clear();
+  status.loaded = false;
+  status.error = null;
+}
+
+/** Try to connect now instead of when the wait is over. */
+export function retry(): void {
+  stream?.start();
+  void renew();
+}
+
+/** Call back with each state event, at most every 250 ms per machine; returns what ends it. */
+export function onState(listener: (event: StateEvent) => void): () => void {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
+}
+
+function onVisibility(): void {
+  clearTimeout(pauseTimer);
+  if (document.hidden) pauseTimer = setTimeout(() => stream?.stop(), PAUSE_AFTER_MS);
+  else stream?.start();
+}
+
+/** Keep the newest of each signal until the next flush: a queue that cannot outgrow the plant. */
+function enqueue(event: StateEvent): void {
+  const known = waiting.get(event.asset);
+  waiting.set(
+    event.asset,
+    known ? { ...known, ...event, signals: new Map([...known.signals, ...event.signals]) } : event,
+  );
+  flushTimer ??= setTimeout(flush, FLUSH_MS);
+}
+
+function flush(): void {
+  flushTimer = undefined;
+  let unknown = false;
+  for (const event of waiting.values()) {
+    const machine = machines.get(event.asset);
+    if (!machine) {
+      unknown = true;
+      continue;
+    }
+    machine.online = event.online;
+    if (event.seen !== null) machine.seen = Math.max(machine.seen ?? 0, event.seen);
+    for (const [name, reading] of event.signals) machine.readings.set(name, reading);
+    for (const listener of listeners) listener(event);
+  }
+  waiting.clear();
+  if (unknown) renewSoon(RENEW_SOONEST_MS);
+}
+
+function renewSoon(afterMs: number): void {
+  clearTimeout(renewTimer);
+  renewTimer = setTimeout(() => void renew(), Math.max(0, renewedAt + afterMs - Date.now()));
+}
+
+/** Ask for the tree and the last values; on failure the screens keep what they have and say so. */
+async function renew(): Promise<void> {
+  if (!stream) return;
+  renewedAt = Date.now();
+  renewSoon(RENEW_MS);
+  try {
+    const [tree, last] = await Promise.all([fetchPlant(), fetchLast()]);
+    if (!stream) return;
+    merge(tree);
+    for (const row of last) {
+      const machine = machines.get(row.asset);
+      if (!machine) continue;
+      machine.units.set(row.signal, row.unit);
+      const known = machine.readings.get(row.signal);
+      if (!known || known.time < row.time) machine.readings.set(row.signal, row);
+    }
+    status.loaded = true;
+    status.renewals += 1;
+    status.error = null;
+    status.lastContact = serverNow();
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    if (error.status === 401) onUnauthorized();
+    else status.error = error;
+  }
+}
+
+function merge(tree: readonly PlantEntry[]): void {
+  const present = new Set(tree.map((entry) => entry.id));
+  for (const id of machines.keys()) if (!present.has(id)) machines.delete(id);
+  for (const entry of tree) {
+    const known = machines.get(entry.id);
+    const seen = parseTime(entry.last_seen);
+    if (known && known.kind === entry.kind && same(known, entry)) {
+      known.online = entry.online;
+      known.seen = seen === null ? known.seen : Math.max(known.seen ?? 0, seen);
+    } else {
+      machines.set(
+        entry.id,
+        shallowReactive({
+          id: entry.id,
+          kind: entry.kind,
+          names: entry.names,
+          place: entry.place,
+          online: entry.online,
+          seen,
+          readings: shallowReactive(known?.readings ?? new Map<string, Reading>()),
+          units: shallowReactive(known?.units ?? new Map<string, string>()),
+        }),
+      );
+    }
+  }
+}
+
+function same(machine: Machine, entry: PlantEntry): boolean {
+  return (
+    JSON.stringify([machine.names, Object.values(machine.place)]) ===
+    JSON.stringify([entry.names, Object.values(entry.place)])
+  );
+}
+
+export interface PlantEntry {
+  readonly id: string;
+  readonly kind: string;
+  readonly names: Readonly<Record<string, string>>;
+  readonly place: Place;
+  readonly online: boolean;
+  readonly last_seen: string | null;
+}
+
+export function freshness(machine: Machine): Freshness {
+  return freshnessOf(machine.seen, asOf.value, machine.online);
+}
+
+export function condition(machine: Machine): Condition {
+  const execution = machine.readings.get("execution")?.value;
+  return conditionOf(typeof execution === "string" ? execution : null);
+}
+
+/** What to show for a machine, the worst first. */
+export function standing(machine: Machine): Standing {
+  const fresh = freshness(machine);
+  if (fresh === "offline") return "offline";
+  if (fresh === "stale") return "stale";
+  return fault(machine) === null ? condition(machine) : "fault";
+}
+
+/** The alarm of a machine in its own words, null when it has none. */
+export function fault(machine: Machine): string | null {
+  return faultOf((signal) => machine.readings.get(signal)?.value);
+}
+
+/** An edge node reports on itself; it is shown beside its line, not among the machines. */
+export function isNode(machine: Machine): boolean {
+  return machine.kind === "node";
+}

@@ -1,0 +1,30 @@
+/** Who is signed in, as the server says it; the session itself is a cookie that scripts cannot read. */
+
+import { shallowRef } from "vue";
+import { ApiError, fetchMe, signOut } from "./api/calls";
+import type { Me } from "./api/types";
+import * as plant from "./plant/plant";
+
+export const me = shallowRef<Me | null>(null);
+
+/** Ask the server who we are; null when it does not know us. Raises ApiError when it cannot be asked. */
+export async function loadMe(): Promise<Me | null> {
+  try {
+    me.value = await fetchMe();
+  } catch (error) {
+    if (!(error instanceof ApiError) || error.status !== 401) throw error;
+    me.value = null;
+  }
+  return me.value;
+}
+
+export async function leave(): Promise<void> {
+  plant.close();
+  try {
+    await signOut();
+  } catch (error) {
+    // whoever leaves is gone from this screen, whatever the server says
+    if (!(error instanceof ApiError)) throw error;
+  }
+  me.value = null;
+}

@@ -1,0 +1,126 @@
+import { describe, expect, test } from "vitest";
+import { displayName, nameOf } from "../src/format/names";
+import { numberText, outOfRange, shareOf, valueText } from "../src/format/number";
+import { ageText, parseTime } from "../src/format/time";
+import en from "../src/i18n/en";
+import zh from "../src/i18n/zh";
+import { tileSignals } from "../src/plant/catalog";
+import { freshnessOf } from "../src/plant/freshness";
+import { keySignals } from "../src/plant/key-signals";
+import { qualityOf } from "../src/plant/quality";
+import { conditionOf, faultOf } from "../src/plant/state";
+
+test.each([
+  ["spindle_speed", "Spindle speed", "主轴转速"],
+  ["joint1_temperature", "Joint 1 temperature", "关节 1 温度"],
+  ["SpindleLoad", "Spindle load", "主轴负载"],
+  ["x_motor_temperature", "X motor temperature", "X 轴电机温度"],
+  ["Health/cnc-01/last_data_age_s", "Health · cnc-01 · Last data age", "健康 · cnc-01 · 最近数据时效"],
+  ["quux_speed", "Quux speed", "quux_speed"],
+  ["_", "_", "_"],
+])("%s is %s, %s", (id, english, chinese) => {
+  expect([nameOf(id, "en"), nameOf(id, "zh")]).toEqual([english, chinese]);
+});
+
+test("a display name falls back to another language, then to the id", () => {
+  expect(displayName("m", { zh: "机器" }, "en")).toBe("机器");
+  expect(displayName("m", { en: "Mill", zh: "铣床" }, "zh")).toBe("铣床");
+  expect(displayName("m", {}, "zh")).toBe("m");
+});
+
+test.each([
+  [0, "0"], [1200.5, "1\u2009201"], [999.96, "1\u2009000"], [-0.0123, "−0.012"], [21.9313, "21.93"], [101.26, "101.3"],
+  [12_345_678, "12\u2009345\u2009678"], [1.5e-7, "1.500e−7"], [NaN, "–"], [Infinity, "∞"],
+])("%d reads %s", (value, text) => {
+  expect(numberText(value)).toBe(text);
+});
+
+test("values of other kinds", () => {
+  const words = { yes: "yes", no: "no" };
+  expect([true, false, null, undefined, "", "O1001"].map((value) => valueText(value, words))).toEqual([
+    "yes", "no", "–", "–", "–", "O1001",
+  ]);
+});
+
+test("the place in a range", () => {
+  expect([shareOf(5, 0, 10), shareOf(-5, 0, 10), shareOf(5, 0, null), shareOf("x", 0, 1), shareOf(1, 1, 1)]).toEqual([
+    0.5, 0, null, null, null,
+  ]);
+  expect([outOfRange(11, 0, 10), outOfRange(10, 0, 10), outOfRange(-1, 0, null), outOfRange(5, null, null)]).toEqual([
+    true, false, true, false,
+  ]);
+});
+
+test("times with nanoseconds are read, nonsense is not", () => {
+  expect(parseTime("2026-11-23T08:00:00.250999999Z")).toBe(Date.UTC(2026, 10, 23, 8, 0, 0, 250));
+  expect([parseTime("yesterday"), parseTime(null)]).toEqual([null, null]);
+});
+
+test.each([
+  [-3, "0 s"], [59.9, "59 s"], [60, "1 min"], [95, "1 min"], [3_700, "1 h 1 min"], [40_000, "11 h"], [90_000, "1 d 1 h"],
+])("an age of %d s is %s", (seconds, text) => {
+  expect(ageText("en", seconds)).toBe(text);
+});
+
+describe("what a machine's words mean", () => {
+  test.each([["ACTIVE", "running"], ["feed_hold", "interrupted"], ["UNAVAILABLE", "unknown"], ["x", "unknown"], [null, "unknown"]])(
+    "%s is %s", (word, condition) => {
+      expect(conditionOf(word)).toBe(condition);
+    },
+  );
+
+  test.each([
+    [{ alarm: "GRIP MISSED" }, "GRIP MISSED"],
+    [{ alarm: "", emergency_stop: "TRIGGERED" }, "emergency_stop"],
+    [{ protective_stop: true }, "protective_stop"],
+    [{ protective_stop: 1 }, "protective_stop"],
+    [{ alarm: "none", emergency_stop: "ARMED", protective_stop: false }, null],
+  ])("%j has the fault %s", (signals: Record<string, unknown>, fault) => {
+    expect(faultOf((name) => signals[name])).toBe(fault);
+  });
+
+  test.each([[0, "live"], [15, "live"], [16, "late"], [61, "stale"]])("heard %d s ago is %s", (age_s, fresh) => {
+    expect(freshnessOf(1000, 1000 + age_s * 1000, true)).toBe(fresh);
+    expect(freshnessOf(1000, 1000 + age_s * 1000, false)).toBe("offline");
+  });
+
+  test("never heard is never, not fresh", () => {
+    expect(freshnessOf(null, 0, true)).toBe("never");
+  });
+
+  test.each([[192, "good"], [216, "good"], [64, "uncertain"], [0, "bad"], [24, "bad"], [500, "stale"], [null, "bad"]])(
+    "quality %s is %s", (code, quality) => {
+      expect(qualityOf(code)).toBe(quality);
+    },
+  );
+});
+
+test("the key signals are the ones an operator looks at, one of each family", () => {
+  const names = ["execution", "x_position", "joint1_temperature", "joint2_temperature", "power", "spindle_speed", "feed_rate"];
+  const signals = names.map((name) => ({ name, numeric: name !== "execution" }));
+  expect(keySignals(signals).map(({ name }) => name)).toEqual(["spindle_speed", "feed_rate", "power", "joint1_temperature"]);
+  expect(keySignals([{ name: "a1", numeric: true }, { name: "a2", numeric: true }]).map(({ name }) => name)).toEqual(["a1"]);
+});
+
+test("both languages have the same places to fill in", () => {
+  const places = (messages: object): Record<string, string[]> =>
+    Object.fromEntries(
+      Object.entries(messages).flatMap(([key, value]) =>
+        typeof value === "string"
+          ? [[key, [...new Set(value.match(/\{\w+\}/g) ?? [])].sort()]]
+          : Object.entries(places(value)).map(([inner, found]) => [`${key}.${inner}`, found]),
+      ),
+    );
+  expect(places(zh)).toEqual(places(en));
+});
+
+test("a tile has values before the details of its machine are known", () => {
+  const said = { quality: 192, time: 0 };
+  const readings = new Map([
+    ["program", { ...said, value: "O1001" }],
+    ["coolant_level", { ...said, value: 80 }],
+    ["spindle_speed", { ...said, value: 1200 }],
+  ]);
+  const found = tileSignals({ id: "cnc-02", readings, units: new Map([["spindle_speed", "rpm"]]) });
+  expect(found.map(({ name, unit }) => [name, unit])).toEqual([["spindle_speed", "rpm"], ["coolant_level", ""]]);
+});

@@ -1,0 +1,125 @@
+"""What routes ask for: settings, database, store, time, and who is asking."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from fastapi import Depends, Request, Security
+from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
+from sqlalchemy.orm import Session
+
+from cloud.auth import accounts, proof
+from cloud.auth.accounts import Principal
+from cloud.auth.roles import Role
+from cloud.parts import Parts
+from cloud.problems import Problem
+from cloud.telemetry.store import Store
+
+
+def get_parts(request: Request) -> Parts:
+    """Return the parts of the application."""
+    parts: Parts = request.app.state.parts
+    return parts
+
+
+GetParts = Annotated[Parts, Depends(get_parts)]
+
+
+def get_now() -> datetime:
+    """Return the time at which the request came."""
+    return datetime.now(UTC)
+
+
+Now = Annotated[datetime, Depends(get_now)]
+
+
+def get_db(parts: GetParts) -> Iterator[Session]:
+    """Give a database session that is committed when the route ends well, before its answer is sent."""
+    with parts.sessions.begin() as session:
+        yield session
+
+
+# scope "function": the commit comes before the answer, so that an answer never tells of what was not kept
+Db = Annotated[Session, Depends(get_db, scope="function")]
+
+
+def get_store(parts: GetParts) -> Store:
+    """Return the store of the samples."""
+    return parts.store
+
+
+GetStore = Annotated[Store, Depends(get_store)]
+
+_bearer = HTTPBearer(auto_error=False, description="API token, or the token of the local command line")
+_cookie = APIKeyCookie(
+    name="shopfloor", auto_error=False, description="session cookie of the console (its name ends with the port)"
+)
+_WWW = {"WWW-Authenticate": 'Bearer realm="shopfloor"'}
+UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+
+
+def check_origin(request: Request) -> None:
+    """Refuse what another web site sends through a visitor's browser; a program without Origin is no browser."""
+    if request.method not in UNSAFE:
+        return
+    origin = request.headers.get("origin")
+    site = request.headers.get("sec-fetch-site", "same-origin")
+    foreign = origin is not None and urlsplit(origin).netloc != request.headers.get("host")
+    if foreign or site not in ("same-origin", "none"):
+        raise Problem(403, f"the request comes from another web site ({origin or site})", "use the console's own pages")
+
+
+def find_principal(parts: Parts, cookie: str | None, bearer: str | None, now: datetime) -> Principal | None:
+    """Return who asks: a bearer token counts before a cookie."""
+    if bearer is not None:
+        if parts.cli_token is not None and proof.is_same(bearer, parts.cli_token):
+            return Principal("command-line", Role.ENGINEER, "cli")
+        with parts.sessions() as db:
+            return accounts.by_token(db, bearer, now)
+    if cookie is not None:
+        with parts.sessions() as db:
+            return accounts.by_cookie(db, cookie, now)
+    return None
+
+
+def get_principal(
+    request: Request,
+    parts: GetParts,
+    now: Now,
+    credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
+    _declared: Annotated[str | None, Security(_cookie)],
+) -> Principal:
+    """Return who asks; raise Problem 401 for nobody, 403 for a foreign web site."""
+    cookie = request.cookies.get(parts.settings.cookie)
+    bearer = None if credentials is None else credentials.credentials
+    principal = find_principal(parts, cookie, bearer, now)
+    if principal is None:
+        known = cookie is not None or bearer is not None
+        detail = "the login or token is unknown, expired or ended" if known else "nobody is logged in"
+        raise Problem(401, detail, "log in, or send a valid token as 'Authorization: Bearer …'", headers=_WWW)
+    if principal.via == "cookie":
+        check_origin(request)
+    return principal
+
+
+Me = Annotated[Principal, Depends(get_principal)]
+
+
+def need(role: Role, *, by: Literal["any", "person"] = "any") -> Any:
+    """Return a dependency that lets only this role or a higher one pass; `by="person"`: only who logged in."""
+
+    def check(principal: Me) -> Principal:
+        if not principal.role.includes(role):
+            raise Problem(
+                403,
+                f"this needs the role {role.value}, and {principal.username} is {principal.role.value}",
+                "ask an admin",
+            )
+        if by == "person" and principal.via != "cookie":
+            raise Problem(403, "this needs a person who is logged in, not a token", "use the console")
+        return principal
+
+    return Depends(check)

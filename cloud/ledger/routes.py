@@ -1,0 +1,76 @@
+"""What each source produced, what is stored, what is lost and why."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import select
+
+from cloud.auth.roles import Role
+from cloud.deps import Db, need
+from cloud.ledger.tables import LedgerRow
+from cloud.problems import responses
+from cloud.telemetry.times import format_time
+from contract.loss import Entry, Reason, SourceLedger, SourceTotals
+
+router = APIRouter(tags=["ledger"], dependencies=[need(Role.VIEWER)])
+
+
+class EntryView(BaseModel):
+    """One loss, gap or clock jump; `first` and `last` are numbers of messages where the source has any."""
+
+    source: str = Field(description="the machine; empty for the edge node itself", examples=["cnc-01"])
+    reason: Reason
+    outcome: Literal["lost", "filled", "noted"] = Field(
+        description="filled: read again from the source's history; noted: nothing was lost by it"
+    )
+    count: int = Field(description="samples or messages; 0 when nobody can know")
+    first: int | None
+    last: int | None
+    start: str = Field(description="ISO 8601, UTC", examples=["2026-11-23T08:00:00.250000000Z"])
+    end: str
+    detail: str
+
+
+class SourceView(SourceTotals):
+    """The ledger of one source; `entries` are the newest, `losses` sums up all of them."""
+
+    told: str = Field(description="when its gateway wrote this (ISO 8601, UTC)")
+    entries: list[EntryView]
+
+
+class LedgerView(BaseModel):
+    """The ledger of all sources."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"unexplained": 0, "sources": []}]})
+
+    unexplained: int = Field(description="messages that are lost without an entry; anything but 0 is a fault")
+    sources: list[SourceView]
+
+
+def _entry(entry: Entry) -> EntryView:
+    said = entry.model_dump(exclude={"id", "start_ns", "end_ns"})
+    return EntryView(**said, start=format_time(entry.start_ns), end=format_time(entry.end_ns))
+
+
+def _source(row: LedgerRow) -> SourceView:
+    kept = SourceLedger.model_validate(row.content)
+    totals = kept.model_dump(exclude={"time", "entries"})
+    return SourceView(
+        **totals, told=format_time(kept.time * 1_000_000), entries=[_entry(each) for each in kept.entries]
+    )
+
+
+@router.get("/ledger", responses=responses(401, 403))
+def ledger(
+    db: Db,
+    source: Annotated[list[str], Query(max_length=200, description="edge nodes to tell of; none: all of them")] = [],  # noqa: B006  (FastAPI copies it)
+) -> LedgerView:
+    """Return what each source produced, what is stored, and what is lost, where and why."""
+    rows = select(LedgerRow).order_by(LedgerRow.source)
+    if source:
+        rows = rows.where(LedgerRow.source.in_(source))
+    sources = [_source(row) for row in db.scalars(rows)]
+    return LedgerView(unexplained=sum(each.unexplained for each in sources), sources=sources)

@@ -1,0 +1,200 @@
+"""What each asset said last, and who wants to hear of changes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+STATE_SIGNALS: Final = ("execution", "state", "status", "mode")
+"""Signals (or last parts of their names) whose text is the state of an asset, the first that it has."""
+SEEN_STEP_MS: Final = 5_000
+"""Listeners hear of an asset that says nothing new when it was seen so much later than they know."""
+
+
+class LiveValue(NamedTuple):
+    """A value as the unified namespace has it; `time_ms` since 1970, UTC."""
+
+    value: float | str | bool | None
+    quality: int
+    time_ms: int
+
+
+class Change(NamedTuple):
+    """What changed of an asset."""
+
+    asset: str
+    online: bool
+    seen_ms: int | None
+    signals: Mapping[str, LiveValue]
+
+
+@dataclass(slots=True)
+class _Live:
+    online: bool = False
+    seen_ms: int | None = None
+    told_ms: int = 0  # the time of `seen_ms` that listeners know
+    signals: dict[str, LiveValue] = field(default_factory=dict)
+
+    @property
+    def state(self) -> str | None:
+        by_word = {name.rsplit("/", 1)[-1].lower(): value.value for name, value in self.signals.items()}
+        return next((text for word in STATE_SIGNALS if isinstance(text := by_word.get(word), str)), None)
+
+
+class Status(NamedTuple):
+    """How an asset is: `seen_ms` is when its gateway last had something from it, None when it never had."""
+
+    online: bool
+    state: str | None
+    seen_ms: int | None
+
+
+class Listener:
+    """One open screen: holds what it has not been told yet, at most one value per signal, however slow it is."""
+
+    def __init__(self, assets: Sequence[str]) -> None:
+        self._assets = frozenset(assets)
+        self._loop = asyncio.get_running_loop()
+        self._wake = asyncio.Event()
+        self._pending: dict[str, Change] = {}
+        self.closed = False
+
+    def wants(self, asset: str) -> bool:
+        """Tell whether it asked for an asset; it gets all when it named none."""
+        return not self._assets or asset in self._assets
+
+    def offer(self, change: Change) -> None:
+        """Take a change, from any thread."""
+        self._on_loop(self._take, change)
+
+    def close(self) -> None:
+        """Let the waiting `changes` return; `closed` says that no more will come. From any thread."""
+        self.closed = True
+        self._on_loop(self._wake.set)
+
+    def _on_loop(self, call: Callable[..., None], *args: Any) -> None:
+        # a loop that has ended has no listener left to tell
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(call, *args)
+
+    def _take(self, change: Change) -> None:
+        waiting = self._pending.get(change.asset)
+        signals = change.signals if waiting is None else {**waiting.signals, **change.signals}
+        self._pending[change.asset] = change._replace(signals=signals)
+        self._wake.set()
+
+    async def changes(self, timeout_s: float, pace_s: float = 0.0) -> list[Change]:
+        """Wait for changes, then `pace_s` for more of them; return all, none after the time-out or when closed."""
+        try:
+            await asyncio.wait_for(self._wake.wait(), timeout_s)
+        except TimeoutError:
+            return []
+        if pace_s and not self.closed:
+            await asyncio.sleep(pace_s)
+        self._wake.clear()
+        waiting, self._pending = list(self._pending.values()), {}
+        return waiting
+
+
+class Hub:
+    """The newest state of all assets, and the listeners to tell. Safe to call from any thread."""
+
+    def __init__(self, *, max_listeners: int = 200, max_assets: int = 10_000, max_signals: int = 5_000) -> None:
+        self._max_assets = max_assets
+        self._max_signals = max_signals
+        self._max_listeners = max_listeners
+        self._lock = threading.Lock()
+        self._assets: dict[str, _Live] = {}
+        self._listeners: set[Listener] = set()
+        self._closed = False
+        self.refused = 0
+        """Changes that were not taken, because there were too many assets or signals."""
+
+    def update(
+        self,
+        asset: str,
+        *,
+        online: bool | None = None,
+        seen_ms: int | None = None,
+        signals: Mapping[str, LiveValue] | None = None,
+    ) -> None:
+        """Take news of an asset, and tell the listeners what changed."""
+        with self._lock:
+            live = self._assets.get(asset)
+            if live is None:
+                if len(self._assets) >= self._max_assets:
+                    self.refused += 1
+                    return
+                live = self._assets[asset] = _Live()
+            changed = {name: value for name, value in (signals or {}).items() if live.signals.get(name) != value}
+            if len(live.signals) + len(changed) > self._max_signals:
+                self.refused += 1
+                changed = {name: value for name, value in changed.items() if name in live.signals}
+            turned = online is not None and online != live.online
+            live.signals.update(changed)
+            live.online = live.online if online is None else online
+            live.seen_ms = max((t for t in (live.seen_ms, seen_ms) if t is not None), default=None)
+            if not changed and not turned and (live.seen_ms or 0) < live.told_ms + SEEN_STEP_MS:
+                return
+            live.told_ms = live.seen_ms or 0
+            change = Change(asset, live.online, live.seen_ms, changed)
+            listeners = [listener for listener in self._listeners if listener.wants(asset)]
+        for listener in listeners:
+            listener.offer(change)
+
+    def listen(self, assets: Sequence[str]) -> Listener | None:
+        """Add a listener, which is first told all that is known; None when there are too many or the hub is closed."""
+        listener = Listener(assets)
+        with self._lock:
+            if self._closed or len(self._listeners) >= self._max_listeners:
+                return None
+            self._listeners.add(listener)
+            known = [
+                Change(asset, live.online, live.seen_ms, dict(live.signals))
+                for asset, live in self._assets.items()
+                if listener.wants(asset)
+            ]
+        for change in known:
+            listener.offer(change)
+        return listener
+
+    def close(self) -> None:
+        """End all listeners; there are no new ones."""
+        with self._lock:
+            self._closed = True
+            listeners = list(self._listeners)
+        for listener in listeners:
+            listener.close()
+
+    def leave(self, listener: Listener) -> None:
+        """Remove a listener; safe twice."""
+        with self._lock:
+            self._listeners.discard(listener)
+
+    @property
+    def listeners(self) -> int:
+        """How many listeners there are."""
+        return len(self._listeners)
+
+    def status(self, asset: str) -> Status:
+        """Return how an asset is."""
+        with self._lock:
+            live = self._assets.get(asset)
+            return Status(False, None, None) if live is None else Status(live.online, live.state, live.seen_ms)
+
+
+def change_json(change: Change, format_ms: Callable[[int], str]) -> dict[str, Any]:
+    """Return a change as the stream sends it."""
+    return {
+        "asset": change.asset,
+        "online": change.online,
+        "last_seen": None if change.seen_ms is None else format_ms(change.seen_ms),
+        "signals": {
+            name: {"value": value.value, "quality": value.quality, "time": format_ms(value.time_ms)}
+            for name, value in change.signals.items()
+        },
+    }

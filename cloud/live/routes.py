@@ -1,0 +1,97 @@
+"""The live stream."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Annotated, Final
+
+import orjson
+from fastapi import APIRouter, Query, Request
+from starlette.concurrency import run_in_threadpool
+
+from cloud.auth.accounts import Principal
+from cloud.auth.roles import Role
+from cloud.deps import GetParts, find_principal, need
+from cloud.live.hub import Listener, change_json
+from cloud.parts import Parts
+from cloud.problems import Problem, responses
+from cloud.streaming import PatientStream
+from cloud.telemetry.models import StateEvent
+from cloud.telemetry.times import format_time
+
+router = APIRouter(prefix="/telemetry", tags=["telemetry"])
+
+PING_S: Final = 10.0
+PACE_S: Final = 0.1
+
+
+class EventStream(PatientStream):
+    """Server-sent events."""
+
+    media_type = "text/event-stream"
+
+
+def _format_ms(time_ms: int) -> str:
+    return format_time(time_ms * 1_000_000)
+
+
+def event(name: str, data: object) -> bytes:
+    """Return one server-sent event."""
+    return b"event: " + name.encode() + b"\ndata: " + orjson.dumps(data) + b"\n\n"
+
+
+def _still_allowed(parts: Parts, cookie: str | None, bearer: str | None) -> bool:
+    return find_principal(parts, cookie, bearer, datetime.now(UTC)) is not None
+
+
+async def _events(parts: Parts, listener: Listener, cookie: str | None, bearer: str | None) -> AsyncIterator[bytes]:
+    """Give events until the hub closes or the login ends: a stream may outlive it by `stream_recheck_s` at most."""
+    checked = time.monotonic()
+    try:
+        yield b"retry: 2000\n\n"
+        while not listener.closed:
+            changes = await listener.changes(PING_S, PACE_S)
+            if time.monotonic() - checked > parts.settings.stream_recheck_s:
+                checked = time.monotonic()
+                if not await run_in_threadpool(_still_allowed, parts, cookie, bearer):
+                    return
+            yield b"".join(event("state", change_json(change, _format_ms)) for change in changes) or b": ping\n\n"
+    finally:
+        parts.hub.leave(listener)
+
+
+@router.get(
+    "/stream",
+    response_class=EventStream,
+    responses={
+        200: {
+            "description": "server-sent events; each has the name `state` and data as below. First comes all that is "
+            "known, then what changes, at most one value per signal every 0.1 s; a comment at least every 10 s",
+            "model": StateEvent,
+        },
+        **responses(401, 403, 503),
+    },
+)
+async def stream(
+    request: Request,
+    parts: GetParts,
+    _me: Annotated[Principal, need(Role.VIEWER)],
+    asset: Annotated[
+        list[str], Query(max_length=200, description="assets to hear of; none: all", examples=[["cnc-01"]])
+    ] = [],  # noqa: B006  (FastAPI copies it)
+) -> EventStream:
+    """Stream live values. A client that does not read for 5 s is let go."""
+    listener = parts.hub.listen(asset)
+    if listener is None:
+        raise Problem(503, "too many live streams are open", "close some screens, or try again later")
+    authorization = request.headers.get("authorization", "")
+    bearer = authorization.partition(" ")[2].strip() or None
+    cookie = request.cookies.get(parts.settings.cookie)
+    return EventStream(
+        _events(parts, listener, cookie, bearer),
+        send_timeout_s=parts.settings.stream_send_timeout_s,
+        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+        media_type=EventStream.media_type,
+    )

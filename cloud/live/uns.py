@@ -1,0 +1,202 @@
+"""The ear of the cloud: the unified namespace on the broker, heard into registry and hub."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import orjson
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from cloud.db import Sessions
+from cloud.ledger.keep import LedgerError, keep, read_ledger
+from cloud.live.again import Again
+from cloud.live.hub import Hub, LiveValue
+from cloud.registry.announcement import Announcement, AnnouncementError, read_announcement
+from cloud.registry.learn import RegistryError, learn
+from contract.loss import SourceLedger
+from contract.model import Quality
+from contract.mqtt import Broker, Session, Subscription
+from contract.topics import UNS, TopicError, UnsTopic, parse_uns
+
+CATEGORIES: Final = ("info", "tele", "state", "ledger")
+MAX_WAITING: Final = 30_000
+"""Messages not yet looked at; each is a snapshot, so that a newer one of its topic takes its place."""
+MAX_PAYLOAD: Final = 4 * 1024 * 1024
+RETRY_S: Final = 2.0
+SETTLE_S: Final = 2.0
+_SILENT: Final = re.compile(r"Health/(.+)/silent_s")
+log = structlog.get_logger(__name__)
+
+
+class MessageError(ValueError):
+    """A message of the unified namespace that says nothing we know; says why."""
+
+
+def read_signals(payload: bytes) -> tuple[int, dict[str, LiveValue]]:
+    """Return the time (ms) and the values of a tele or state message; raise MessageError."""
+    try:
+        message = orjson.loads(payload)
+        sent_ms, signals = message["time"], message["signals"]
+        if not isinstance(sent_ms, int):
+            raise MessageError("its time is not a number of ms")
+        return sent_ms, {str(name): _value(said) for name, said in signals.items()}
+    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+        raise MessageError(f"{type(error).__name__}: {error}") from error
+
+
+def _value(said: Mapping[str, Any]) -> LiveValue:
+    value, quality, time_ms = said["value"], said["quality"], said["time"]
+    known = value is None or isinstance(value, float | int | bool | str)
+    if not known or not isinstance(quality, int) or not isinstance(time_ms, int) or not 0 <= time_ms < 2**43:
+        raise MessageError(f"a value is not {{value, quality, time}}: {said!r:.200}")
+    return LiveValue(float(value) if type(value) is int else value, quality, time_ms)
+
+
+def silences(signals: Mapping[str, LiveValue]) -> Iterator[tuple[str, int]]:
+    """Give the machines for which an edge node vouches, and how long (ms) each has been silent.
+
+    Data and the word of a machine's driver that nothing changed both count: a machine may be well and quiet.
+    """
+    for name, (silent_s, quality, _) in signals.items():
+        machine = _SILENT.fullmatch(name)
+        if machine and isinstance(silent_s, float) and silent_s >= 0 and quality == Quality.GOOD:
+            yield machine[1], round(silent_s * 1000)
+
+
+class UnsListener:
+    """Hears the unified namespace. `start` it; bad messages are counted in `bad`, and each topic's first is logged."""
+
+    def __init__(
+        self, broker: Broker, sessions: Sessions, hub: Hub, client_id: str, *, settle_s: float = SETTLE_S
+    ) -> None:
+        self._sessions = sessions
+        self._hub = hub
+        self._waiting: OrderedDict[str, bytes] = OrderedDict()
+        self._news = threading.Condition()
+        self._stopping = False
+        self._learned: dict[str, bytes] = {}
+        self._places: dict[str, tuple[str, ...]] = {}
+        self._again = Again(settle_s)
+        self._bad_topics: set[str] = set()
+        self.bad = 0
+        self.dropped = 0
+        self._thread = threading.Thread(target=self._run, name="uns", daemon=True)
+        self._session = Session(
+            broker,
+            client_id,
+            subscriptions=[Subscription(f"{UNS}/+/+/+/+/+/{category}", 0) for category in CATEGORIES],
+            on_message=self.hear,
+            on_connect=self._connected,
+        )
+
+    def start(self) -> None:
+        """Connect and listen, in threads of its own."""
+        self._thread.start()
+        self._session.start()
+
+    def stop(self) -> None:
+        """Disconnect; safe unstarted."""
+        self._session.stop()
+        with self._news:
+            self._stopping = True
+            self._news.notify()
+        if self._thread.is_alive():
+            self._thread.join(2.0)
+
+    @property
+    def trouble(self) -> str | None:
+        """Why nothing is heard, None when it is."""
+        return None if self._session.is_connected else self._session.reason
+
+    def hear(self, topic: str, payload: bytes, _retained: bool) -> None:
+        """Take a message; the oldest waiting one is dropped when too many wait."""
+        with self._news:
+            self._waiting[topic] = payload
+            if len(self._waiting) > MAX_WAITING:
+                self._waiting.popitem(last=False)
+                self.dropped += 1
+            self._news.notify()
+
+    def _connected(self) -> None:
+        with self._news:
+            self._again.connected(time.monotonic())
+            self._news.notify()
+
+    def _run(self) -> None:
+        while True:
+            with self._news:
+                if not self._waiting and not self._stopping:
+                    self._news.wait(self._again.wait_s(time.monotonic()))
+                if self._stopping:
+                    return
+                waiting, self._waiting = self._waiting, OrderedDict()
+                again = self._again.is_due(time.monotonic())
+            if again:
+                self._session.resubscribe()
+            for topic, payload in waiting.items():
+                self._look(topic, payload)
+
+    def _look(self, topic: str, payload: bytes) -> None:
+        if not payload:
+            return  # how a retained message is taken back
+        try:
+            self._take(parse_uns(topic), payload)
+        except (TopicError, MessageError, AnnouncementError, RegistryError, LedgerError) as error:
+            self.bad += 1
+            if topic not in self._bad_topics and len(self._bad_topics) < 1000:
+                self._bad_topics.add(topic)
+                log.warning("a message of the unified namespace is ignored", topic=topic, reason=str(error))
+
+    def _take(self, topic: UnsTopic, payload: bytes) -> None:
+        if len(payload) > MAX_PAYLOAD:
+            raise MessageError(f"{len(payload)} bytes are too many")
+        if topic.category == "info":
+            with self._news:
+                self._again.announced(topic.asset)
+            said = read_announcement(topic, payload)
+            self._learn(said)
+            self._places[said.asset] = topic[:4]
+            self._hub.update(topic.asset, online=said.online)
+            return
+        if topic.category == "ledger":
+            self._keep(read_ledger(payload))
+            return
+        with self._news:
+            self._again.heard(topic.asset, time.monotonic())
+        sent_ms, signals = read_signals(payload)
+        # a gateway whose clock is ahead must not make an asset look alive for longer
+        seen_ms = min(sent_ms, time.time_ns() // 1_000_000)
+        self._hub.update(topic.asset, seen_ms=seen_ms, signals=signals)
+        for machine, silent_ms in silences(signals):
+            if self._places.get(machine) == topic[:4]:
+                self._hub.update(machine, seen_ms=seen_ms - silent_ms)
+
+    def _keep(self, told: SourceLedger) -> None:
+        try:
+            with self._sessions.begin() as db:
+                keep(db, told)
+        except SQLAlchemyError as error:  # the next one, a few seconds later, has all of this one
+            log.warning("a ledger is not kept yet: the database does not answer", reason=str(error))
+
+    def _learn(self, said: Announcement) -> None:
+        content = said.model_copy(update={"time": 0, "online": True}).model_dump_json().encode()
+        if self._learned.get(said.asset) == content:
+            return
+        while True:
+            try:
+                with self._sessions.begin() as db:
+                    learn(db, said)
+            except SQLAlchemyError as error:
+                log.warning("an asset is not registered yet: the database does not answer", reason=str(error))
+                with self._news:
+                    if self._news.wait_for(lambda: self._stopping, RETRY_S):
+                        return
+            else:
+                self._learned[said.asset] = content
+                return

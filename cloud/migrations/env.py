@@ -1,0 +1,16 @@
+"""What Alembic runs: the migrations, on the connection that cloud.db.migrate hands over."""
+
+from __future__ import annotations
+
+from alembic import context
+
+import cloud.auth.tables
+import cloud.ledger.tables
+import cloud.registry.tables  # noqa: F401  (all fill Base.metadata)
+from cloud.db import Base
+
+context.configure(
+    connection=context.config.attributes["connection"], target_metadata=Base.metadata, render_as_batch=True
+)
+with context.begin_transaction():
+    context.run_migrations()

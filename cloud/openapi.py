@@ -1,0 +1,64 @@
+"""The OpenAPI document, from which the console's types are generated: `python -m cloud.openapi FILE` writes it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import orjson
+from fastapi import FastAPI
+from starlette.types import ASGIApp
+
+from cloud.problems import MEDIA_TYPE, TooLongBodies
+from cloud.web import ProtectiveHeaders
+
+_PROBLEM = {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}
+_STORE_TOKEN = {
+    "type": "apiKey",
+    "in": "header",
+    "name": "Authorization",
+    "description": "the store's token, as `Token …`; for gateways",
+}
+
+
+class DocumentedApp(FastAPI):
+    """A FastAPI whose document says what the application does: every error is a problem document."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Return the application with what must see all answers around it, that to a too long body, too."""
+        return ProtectiveHeaders(TooLongBodies(super().build_middleware_stack()))
+
+    def openapi(self) -> dict[str, Any]:
+        """Return the OpenAPI document."""
+        if self.openapi_schema is None:
+            document = super().openapi()
+            for operations in document["paths"].values():
+                for operation in operations.values():
+                    _state_problems(operation)
+            for unused in ("HTTPValidationError", "ValidationError"):
+                document["components"]["schemas"].pop(unused, None)
+            document["components"]["securitySchemes"]["StoreToken"] = _STORE_TOKEN
+            self.openapi_schema = document
+        return self.openapi_schema
+
+
+def _state_problems(operation: dict[str, Any]) -> None:
+    if "requestBody" in operation:
+        operation["responses"].setdefault("413", {"description": "Content Too Large"})
+    for status, response in operation["responses"].items():
+        if status >= "400":
+            response["content"] = {MEDIA_TYPE: _PROBLEM}
+
+
+def document() -> bytes:
+    """Return the OpenAPI document, in an order that does not change by itself."""
+    from cloud.app import create_app  # noqa: PLC0415  (which imports this module)
+    from cloud.settings import Settings  # noqa: PLC0415
+
+    options = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
+    return orjson.dumps(create_app(Settings()).openapi(), option=options)
+
+
+if __name__ == "__main__":
+    Path(sys.argv[1]).write_bytes(document())

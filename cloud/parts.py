@@ -1,0 +1,57 @@
+"""What the application is composed of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Engine
+from sqlalchemy.orm import sessionmaker
+
+from cloud import db
+from cloud.auth.limiter import FailureLimiter
+from cloud.live.hub import Hub
+from cloud.settings import Settings, make_private, read_secret
+from cloud.telemetry.gate import Gate
+from cloud.telemetry.opening import open_store
+from cloud.telemetry.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What routes work with; `cloud.deps` hands it to them."""
+
+    settings: Settings
+    engine: Engine
+    sessions: db.Sessions
+    store: Store
+    hub: Hub
+    queries: Gate
+    failures: FailureLimiter
+    store_token: str | None
+    cli_token: str | None
+
+
+def build_parts(settings: Settings) -> Parts:
+    """Open database and store; raise SecretFileError, StoreUnavailable, SQLAlchemyError, OSError."""
+    make_private(settings.cloud_home)
+    store_token, cli_token = read_secret(settings.store_token_file), read_secret(settings.cli_token_file)
+    engine = db.connect(settings.sql_url)
+    db.migrate(engine)
+    return Parts(
+        settings=settings,
+        engine=engine,
+        sessions=sessionmaker(engine),
+        store=open_store(settings, store_token),
+        hub=Hub(max_listeners=settings.max_streams),
+        queries=Gate(),
+        failures=FailureLimiter(),
+        store_token=store_token,
+        cli_token=cli_token,
+    )
+
+
+def close_parts(parts: Parts) -> None:
+    """Close what `build_parts` opened."""
+    parts.hub.close()
+    parts.store.close()
+    parts.engine.dispose()

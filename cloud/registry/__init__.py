@@ -1,0 +1,1 @@
+"""Which assets and signals there are, learned from what the plant announces."""

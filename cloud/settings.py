@@ -1,0 +1,91 @@
+"""Settings of the cloud, from environment variables `SHOPFLOOR_*`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class SecretFileError(ValueError):
+    """A file that should hold a secret cannot be used; the message says which and what to do."""
+
+
+class Settings(BaseSettings):
+    """What an operator can set. Paths are relative to the working directory; times are in seconds, sizes in bytes."""
+
+    model_config = SettingsConfigDict(env_prefix="SHOPFLOOR_", extra="ignore", frozen=True)
+
+    home: Path = Path(".shopfloor")
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8080
+    public_url: str = ""
+    """Address by which browsers reach the cloud, when it is not `host` and `port`: behind a proxy, in a container."""
+    database_url: str = ""
+    """SQLAlchemy URL; default: SQLite in `home`."""
+    telemetry: str = "duckdb"
+    """`duckdb` (embedded, in `home`), or the http(s) address of an InfluxDB 2 server."""
+    store_token_file: Path | None = None
+    """Token that /api/v2/write accepts, and with which InfluxDB is asked."""
+    store_org: str = "shopfloor"
+    store_bucket: str = "shopfloor"
+    cli_token_file: Path | None = None
+    """Bearer token of the local command line, which acts as an engineer."""
+    console: Path = Path(__file__).parent / "console" / "dist"
+    """Folder of the built web console."""
+    max_streams: Annotated[int, Field(ge=1)] = 200
+    """Live streams open at once."""
+    stream_send_timeout_s: Annotated[float, Field(gt=0)] = 5.0
+    """How long the client of a live stream may not read before it is let go."""
+    stream_recheck_s: Annotated[float, Field(ge=0)] = 30.0
+    """How long a live stream may outlive its login."""
+
+    @field_validator("telemetry")
+    @classmethod
+    def _known_store(cls, value: str) -> str:
+        if value == "duckdb" or value.startswith(("http://", "https://")):
+            return value
+        raise ValueError(f"{value!r} is not a store: use 'duckdb' or the http(s):// address of an InfluxDB 2 server")
+
+    @property
+    def cloud_home(self) -> Path:
+        """Folder of the cloud's own files."""
+        return self.home / "cloud"
+
+    @property
+    def login_link(self) -> Path:
+        """File with the login link of the first admin, as long as it was not used."""
+        return self.home / "secrets" / "login-link"
+
+    @property
+    def sql_url(self) -> str:
+        """SQLAlchemy URL of the relational database."""
+        return self.database_url or f"sqlite:///{self.cloud_home / 'shopfloor.db'}"
+
+    @property
+    def cookie(self) -> str:
+        """Name of the session cookie: cookies do not know ports, so that two plants on one host need two names."""
+        return f"shopfloor_{self.port}"
+
+
+def read_secret(path: Path | None) -> str | None:
+    """Return the secret in a file without surrounding white space, None without a path; raise SecretFileError."""
+    if path is None:
+        return None
+    try:
+        secret = path.read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise SecretFileError(f"cannot read the secret in {path}: {reason}; create it or correct the path") from error
+    if len(secret) < 16:
+        raise SecretFileError(f"the secret in {path} is shorter than 16 characters; put a longer random one there")
+    return secret
+
+
+def make_private(folder: Path) -> Path:
+    """Make a folder that only its owner can enter, with its parents; return it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    return folder

@@ -1,0 +1,230 @@
+"""Lines sorted into series: what one write adds, and what of it is late."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+import pyarrow as pa
+
+from cloud.telemetry.store import GOOD, QUALITY, TEXT, BadLines
+from contract.lineprotocol import FieldValue, LineError, Point, iterate
+
+NEVER: Final = -(2**63)
+MAX_SERIES: Final = 200_000
+MAX_NAME: Final = 256
+_FLOATS: Final = {float}
+ROWS: Final = pa.schema(
+    [
+        ("series", pa.uint32()),
+        ("time", pa.int64()),
+        ("value", pa.float64()),
+        ("text", pa.string()),
+        ("quality", pa.int16()),
+    ]
+)
+"""Samples as they are kept."""
+
+
+class Sample(NamedTuple):
+    """A sample of a series."""
+
+    time_ns: int
+    value: float | None
+    text: str | None
+    quality: int
+
+
+@dataclass(slots=True, eq=False)
+class Series:
+    """A series, and what a write must know of it; times in ns since 1970.
+
+    `newest_ns` is its newest stored time, `tip_ns` the same with what is being written, `sealed_ns` its newest time
+    outside of the table that grows, and `last` the sample to show.
+    """
+
+    id: int
+    asset: str
+    signal: str
+    kind: str
+    place: tuple[str, str, str]
+    newest_ns: int = NEVER
+    tip_ns: int = NEVER
+    sealed_ns: int = NEVER
+    last: Sample | None = None
+
+    def show(self, sample: Sample, now_ns: int) -> None:
+        """Take a sample as the last if it is newer; one from a clock that runs ahead gives way to any other."""
+        last = self.last
+        if last is None or sample.time_ns >= last.time_ns or (last.time_ns > now_ns >= sample.time_ns):
+            self.last = sample
+
+
+class _Wide(NamedTuple):
+    """The series of lines with the same asset and fields, all of them plain."""
+
+    series: list[Series]
+    ids: list[int]
+    no_texts: list[None]
+    good: list[int]
+
+
+class Batch:
+    """What one write adds to a store's series: fresh rows in order of time per series, `late` ones by identity."""
+
+    def __init__(self, known: Mapping[str, dict[str, Series]], first_id: int) -> None:
+        self._known = known
+        self._next_id = first_id
+        self._fresh: tuple[list[int], list[int], list[float | None], list[str | None], list[int]] = ([], [], [], [], [])
+        self._wide: dict[tuple[str, tuple[str, ...]], _Wide] = {}
+        self._last_wide: dict[int, tuple[_Wide, int, list[float]]] = {}
+        self._newest: dict[Series, Sample] = {}
+        self.made: dict[str, dict[str, Series]] = {}
+        self.late: dict[tuple[int, int], tuple[Series, Sample]] = {}
+
+    def read(self, lines: bytes) -> None:
+        """Take the samples of lines; raise BadLines."""
+        try:
+            for number, point in enumerate(iterate(lines), 1):
+                self._take(point, number)
+        except LineError as error:
+            what = f"column {error.column}: {error.what}: {error.line[:200]!r}"
+            raise BadLines(error.number, what, "correct it; no line of this request was stored") from error
+
+    def _take(self, point: Point, number: int) -> None:
+        asset, time_ns = point.tags.get("asset"), point.time_ns
+        if not asset or time_ns is None or time_ns < 0:
+            missing = "a time since 1970" if asset else "the tag 'asset'"
+            raise BadLines(
+                number, f"it has not {missing}", "write kind,site=…,area=…,line=…,asset=… signal=1.5 TIME_IN_NS"
+            )
+        if self._take_wide(asset, time_ns, point.fields):
+            return
+        known = self._known.get(asset, {})
+        for signal, value, quality in samples_of(point.fields, number):
+            series = known.get(signal) or self._make(asset, signal, point, number)
+            if isinstance(value, str):
+                self._add(series, Sample(time_ns, None, value, quality))
+            else:
+                self._add(series, Sample(time_ns, None if value is None else float(value), None, quality))
+
+    def _take_wide(self, asset: str, time_ns: int, fields: Mapping[str, FieldValue]) -> bool:
+        """Take a whole line at once, as nearly all can be: known series, only floats, newer than all; else False."""
+        names = tuple(fields)
+        wide = self._wide.get((asset, names)) or self._find_wide(asset, names)
+        values = list(fields.values())
+        if wide is None or set(map(type, values)) != _FLOATS:
+            return False
+        for series in wide.series:
+            if series.tip_ns >= time_ns:
+                return False
+        for series in wide.series:
+            series.tip_ns = time_ns
+        ids, times, numbers, texts, qualities = self._fresh
+        ids += wide.ids
+        times += [time_ns] * len(values)
+        numbers += values  # type: ignore[arg-type]
+        texts += wide.no_texts
+        qualities += wide.good
+        self._last_wide[id(wide)] = wide, time_ns, values  # type: ignore[assignment]
+        return True
+
+    def _find_wide(self, asset: str, names: tuple[str, ...]) -> _Wide | None:
+        known = self._known.get(asset, {})
+        made = self.made.get(asset, {})
+        found = [known.get(name) or made.get(name) for name in names]
+        series = [one for one in found if one is not None]
+        if len(series) < len(names):
+            return None
+        wide = _Wide(series, [one.id for one in series], [None] * len(names), [GOOD] * len(names))
+        self._wide[asset, names] = wide
+        return wide
+
+    def _add(self, series: Series, sample: Sample) -> None:
+        time_ns = sample.time_ns
+        if time_ns > series.tip_ns:
+            series.tip_ns = time_ns
+            ids, times, values, texts, qualities = self._fresh
+            ids.append(series.id)
+            times.append(time_ns)
+            values.append(sample.value)
+            texts.append(sample.text)
+            qualities.append(sample.quality)
+            self._newest[series] = sample
+        else:
+            self.late[series.id, time_ns] = series, sample
+
+    def newest(self) -> dict[Series, Sample]:
+        """Return the newest fresh sample of each series that has one: of these `tip_ns` has moved."""
+        newest = self._newest
+        for wide, time_ns, values in self._last_wide.values():
+            for series, value in zip(wide.series, values, strict=True):
+                if series not in newest or newest[series].time_ns < time_ns:
+                    newest[series] = Sample(time_ns, value, None, GOOD)
+        return newest
+
+    def _make(self, asset: str, signal: str, point: Point, number: int) -> Series:
+        made = self.made.setdefault(asset, {})
+        series = made.get(signal)
+        if series is None:
+            if len(asset) > MAX_NAME or len(signal) > MAX_NAME:
+                raise BadLines(number, f"asset or signal has more than {MAX_NAME} characters", "use a shorter name")
+            tags = point.tags
+            place = (tags.get("site", ""), tags.get("area", ""), tags.get("line", ""))
+            kind = point.measurement.removesuffix(TEXT)
+            series = made[signal] = Series(self._next_id, asset, signal, kind, place)
+            self._next_id += 1
+            if self._next_id > MAX_SERIES:
+                raise BadLines(number, f"there would be more than {MAX_SERIES} series", "use fewer assets or signals")
+        return series
+
+    @property
+    def next_id(self) -> int:
+        """The id of the next new series."""
+        return self._next_id
+
+    @property
+    def samples(self) -> int:
+        """How many samples there are."""
+        return len(self._fresh[0]) + len(self.late)
+
+    def new_series(self) -> Iterator[Series]:
+        """Give the series that are new."""
+        for made in self.made.values():
+            yield from made.values()
+
+    def made_rows(self) -> pa.Table:
+        """Return the new series: id, asset, signal, kind, site, area, line."""
+        rows = [(s.id, s.asset, s.signal, s.kind, *s.place) for s in self.new_series()]
+        ids, *texts = zip(*rows, strict=True)
+        names = ["id", "asset", "signal", "kind", "site", "area", "line"]
+        return pa.Table.from_arrays(
+            [pa.array(ids, pa.uint32()), *(pa.array(t, pa.string()) for t in texts)], names=names
+        )
+
+    def fresh_rows(self) -> pa.Table:
+        """Return the fresh rows as ROWS."""
+        return pa.Table.from_arrays([pa.array(c, f.type) for c, f in zip(self._fresh, ROWS, strict=True)], schema=ROWS)
+
+    def late_rows(self) -> pa.Table:
+        """Return the late rows as ROWS."""
+        rows = [(id_, *sample) for (id_, _), (_, sample) in self.late.items()]
+        columns = zip(*rows, strict=True) if rows else ((),) * len(ROWS)
+        return pa.Table.from_arrays([pa.array(c, f.type) for c, f in zip(columns, ROWS, strict=True)], schema=ROWS)
+
+
+def samples_of(fields: Mapping[str, FieldValue], line: int) -> Iterable[tuple[str, FieldValue | None, int]]:
+    """Return signal, value and quality of each sample in the fields of a line: `<signal>.quality` joins its signal."""
+    if not any(name.endswith(QUALITY) for name in fields):
+        return [(name, value, GOOD) for name, value in fields.items()]
+    values = {name: value for name, value in fields.items() if not name.endswith(QUALITY)}
+    qualities: dict[str, int] = {}
+    for name, value in fields.items():
+        if not name.endswith(QUALITY):
+            continue
+        if isinstance(value, str) or not 0 <= value < 2**15:
+            raise BadLines(line, f"{name}={value!r} is not a quality", "write 0 (bad), 192 (good) or 500 (stale)")
+        qualities[name.removesuffix(QUALITY)] = int(value)
+    signals = {**dict.fromkeys(values), **dict.fromkeys(qualities)}
+    return [(signal, values.get(signal), qualities.get(signal, GOOD)) for signal in signals]

@@ -1,0 +1,170 @@
+"""What the embedded store knows in memory, and the DuckDB file that it is loaded from."""
+
+# ruff: noqa: S608  (nothing but numbers and names of our own is put into SQL)
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import duckdb
+
+from cloud.telemetry.batch import Sample, Series
+from cloud.telemetry.segments import COLUMNS, Segment, SegmentFolder, source
+from cloud.telemetry.store import StoreUnavailable
+
+FORMAT: Final = 1
+MEMORY: Final = "256MB"
+HOT: Final = ("hot_0", "hot_1")
+_ROW: Final = "(series UINTEGER, time BIGINT, value DOUBLE, text VARCHAR, quality SMALLINT)"
+_SCHEMA: Final = f"""
+CREATE TABLE IF NOT EXISTS meta (format INTEGER, active INTEGER);
+INSERT INTO meta SELECT {FORMAT}, 0 WHERE NOT EXISTS (FROM meta);
+CREATE TABLE IF NOT EXISTS series
+    (id UINTEGER, asset VARCHAR, signal VARCHAR, kind VARCHAR, site VARCHAR, area VARCHAR, line VARCHAR);
+CREATE TABLE IF NOT EXISTS segments (name VARCHAR, rows BIGINT, min_time BIGINT, max_time BIGINT);
+CREATE TABLE IF NOT EXISTS newest {_ROW};
+CREATE TABLE IF NOT EXISTS hot_0 {_ROW};
+CREATE TABLE IF NOT EXISTS hot_1 {_ROW};
+"""
+"""`newest` has the newest sealed sample of each series; it says what a series' sealed time is, too."""
+
+
+def newest_of(rows: str) -> str:
+    """Return the SQL of the newest row per series; `rows` has an `age` that decides between equal times."""
+    row = "{'t': time, 'v': value, 'x': text, 'q': quality}"
+    return (
+        f"SELECT series, n.t AS time, n.v AS value, n.x AS text, n.q AS quality "
+        f"FROM (SELECT series, arg_max({row}, {{'t': time, 'a': age}}) AS n FROM ({rows}) GROUP BY series)"
+    )
+
+
+@dataclass(slots=True)
+class Catalog:
+    """The state of a store: `active` is the number of the hot table that grows, the other one is being sealed or empty.
+
+    `overlapping` are ids of series with rows in the growing table that are not newer than all outside of it;
+    `overlapping_sealing` the same for the table being sealed.
+    """
+
+    series: dict[str, dict[str, Series]] = field(default_factory=dict)
+    next_id: int = 1
+    active: int = 0
+    hot_rows: int = 0
+    sealing_rows: int = 0
+    next_segment: int = 1
+    segments: list[Segment] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    overlapping: set[int] = field(default_factory=set)
+    overlapping_sealing: set[int] = field(default_factory=set)
+
+    @property
+    def growing(self) -> str:
+        """The hot table that grows."""
+        return HOT[self.active]
+
+    @property
+    def sealing(self) -> str:
+        """The hot table that is being sealed, or empty."""
+        return HOT[1 - self.active]
+
+    def all_series(self) -> Iterator[Series]:
+        """Give every series; a copy, since a write may add some meanwhile."""
+        for of_asset in list(self.series.values()):
+            yield from list(of_asset.values())
+
+
+def connect(path: Path) -> duckdb.DuckDBPyConnection:
+    """Open the file of a store and make its tables; raise StoreUnavailable."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    config: dict[str, str | bool | int | float | list[str]] = {
+        "memory_limit": MEMORY,
+        "threads": 2,
+        "temp_directory": str(path.with_suffix(".tmp")),
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+    }
+    try:
+        connection = duckdb.connect(str(path), config=config)
+    except duckdb.IOException as error:
+        message = str(error)
+        if "lock" in message:
+            raise StoreUnavailable(
+                f"{path} is open in another process: {message}",
+                "stop the other cloud, or give this one another SHOPFLOOR_HOME: one process owns the file",
+            ) from error
+        raise StoreUnavailable(
+            f"cannot open {path}: {message}",
+            "is its disk full or damaged? free space or restore the folder from a backup",
+        ) from error
+    except duckdb.Error as error:
+        raise StoreUnavailable(f"cannot open {path}: {error}", "restore the folder from a backup") from error
+    connection.execute("SET parquet_metadata_cache = true")
+    connection.execute(_SCHEMA)
+    (found,) = connection.execute("SELECT format FROM meta").fetchone() or (None,)
+    if found != FORMAT:
+        connection.close()
+        raise StoreUnavailable(
+            f"{path} has format {found}, this version reads {FORMAT}", "use the version that wrote it"
+        )
+    return connection
+
+
+def load(connection: duckdb.DuckDBPyConnection, folder: SegmentFolder, ahead_ns: int) -> Catalog:
+    """Read what a store must know; a last sample after `ahead_ns` counts only for series that have no other."""
+    catalog = Catalog()
+    ((catalog.active,),) = connection.execute("SELECT active FROM meta").fetchall()
+    segments = [Segment(*row) for row in connection.execute("FROM segments ORDER BY name").fetchall()]
+    catalog.next_segment = max((segment.number for segment in segments), default=0) + 1
+    catalog.missing = folder.prepare(segment.name for segment in segments)
+    catalog.segments = [segment for segment in segments if segment.name not in catalog.missing]
+    by_id = {}
+    for id_, asset, signal, kind, *place in connection.execute("FROM series").fetchall():
+        by_id[id_] = catalog.series.setdefault(asset, {})[signal] = Series(id_, asset, signal, kind, tuple(place))
+    catalog.next_id = max(by_id, default=0) + 1
+    for id_, time_ns, *rest in connection.execute("FROM newest").fetchall():
+        _met(by_id[id_], Sample(time_ns, *rest))
+    _load_hot(connection, catalog, by_id)
+    wrong = [series for series in by_id.values() if series.last is not None and series.last.time_ns > ahead_ns]
+    _look_before(connection, folder, catalog, wrong, ahead_ns)
+    return catalog
+
+
+def _met(series: Series, sample: Sample) -> None:
+    if series.last is None or sample.time_ns >= series.newest_ns:
+        series.last = sample
+    series.newest_ns = series.tip_ns = max(series.newest_ns, sample.time_ns)
+    series.sealed_ns = series.newest_ns
+
+
+def _load_hot(connection: duckdb.DuckDBPyConnection, catalog: Catalog, by_id: dict[int, Series]) -> None:
+    for table, overlapping in (
+        (catalog.sealing, catalog.overlapping_sealing),
+        (catalog.growing, catalog.overlapping),
+    ):
+        oldest = dict(connection.execute(f"SELECT series, min(time) FROM {table} GROUP BY series").fetchall())
+        overlapping.update(id_ for id_, time_ns in oldest.items() if time_ns <= by_id[id_].newest_ns)
+        for id_, time_ns, *rest in connection.execute(newest_of(f"SELECT *, 0 AS age FROM {table}")).fetchall():
+            series = by_id[id_]
+            sealed_ns = series.newest_ns
+            _met(series, Sample(time_ns, *rest))
+            if table == catalog.growing:
+                series.sealed_ns = sealed_ns
+    counts = [connection.execute(f"SELECT count(*) FROM {t}").fetchone() for t in (catalog.growing, catalog.sealing)]
+    catalog.hot_rows, catalog.sealing_rows = (count[0] for count in counts if count is not None)
+
+
+def _look_before(
+    connection: duckdb.DuckDBPyConnection, folder: SegmentFolder, catalog: Catalog, wrong: list[Series], ahead_ns: int
+) -> None:
+    if not wrong:
+        return
+    ids = ", ".join(str(series.id) for series in wrong)
+    sources = [*HOT, *([source(folder.path(s.name) for s in catalog.segments)] if catalog.segments else [])]
+    where = f"WHERE series IN ({ids}) AND time <= {ahead_ns}"
+    rows = " UNION ALL ".join(f"SELECT {COLUMNS}, 0 AS age FROM {table} {where}" for table in sources)
+    found = {id_: Sample(*rest) for id_, *rest in connection.execute(newest_of(rows)).fetchall()}
+    for series in wrong:
+        series.last = found.get(series.id, series.last)

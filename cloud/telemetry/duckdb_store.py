@@ -1,0 +1,347 @@
+"""The embedded store: DuckDB for what is new, sorted Parquet files for what is old.
+
+`samples.duckdb` has a table that grows (`hot_0` or `hot_1`), the series and the list of segments. Each write is one
+transaction, durable when it returns. When the growing table is long enough the other one takes over, and a thread seals
+the long one into a segment (cloud.telemetry.sealing). A row of the growing table stands for a sealed one with the same
+(series, time): which series have such late rows is known in memory, and only queries for them look twice.
+"""
+
+# ruff: noqa: S608  (nothing but numbers and names of our own is put into SQL)
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from cloud.telemetry import catalog as catalogs
+from cloud.telemetry.batch import Batch, Series
+from cloud.telemetry.catalog import Catalog
+from cloud.telemetry.sealing import Sealer
+from cloud.telemetry.segments import COLUMNS, Segment, SegmentFolder, source
+from cloud.telemetry.store import BUCKETS, LAST, RAW, TIME, Query, StoreUnavailable, TooManyRows, WriteResult
+
+AHEAD_NS: Final = 300 * 10**9
+"""A sample this far in the future comes from a wrong clock."""
+QUERY_TIMEOUT_S: Final = 30.0
+EXPORT_ROWS: Final = 50_000
+SEAL_ROWS: Final = 2_000_000
+
+
+class View:
+    """What one query sees: one state of tables and segments, whatever is written or sealed meanwhile."""
+
+    def __init__(
+        self,
+        cursor: duckdb.DuckDBPyConnection,
+        tables: Sequence[str],
+        segments: dict[Path, Segment],
+        late: frozenset[int],
+    ) -> None:
+        self._cursor = cursor
+        self._tables = tables
+        self._segments = segments
+        self._late = late
+
+    def rows(self, ids: Sequence[int], start_ns: int, end_ns: int) -> str:
+        """Return the SQL of all rows of some series in a time, each (series, time) once."""
+        where = f"WHERE series IN ({', '.join(map(str, ids))}) AND time >= {start_ns} AND time < {end_ns}"
+        paths = [path for path, segment in self._segments.items() if segment.overlaps(start_ns, end_ns)]
+        sources = [*([source(paths)] if paths else []), *self._tables]
+        rows = " UNION ALL ".join(f"SELECT {COLUMNS}, {age} AS age FROM {s} {where}" for age, s in enumerate(sources))
+        if self._late.isdisjoint(ids):
+            return rows
+        return f"SELECT * FROM ({rows}) QUALIFY row_number() OVER (PARTITION BY series, time ORDER BY age DESC) = 1"
+
+    def table(self, sql: str) -> pa.Table:
+        """Return the result of a query; raise StoreUnavailable when it takes too long or too much memory."""
+        timer = threading.Timer(QUERY_TIMEOUT_S, self._cursor.interrupt)
+        timer.daemon = True
+        timer.start()
+        try:
+            return self._cursor.sql(sql).to_arrow_table()
+        except (duckdb.InterruptException, duckdb.OutOfMemoryException) as error:
+            raise StoreUnavailable("the query takes too long or too much memory", "ask for less at once") from error
+        except duckdb.Error as error:
+            raise StoreUnavailable(f"the store cannot read: {error}", "see the log of the cloud") from error
+        finally:
+            timer.cancel()
+
+    def reader(self, sql: str) -> Iterator[pa.RecordBatch]:
+        """Give the result of a query piece by piece; raise StoreUnavailable."""
+        try:
+            yield from self._cursor.sql(sql).to_arrow_reader(EXPORT_ROWS)
+        except (duckdb.Error, pa.ArrowException) as error:
+            raise StoreUnavailable(f"the store cannot read: {error}", "see the log of the cloud") from error
+
+
+class DuckDbStore:
+    """The embedded store; one process at a time. `open` it, and `close` it in the end."""
+
+    def __init__(self, folder: Path, *, seal_rows: int = SEAL_ROWS, now_ns: Callable[[], int] = time.time_ns) -> None:
+        self.seal_rows = seal_rows
+        self.seal_wanted = threading.Event()
+        self.folder = SegmentFolder(folder / "segments")
+        self._path = folder / "samples.duckdb"
+        self._now_ns = now_ns
+        self._connection: duckdb.DuckDBPyConnection | None = None
+        self._closed = False
+        self._sealer = Sealer(self)
+        self.catalog = Catalog()
+        # one write at a time; and, inside of it, the short moments in which a view must not be taken
+        self._writing = threading.Lock()
+        self._changing = threading.RLock()
+
+    def open(self) -> DuckDbStore:
+        """Open the files; return itself. Raise StoreUnavailable."""
+        with self._changing:
+            self._connected()
+        self._sealer.start()
+        return self
+
+    def _connected(self) -> duckdb.DuckDBPyConnection:
+        # also after an error that DuckDB cannot go on from: what is durable is read again
+        if self._closed:
+            raise StoreUnavailable("the store is closed", "start the cloud again")
+        if self._connection is None:
+            self._connection = catalogs.connect(self._path)
+            self.catalog = catalogs.load(self._connection, self.folder, self._now_ns() + AHEAD_NS)
+            self._seal_when_long()
+        return self._connection
+
+    def close(self) -> None:
+        """Release the files; safe twice."""
+        self._sealer.stop()
+        with self._writing, self._changing:
+            self._closed = True
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+
+    def cursor(self) -> duckdb.DuckDBPyConnection:
+        """Return a connection of one's own to the open file; raise StoreUnavailable."""
+        with self._changing:
+            return self._connected().cursor()
+
+    @contextlib.contextmanager
+    def change(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Run a transaction; raise StoreUnavailable, with nothing changed, when it cannot be made durable."""
+        cursor = self.cursor()
+        try:
+            cursor.begin()
+            yield cursor
+            cursor.commit()
+        except duckdb.Error as error:
+            self._give_up(error)
+            raise StoreUnavailable(
+                f"the store cannot write: {error}".splitlines()[0],
+                f"is the disk of {self._path.parent} full or damaged? nothing of this request was stored",
+            ) from error
+        finally:
+            cursor.close()
+
+    def _give_up(self, error: duckdb.Error) -> None:
+        # after a failed commit DuckDB may refuse everything until the file is opened again
+        if isinstance(error, duckdb.FatalException | duckdb.InternalException | duckdb.IOException):
+            with self._changing, contextlib.suppress(duckdb.Error):
+                connection, self._connection = self._connection, None
+                if connection is not None:
+                    connection.close()
+
+    # --- writing
+
+    def write(self, lines: bytes) -> WriteResult:
+        """See Store."""
+        with self._writing:
+            self.cursor().close()
+            catalog = self.catalog
+            batch = Batch(catalog.series, catalog.next_id)
+            try:
+                batch.read(lines)
+                self._commit(catalog, batch)
+            except BaseException:
+                for series in batch.newest():
+                    series.tip_ns = series.newest_ns
+                raise
+            self._remember(catalog, batch)
+            self._seal_when_long()
+            return WriteResult(batch.samples, len(batch.late))
+
+    def _commit(self, catalog: Catalog, batch: Batch) -> None:
+        # before the commit: a view between commit and this would take a late row and the sealed one for two
+        catalog.overlapping |= {id_ for (id_, at), (series, _) in batch.late.items() if at <= series.sealed_ns}
+        growing = catalog.growing
+        with self.change() as cursor:
+            if batch.made:
+                cursor.register("made", batch.made_rows())
+                cursor.execute("INSERT INTO series FROM made")
+            cursor.register("fresh", batch.fresh_rows())
+            cursor.execute(f"INSERT INTO {growing} FROM fresh")
+            if batch.late:
+                cursor.register("late", batch.late_rows())
+                cursor.execute(
+                    f"DELETE FROM {growing} AS old USING late WHERE old.series = late.series AND old.time = late.time"
+                )
+                cursor.execute(f"INSERT INTO {growing} FROM late")
+
+    def _remember(self, catalog: Catalog, batch: Batch) -> None:
+        ahead_ns = self._now_ns() + AHEAD_NS
+        for series, sample in batch.newest().items():
+            series.newest_ns = series.tip_ns
+            series.show(sample, ahead_ns)
+        for series, sample in batch.late.values():
+            series.show(sample, ahead_ns)
+        for asset, made in batch.made.items():
+            catalog.series.setdefault(asset, {}).update(made)
+        catalog.next_id = batch.next_id
+        catalog.hot_rows += batch.samples
+
+    def _seal_when_long(self) -> None:
+        if self.catalog.sealing_rows or self.catalog.hot_rows >= self.seal_rows:
+            self.seal_wanted.set()
+
+    # --- sealing, driven by cloud.telemetry.sealing
+
+    def swap(self, least: int = 1) -> None:
+        """Let the empty hot table take over from the growing one, which is to be sealed; not below `least` rows."""
+        with self._writing, self._changing:
+            catalog = self.catalog
+            if catalog.sealing_rows or catalog.hot_rows < least:
+                return
+            with self.change() as cursor:
+                # neither UPDATE nor CREATE OR REPLACE: after them DuckDB 2.0 never checkpoints again
+                cursor.execute("DELETE FROM meta")
+                cursor.execute("INSERT INTO meta VALUES (?, ?)", [catalogs.FORMAT, 1 - catalog.active])
+            catalog.active = 1 - catalog.active
+            catalog.hot_rows, catalog.sealing_rows = 0, catalog.hot_rows
+            catalog.overlapping_sealing, catalog.overlapping = catalog.overlapping, set()
+            for series in catalog.all_series():
+                series.sealed_ns = series.newest_ns
+
+    def segment_name(self) -> str:
+        """Return a name that no segment has."""
+        with self._changing:
+            number = self.catalog.next_segment
+            self.catalog.next_segment = number + 1
+        return f"{number:08d}.parquet"
+
+    def replace(self, old: Sequence[Segment], new: Sequence[Segment], newest: pa.Table | None = None) -> None:
+        """Let new segments stand for old ones, all at once.
+
+        With `newest`, the newest sealed rows of all series, they stand for the table being sealed, too.
+        """
+        with self._writing, self._changing:
+            catalog = self.catalog
+            with self.change() as cursor:
+                for segment in old:
+                    cursor.execute("DELETE FROM segments WHERE name = ?", [segment.name])
+                for segment in new:
+                    cursor.execute("INSERT INTO segments VALUES (?, ?, ?, ?)", list(segment))
+                if newest is not None:
+                    cursor.register("newest_rows", newest)
+                    cursor.execute("DELETE FROM newest")
+                    cursor.execute("INSERT INTO newest FROM newest_rows")
+                    cursor.execute(f"DELETE FROM {catalog.sealing}")
+            catalog.segments = sorted([*(s for s in catalog.segments if s not in old), *new])
+            if newest is not None:
+                catalog.sealing_rows = 0
+                catalog.overlapping_sealing = set()
+        self.folder.retire(segment.name for segment in old)
+
+    # --- reading
+
+    @contextlib.contextmanager
+    def view(self) -> Iterator[View]:
+        """Hold a view; raise StoreUnavailable."""
+        with self._changing:
+            cursor = self._connected().cursor()
+            catalog = self.catalog
+            cursor.begin()
+            cursor.execute("FROM meta").fetchall()  # a snapshot begins with the first look, not with BEGIN
+            tables = (catalog.sealing, catalog.growing)
+            segments = {self.folder.path(s.name): s for s in catalog.segments}
+            late = frozenset(catalog.overlapping | catalog.overlapping_sealing)
+            names = [s.name for s in catalog.segments]
+            self.folder.hold(names)
+        try:
+            yield View(cursor, tables, segments, late)
+        finally:
+            cursor.close()
+            self.folder.release(names)
+
+    def _series(self, query: Query) -> list[Series]:
+        known = self.catalog.series.get(query.asset, {})
+        return [known[signal] for signal in sorted(query.signals) if signal in known]
+
+    def samples(self, query: Query, limit: int) -> pa.Table:
+        """See Store."""
+        series = self._series(query)
+        if not series:
+            return RAW.empty_table()
+        with self.view() as view:
+            rows = view.rows([s.id for s in series], query.start_ns, query.end_ns)
+            table = view.table(f"SELECT {COLUMNS} FROM ({rows}) ORDER BY series, time LIMIT {limit + 1}")
+        if len(table) > limit:
+            raise TooManyRows(f"more than {limit} samples")
+        return _named(table, series).select(RAW.names).cast(RAW)
+
+    def buckets(self, query: Query, width_ns: int) -> pa.Table:
+        """See Store."""
+        series = self._series(query)
+        if not series:
+            return BUCKETS.empty_table()
+        with self.view() as view:
+            rows = view.rows([s.id for s in series], query.start_ns, query.end_ns)
+            table = view.table(
+                f"SELECT series, (time - {query.start_ns}) // {width_ns} * {width_ns} + {query.start_ns} AS time, "
+                "min(value) AS min, avg(value) AS mean, max(value) AS max, arg_max(value, time) AS last, "
+                "count(value) AS count "
+                f"FROM ({rows}) WHERE value IS NOT NULL GROUP BY 1, 2 ORDER BY 1, 2"
+            )
+        return _named(table, series).select(BUCKETS.names).cast(BUCKETS)
+
+    def export(self, query: Query) -> Generator[pa.RecordBatch]:
+        """See Store."""
+        with self.view() as view:
+            for series in self._series(query):
+                rows = view.rows([series.id], query.start_ns, query.end_ns)
+                for batch in view.reader(f"SELECT {COLUMNS} FROM ({rows}) ORDER BY time"):
+                    named = _named(pa.Table.from_batches([batch]), [series]).select(RAW.names).cast(RAW)
+                    yield from named.to_batches()
+
+    def last(self, assets: Sequence[str]) -> pa.Table:
+        """See Store."""
+        catalog = self.catalog
+        wanted = set(assets)
+        found = [s for s in catalog.all_series() if s.last is not None and (not wanted or s.asset in wanted)]
+        found.sort(key=lambda s: (s.asset, s.signal))
+        rows = [(s.asset, s.signal, *s.last) for s in found if s.last is not None]
+        columns = zip(*rows, strict=True) if rows else ((),) * len(LAST)
+        types = [field.type if field.type != TIME else pa.int64() for field in LAST]
+        arrays = [pa.array(column, type_) for column, type_ in zip(columns, types, strict=True)]
+        return pa.Table.from_arrays(arrays, names=LAST.names).cast(LAST)
+
+    def health(self) -> str | None:
+        """See Store."""
+        if self.catalog.missing:
+            return f"segments are missing: {', '.join(self.catalog.missing)}; restore them from a backup"
+        try:
+            self.cursor().close()
+        except StoreUnavailable as error:
+            return str(error)
+        return None
+
+
+def _named(table: pa.Table, series: Sequence[Series]) -> pa.Table:
+    """Return rows with the signal's name for its number, in the order of `series`."""
+    parts = [(s, table.filter(pc.equal(table["series"], s.id)) if len(series) > 1 else table) for s in series]
+    return pa.concat_tables(
+        part.append_column("signal", pa.repeat(pa.scalar(s.signal), len(part))) for s, part in parts
+    )

@@ -1,0 +1,96 @@
+"""Samples as a file: CSV that is safe to open in a spreadsheet, or Parquet; made piece by piece."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Generator, Iterator
+from typing import Final, Literal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from cloud.telemetry.store import RAW, Query, Store
+
+PARQUET: Final = "application/vnd.apache.parquet"
+SEND_TIMEOUT_S: Final = 30.0
+COLUMNS: Final = ("asset", "signal", "time", "value", "quality")
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+
+def safe_cell(text: str) -> str:
+    """Return a text that no spreadsheet takes for a formula: one that begins like a formula gets a leading `'`."""
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def _csv(asset: str, batches: Iterator[pa.RecordBatch]) -> Generator[bytes]:
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\r\n")  # RFC 4180
+    writer.writerow(COLUMNS)
+    for batch in batches:
+        times = pc.strftime(batch["time"], format="%Y-%m-%dT%H:%M:%SZ").to_pylist()
+        rest = (batch[name].to_pylist() for name in ("signal", "value", "text", "quality"))
+        for time, signal, number, text, quality in zip(times, *rest, strict=True):
+            value = number if text is None else safe_cell(text)
+            writer.writerow((safe_cell(asset), safe_cell(signal), time, value, quality))
+        yield out.getvalue().encode()
+        out.seek(0)
+        out.truncate()
+    if out.tell():
+        yield out.getvalue().encode()
+
+
+class _Outbox(io.RawIOBase):
+    """A file that can only be written; what was written is taken out piece by piece."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._pieces: list[bytes] = []
+        self._position = 0
+
+    def writable(self) -> bool:
+        """Yes."""
+        return True
+
+    def write(self, data: object) -> int:
+        """Take bytes."""
+        piece = bytes(data)  # type: ignore[call-overload]
+        self._pieces.append(piece)
+        self._position += len(piece)
+        return len(piece)
+
+    def tell(self) -> int:
+        """Return how much was written."""
+        return self._position
+
+    def take(self) -> bytes:
+        """Return what was written since the last time."""
+        data, self._pieces = b"".join(self._pieces), []
+        return data
+
+
+def _parquet(asset: str, batches: Iterator[pa.RecordBatch]) -> Generator[bytes]:
+    schema = pa.schema([("asset", pa.string()), *RAW])
+    outbox = _Outbox()
+    with pq.ParquetWriter(outbox, schema, compression="zstd") as writer:
+        for batch in batches:
+            columns = [pa.repeat(asset, len(batch)), *batch.columns]
+            writer.write_table(pa.Table.from_arrays(columns, schema=schema))
+            yield outbox.take()
+    yield outbox.take()
+
+
+def pieces(
+    store: Store,
+    query: Query,
+    format: Literal["csv", "parquet"],
+    done: Callable[[], None],
+) -> Generator[bytes]:
+    """Give the pieces of a file with all samples of a query; call `done` at the end, also of a file broken off."""
+    batches = store.export(query)
+    make = {"csv": _csv, "parquet": _parquet}[format]
+    try:
+        yield from make(query.asset, batches)
+    finally:
+        done()

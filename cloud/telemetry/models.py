@@ -1,0 +1,132 @@
+"""The shapes of the answers about samples: columns, since they are half the size and ten times as fast as rows."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Value = float | str | None
+
+
+class LastColumns(BaseModel):
+    """The newest sample of each series, as columns of equal length."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "asset": ["cnc-01"],
+                    "signal": ["spindle_speed"],
+                    "value": [1200.5],
+                    "unit": ["rpm"],
+                    "quality": [192],
+                    "time": ["2026-11-23T08:00:00.250000000Z"],
+                    "age_s": [0.31],
+                }
+            ]
+        }
+    )
+
+    asset: list[str]
+    signal: list[str]
+    value: list[Value] = Field(description="number or text; null: the source had no value")
+    unit: list[str]
+    quality: list[int] = Field(description="192 good, 500 stale, 0 bad")
+    time: list[str] = Field(description="ISO 8601, UTC, with ns")
+    age_s: list[float] = Field(description="now less `time`; below 0 when the machine's clock is ahead of ours")
+
+
+class RawSeries(BaseModel):
+    """Samples of a signal as columns of equal length, in order of time."""
+
+    kind: Literal["raw"]
+    signal: str = Field(examples=["program"])
+    unit: str
+    time: list[str]
+    value: list[Value]
+    quality: list[int]
+
+
+class BucketSeries(BaseModel):
+    """Numbers of a signal per bucket, as columns of equal length, in order of time; empty buckets are absent."""
+
+    kind: Literal["buckets"]
+    signal: str = Field(examples=["spindle_speed"])
+    unit: str
+    time: list[str] = Field(description="start of the bucket")
+    min: list[float]
+    mean: list[float]
+    max: list[float]
+    last: list[float] = Field(description="the bucket's newest number: it holds until the next bucket that there is")
+    count: list[int]
+
+
+class History(BaseModel):
+    """The history of signals of one asset."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "asset": "cnc-01",
+                    "start": "2026-11-23T07:00:00.000000000Z",
+                    "end": "2026-11-23T08:00:00.000000000Z",
+                    "bucket_s": 60.0,
+                    "series": [
+                        {
+                            "kind": "buckets",
+                            "signal": "spindle_speed",
+                            "unit": "rpm",
+                            "time": ["2026-11-23T07:00:00.000000000Z"],
+                            "min": [1180.0],
+                            "mean": [1199.2],
+                            "max": [1210.5],
+                            "last": [1201.0],
+                            "count": [600],
+                        }
+                    ],
+                }
+            ]
+        }
+    )
+
+    asset: str
+    start: str
+    end: str
+    bucket_s: float | None = Field(description="width of a bucket; null for raw samples")
+    series: list[Annotated[BucketSeries | RawSeries, Field(discriminator="kind")]] = Field(
+        description="in the order asked for; a text signal is always raw"
+    )
+
+
+class LiveValueView(BaseModel):
+    """A live value."""
+
+    value: float | bool | str | None
+    quality: int
+    time: str
+
+
+class StateEvent(BaseModel):
+    """The data of an event `state` of the live stream: what changed of an asset."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "asset": "cnc-01",
+                    "online": True,
+                    "last_seen": "2026-11-23T08:00:00.500000000Z",
+                    "signals": {
+                        "spindle_speed": {"value": 1200.5, "quality": 192, "time": "2026-11-23T08:00:00.250000000Z"}
+                    },
+                }
+            ]
+        }
+    )
+
+    asset: str
+    online: bool
+    last_seen: str | None = Field(description="when its gateway last had something from it")
+    signals: dict[str, LiveValueView]

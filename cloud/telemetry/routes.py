@@ -1,0 +1,247 @@
+"""Last values, history and export."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Any, Final, Literal
+
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+from fastapi import APIRouter, Depends, Query, Response
+from sqlalchemy import select
+
+from cloud.auth.roles import Role
+from cloud.deps import Db, GetParts, GetStore, Now, need
+from cloud.problems import Problem, responses
+from cloud.registry.tables import AssetRow, SignalRow
+from cloud.streaming import PatientStream, in_thread
+from cloud.telemetry import export, store
+from cloud.telemetry.models import History, LastColumns
+from cloud.telemetry.times import PATTERN, TimeError, format_time, parse_time
+
+router = APIRouter(prefix="/telemetry", tags=["telemetry"], dependencies=[need(Role.VIEWER)])
+
+MAX_POINTS: Final = 10_000
+MAX_SIGNALS: Final = 50
+MAX_JSON_ROWS: Final = 100_000
+MAX_ARROW_ROWS: Final = 1_000_000
+MAX_BUCKETS: Final = 100_000
+"""Of all signals of one request."""
+ARROW: Final = "application/vnd.apache.arrow.stream"
+
+Assets = Annotated[list[str], Query(max_length=500, description="assets; none: all", examples=[["cnc-01"]])]
+AssetName = Annotated[str, Query(min_length=1, max_length=64, examples=["cnc-01"])]
+Signals = Annotated[
+    list[Annotated[str, Query(min_length=1, max_length=128)]],
+    Query(min_length=1, max_length=MAX_SIGNALS, examples=[["spindle_speed"]]),
+]
+Start = Annotated[
+    str, Query(pattern=PATTERN, description="ISO 8601, `now` or `-1h` (ms, s, m, h, d, w)", examples=["-1h"])
+]
+End = Annotated[str, Query(pattern=PATTERN, description="like start; not included", examples=["now"])]
+
+
+def _now_ns(now: datetime) -> int:
+    return int(now.timestamp() * 1e6) * 1000
+
+
+def get_query(
+    *, db: Db, now: Now, asset: AssetName, signal: Signals, start: Start = "-1h", end: End = "now"
+) -> store.Query:
+    """Return what is asked for; raise Problem 404 for an unknown asset or signal, 422 for a wrong time."""
+    times = []
+    for name, text in (("start", start), ("end", end)):
+        try:
+            times.append(parse_time(text, _now_ns(now)))
+        except TimeError as error:
+            errors = [{"where": f"query.{name}", "what": str(error)}]
+            raise Problem(422, f"query.{name}: {error}", "correct the time", errors=errors) from error
+    if times[0] >= times[1]:
+        raise Problem(422, f"start ({start}) is not before end ({end})", "exchange them, or choose an earlier start")
+    known = set(db.scalars(select(SignalRow.name).where(SignalRow.asset_id == asset)))
+    if db.get(AssetRow, asset) is None:
+        raise Problem(404, f"there is no asset {asset!r}", "see GET /api/v1/assets for the known ones")
+    if unknown := [name for name in signal if name not in known]:
+        raise Problem(
+            404,
+            f"asset {asset!r} has no signal {', '.join(map(repr, unknown))}",
+            f"see GET /api/v1/assets/{asset} for its signals",
+        )
+    return store.Query(asset, tuple(dict.fromkeys(signal)), *times)
+
+
+GetQuery = Annotated[store.Query, Depends(get_query)]
+
+
+def iso(times: pa.ChunkedArray) -> list[str]:
+    """Return times as ISO 8601 with ns."""
+    texts: list[str] = pc.strftime(times, format="%Y-%m-%dT%H:%M:%SZ").to_pylist()
+    return texts
+
+
+def values(table: pa.Table) -> list[float | str | None]:
+    """Return the column of numbers and texts of samples."""
+    numbers: list[float | str | None] = table["value"].to_pylist()
+    if table["text"].null_count == len(table):
+        return numbers
+    return [number if text is None else text for number, text in zip(numbers, table["text"].to_pylist(), strict=True)]
+
+
+def _json(document: object) -> Response:
+    # validated by tests against the model, not for each answer: that would be a hundred times slower
+    return Response(orjson.dumps(document), media_type="application/json")
+
+
+def _units(db: Db, assets: Sequence[str]) -> dict[tuple[str, str], str]:
+    rows = select(SignalRow.asset_id, SignalRow.name, SignalRow.unit)
+    if assets:
+        rows = rows.where(SignalRow.asset_id.in_(assets))
+    return {(asset, name): unit for asset, name, unit in db.execute(rows)}
+
+
+@router.get("/last", response_model=LastColumns, responses=responses(401, 403, 422, 503))
+def last(db: Db, samples: GetStore, now: Now, asset: Assets = []) -> Response:  # noqa: B006  (FastAPI copies it)
+    """Return the newest sample of every signal of the assets."""
+    table = samples.last(asset)
+    units = _units(db, asset)
+    names = list(zip(table["asset"].to_pylist(), table["signal"].to_pylist(), strict=True))
+    now_ns = _now_ns(now)
+    return _json(
+        {
+            "asset": [name[0] for name in names],
+            "signal": [name[1] for name in names],
+            "value": values(table),
+            "unit": [units.get(name, "") for name in names],
+            "quality": table["quality"].to_pylist(),
+            "time": iso(table["time"]),
+            "age_s": [round((now_ns - t) / 1e9, 3) for t in table["time"].cast(pa.int64()).to_pylist()],
+        }
+    )
+
+
+def _by_signal(table: pa.Table, signals: Sequence[str]) -> dict[str, pa.Table]:
+    return {signal: table.filter(pc.equal(table["signal"], signal)) for signal in signals}
+
+
+def _raw(parts: GetParts, query: store.Query, limit: int) -> pa.Table:
+    try:
+        return parts.store.samples(query, limit)
+    except store.TooManyRows as error:
+        raise Problem(
+            413,
+            f"there are more than {limit} samples from {format_time(query.start_ns)} to {format_time(query.end_ns)}",
+            "ask for `points`, a shorter time, fewer signals, or use /api/v1/telemetry/export",
+        ) from error
+
+
+def _bucket_width(query: store.Query, points: int) -> int:
+    width_ns = -(-(query.end_ns - query.start_ns) // points)
+    if points * len(query.signals) > MAX_BUCKETS:
+        raise Problem(
+            422,
+            f"{points} points of {len(query.signals)} signals are more than {MAX_BUCKETS}",
+            f"ask for at most {MAX_BUCKETS // len(query.signals)} points",
+        )
+    return width_ns
+
+
+@router.get(
+    "/history",
+    response_model=History,
+    responses={
+        200: {"content": {ARROW: {"schema": {"type": "string", "format": "binary"}}}},
+        **responses(401, 403, 404, 413, 422, 503),
+    },
+)
+def history(
+    db: Db,
+    parts: GetParts,
+    query: GetQuery,
+    points: Annotated[
+        int | None, Query(ge=1, le=MAX_POINTS, description="number of buckets; none: raw samples", examples=[600])
+    ] = None,
+    format: Annotated[
+        Literal["json", "arrow"],
+        Query(description="arrow: an Arrow IPC stream with the columns in rows of all signals"),
+    ] = "json",
+) -> Response:
+    """Return the history of signals: raw samples, or minimum, mean, maximum, last and count per bucket."""
+    datatypes = select(SignalRow.name, SignalRow.datatype, SignalRow.unit).where(SignalRow.asset_id == query.asset)
+    signals = {name: (datatype, unit) for name, datatype, unit in db.execute(datatypes)}
+    limit = MAX_JSON_ROWS if format == "json" else MAX_ARROW_ROWS
+    with parts.queries.enter():
+        if points is None:
+            width_ns, buckets, raw = None, store.BUCKETS.empty_table(), _raw(parts, query, limit)
+        else:
+            width_ns = _bucket_width(query, points)
+            texts = tuple(name for name in query.signals if signals[name][0] == "string")
+            buckets = parts.store.buckets(query, width_ns)
+            raw = store.RAW.empty_table()
+            if texts and format == "json":
+                raw = _raw(parts, store.Query(query.asset, texts, query.start_ns, query.end_ns), limit)
+    if format == "arrow":
+        return _arrow(raw if points is None else buckets)
+    return _json(_history(query, width_ns, {n: u for n, (_, u) in signals.items()}, buckets, raw))
+
+
+def _history(
+    query: store.Query, width_ns: int | None, units: dict[str, str], buckets: pa.Table, raw: pa.Table
+) -> dict[str, Any]:
+    series: list[dict[str, Any]] = []
+    in_buckets, in_raw = _by_signal(buckets, query.signals), _by_signal(raw, query.signals)
+    for signal in query.signals:
+        head = {"signal": signal, "unit": units.get(signal, "")}
+        rows, numbers = in_raw[signal], in_buckets[signal]
+        if width_ns is None or len(rows):
+            columns = {"time": iso(rows["time"]), "value": values(rows), "quality": rows["quality"].to_pylist()}
+            series.append({"kind": "raw", **head, **columns})
+        else:
+            columns = {name: numbers[name].to_pylist() for name in ("min", "mean", "max", "last", "count")}
+            series.append({"kind": "buckets", **head, "time": iso(numbers["time"]), **columns})
+    return {
+        "asset": query.asset,
+        "start": format_time(query.start_ns),
+        "end": format_time(query.end_ns),
+        "bucket_s": None if width_ns is None else width_ns / 1e9,
+        "series": series,
+    }
+
+
+def _arrow(table: pa.Table) -> Response:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return Response(sink.getvalue().to_pybytes(), media_type=ARROW)
+
+
+@router.get(
+    "/export",
+    response_class=PatientStream,
+    responses={
+        200: {
+            "description": "a file with the columns asset, signal, time, value, quality",
+            "content": {
+                "text/csv": {"schema": {"type": "string"}},
+                export.PARQUET: {"schema": {"type": "string", "format": "binary"}},
+            },
+        },
+        **responses(401, 403, 404, 422, 503),
+    },
+)
+def export_samples(
+    parts: GetParts,
+    query: GetQuery,
+    format: Annotated[Literal["csv", "parquet"], Query()] = "csv",
+) -> PatientStream:
+    """Export all samples of signals as a file, however many there are."""
+    parts.queries.take()
+    pieces = export.pieces(parts.store, query, format, done=parts.queries.give_back)
+    name = f"{query.asset}_{format_time(query.start_ns)[:19].replace(':', '')}Z.{format}"
+    return PatientStream(
+        in_thread(pieces),
+        send_timeout_s=export.SEND_TIMEOUT_S,
+        media_type="text/csv; charset=utf-8" if format == "csv" else export.PARQUET,
+        headers={"Content-Disposition": f'attachment; filename="{name}"'},
+    )

@@ -1,0 +1,114 @@
+"""The one interface through which the cloud writes and reads samples.
+
+Every store passes tests/cloud/telemetry/test_store.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple, Protocol
+
+import pyarrow as pa
+
+QUALITY: Final = ".quality"
+"""What a line-protocol field that carries the quality of a signal ends with."""
+TEXT: Final = "_text"
+"""What the measurement that carries the text signals of a kind ends with."""
+GOOD: Final = 192
+
+TIME: Final = pa.timestamp("ns", tz="UTC")
+
+RAW: Final = pa.schema(
+    [("signal", pa.string()), ("time", TIME), ("value", pa.float64()), ("text", pa.string()), ("quality", pa.int16())]
+)
+"""Samples in order of (signal, time). Either `value` or `text` is set, or neither: a sample without a value."""
+
+BUCKETS: Final = pa.schema(
+    [
+        ("signal", pa.string()),
+        ("time", TIME),
+        ("min", pa.float64()),
+        ("mean", pa.float64()),
+        ("max", pa.float64()),
+        ("last", pa.float64()),
+        ("count", pa.int64()),
+    ]
+)
+"""Numbers per bucket in order of (signal, time). Buckets without a number are absent.
+
+`time` is a bucket's start, `last` its newest number: what holds until the next bucket that there is.
+"""
+
+LAST: Final = pa.schema([("asset", pa.string()), *RAW])
+"""The newest sample of each series, in order of (asset, signal)."""
+
+
+class StoreError(Exception):
+    """Base of what a store raises. `todo` says what to do."""
+
+    def __init__(self, message: str, todo: str = "") -> None:
+        super().__init__(message)
+        self.todo = todo
+
+
+class BadLines(StoreError):
+    """The lines are not what the store takes; nothing of them was stored. `line` is the first bad one, from 1."""
+
+    def __init__(self, line: int, message: str, todo: str = "") -> None:
+        super().__init__(f"line {line}: {message}", todo)
+        self.line = line
+
+
+class StoreUnavailable(StoreError):
+    """The store cannot work now (disk full, server away); what was not acknowledged is not stored. Try again."""
+
+
+class TooManyRows(StoreError):
+    """The answer would have more rows than the caller allowed."""
+
+
+class WriteResult(NamedTuple):
+    """What a durable write did: `samples` it carried, of which `late` were not newer than their series' newest."""
+
+    samples: int
+    late: int
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Samples of some signals of one asset with `start_ns` <= time < `end_ns` (ns since 1970, UTC)."""
+
+    asset: str
+    signals: tuple[str, ...]
+    start_ns: int
+    end_ns: int
+
+
+class Store(Protocol):
+    """Samples by (asset, signal, time). Safe to call from any thread."""
+
+    def write(self, lines: bytes) -> WriteResult:
+        """Store line protocol (times in ns); return when it is durable, all or nothing.
+
+        A sample with the (asset, signal, time) of a stored one replaces it, so that repeats are harmless.
+        Raise BadLines, StoreUnavailable.
+        """
+
+    def samples(self, query: Query, limit: int) -> pa.Table:
+        """Return samples as RAW; raise TooManyRows above `limit`, StoreUnavailable."""
+
+    def buckets(self, query: Query, width_ns: int) -> pa.Table:
+        """Return BUCKETS of `width_ns`, the first beginning at `start_ns`; raise StoreUnavailable."""
+
+    def export(self, query: Query) -> Iterator[pa.RecordBatch]:
+        """Give samples as batches of RAW without holding them all; raise StoreUnavailable. Close it when done."""
+
+    def last(self, assets: Sequence[str]) -> pa.Table:
+        """Return the newest sample of every series of the assets (of all when empty) as LAST."""
+
+    def health(self) -> str | None:
+        """Return what is wrong with the store, None when it works."""
+
+    def close(self) -> None:
+        """Release files and connections; safe twice."""

@@ -1,0 +1,205 @@
+"""A real cloud of this test: real files, real database, a real server where a test needs one."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from functools import partial
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import uvicorn
+from starlette.testclient import TestClient
+
+from cloud.__main__ import Server, listen
+from cloud.app import create_app
+from cloud.auth import accounts
+from cloud.auth.roles import Role
+from cloud.parts import Parts, build_parts, close_parts
+from cloud.registry.announcement import Announcement
+from cloud.registry.learn import learn
+from cloud.settings import Settings
+
+STORE_TOKEN = "store-token-of-this-test"
+CLI_TOKEN = "cli-token-of-this-test"
+BASE = "http://testserver"
+
+
+def announcement(asset: str = "cnc-01", **changes: object) -> Announcement:
+    said = {
+        "time": 1_795_420_800_000,
+        "enterprise": "demo",
+        "site": "shanghai",
+        "area": "machining",
+        "line": "line1",
+        "asset": asset,
+        "kind": "cnc",
+        "names": {"en": "Milling center 1", "zh": "加工中心 1"},
+        "edge_node": "demo:shanghai:machining/line1",
+        "online": True,
+        "signals": [
+            {"name": "spindle_speed", "datatype": "double", "unit": "rpm", "low": 0, "high": 12000},
+            {"name": "feed", "datatype": "double", "unit": "mm/min"},
+            {"name": "program", "datatype": "string", "writable": True},
+            {"name": "door_open", "datatype": "boolean"},
+        ],
+    }
+    return Announcement.model_validate(said | changes)
+
+
+def settings_in(home: Path) -> Settings:
+    secrets = home / "secrets"
+    secrets.mkdir()
+    (secrets / "store-token").write_text(STORE_TOKEN + "\n")
+    (secrets / "cli-token").write_text(CLI_TOKEN + "\n")
+    return Settings(
+        home=home,
+        port=8080,
+        store_token_file=secrets / "store-token",
+        cli_token_file=secrets / "cli-token",
+        console=home / "dist",
+    )
+
+
+@pytest.fixture(scope="session")
+def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], str]]:
+    """Makes databases in a PostgreSQL server of this run and returns their addresses."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
+    programs = str(found[-1]) if found else os.path.dirname(shutil.which("initdb") or "")  # noqa: PTH120
+    if not programs:
+        pytest.skip("no PostgreSQL: install the package postgresql")
+    folder = tmp_path_factory.mktemp("postgresql")
+    as_user: dict[str, Any] = {}
+    if os.geteuid() == 0:  # the server refuses to run as root
+        as_user = {"user": "postgres", "group": "postgres", "extra_groups": []}
+        for path in (folder, *folder.parents):
+            if not path.stat().st_mode & 0o001:
+                path.chmod(0o711)
+        shutil.chown(folder, "postgres", "postgres")
+    data = folder / "data"
+    initdb = [f"{programs}/initdb", "-U", "tester", "--auth=trust", "--encoding=UTF8", "--locale=C", "-N", "-D", data]
+    subprocess.run(initdb, check=True, capture_output=True, cwd=folder, **as_user)
+    server = [f"{programs}/postgres", "-D", data, "-k", folder, "-c", "listen_addresses=", "-c", "fsync=off"]
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(server, stdout=log, stderr=log, cwd=folder, **as_user)
+    try:
+        yield partial(_make_database, folder, process, count())
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _make_database(folder: Path, process: subprocess.Popen[bytes], numbers: Iterator[int]) -> str:
+    name, deadline = f"test_{next(numbers)}", time.monotonic() + 20
+    while True:
+        try:
+            with psycopg.connect(host=str(folder), user="tester", dbname="postgres", autocommit=True) as connection:
+                connection.execute(f"CREATE DATABASE {name}")
+                return f"postgresql+psycopg://tester@/{name}?host={folder}"
+        except psycopg.OperationalError:
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"PostgreSQL did not start:\n{(folder / 'log').read_text()}") from None
+            time.sleep(0.05)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """Each kind of relational database, empty; "" is the cloud's own default, SQLite."""
+    if request.param == "sqlite":
+        return ""
+    make: Callable[[], str] = request.getfixturevalue("postgresql")
+    return make()
+
+
+@pytest.fixture
+def settings(tmp_path: Path, database_url: str) -> Settings:
+    return settings_in(tmp_path).model_copy(update={"database_url": database_url})
+
+
+@pytest.fixture
+def parts(settings: Settings) -> Iterator[Parts]:
+    parts = build_parts(settings)
+    yield parts
+    close_parts(parts)
+
+
+@pytest.fixture(scope="module")
+def shared_parts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Parts]:
+    """The parts of a cloud that all tests of a module ask, with one asset."""
+    parts = build_parts(settings_in(tmp_path_factory.mktemp("cloud")))
+    with parts.sessions.begin() as db:
+        learn(db, announcement())
+    yield parts
+    close_parts(parts)
+
+
+@pytest.fixture
+def announce() -> Callable[..., Announcement]:
+    """Return what an asset says of itself."""
+    return announcement
+
+
+@pytest.fixture
+def client(parts: Parts) -> TestClient:
+    """Nobody, at a cloud with one asset."""
+    with parts.sessions.begin() as db:
+        learn(db, announcement())
+    return TestClient(create_app(parts.settings, parts), base_url=BASE)
+
+
+@pytest.fixture
+def visit(client: TestClient, parts: Parts) -> Callable[[Role], TestClient]:
+    """Return a browser that is logged in as a user of a role."""
+
+    def visit(role: Role) -> TestClient:
+        now = datetime.now(UTC)
+        with parts.sessions.begin() as db:
+            user = accounts.add_user(db, f"{role.value}-{now.timestamp()}", role, now)
+            cookie = accounts.start_login(db, user, now)
+        return TestClient(client.app, base_url=BASE, cookies={parts.settings.cookie: cookie})
+
+    return visit
+
+
+@pytest.fixture
+def viewer(visit: Callable[[Role], TestClient]) -> TestClient:
+    return visit(Role.VIEWER)
+
+
+@pytest.fixture
+def admin(visit: Callable[[Role], TestClient]) -> TestClient:
+    return visit(Role.ADMIN)
+
+
+@pytest.fixture
+def write(client: TestClient) -> Callable[[str], None]:
+    """Write line protocol as a gateway does."""
+
+    def write(lines: str) -> None:
+        answer = client.post("/api/v2/write", content=lines.encode(), headers={"Authorization": f"Token {STORE_TOKEN}"})
+        assert answer.status_code == 204, answer.text
+
+    return write
+
+
+@pytest.fixture
+def address(client: TestClient, parts: Parts) -> Iterator[str]:
+    """The address of a real server with the same parts."""
+    with listen("127.0.0.1", 0) as listening:
+        config = uvicorn.Config(
+            create_app(parts.settings, parts), log_config=None, lifespan="off", ws="none", timeout_graceful_shutdown=1
+        )
+        server = Server(config, parts)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        server.should_exit = True
+        thread.join(5)

@@ -1,0 +1,171 @@
+"""A backup of a running cloud, restored into a new one: equal answers, whatever the databases are."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+import uvicorn
+from starlette.testclient import TestClient
+
+from cloud import db
+from cloud.__main__ import Server, listen
+from cloud.app import create_app
+from cloud.parts import build_parts, close_parts
+from cloud.settings import Settings
+
+T = 1_795_420_800_000_000_000
+TAGS = "site=shanghai,area=machining,line=line1,asset=cnc-01"
+LINES = [
+    *(f"cnc,{TAGS} spindle_speed={1000 + i / 7!r},feed={i} {T + i * 250_000_001}" for i in range(500)),
+    f'cnc_text,{TAGS} program="O1000 \\"a\\\\b\\"" {T + 3}',
+    f"cnc,{TAGS} spindle_speed.quality=0 {T + 999}",
+    f"cnc,{TAGS} feed=7.25,feed.quality=500 {T + 1001}",
+]
+QUESTIONS = (
+    "assets",
+    "assets/cnc-01",
+    "telemetry/history?asset=cnc-01&signal=spindle_speed&signal=feed&signal=program&start={t}&end=2026-11-24T00:00:00Z",
+    "telemetry/history?asset=cnc-01&signal=feed&start={t}&end=2026-11-24T00:00:00Z&points=20",
+    "telemetry/export?asset=cnc-01&signal=spindle_speed&signal=program&start={t}&end=2026-11-24T00:00:00Z&format=csv",
+)
+CHANGING = {"age_s", "online", "state"}
+
+
+@contextmanager
+def serving(settings: Settings) -> Iterator[str]:
+    """Run a cloud of its own; give its address."""
+    parts = build_parts(settings)
+    try:
+        with listen("127.0.0.1", 0) as listening:
+            config = uvicorn.Config(
+                create_app(settings, parts), log_config=None, lifespan="off", ws="none", timeout_graceful_shutdown=1
+            )
+            server = Server(config, parts)
+            thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+            thread.start()
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+            server.should_exit = True
+            thread.join(5)
+    finally:
+        close_parts(parts)
+
+
+def shopfloor(settings: Settings, address: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environ = {
+        **os.environ,
+        "SHOPFLOOR_HOME": str(settings.home),
+        "SHOPFLOOR_API_URL": address,
+        "SHOPFLOOR_DATABASE_URL": settings.database_url,
+        "SHOPFLOOR_TELEMETRY": settings.telemetry,
+        "SHOPFLOOR_STORE_TOKEN_FILE": str(settings.store_token_file),
+        "SHOPFLOOR_STORE_BUCKET": settings.store_bucket,
+    }
+    command = [sys.executable, "-m", "shopfloor", *arguments]
+    return subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+
+
+def answers(settings: Settings, address: str) -> list[Any]:
+    token = (settings.home / "secrets" / "cli-token").read_text().strip()
+    header = {"Authorization": f"Bearer {token}"}
+    said = []
+    for question in QUESTIONS:
+        answer = httpx2.get(f"{address}/api/v1/{question.format(t='2026-11-20T00:00:00Z')}", headers=header)
+        assert answer.status_code == 200, answer.text
+        said.append(answer.text if "export" in question else _lasting(json.loads(answer.content)))
+    return said
+
+
+def _lasting(answer: Any) -> Any:
+    if isinstance(answer, dict):
+        return {name: _lasting(value) for name, value in answer.items() if name not in CHANGING}
+    return [_lasting(each) for each in answer] if isinstance(answer, list) else answer
+
+
+@pytest.fixture(params=["duckdb", "influxdb"])
+def new_plant(request: pytest.FixtureRequest, settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Settings of a new plant with the other kind of relational database, and each kind of store."""
+    home = tmp_path_factory.mktemp("new")
+    (home / "secrets").mkdir()
+    url = "" if settings.database_url else request.getfixturevalue("postgresql")()
+    if request.param == "influxdb":
+        token, bucket = request.getfixturevalue("influxdb_bucket")
+        changes = {"telemetry": request.getfixturevalue("influxdb"), "store_bucket": bucket}
+    else:
+        token, changes = "store-token-of-the-new-plant", {}
+    (home / "secrets" / "store-token").write_text(token)
+    (home / "secrets" / "cli-token").write_text("cli-token-of-the-new-plant")
+    files = {"store_token_file": home / "secrets" / "store-token", "cli_token_file": home / "secrets" / "cli-token"}
+    return Settings(home=home, port=8080, database_url=url, console=home / "dist", **files, **changes)
+
+
+def test_a_new_plant_answers_as_the_old_one_did(
+    settings: Settings,
+    new_plant: Settings,
+    address: str,
+    admin: TestClient,
+    write: Callable[[str], None],
+    tmp_path: Path,
+) -> None:
+    write("\n".join(LINES))
+    body = {"username": "li.wei", "role": "operator", "password": "a password of Li Wei"}
+    assert admin.post("/api/v1/users", json=body).is_success
+    before = answers(settings, address)
+    file = tmp_path / "plant.backup"
+    done = shopfloor(settings, address, "backup", str(file))
+    assert done.returncode == 0, done.stderr
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    with serving(new_plant) as new_address:
+        done = shopfloor(new_plant, new_address, "restore", str(file))
+        assert done.returncode == 0, done.stderr
+        assert answers(new_plant, new_address) == before
+        login = {"username": "li.wei", "password": "a password of Li Wei"}
+        assert httpx2.post(f"{new_address}/api/v1/auth/login", json=login).status_code == 200
+        again = shopfloor(new_plant, new_address, "restore", str(file))
+        assert again.returncode == 4
+        assert "--force" in again.stderr
+        assert shopfloor(new_plant, new_address, "restore", "--force", str(file)).returncode == 0
+        assert answers(new_plant, new_address) == before
+        # numbers that the database gives go on behind the restored ones
+        token = (new_plant.home / "secrets" / "cli-token").read_text()
+        assert httpx2.get(f"{new_address}/api/v1/auth/me", headers={"Authorization": f"Bearer {token}"}).is_success
+    engine = db.connect(new_plant.sql_url)
+    with engine.begin() as connection:
+        users = db.Base.metadata.tables["users"]
+        made = connection.execute(users.insert().returning(users.c.id), [{**_user("next"), "created": _now()}])
+        assert made.scalar_one() > 1
+    engine.dispose()
+
+
+def _user(name: str) -> dict[str, Any]:
+    return {"username": name, "role": "viewer", "password_hash": None, "disabled": False}
+
+
+def _now() -> Any:
+    return datetime.now(UTC)
+
+
+@pytest.mark.parametrize("database_url", [""])
+def test_a_damaged_backup_is_refused_and_nothing_changes(
+    settings: Settings, address: str, write: Callable[[str], None], tmp_path: Path, database_url: str
+) -> None:
+    write(LINES[0])
+    before = answers(settings, address)
+    file = tmp_path / "damaged"
+    for content in (b"", b"not a tar file at all"):
+        file.write_bytes(content)
+        done = shopfloor(settings, address, "restore", str(file))
+        assert done.returncode == 2, done.stderr
+        assert "not a whole backup" in done.stderr
+    assert answers(settings, address) == before

@@ -1,0 +1,208 @@
+"""Write, last, history and export, as a gateway and a program use them."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import time
+from collections.abc import Callable
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from starlette.testclient import TestClient
+
+from cloud.parts import Parts
+from cloud.telemetry import routes
+from cloud.telemetry.models import History, LastColumns
+
+T = 1_795_420_800_000_000_000  # 2026-11-23T08:00:00Z
+S = 1_000_000_000
+HEAD = "cnc,site=shanghai,area=machining,line=line1,asset=cnc-01"
+Write = Callable[[str], None]
+
+
+def ask(client: TestClient, what: str, **parameters: object) -> object:
+    answer = client.get(f"/api/v1/telemetry/{what}", params=parameters)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def test_last_values_have_unit_quality_time_and_age(viewer: TestClient, write: Write) -> None:
+    now_ns = time.time_ns()
+    write(
+        f'{HEAD} spindle_speed=1200.5,feed.quality=0 {now_ns}\n{HEAD.replace("cnc,", "cnc_text,")} program="O1" {T}\n'
+    )
+    last = LastColumns.model_validate(ask(viewer, "last", asset="cnc-01"))
+    assert last.signal == ["feed", "program", "spindle_speed"]
+    assert last.value == [None, "O1", 1200.5]
+    assert last.unit == ["mm/min", "", "rpm"]
+    assert last.quality == [0, 192, 192]
+    assert last.time[1] == "2026-11-23T08:00:00.000000000Z"
+    assert 0 <= last.age_s[2] < 60
+    assert ask(viewer, "last", asset="other") == {name: [] for name in LastColumns.model_fields}
+
+
+def test_a_machine_whose_clock_is_ahead_has_a_negative_age(viewer: TestClient, write: Write) -> None:
+    write(f"{HEAD} feed=1 {time.time_ns() + 100 * S}\n")
+    assert -101 < LastColumns.model_validate(ask(viewer, "last")).age_s[0] < -90
+
+
+def test_raw_history(viewer: TestClient, write: Write) -> None:
+    write("".join(f"{HEAD} feed={n} {T + n}\n" for n in range(3)))
+    history = History.model_validate(
+        ask(
+            viewer, "history", asset="cnc-01", signal="feed", start="2026-11-23T08:00:00Z", end="2026-11-23T09:00+00:00"
+        )
+    )
+    (series,) = history.series
+    assert (series.kind, series.unit, history.bucket_s) == ("raw", "mm/min", None)
+    assert series.time == [f"2026-11-23T08:00:00.00000000{n}Z" for n in range(3)]
+    assert series.value == [0, 1, 2]
+
+
+def test_history_in_buckets_keeps_texts_raw_and_the_order_asked_for(viewer: TestClient, write: Write) -> None:
+    write("".join(f"{HEAD} spindle_speed={n},feed={n} {T + n * S}\n" for n in range(60)))
+    write(f'{HEAD.replace("cnc,", "cnc_text,")} program="O1" {T}\n')
+    history = History.model_validate(
+        ask(
+            viewer, "history", asset="cnc-01", signal=["spindle_speed", "program", "feed"], points=2,
+            start="2026-11-23T08:00:00Z", end="2026-11-23T08:01:00Z",
+        )
+    )  # fmt: skip
+    assert history.bucket_s == 30
+    assert [(series.signal, series.kind) for series in history.series] == [
+        ("spindle_speed", "buckets"), ("program", "raw"), ("feed", "buckets"),
+    ]  # fmt: skip
+    speed = history.series[0]
+    assert speed.kind == "buckets"
+    assert (speed.min, speed.mean, speed.max, speed.last) == ([0, 30], [14.5, 44.5], [29, 59], [29, 59])
+    assert speed.count == [30, 30]
+
+
+@pytest.mark.parametrize("points", [None, 10])
+def test_arrow_has_the_same_columns(viewer: TestClient, write: Write, points: int | None) -> None:
+    write("".join(f"{HEAD} feed={n} {T + n}\n" for n in range(100)))
+    parameters = {"asset": "cnc-01", "signal": "feed", "start": "2026-11-23T08:00Z", "end": "2026-11-23T09:00Z"}
+    parameters |= {"format": "arrow"} | ({} if points is None else {"points": str(points)})
+    answer = viewer.get("/api/v1/telemetry/history", params=parameters)
+    table = pa.ipc.open_stream(answer.content).read_all()
+    assert table.schema.names[:3] == ["signal", "time", "value" if points is None else "min"]
+    assert len(table) == (100 if points is None else 1)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "status", "says"),
+    [
+        ({"asset": "cnc-99", "signal": "feed"}, 404, "no asset 'cnc-99'"),
+        ({"asset": "cnc-01", "signal": "fed"}, 404, "no signal 'fed'"),
+        ({"asset": "cnc-01"}, 422, "query.signal"),
+        ({"asset": "cnc-01", "signal": ["feed"] * 51}, 422, "query.signal"),
+        ({"asset": "cnc-01", "signal": "feed", "start": "yesterdy"}, 422, "'yesterdy' is not a time"),
+        ({"asset": "cnc-01", "signal": "feed", "start": "now", "end": "-1h"}, 422, "not before"),
+        ({"asset": "cnc-01", "signal": "feed", "points": 0}, 422, "query.points"),
+        ({"asset": "cnc-01", "signal": "feed", "points": 10_001}, 422, "query.points"),
+    ],
+)
+def test_a_wrong_query_is_told_what_and_where(
+    viewer: TestClient, parameters: dict[str, str], status: int, says: str
+) -> None:
+    answer = viewer.get("/api/v1/telemetry/history", params=parameters)
+    assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
+    assert says in answer.json()["detail"]
+    assert answer.json()["todo"]
+
+
+def test_too_many_rows_are_refused_with_what_to_do(viewer: TestClient, write: Write) -> None:
+    for start in range(0, routes.MAX_JSON_ROWS + 1, 50_000):
+        write("".join(f"{HEAD} feed=1 {T + n}\n" for n in range(start, start + 50_000)))
+    parameters = {"asset": "cnc-01", "signal": "feed", "start": "2026-11-23T08:00Z", "end": "2026-11-23T09:00Z"}
+    answer = viewer.get("/api/v1/telemetry/history", params=parameters)
+    assert answer.status_code == 413
+    assert "`points`" in answer.json()["todo"]
+    assert viewer.get("/api/v1/telemetry/history", params=parameters | {"points": "10"}).status_code == 200
+
+
+def test_csv_is_safe_to_open_in_a_spreadsheet(viewer: TestClient, write: Write) -> None:
+    text = HEAD.replace("cnc,", "cnc_text,")
+    write(f'{text} program="=HYPERLINK(\\"http://x\\")" {T}\n{text} program="a,\\"b\\"" {T + 1}\n')
+    write(f"{HEAD} feed=-1.5,spindle_speed.quality=0 {T}\n")
+    parameters = {
+        "asset": "cnc-01",
+        "signal": ["program", "feed", "spindle_speed"],
+        "start": "2026-01-01",
+        "end": "2027-01-01",
+    }
+    answer = viewer.get("/api/v1/telemetry/export", params=parameters)
+    assert answer.headers["content-disposition"] == 'attachment; filename="cnc-01_2026-01-01T000000Z.csv"'
+    assert list(csv.reader(io.StringIO(answer.text))) == [
+        ["asset", "signal", "time", "value", "quality"],
+        ["cnc-01", "feed", "2026-11-23T08:00:00.000000000Z", "-1.5", "192"],
+        ["cnc-01", "program", "2026-11-23T08:00:00.000000000Z", '\'=HYPERLINK("http://x")', "192"],
+        ["cnc-01", "program", "2026-11-23T08:00:00.000000001Z", 'a,"b"', "192"],
+        ["cnc-01", "spindle_speed", "2026-11-23T08:00:00.000000000Z", "", "0"],
+    ]
+
+
+def test_parquet_has_all_samples(viewer: TestClient, write: Write) -> None:
+    for start in (0, 60_000):
+        write("".join(f"{HEAD} feed={n} {T + n}\n" for n in range(start, start + 60_000)))
+    parameters = {"asset": "cnc-01", "signal": "feed", "start": "2026-01-01", "end": "2027-01-01", "format": "parquet"}
+    answer = viewer.get("/api/v1/telemetry/export", params=parameters)
+    table = pq.read_table(io.BytesIO(answer.content))
+    assert table.column_names == ["asset", "signal", "time", "value", "text", "quality"]
+    assert table["value"].to_pylist() == [float(n) for n in range(120_000)]
+
+
+def test_an_export_gives_its_place_back(viewer: TestClient, parts: Parts) -> None:
+    for _ in range(10):
+        answer = viewer.get("/api/v1/telemetry/export", params={"asset": "cnc-01", "signal": "feed"})
+        assert answer.text == "asset,signal,time,value,quality\r\n"
+
+
+def post(
+    client: TestClient, parts: Parts, body: bytes, address: str = "/api/v2/write", **headers: str
+) -> tuple[int, dict]:
+    sent = {"Authorization": f"Token {parts.store_token}", **headers}
+    answer = client.post(address, content=body, headers=sent)
+    return answer.status_code, answer.json() if answer.content else {}
+
+
+GZIP = {"Content-Encoding": "gzip"}
+
+
+def test_a_write_is_durable_or_says_why_not(client: TestClient, parts: Parts, viewer: TestClient) -> None:
+    good = f"{HEAD} feed=1 {T}\n".encode()
+    assert post(client, parts, good)[0] == 204
+    assert (
+        post(client, parts, gzip.compress(good), "/api/v2/write?org=shopfloor&bucket=shopfloor&precision=ns", **GZIP)[0]
+        == 204
+    )
+    assert post(client, parts, b"")[0] == 204
+    status, problem = post(client, parts, good + b"cnc,asset=a feed=x 1\n")
+    assert (status, problem["code"], problem["line"]) == (400, "invalid", 2)
+    assert post(client, parts, f"{HEAD} feed=1\n".encode())[0] == 400
+    assert post(client, parts, f"cnc feed=1 {T}\n".encode())[1]["line"] == 1
+    assert post(client, parts, good, "/api/v2/write?bucket=other")[0] == 404
+    assert post(client, parts, good, "/api/v2/write?precision=s")[0] == 422
+    assert post(client, parts, good, **{"Content-Encoding": "br"})[0] == 415
+    assert post(client, parts, b"no gzip", **GZIP)[0] == 400
+    assert post(client, parts, gzip.compress(good)[:-4], **GZIP)[0] == 400
+    assert post(client, parts, gzip.compress(bytes(65 << 20)), **GZIP)[0] == 413
+    too_long = client.post(
+        "/api/v2/write", content=bytes(17 << 20), headers={"Authorization": f"Token {parts.store_token}"}
+    )
+    assert too_long.status_code == 413
+    assert too_long.headers["content-type"] == "application/problem+json"
+    assert too_long.headers["x-content-type-options"] == "nosniff"
+    assert (too_long.json()["status"], too_long.json()["todo"]) == (413, "send less at once")
+    assert LastColumns.model_validate(ask(viewer, "last")).value == [1]
+
+
+def test_a_store_that_is_gone_answers_503_and_health_says_so(client: TestClient, parts: Parts) -> None:
+    parts.store.close()
+    status, problem = post(client, parts, f"{HEAD} feed=1 {T}\n".encode())
+    assert (status, problem["code"]) == (503, "unavailable")
+    assert problem["todo"]
+    assert client.get("/api/v1/health").status_code == 503

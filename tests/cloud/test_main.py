@@ -1,0 +1,114 @@
+"""The cloud as a process: it starts, says what is wrong, stops in time, and keeps what it has."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+
+LINE = "cnc,site=s,area=a,line=l,asset=cnc-01 feed=1 1795420800000000000\n"
+WAIT_S = 60.0
+Start = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Start a cloud with settings; what is left is killed."""
+    started: list[subprocess.Popen[str]] = []
+    token = tmp_path / "store-token"
+    token.write_text("store-token-of-this-test")
+
+    def start(**settings: object) -> subprocess.Popen[str]:
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("SHOPFLOOR_")}
+        given = {"home": tmp_path / "home", "store_token_file": token, "mqtt_url": "mqtt://127.0.0.1:1"} | settings
+        environment |= {f"SHOPFLOOR_{name.upper()}": str(value) for name, value in given.items()}
+        process = subprocess.Popen(
+            [sys.executable, "-m", "cloud"], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def wait_until_serving(port: int) -> str:
+    address = f"http://127.0.0.1:{port}"
+    deadline = time.monotonic() + WAIT_S
+    tick = threading.Event()
+    while True:
+        try:
+            assert httpx2.get(f"{address}/api/v1/health").json() == {"status": "ok"}
+        except httpx2.ConnectError:
+            assert time.monotonic() < deadline
+            tick.wait(0.05)
+        else:
+            return address
+
+
+def last_values(address: str, link: str) -> list[float]:
+    with httpx2.Client(base_url=address) as browser:
+        browser.post("/api/v1/auth/link", json={"token": link.split("#")[1].strip()}).raise_for_status()
+        values: list[float] = browser.get("/api/v1/telemetry/last").json()["value"]
+        return values
+
+
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGKILL])
+def test_it_serves_stops_in_time_and_keeps_what_it_acknowledged(
+    start: Start, free_port: int, tmp_path: Path, stop: signal.Signals
+) -> None:
+    process = start(port=free_port)
+    address = wait_until_serving(free_port)
+    headers = {"Authorization": "Token store-token-of-this-test"}
+    assert httpx2.post(f"{address}/api/v2/write", content=LINE.encode(), headers=headers).status_code == 204
+    link = (tmp_path / "home" / "secrets" / "login-link").read_text()
+    assert last_values(address, link) == [1.0]
+    began = time.monotonic()
+    process.send_signal(stop)
+    assert process.wait(WAIT_S) == (0 if stop != signal.SIGKILL else -signal.SIGKILL)
+    assert time.monotonic() - began < 3
+    start(port=free_port)
+    address = wait_until_serving(free_port)
+    link = (tmp_path / "home" / "secrets" / "login-link").read_text()
+    assert last_values(address, link) == [1.0]
+
+
+def refused(process: subprocess.Popen[str]) -> str:
+    _, log = process.communicate(timeout=WAIT_S)
+    assert process.returncode == 2
+    assert "Traceback" not in log
+    return log
+
+
+def test_a_port_in_use_is_told(start: Start, free_port: int) -> None:
+    with socket.create_server(("127.0.0.1", free_port)):
+        assert "SHOPFLOOR_PORT" in refused(start(port=free_port))
+
+
+def test_a_second_cloud_on_one_home_is_told(start: Start, free_port: int) -> None:
+    start(port=free_port)
+    wait_until_serving(free_port)
+    assert "open in another process" in refused(start(port=0))
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"port": "many", "telemetry": "cassandra"}, "SHOPFLOOR_PORT"),
+        ({"store_token_file": "/dev/null/token"}, "/dev/null/token"),
+        ({"database_url": "sqlite:////dev/null/x.db"}, "/dev/null"),
+    ],
+)
+def test_wrong_settings_are_told(start: Start, settings: dict[str, str], says: str) -> None:
+    assert says in refused(start(**({"port": 0} | settings)))
