@@ -1,0 +1,1 @@
+"""What each kind of machine shows and how it can fail: tables of signals and failure modes."""

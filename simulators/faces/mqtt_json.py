@@ -1,0 +1,137 @@
+"""MQTT with JSON: one topic per machine, all signals nested by their places (`joints[0].temperature`).
+
+`factory/<machine>/telemetry` carries {"ts": ms, "seq": n, …}; `factory/<machine>/command` takes {"name": …, "value": …}
+and `factory/<machine>/reply` answers with {"name": …, "done": …, "reason": …}.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from pathlib import Path
+from typing import Any, Final
+
+from simulators.face import Face, Reading, Setting, Shown, described, snake
+from simulators.machine import Signal, Value
+from simulators.mqtt import Client
+
+TOPIC: Final = "factory/{machine}/telemetry"
+NS_PER_MS: Final = 1_000_000
+
+
+def path_of(signal: Signal) -> tuple[str | int, ...]:
+    """Return where a signal stands in the JSON: names, and indexes from 0 for levels that are numbers."""
+    return tuple(int(level) - 1 if level.isdigit() else snake(level) for level in signal.place.split("/"))
+
+
+def expression(signal: Signal) -> str:
+    """Return the JMESPath of a signal."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path_of(signal)).lstrip(".")
+
+
+def nest(values: list[tuple[tuple[str | int, ...], Value | None]]) -> dict[str, Any]:
+    """Return values as nested objects and lists; numbers are rounded to six decimals."""
+    tree: dict[str | int, Any] = {}
+    for path, value in values:
+        branch = tree
+        for part in path[:-1]:
+            branch = branch.setdefault(part, {})
+        branch[path[-1]] = _sent(value)
+    plain: dict[str, Any] = _lists(tree)
+    return plain
+
+
+def _sent(value: Value | None) -> Value | None:
+    return round(value, 6) if isinstance(value, float) else value
+
+
+def _lists(tree: Any) -> Any:
+    if not isinstance(tree, dict):
+        return tree
+    if tree and all(isinstance(key, int) for key in tree):
+        return [_lists(tree[key]) for key in sorted(tree)]
+    return {key: _lists(branch) for key, branch in tree.items()}
+
+
+class MqttJson(Face):
+    """Machines that publish JSON to a broker."""
+
+    def __init__(self, setting: Setting) -> None:
+        super().__init__(setting)
+        self.client = Client(setting, "simulators-json")
+        self._paths: dict[str, list[tuple[str, tuple[str | int, ...]]]] = {}
+        self._commands: deque[tuple[str, bytes]] = deque(maxlen=100)
+
+    async def start(self) -> None:
+        """Connect in the background."""
+        for shown in self.shown:
+            machine = shown.machine
+            self._paths[machine.id] = [(signal.name, path_of(signal)) for signal in machine.signals]
+            self.client.subscriptions.append(f"factory/{machine.id}/command")
+        self.client.message = lambda topic, body: self._commands.append((topic, body))
+        self.client.start()
+
+    async def emit(self, time_ns: int) -> None:
+        """Publish one message per machine, after the commands that have come."""
+        self._obey()
+        for shown in self.shown:
+            for stamp_ns, reading in shown.messages(time_ns):
+                topic = TOPIC.format(machine=shown.machine.id)
+                shown.note(stamp_ns // NS_PER_MS * NS_PER_MS, {name: _sent(value) for name, value in reading.items()})
+                if self.client.publish(topic, self.encode(shown, stamp_ns, reading)):
+                    shown.count(list(reading))
+
+    def encode(self, shown: Shown, time_ns: int, reading: Reading) -> bytes:
+        """Return the body of a message."""
+        body = nest([(path, reading[name]) for name, path in self._paths[shown.machine.id]])
+        head = {"ts": time_ns // 1_000_000, "seq": reading["sequence"]}
+        return json.dumps(head | body, separators=(",", ":"), ensure_ascii=False).encode()
+
+    def _obey(self) -> None:
+        while self._commands:
+            topic, body = self._commands.popleft()
+            shown = next(shown for shown in self.shown if shown.machine.id == topic.split("/")[1])
+            name, reason = "", ""
+            try:
+                order = json.loads(body)
+                name, value = str(order["name"]), order.get("value", "")
+            except (ValueError, KeyError, TypeError, AttributeError):
+                reason = 'a command is {"name": …, "value": …}'
+            else:
+                reason = shown.command(name, value)
+            answer = {"name": name, "done": not reason, "reason": reason}
+            self.client.publish(f"factory/{shown.machine.id}/reply", json.dumps(answer).encode(), qos=1)
+
+    async def stop(self) -> None:
+        """Disconnect."""
+        self.client.stop()
+
+    def entry(self, shown: Shown) -> dict[str, Any]:
+        """Return the entry for the driver `mqtt`, as the broker's user `edge`."""
+        machine = shown.machine
+        entry: dict[str, Any] = {
+            "kind": machine.kind,
+            "names": dict(machine.names),
+            "driver": "mqtt",
+            "address": self.setting.mqtt_url,
+        }
+        if self.setting.mqtt_user:
+            entry["user"] = "edge"
+        if self.setting.mqtt_password_file is not None:
+            file = self.setting.mqtt_password_file.with_name("mqtt-edge")
+            entry["password_file"] = _relative(file, self.setting.folder)
+        for key in ("ca_file", "cert_file", "key_file"):
+            if (path := getattr(self.setting, f"mqtt_{key}")) is not None:
+                entry[key] = _relative(path, self.setting.folder)
+        entry["topic"] = TOPIC.format(machine=machine.id)
+        entry["time"] = {"path": "ts", "unit": "ms"}
+        entry["signals"] = {signal.name: described(signal, {"path": expression(signal)}) for signal in machine.signals}
+        return entry
+
+
+def _relative(file: Path, folder: Path) -> str:
+    file, folder = file.resolve(), folder.resolve()
+    return str(file.relative_to(folder)) if file.is_relative_to(folder) else str(file)
+
+
+FACE = MqttJson

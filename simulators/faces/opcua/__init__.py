@@ -1,0 +1,252 @@
+"""OPC UA: one server for all machines that it shows, signed and encrypted.
+
+Below Machines each machine has its signals at their places (Spindle/Speed) with units, ranges and history, and its
+commands as methods. With the OPC Foundation's nodesets (`Setting.nodesets`) it has the structure of its companion model
+besides (Machine Tools, Robotics), below the official Machines (OPC 40001-1). Node ids are text and stay:
+`nsu=urn:shopfloor:simulators;s=<machine>/<place>`.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any, Final
+
+from asyncua import Node, Server, ua
+from asyncua.common.callback import CallbackType
+from asyncua.crypto import cert_gen
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from simulators.catalogs import companion
+from simulators.face import Face, Reading, Setting, Shown, described
+from simulators.faces.opcua.history import History
+from simulators.faces.opcua.space import Shows, Space
+from simulators.faces.opcua.values import GOOD, NULL, SILENT, TYPES, Frozen, data, unit
+from simulators.machine import Signal, Value
+
+NAMESPACE: Final = "urn:shopfloor:simulators"
+APPLICATION: Final = "urn:shopfloor:simulators:opcua"
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_NEVER: Final = object()
+
+
+class OpcUa(Face):
+    """An OPC UA server on 127.0.0.1 with Basic256Sha256, sign and encrypt."""
+
+    def __init__(self, setting: Setting) -> None:
+        super().__init__(setting)
+        self.server: Server | None = None
+        self.certificate = setting.folder / "simulators" / "opcua.der"
+        self._nodes: dict[tuple[str, str], ua.NodeId] = {}
+        self._writable: dict[ua.NodeId, tuple[Shown, Signal]] = {}
+        self._last: dict[tuple[str, str], Value | None] = {}
+        self._history = History()
+        self._space: Space | None = None
+        self._followers: dict[tuple[str, str], list[Shows]] = {}
+        self._followed: dict[ua.NodeId, object] = {}
+
+    async def start(self) -> None:
+        """Build the address space and listen; raise OSError when the port is taken."""
+        logging.getLogger("asyncua").setLevel(logging.ERROR)
+        with socket.socket() as probe:  # the address space takes seconds: say before it that the port is taken
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((self.setting.listen, self.setting.opcua_port))
+        key = self._identity()
+        server = Server()
+        server.iserver.history_manager.set_storage(self._history)
+        await server.init()
+        await server.set_application_uri(APPLICATION)
+        server.set_endpoint(f"opc.tcp://{self.setting.listen}:{self.setting.opcua_port}")
+        server.set_server_name("shopfloor simulators")
+        server.set_security_policy([ua.SecurityPolicyType.Basic256Sha256_SignAndEncrypt])
+        await server.load_certificate(self.certificate)
+        await server.load_private_key(key)
+        namespace = await server.register_namespace(NAMESPACE)
+        if self.setting.nodesets is not None:
+            self._space = Space(server, namespace, self.setting.nodesets)
+            await self._space.start()
+        machines = ua.NodeId("Machines", namespace)
+        if self._space is None:
+            await server.nodes.objects.add_folder(machines, f"{namespace}:Machines")
+        for shown in self.shown:
+            await self._build(server, machines, shown, namespace)
+        server.subscribe_server_callback(CallbackType.PostWrite, self._written)
+        await server.start()
+        self.server = server
+
+    def _identity(self) -> Path:
+        """Make the server's key and certificate if there are none; return the key's file."""
+        folder = self.certificate.parent
+        key_file = folder / "opcua.key.pem"
+        if key_file.exists() and self.certificate.exists():
+            return key_file
+        folder.mkdir(parents=True, exist_ok=True)
+        key = cert_gen.generate_private_key()
+        names = [
+            x509.UniformResourceIdentifier(APPLICATION),
+            x509.DNSName(socket.gethostname()),
+            x509.DNSName("localhost"),
+            x509.IPAddress(ip_address("127.0.0.1")),
+        ]
+        certificate = cert_gen.generate_self_signed_app_certificate(
+            key, "shopfloor simulators", {}, names, [ExtendedKeyUsageOID.SERVER_AUTH], days=3650
+        )
+        key_file.unlink(missing_ok=True)
+        with os.fdopen(os.open(key_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(cert_gen.dump_private_key_as_pem(key))
+        self.certificate.write_bytes(certificate.public_bytes(Encoding.DER))
+        return key_file
+
+    async def _build(self, server: Server, machines: ua.NodeId, shown: Shown, namespace: int) -> None:
+        machine = shown.machine
+        root = server.get_node(ua.NodeId(machine.id, namespace))
+        if self._space is None:
+            await server.get_node(machines).add_object(root.nodeid, f"{namespace}:{machine.id}")
+        else:
+            names = ua.LocalizedText(machine.names.get("en", machine.id), "en")
+            facts = companion.Facts(machine.id, machine.model, f"{NAMESPACE}:{machine.id}")
+            for shows in self._space.machine(machine.id, names, companion.of(machine.kind, facts)):
+                for name in shows.bind.signals:
+                    self._followers.setdefault((machine.id, name), []).append(shows)
+        folders = {"": root}
+        for signal in machine.signals:
+            await self._add_signal(folders, shown, signal, namespace)
+        await self._add_commands(root, shown, namespace)
+
+    async def _add_signal(self, folders: dict[str, Node], shown: Shown, signal: Signal, namespace: int) -> None:
+        machine, parent = shown.machine.id, ""
+        *levels, last = signal.place.split("/")
+        for level in levels:
+            path = f"{parent}/{level}".lstrip("/")
+            if path not in folders:
+                node = ua.NodeId(f"{machine}/{path}", namespace)
+                folders[path] = await folders[parent].add_object(node, f"{namespace}:{level}")
+            parent = path
+        node_id = ua.NodeId(f"{machine}/{signal.place}", namespace)
+        variant = ua.Variant(NULL[signal.datatype], TYPES[signal.datatype])
+        variable = await folders[parent].add_variable(node_id, f"{namespace}:{last}", variant)
+        if signal.unit:
+            await variable.add_property(
+                ua.NodeId(f"{machine}/{signal.place}/EngineeringUnits", namespace),
+                "0:EngineeringUnits",
+                unit(signal.unit),
+            )
+        if signal.low is not None and signal.high is not None:
+            await variable.add_property(
+                ua.NodeId(f"{machine}/{signal.place}/EURange", namespace),
+                "0:EURange",
+                ua.Range(signal.low, signal.high),
+            )
+        if signal.writable:
+            await variable.set_writable()
+            self._writable[node_id] = (shown, signal)
+        self._nodes[machine, signal.name] = node_id
+        await self._history.begin(variable, signal)
+
+    async def _add_commands(self, root: Node, shown: Shown, namespace: int) -> None:
+        machine = shown.machine
+        commands = await root.add_object(ua.NodeId(f"{machine.id}/Commands", namespace), f"{namespace}:Commands")
+        for name in machine.commands:
+
+            async def call(_parent: ua.NodeId, value: ua.Variant, name: str = name) -> list[ua.Variant]:
+                reason = shown.command(name, value.Value if value.Value is not None else "")
+                return [ua.Variant(not reason), ua.Variant(reason)]
+
+            node = ua.NodeId(f"{machine.id}/Commands/{name}", namespace)
+            await commands.add_method(
+                node,
+                f"{namespace}:{name}",
+                call,
+                [_argument("Value", ua.ObjectIds.BaseDataType)],
+                [_argument("Done", ua.ObjectIds.Boolean), _argument("Reason", ua.ObjectIds.String)],
+            )
+
+    async def _written(self, event: Any, _dispatcher: Any = None) -> None:
+        """A client wrote: let the machine decide, and say so in the result of each node."""
+        if not event.is_external:
+            return
+        for i, item in enumerate(event.request_params.NodesToWrite):
+            found = self._writable.get(item.NodeId)
+            if found is None or not event.response_params[i].is_good():
+                continue
+            shown, signal = found
+            if shown.command(signal.name, item.Value.Value.Value):
+                event.response_params[i] = ua.StatusCode(ua.StatusCodes.BadOutOfRange)
+            self._last.pop((shown.machine.id, signal.name), None)  # the next emission shows what is so
+
+    async def emit(self, time_ns: int) -> None:
+        """Write what changed into the address space."""
+        server = self.server
+        if server is None:
+            return
+        for shown in self.shown:
+            for stamp_ns, reading in shown.messages(time_ns):
+                stamp = _EPOCH + timedelta(microseconds=stamp_ns // 1000)
+                machine, due = shown.machine.id, [s for s in shown.machine.signals if shown.due(s, stamp_ns)]
+                changed = [s for s in due if self._last.get((machine, s.name), _NEVER) != reading[s.name]]
+                shown.note(stamp_ns // 1000 * 1000, {signal.name: reading[signal.name] for signal in changed})
+                for signal in changed:
+                    value = self._last[machine, signal.name] = reading[signal.name]
+                    node = self._nodes[machine, signal.name]
+                    await server.write_attribute_value(node, data(signal, value, stamp))
+                    self._history.keep(node, value, stamp)
+                shown.count([signal.name for signal in changed])
+                await self._follow(server, machine, [signal.name for signal in changed], reading, stamp)
+
+    async def _follow(
+        self, server: Server, machine: str, changed: Sequence[str], reading: Reading, stamp: datetime
+    ) -> None:
+        """Write what the companion models say about the changed signals."""
+        if self._space is None:
+            return
+        due = {shows.node: shows for name in changed for shows in self._followers.get((machine, name), ())}
+        for node, shows in due.items():
+            values = [reading[name] for name in shows.bind.signals]
+            if None in values:
+                found, shown = None, ua.DataValue(ua.Variant(), SILENT, stamp, stamp)
+            else:
+                found = shows.bind.of(*values)
+                shown = Frozen(self._space.value(shows, found), GOOD, stamp, stamp)
+            if self._followed.get(node, _NEVER) != found:
+                self._followed[node] = found
+                await server.write_attribute_value(node, shown)
+
+    async def stop(self) -> None:
+        """Close the sessions and the port."""
+        server, self.server = self.server, None
+        if server is not None:
+            await server.stop()
+
+    def entry(self, shown: Shown) -> dict[str, Any]:
+        """Return the entry for the driver `opcua`."""
+        machine = shown.machine
+        return {
+            "kind": machine.kind,
+            "names": dict(machine.names),
+            "driver": "opcua",
+            "address": f"opc.tcp://{self.setting.host}:{self.setting.opcua_port}",
+            "security": {
+                "policy": "Basic256Sha256",
+                "mode": "sign_and_encrypt",
+                "trust": str(self.certificate.relative_to(self.setting.folder)),
+            },
+            "signals": {
+                signal.name: described(signal, {"node": f"nsu={NAMESPACE};s={machine.id}/{signal.place}"})
+                for signal in machine.signals
+            },
+        }
+
+
+def _argument(name: str, datatype: int) -> ua.Argument:
+    return ua.Argument(Name=name, DataType=ua.NodeId(datatype), ValueRank=-1)
+
+
+FACE = OpcUa

@@ -1,0 +1,382 @@
+"""Orders become bar stock, blanks, operations, inspected parts, units and boxes.
+
+Every part is in one place at any time. Material is counted in whole grams, so that what came in is exactly what is in
+stock, in process, chips, scrap and shipped.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from simulators.control import ToolController
+from simulators.journal import Journal
+from simulators.machine import SimulatedMachine
+from simulators.machines.agv import Agv, Trip
+from simulators.machines.measuring import Measuring
+from simulators.machines.robot import Job, Robot
+from simulators.part import Part
+
+KERF_G: Final = 60
+"""What the saw turns into chips per blank."""
+DELIVERY_G: Final = 600_000
+PALLET: Final = 4
+PATIENCE_S: Final = 600.0
+_RACK, _TABLE = 1, 4
+_WHO: Final = ("transport", "measuring", "assembly", "packing")
+
+
+class ProductionError(ValueError):
+    """The `production` of a factory file cannot be used; the text says why."""
+
+
+@dataclass(slots=True)
+class Order:
+    """A customer's order of `quantity` units."""
+
+    id: str
+    quantity: int
+    released_s: float
+    shipped: int = 0
+
+
+@dataclass(slots=True)
+class Unit:
+    """An assembled unit: its parts by kind."""
+
+    serial: str
+    order: str
+    parts: dict[str, Part]
+
+    @property
+    def material_g(self) -> int:
+        """Its weight in g."""
+        return sum(part.material_g for part in self.parts.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The `production` of a factory file: who does what.
+
+    `route` has the stages of each kind of part; any machine of a stage will do.
+    """
+
+    route: Mapping[str, tuple[tuple[str, ...], ...]]
+    tending: Mapping[str, str]
+    transport: str
+    measuring: str
+    assembly: str
+    packing: str
+    quantity: int = 8
+    every_s: float = 2400.0
+    box: int = 4
+
+
+@dataclass(slots=True)
+class _Stores:
+    """Where parts are when no machine has them."""
+
+    waiting: dict[str, deque[Part]]
+    finished: deque[tuple[float, Part]] = field(default_factory=deque)
+    moving: list[Part] = field(default_factory=list)
+    to_measure: deque[Part] = field(default_factory=deque)
+    good: dict[str, deque[Part]] = field(default_factory=dict)
+    scrap: list[Part] = field(default_factory=list)
+    to_pack: deque[Unit] = field(default_factory=deque)
+    units_moving: list[Unit] = field(default_factory=list)
+    box: list[Unit] = field(default_factory=list)
+
+
+class Logistics:
+    """Moves material between machines; machines move themselves."""
+
+    def __init__(self, plan: Plan, machines: Mapping[str, SimulatedMachine], journal: Journal) -> None:
+        self.plan = plan
+        self.journal = journal
+        self.time_s = 0.0
+        self.tools = {
+            name: _of(machines, name, ToolController)
+            for route in plan.route.values()
+            for stage in route
+            for name in stage
+        }
+        self.tenders = {tool: _of(machines, robot, Robot) for tool, robot in plan.tending.items()}
+        self.agv = _of(machines, plan.transport, Agv)
+        self.station = _of(machines, plan.measuring, Measuring)
+        self.assembler = _of(machines, plan.assembly, Robot)
+        self.packer = _of(machines, plan.packing, Robot)
+        for machine in (*self.tools.values(), *self.tenders.values(), self.agv, self.assembler, self.packer):
+            machine.endless = False
+        self.stores = _Stores({name: deque() for name in self.tools})
+        self.stores.good = {kind: deque() for kind in plan.route}
+        self.orders: dict[str, Order] = {}
+        self.received_g = self.stock_g = 0
+        self.saw_chips_g = 0
+        self.shipped_g = 0
+        self.made = {"blanks": 0, "good": 0, "scrap": 0, "units": 0, "boxes": 0}
+        self._next_order_s = 0.0
+        self._tended: set[str] = set()
+        self._assembling = False
+
+    def step(self, dt: float) -> None:
+        """Let `dt` pass and move what can be moved. Call it after the machines."""
+        self.time_s += dt
+        if self.time_s >= self._next_order_s:
+            self._next_order_s += self.plan.every_s
+            self.release(self.plan.quantity)
+        for name, tool in self.tools.items():
+            self._tend(name, tool)
+        self._transport()
+        self._measure()
+        self._assemble()
+        self._pack()
+
+    def _say(self, asset: str, event: str, **facts: Any) -> None:
+        self.journal.write(self.time_s, asset, event, **facts)
+
+    # ---- orders and blanks ---------------------------------------------------------------------------------------
+
+    def release(self, quantity: int) -> None:
+        """Take an order of `quantity` units, and cut its blanks."""
+        order = Order(f"order-{len(self.orders) + 1:05d}", quantity, self.time_s)
+        self.orders[order.id] = order
+        self._say("production", "order_released", order=order.id, quantity=order.quantity)
+        for _ in range(order.quantity):
+            for kind in self.plan.route:
+                self._saw(kind, order.id)
+
+    def _saw(self, kind: str, order: str) -> None:
+        """Cut a blank off the bar; a new delivery comes when the bar stock ends."""
+        first = self.plan.route[kind][0]
+        weight = round(self.tools[first[0]].program.stock_kg * 1000)
+        if self.stock_g < weight + KERF_G:
+            self.stock_g += DELIVERY_G
+            self.received_g += DELIVERY_G
+            self._say("production", "delivery", grams=DELIVERY_G)
+        self.stock_g -= weight + KERF_G
+        self.saw_chips_g += KERF_G
+        self.made["blanks"] += 1
+        self._queue(first, Part(f"{kind}-{self.made['blanks']:06d}", kind, order, weight))
+
+    def _queue(self, stage: tuple[str, ...], part: Part) -> None:
+        """Let a part wait where the fewest do."""
+        self.stores.waiting[min(stage, key=lambda name: len(self.stores.waiting[name]))].append(part)
+
+    # ---- machines ------------------------------------------------------------------------------------------------
+
+    def _tend(self, name: str, tool: ToolController) -> None:
+        robot = self.tenders.get(name)
+        done = tool.part is not None and tool.part_done
+        wanted = tool.can_load and bool(self.stores.waiting[name])
+        if name in self._tended or not (done or wanted):
+            return
+        if robot is None:
+            if done:
+                self._forward(name, tool.unload())
+            else:
+                tool.load(self.stores.waiting[name].popleft(), tool.load_s)
+        elif robot.job is None and not robot.alarm:
+            self._tended.add(name)
+            robot.assign(self._unloading(name, tool) if done else self._loading(name, tool))
+
+    def _unloading(self, name: str, tool: ToolController) -> Job:
+        held: list[Part] = []
+
+        def grip() -> None:
+            held.append(tool.unload())
+            self.stores.moving.append(held[0])
+
+        def release() -> None:
+            self.stores.moving.remove(held[0])
+            self._forward(name, held[0])
+            self._tended.discard(name)
+
+        weight = tool.part.material_g / 1000.0 if tool.part else 0.0
+        return Job(f"unload {name}", _TABLE, _RACK, weight, grip, release)
+
+    def _loading(self, name: str, tool: ToolController) -> Job:
+        held: list[Part] = []
+
+        def grip() -> None:
+            held.append(self.stores.waiting[name].popleft())
+            self.stores.moving.append(held[0])
+
+        def release() -> None:
+            self.stores.moving.remove(held[0])
+            self._tended.discard(name)
+            if tool.can_load:
+                tool.load(held[0], 2.0)
+            else:  # an alarm came in between: the part goes back
+                self.stores.waiting[name].appendleft(held[0])
+
+        return Job(f"load {name}", _RACK, _TABLE, self.stores.waiting[name][0].material_g / 1000.0, grip, release)
+
+    def _forward(self, name: str, part: Part) -> None:
+        """Send a part to the next machine of its route, or to the pallet for inspection."""
+        route = self.plan.route[part.kind]
+        at = next(i for i, stage in enumerate(route) if name in stage)
+        if at + 1 < len(route):
+            self._queue(route[at + 1], part)
+        else:
+            self.stores.finished.append((self.time_s, part))
+
+    # ---- transport and inspection --------------------------------------------------------------------------------
+
+    def _transport(self) -> None:
+        finished = self.stores.finished
+        if not finished or not self.agv.is_free:
+            return
+        if len(finished) < PALLET and self.time_s - finished[0][0] < PATIENCE_S:
+            return
+        pallet = [part for _, part in finished]
+        finished.clear()
+        self.stores.moving.extend(pallet)
+
+        def arrive() -> None:
+            for part in pallet:
+                self.stores.moving.remove(part)
+                self.stores.to_measure.append(part)
+
+        load = sum(part.material_g for part in pallet) / 1000.0 + 25.0
+        self.agv.assign(Trip(f"pallet of {len(pallet)}", (20.0, 5.0), (40.0, 15.0), load, arrive))
+
+    def _measure(self) -> None:
+        station = self.station
+        if station.part is not None and station.part_done:
+            part, station.part = station.part, None
+            self.made["good" if part.quality == "good" else "scrap"] += 1
+            if part.quality == "good":
+                self.stores.good[part.kind].append(part)
+            else:
+                self.stores.scrap.append(part)
+                self._saw(part.kind, part.order)  # made again
+        if station.part is None and self.stores.to_measure:
+            part = self.stores.to_measure.popleft()
+            last = self.tools[self.plan.route[part.kind][-1][0]].program
+            station.load(part, last.tolerance_mm * 1000.0)
+
+    # ---- assembly and packing ------------------------------------------------------------------------------------
+
+    def _assemble(self) -> None:
+        good = self.stores.good
+        if self._assembling or not _is_free(self.assembler) or not all(good.values()):
+            return
+        held: list[Unit] = []
+
+        def grip() -> None:
+            parts = {kind: parts.popleft() for kind, parts in good.items()}
+            self.made["units"] += 1
+            held.append(Unit(f"unit-{self.made['units']:06d}", next(iter(parts.values())).order, parts))
+            self.stores.units_moving.append(held[0])
+
+        def release() -> None:
+            self.stores.units_moving.remove(held[0])
+            self.stores.to_pack.append(held[0])
+            serials = {kind: part.serial for kind, part in held[0].parts.items()}
+            self._say(self.assembler.id, "unit_assembled", serial=held[0].serial, parts=serials)
+            self._assembling = False
+
+        self._assembling = True
+        self.assembler.assign(Job("assemble", 2, 5, 6.0, grip, release))
+
+    def _pack(self) -> None:
+        if not self.stores.to_pack or not _is_free(self.packer):
+            return
+        held: list[Unit] = []
+
+        def grip() -> None:
+            held.append(self.stores.to_pack.popleft())
+            self.stores.units_moving.append(held[0])
+
+        def release() -> None:
+            self.stores.units_moving.remove(held[0])
+            self.stores.box.append(held[0])
+            if len(self.stores.box) >= self.plan.box:
+                self._close_box()
+
+        self.packer.assign(Job("pack", 0, 3, 6.0, grip, release))
+
+    def _close_box(self) -> None:
+        self.made["boxes"] += 1
+        box, self.stores.box = self.stores.box, []
+        self.shipped_g += sum(unit.material_g for unit in box)
+        self._say(
+            self.packer.id, "box_closed", box=f"box-{self.made['boxes']:05d}", units=[unit.serial for unit in box]
+        )
+        for unit in box:
+            self._ship(unit)
+
+    def _ship(self, unit: Unit) -> None:
+        # units are alike: they go to the oldest order that still waits
+        order = next((order for order in self.orders.values() if order.shipped < order.quantity), None)
+        if order is None:
+            raise ProductionError(f"{unit.serial} belongs to no order")
+        order.shipped += 1
+        if order.shipped == order.quantity:
+            seconds = round(self.time_s - order.released_s, 3)
+            self._say("production", "order_completed", order=order.id, seconds=seconds)
+
+    # ---- accounts ------------------------------------------------------------------------------------------------
+
+    def in_process(self) -> list[Part]:
+        """Return every part that is neither scrap nor shipped, wherever it is."""
+        stores = self.stores
+        parts = [part for waiting in stores.waiting.values() for part in waiting]
+        parts += [part for _, part in stores.finished]
+        parts += [*stores.moving, *stores.to_measure]
+        parts += [part for good in stores.good.values() for part in good]
+        parts += [tool.part for tool in self.tools.values() if tool.part is not None]
+        if self.station.part is not None:
+            parts.append(self.station.part)
+        for unit in (*stores.to_pack, *stores.units_moving, *stores.box):
+            parts += unit.parts.values()
+        return parts
+
+    def balance(self) -> dict[str, Any]:
+        """Return the accounts: `received = stock + in process + chips + scrap + shipped`, in g, and the counts."""
+        return {
+            "received_g": self.received_g,
+            "stock_g": self.stock_g,
+            "in_process_g": sum(part.material_g for part in self.in_process()),
+            "chips_g": self.saw_chips_g + sum(tool.chips_g for tool in self.tools.values()),
+            "scrap_g": sum(part.material_g for part in self.stores.scrap),
+            "shipped_g": self.shipped_g,
+            "parts_in_process": len(self.in_process()),
+            "made": dict(self.made),
+            "orders": len(self.orders),
+            "orders_completed": sum(order.shipped >= order.quantity for order in self.orders.values()),
+            "units_shipped": sum(order.shipped for order in self.orders.values()),
+        }
+
+
+def _stage(entry: Any) -> tuple[str, ...]:
+    """Return a stage of a route: one machine, or a list of machines that do the same."""
+    return tuple(map(str, entry)) if isinstance(entry, list) else (str(entry),)
+
+
+def _is_free(robot: Robot) -> bool:
+    return robot.job is None and not robot.alarm
+
+
+def _of(machines: Mapping[str, SimulatedMachine], name: str, kind: type[Any]) -> Any:
+    machine = machines.get(name)
+    if not isinstance(machine, kind):
+        raise ProductionError(f"production: {name!r} is not a {kind.__name__.lower()} of this factory")
+    return machine
+
+
+def plan_of(data: Mapping[str, Any]) -> Plan:
+    """Read the `production` of a factory file; raise ProductionError."""
+    try:
+        route = {str(kind): tuple(_stage(entry) for entry in stages) for kind, stages in data["route"].items()}
+        tending = {str(tool): str(robot) for robot, tools in data.get("tending", {}).items() for tool in tools}
+        transport, measuring, assembly, packing = (str(data[key]) for key in _WHO)
+        sizes: dict[str, Callable[[Any], Any]] = {"quantity": int, "every_s": float, "box": int}
+        chosen = {key: convert(data[key]) for key, convert in sizes.items() if key in data}
+    except (KeyError, AttributeError, TypeError, ValueError) as error:
+        raise ProductionError(f"production: {error} is missing or of the wrong kind") from error
+    if unknown := set(data) - {"route", "tending", *_WHO, *sizes}:
+        raise ProductionError(f"production: unknown key {min(unknown)!r}")
+    return Plan(route, tending, transport, measuring, assembly, packing, **chosen)

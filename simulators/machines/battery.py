@@ -1,0 +1,75 @@
+"""A stationary battery: charges and discharges on command, within its charge and its power."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, Final
+
+from simulators.catalogs import others as catalog
+from simulators.machine import Refused, SimulatedMachine, Value, number
+
+ONE_WAY: Final = 0.96
+OHM: Final = 0.12
+LOW: Final = 0.08
+HIGH: Final = 0.97
+
+
+class Battery(SimulatedMachine):
+    """A battery of `capacity_kwh` and `power_kw` (options). Above 0 it takes power.
+
+    `energy_mj` is the net energy that it has taken.
+    """
+
+    kind = "battery"
+    model = "SF-B60 battery"
+    signals = catalog.BATTERY
+    modes = catalog.BATTERY_MODES
+
+    def __init__(
+        self, id_: str, seed: int = 0, names: Mapping[str, str] | None = None, options: Mapping[str, Any] | None = None
+    ) -> None:
+        super().__init__(id_, seed, names, options)
+        self.capacity_j = 3.6e6 * float(self.options.get("capacity_kwh", 60.0))
+        self.limit_kw = float(self.options.get("power_kw", 30.0))
+        self.charge_j = 0.5 * self.capacity_j
+        self.setpoint_kw = float(self.options.get("setpoint_kw", 5.0))
+        self.temperature_c = self.ambient_c
+
+    def _advance(self, dt: float) -> None:
+        wanted = self.setpoint_kw * 1000.0
+        room = (HIGH * self.capacity_j - self.charge_j) / ONE_WAY / dt
+        stock = (self.charge_j - LOW * self.capacity_j) * ONE_WAY / dt
+        power = max(-max(stock, 0.0), min(max(room, 0.0), wanted))
+        self.charge_j += (power * ONE_WAY if power > 0.0 else power / ONE_WAY) * dt
+        loss = abs(power) * (1.0 - ONE_WAY) * (1.0 + 3.0 * self.severity["cell_resistance"])
+        target = self.ambient_c + 0.012 * loss
+        self.temperature_c = target + (self.temperature_c - target) * math.exp(-dt / 5400.0)
+        self.add_energy(power, dt)
+
+    def set_setpoint(self, value: Value) -> None:
+        """Charge (above 0) or discharge (below 0), kW."""
+        wanted = number("setpoint", value, -self.limit_kw, self.limit_kw)
+        share = self.charge_j / self.capacity_j
+        if wanted > 0.0 and share >= HIGH:
+            raise Refused(f"{self.id} is full ({100.0 * share:.0f} %)")
+        if wanted < 0.0 and share <= LOW:
+            raise Refused(f"{self.id} is empty ({100.0 * share:.0f} %)")
+        self.setpoint_kw = wanted
+
+    def _values(self) -> dict[str, Value]:
+        share = self.charge_j / self.capacity_j
+        current = self.power_w / 380.0
+        resistance = OHM * (1.0 + 3.0 * self.severity["cell_resistance"])
+        return {
+            "charge": 100.0 * share,
+            "setpoint": self.setpoint_kw,
+            "temperature": self.temperature_c,
+            "voltage": 350.0 + 60.0 * share + resistance * current,
+            "power": self.power_w / 1000.0,
+            "energy": self.energy_kwh,
+            "sequence": self.sequence,
+        }
+
+
+MACHINE = Battery

@@ -1,0 +1,271 @@
+"""The faces, read by clients that are not ours: asyncua, paho, and the platform's own plant file checker."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import paho.mqtt.client as paho
+import pytest
+import pytest_asyncio
+from asyncua import Client, ua
+from asyncua.crypto import cert_gen, security_policies
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import ExtendedKeyUsageOID
+from paho.mqtt.enums import CallbackAPIVersion
+
+from edge.config import load_plant
+from simulators import factory as factories
+from simulators import plant_file
+from simulators.__main__ import build_faces
+from simulators.face import Face, Setting
+from simulators.faces import mqtt_json, sparkplug
+from simulators.factory import Factory
+from simulators.fault import SensorFault
+
+NOW_NS = 1_700_000_000_000_000_000
+TICK_NS = 200_000_000
+
+
+class Line:
+    """A running factory with its faces, moved by hand."""
+
+    def __init__(self, folder: Path, broker: str, port: int = 0, only: str = "") -> None:
+        self.factory: Factory = factories.load(seed=3)
+        self.setting = Setting(folder, opcua_port=port, mqtt_url=broker)
+        every = build_faces(self.factory, self.setting)
+        self.faces: list[Face] = [face for face in every if only in type(face).__module__]
+        self.now_ns = NOW_NS
+
+    async def __aenter__(self) -> Line:
+        for face in self.faces:
+            await face.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for face in self.faces:
+            await face.stop()
+
+    async def tick(self, times: int = 1) -> None:
+        for _ in range(times):
+            self.now_ns += TICK_NS
+            self.factory.step(0.1)
+            self.factory.step(0.1)
+            for face in self.faces:
+                await face.emit(self.now_ns)
+
+    async def until(self, condition: Callable[[], Any]) -> None:
+        """Tick until something holds; a test that waits for ever fails after 10 s."""
+        async with asyncio.timeout(10):
+            while not condition():
+                await self.tick()
+                await asyncio.sleep(0.02)
+
+
+class Listener:
+    """A bare paho client that keeps what it hears."""
+
+    def __init__(self, url: str, *topics: str) -> None:
+        self.heard: list[tuple[str, bytes]] = []
+        self.ready = False
+        self._client = paho.Client(CallbackAPIVersion.VERSION2)
+        self._client.on_connect = lambda client, *_: [client.subscribe(topic, 1) for topic in topics]
+        self._client.on_subscribe = lambda *_: setattr(self, "ready", True)
+        self._client.on_message = lambda _c, _u, message: self.heard.append((message.topic, message.payload))
+        host, port = url.removeprefix("mqtt://").split(":")
+        self._client.connect(host, int(port))
+        self._client.loop_start()
+
+    def say(self, topic: str, body: bytes) -> None:
+        self._client.publish(topic, body, qos=1).wait_for_publish(5)
+
+    def on(self, topic: str) -> list[bytes]:
+        return [body for name, body in self.heard if name == topic]
+
+    def close(self) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+
+def certificate(folder: Path) -> tuple[Path, Path]:
+    """A client's own certificate and key."""
+    key = cert_gen.generate_private_key()
+    name = x509.UniformResourceIdentifier("urn:test:client")
+    made = cert_gen.generate_self_signed_app_certificate(key, "test", {}, [name], [ExtendedKeyUsageOID.CLIENT_AUTH])
+    (folder / "client.der").write_bytes(made.public_bytes(Encoding.DER))
+    (folder / "client.pem").write_bytes(cert_gen.dump_private_key_as_pem(key))
+    return folder / "client.der", folder / "client.pem"
+
+
+Opened = tuple[Line, Client, int]
+
+
+async def connect(line: Line, folder: Path) -> Client:
+    client = Client(f"opc.tcp://127.0.0.1:{line.setting.opcua_port}")
+    client.application_uri = "urn:test:client"
+    await client.set_security(
+        security_policies.SecurityPolicyBasic256Sha256,
+        *certificate(folder),
+        server_certificate=folder / "simulators" / "opcua.der",
+        mode=ua.MessageSecurityMode.SignAndEncrypt,
+    )
+    await client.connect()
+    return client
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def opcua(tmp_path_factory: pytest.TempPathFactory, broker: str) -> AsyncIterator[Opened]:
+    """A running line, a client on its OPC UA server, the index of the namespace; started once, it takes seconds."""
+    folder = tmp_path_factory.mktemp("opcua")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    async with Line(folder, broker, port) as line:
+        await line.tick(3)
+        client = await connect(line, folder)
+        yield line, client, await client.get_namespace_index("urn:shopfloor:simulators")
+        await client.disconnect()
+
+
+@pytest.mark.asyncio(loop_scope="module")
+class TestOpcUa:
+    """asyncua's client on the OPC UA face."""
+
+    async def test_every_signal_is_there_with_its_unit_and_the_machines_time(self, opcua: Opened) -> None:
+        line, client, space = opcua
+        machine = line.factory.machines["cnc-01"]
+        for signal in machine.signals:
+            data = await client.get_node(ua.NodeId(f"cnc-01/{signal.place}", space)).read_data_value()
+            assert data.Value.Value is not None
+            assert data.SourceTimestamp.timestamp() * 1e9 >= NOW_NS
+        await line.tick()
+        speed = client.get_node(ua.NodeId("cnc-01/Spindle/Speed", space))
+        assert await speed.read_value() == machine.read()["spindle_speed"]
+        unit = await (await speed.get_child("0:EngineeringUnits")).read_value()
+        assert unit.DisplayName.Text == "rpm"
+
+    async def test_without_encryption_nobody_gets_in(self, opcua: Opened) -> None:
+        line, _, _ = opcua
+        with pytest.raises((ua.UaError, ConnectionError, TimeoutError)):
+            await Client(f"opc.tcp://127.0.0.1:{line.setting.opcua_port}", timeout=2).connect()
+
+    async def test_writes_reach_the_machine_and_wrong_ones_are_refused(self, opcua: Opened) -> None:
+        line, client, space = opcua
+        override = client.get_node(ua.NodeId("cnc-01/Controller/FeedOverride", space))
+        await override.write_value(55.0)
+        await line.tick()
+        assert line.factory.machines["cnc-01"].read()["feed_override"] == 55.0
+        assert await override.read_value() == 55.0
+        with pytest.raises(ua.uaerrors.BadOutOfRange):
+            await override.write_value(500.0)
+        await line.tick(2)
+        assert await override.read_value() == 55.0
+        with pytest.raises(ua.uaerrors.BadUserAccessDenied):
+            await client.get_node(ua.NodeId("cnc-01/Spindle/Speed", space)).write_value(1.0)
+
+    async def test_commands_are_methods_and_say_why_they_refuse(self, opcua: Opened) -> None:
+        _, client, space = opcua
+        commands = client.get_node(ua.NodeId("cnc-01/Commands", space))
+        done, reason = await commands.call_method(ua.NodeId("cnc-01/Commands/tool_change", space), 9.0)
+        assert done is False
+        assert "no tool 9" in reason
+
+    async def test_a_silent_sensor_has_a_bad_status(self, opcua: Opened) -> None:
+        line, client, space = opcua
+        machine = line.factory.machines["cnc-02"]
+        machine.sensor_faults["x_position"] = SensorFault("x_position", "dropout", 0.0, rate_hz=1000.0)
+        await line.tick(2)
+        data = await client.get_node(ua.NodeId("cnc-02/Axes/X/Position", space)).read_data_value(False)
+        assert data.StatusCode.value == ua.StatusCodes.BadSensorFailure
+        assert data.Value.Value is None
+
+
+async def test_json_nests_signals_and_takes_commands(tmp_path: Path, broker: str) -> None:
+    ear = Listener(broker, "factory/+/telemetry", "factory/+/reply")
+    try:
+        async with Line(tmp_path, broker, only="mqtt_json") as line:
+            await line.until(lambda: ear.ready and ear.on("factory/robot-01/telemetry"))
+            body = json.loads(ear.on("factory/robot-01/telemetry")[-1])
+            assert body["ts"] > NOW_NS // 1_000_000
+            assert len(body["joints"]) == 6
+            assert set(body["joints"][0]) == {"position", "speed", "current", "temperature", "tracking_error"}
+            await line.until(lambda: line.faces[0].client.is_connected)  # type: ignore[attr-defined]
+            ear.say("factory/robot-01/command", b'{"name": "speed_override", "value": 40}')
+            ear.say("factory/robot-01/command", b'{"name": "speed_override", "value": 140}')
+            ear.say("factory/robot-01/command", b"nonsense")
+            await line.until(lambda: len(ear.on("factory/robot-01/reply")) >= 3)
+            replies = [json.loads(body) for body in ear.on("factory/robot-01/reply")]
+            assert [reply["done"] for reply in replies] == [True, False, False]
+            assert "0 to 100" in replies[1]["reason"]
+    finally:
+        ear.close()
+
+
+async def test_sparkplug_is_born_counts_and_is_reborn_on_request(tmp_path: Path, broker: str) -> None:
+    base = "spBv1.0/demo:shanghai:assembly"
+    ear = Listener(broker, f"{base}/#")
+    try:
+        async with Line(tmp_path, broker, only="sparkplug") as line:
+            await line.until(lambda: ear.ready)
+            await line.until(lambda: len(ear.on(f"{base}/DDATA/line2/robot-02")) > 3)
+            rebirth = sparkplug.payload(0, [sparkplug.metric(sparkplug.REBIRTH, 11, True, 0)], None)
+            before = len(ear.on(f"{base}/NBIRTH/line2"))
+            ear.say(f"{base}/NCMD/line2", rebirth)
+            await line.until(lambda: len(ear.on(f"{base}/NBIRTH/line2")) > before)
+            births = ear.on(f"{base}/NBIRTH/line2")
+            wish = sparkplug.payload(0, [sparkplug.metric("speed_override", 10, 35.0, 0)], None)
+            ear.say(f"{base}/DCMD/line2/robot-02", wish)
+            await line.until(lambda: line.factory.machines["robot-02"].read()["speed_override"] == 35.0)
+        await line.until(lambda: ear.on(f"{base}/NDEATH/line2"))
+        seqs = [
+            dict(sparkplug.fields(body)).get(3) for topic, body in ear.heard if "/DDATA/" in topic or "BIRTH" in topic
+        ]
+        start = max(i for i, seq in enumerate(seqs) if seq == 0)
+        assert [seq for seq in seqs[start:] if seq is not None] == [i % 256 for i in range(len(seqs[start:]))]
+        death = dict(sparkplug.fields(ear.on(f"{base}/NDEATH/line2")[-1]))
+        assert 3 not in death
+        numbers = [_bd_seq(body) for body in (births[0], births[-1], ear.on(f"{base}/NDEATH/line2")[-1])]
+        assert len(set(numbers)) == 1  # a rebirth keeps the bdSeq of its connection
+    finally:
+        ear.close()
+
+
+def _bd_seq(body: bytes) -> int:
+    for number, inner in sparkplug.fields(body):
+        if number == 2 and isinstance(inner, bytes):
+            metric = dict(sparkplug.fields(inner))
+            if metric.get(1) == b"bdSeq":
+                return int(metric[11])  # type: ignore[arg-type]
+    raise AssertionError("no bdSeq")
+
+
+@pytest.mark.parametrize("name", ["default.yaml", "workshops.yaml", "hall.yaml"])
+def test_the_plant_file_passes_the_platforms_own_check(name: str, tmp_path: Path) -> None:
+    factory = factories.load(Path(name))
+    every = build_faces(factory, Setting(tmp_path))
+    plant_file.write(tmp_path / "plant.yaml", factory, every)
+    plant = load_plant(tmp_path / "plant.yaml")
+    found = {name: machine for part in plant.lines for name, machine in part.machines.items()}
+    # machines that speak Sparkplug themselves need no edge
+    assert set(found) == {stand.machine.id for stand in factory.stands if stand.face != "sparkplug"}
+    for name, machine in found.items():
+        assert set(machine.signals) == {signal.name for signal in factory.machines[name].signals}
+
+
+def test_every_json_path_finds_its_value(tmp_path: Path) -> None:
+    jmespath = pytest.importorskip("jmespath")
+    factory = factories.load()
+    machine = factory.machines["cnc-01"]
+    machine.step(0.1)
+    face = mqtt_json.MqttJson(Setting(tmp_path))
+    shown = face.show(machine, factory.stands[0].place)
+    face._paths[machine.id] = [(signal.name, mqtt_json.path_of(signal)) for signal in machine.signals]
+    body = json.loads(face.encode(shown, NOW_NS, machine.read()))
+    for signal in machine.signals:
+        value = jmespath.search(mqtt_json.expression(signal), body)
+        assert value == pytest.approx(machine.read()[signal.name], abs=1e-6), signal.name
