@@ -1,0 +1,85 @@
+"""`make bench`: measure the chain and print tables. `ARGS="--points 1000000 --seconds 10"` makes it short."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import statistics
+import sys
+from collections.abc import Sequence
+
+import chain
+import queries
+import stages
+from rich.console import Console
+
+console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
+
+
+def main() -> None:
+    """Measure what was asked for, everything by default."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("parts", nargs="*", choices=["stages", "queries", "plant", []], help="default: all")
+    parser.add_argument("--points", type=int, default=10_000_000, help="points in the store for the queries")
+    parser.add_argument("--seconds", type=float, default=30.0, help="how long the plant is watched, twice")
+    options = parser.parse_args()
+    parts = options.parts or ["stages", "plant", "queries"]
+    console.print(
+        f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    )
+    console.print(f"load before: {os.getloadavg()[0]:.1f} (0 is a fair place to measure)")
+    if "stages" in parts:
+        show_stages()
+    if "plant" in parts:
+        show_plant(options.seconds)
+    if "queries" in parts:
+        show_queries(options.points)
+
+
+def show_stages() -> None:
+    """Print points per second of each stage."""
+    bare_ns = stages.bare_loop_ns()
+    console.print(f"\nStages, messages of {stages.WIDE} points; a bare loop takes {bare_ns:.0f} ns a turn")
+    rows = [rate.row(bare_ns) for rate in stages.measure()]
+    show(("stage", "points/s of CPU", "points/s of clock", "ns of CPU/point", "× bare loop"), rows)
+
+
+def show_plant(seconds: float) -> None:
+    """Print delay, CPU and memory of the demo."""
+    console.print("\nThe demo: four machines, from machine to queryable")
+    with chain.running() as plant:
+        chain.delays_s(plant, 5)
+        delays = sorted(chain.delays_s(plant, seconds))
+        costs = list(chain.costs(plant, seconds))
+    if not delays:
+        sys.exit("bench: no sample has arrived; run `shopfloor demo` and see its logs")
+    cuts = statistics.quantiles(delays, n=100)
+    console.print(
+        f"delay of {len(delays):,} samples: p50 {cuts[49] * 1000:.0f} ms, p99 {cuts[98] * 1000:.0f} ms, "
+        f"longest {delays[-1] * 1000:.0f} ms (goal: p99 at most 1000 ms)"
+    )
+    totals = ("sum", sum(cost[1] for cost in costs), sum(cost[2] for cost in costs), sum(cost[3] for cost in costs))
+    rows = [(name, f"{cpu:.3f}", f"{rss:.0f}", f"{pss:.0f}") for name, cpu, rss, pss in (*costs, totals)]
+    show(("process", "cores", "resident MiB", "proportional MiB"), rows)
+    console.print("goal: at most 0.5 cores and 800 MiB")
+
+
+def show_queries(points: int) -> None:
+    """Print the times of questions to the store."""
+    console.print(f"\nThe embedded store with {points:,} points of 500 series")
+    rows = [(name, f"{value:,.1f}", f"{count:,}") for name, value, count in queries.measure(points, console.print)]
+    show(("question", "ms (or as named)", "rows"), rows)
+
+
+def show(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table whose first column is text and whose others are numbers."""
+    widths = [max(len(row[n]) for row in (columns, *rows)) for n in range(len(columns))]
+    for row in (columns, ["-" * width for width in widths], *rows):
+        first, *others = zip(row, widths, strict=True)
+        cells = [first[0].ljust(first[1]), *(text.rjust(width) for text, width in others)]
+        console.print("  ".join(cells), markup=False)
+
+
+if __name__ == "__main__":
+    main()

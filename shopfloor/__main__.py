@@ -1,0 +1,106 @@
+"""The `shopfloor` command: its commands, and what happens to their errors."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform
+import sys
+from importlib.metadata import version as version_of
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edge.config import PlantFileError, load_plant
+from shopfloor import backup as backups
+from shopfloor import demo as plant_demo
+from shopfloor import fault, query
+from shopfloor.browse import browse
+from shopfloor.chaos import command as chaos
+from shopfloor.check import check, wrong
+from shopfloor.display import display_for
+from shopfloor.errors import CommandError, ConfigurationError, Exit
+from shopfloor.home import Home, port_of
+from shopfloor.ledger import ledger
+from shopfloor.output import out, print_error, print_json
+from shopfloor.simulate import factory_file, scenario_file, simulate
+from shopfloor.watch import watch
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="An industrial IoT platform, from a machine to a screen. Settings: SHOPFLOOR_HOME (./.shopfloor), "
+    "SHOPFLOOR_PORT (8080).",
+)
+app.command()(backups.backup)
+app.command()(check)
+app.command()(browse)
+app.command()(backups.restore)
+app.command()(watch)
+app.command()(ledger)
+app.command(name="chaos")(chaos.command)
+app.add_typer(query.app, name="query")
+app.command()(simulate)
+app.add_typer(fault.app, name="fault")
+
+
+@app.command()
+def demo(
+    *,
+    plant: Annotated[Path | None, typer.Option(help="Your own plant file, instead of the simulated machines.")] = None,
+    factory: Annotated[
+        str, typer.Option(help="The simulated factory: default, workshops, hall, or a factory file.")
+    ] = "",
+    scenario: Annotated[
+        str, typer.Option(help="What happens in it: one that ships, for example bearing, or a scenario file.")
+    ] = "",
+    simulators: Annotated[bool, typer.Option(help="Whether to run the simulated machines.")] = True,
+    console: Annotated[bool, typer.Option(help="Whether to build the web console when it has changed.")] = True,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object for each event.")] = False,
+) -> None:
+    """Run the whole plant on this machine until Ctrl-C: broker, simulators, edge, gateway, cloud."""
+    if (factory or scenario) and (plant is not None or not simulators):
+        raise ConfigurationError(
+            "--factory and --scenario are about simulated machines, and this demo has none",
+            "leave --plant and --no-simulators out, or run them beside it: shopfloor simulate",
+        )
+    factory, scenario = factory and factory_file(factory), scenario and scenario_file(scenario)
+    if plant is not None:
+        plant = plant.absolute()
+        try:
+            load_plant(plant)
+        except PlantFileError as error:
+            raise wrong(error) from error
+    simulated = simulators and plant is None
+    chosen = plant_demo.Demo(Home.of(os.environ), port_of(os.environ), plant, simulated, factory, scenario)
+    asyncio.run(plant_demo.Run(chosen, display_for(out, json=json), build_console=console).until_stopped())
+
+
+@app.command()
+def version(json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False) -> None:
+    """Print the version of shopfloor and of Python."""
+    shown = {"shopfloor": version_of("shopfloor"), "python": platform.python_version()}
+    if json:
+        print_json(shown)
+    else:
+        out.print(" ".join(f"{name} {number}" for name, number in shown.items()))
+
+
+def main() -> None:
+    """Run the command that was asked for; end with the exit codes of docs/cli.md."""
+    try:
+        app()
+    except CommandError as error:
+        print_error(error, json="--json" in sys.argv)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:  # `shopfloor … | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(Exit.OK)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+"""`shopfloor browse`: what does a machine offer?"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from contextlib import aclosing
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any, Final
+from urllib.parse import urlsplit
+
+import typer
+import yaml
+from pydantic import ValidationError
+
+from edge.driver import Driver, DriverError, Tag
+from edge.drivers import driver_names, load
+from edge.machine import Context
+from shopfloor.errors import ConfigurationError, UnreachableError
+from shopfloor.home import Home
+from shopfloor.output import err, print_json, table
+
+SCHEMES: Final = {"opc.tcp": "opcua", "mqtt": "mqtt", "mqtts": "mqtt"}
+
+
+def browse(
+    address: Annotated[str, typer.Argument(help="For example opc.tcp://192.168.0.10:4840.")],
+    path: Annotated[str, typer.Argument(help="Only what fits this pattern, for example 'Objects/**/Temp*'.")] = "",
+    *,
+    limit: Annotated[int, typer.Option(min=1, help="End after so many.")] = 200,
+    option: Annotated[
+        list[str] | None,
+        typer.Option("--option", "-o", help="A driver option as in the plant file, for example security=none."),
+    ] = None,
+    timeout: Annotated[float, typer.Option(min=1, help="End after so many seconds.")] = 60,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object for each variable.")] = False,
+) -> None:
+    """List what a machine offers: path, address for the plant file, datatype, value."""
+    driver = connection(address, {"browse_limit": limit, **dict(map(_option, option or ()))})
+    found: list[Tag] = []
+    try:
+        asyncio.run(_browse(driver, path, limit, timeout, found))
+    except DriverError as error:
+        raise UnreachableError(str(error)) from error
+    except TimeoutError:
+        err.print(f"ended after {timeout:g} s; there is more: narrow the pattern or raise --timeout", markup=False)
+    if json:
+        for tag in found:
+            print_json(asdict(tag))
+    elif found:
+        columns = ("path", "address", "datatype", "value", "writable")
+        table(columns, [(tag.path, tag.address, tag.datatype, tag.value, tag.writable or None) for tag in found])
+    if not found:
+        err.print(f"{address} has nothing that fits {path!r}", markup=False)
+    elif len(found) == limit:
+        err.print(f"the first {limit}; --limit shows more, a pattern narrows it", markup=False)
+
+
+def connection(address: str, options: dict[str, Any]) -> Driver:
+    """Return the driver for an address, not connected; raise ConfigurationError."""
+    scheme = urlsplit(address).scheme
+    if scheme not in SCHEMES:
+        raise ConfigurationError(
+            f"{address!r} is no address of a machine",
+            f"it begins with {', '.join(f'{known}://' for known in SCHEMES)}; drivers: {', '.join(driver_names())}",
+        )
+    module = load(SCHEMES[scheme])
+    try:
+        machine = module.Machine.model_validate({"driver": SCHEMES[scheme], "address": address, **options})
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise ConfigurationError(
+            f"option {where or address}: {first['msg']}", "docs/drivers.md lists the options"
+        ) from error
+    return module.connection("browse", machine, Context(home=Home.of(os.environ).path, folder=Path.cwd()))
+
+
+async def _browse(driver: Driver, path: str, limit: int, timeout_s: float, found: list[Tag]) -> None:
+    try:
+        async with asyncio.timeout(timeout_s):
+            await driver.connect()
+            tags: Any = driver.browse(path)
+            async with aclosing(tags):
+                async for tag in tags:
+                    found.append(tag)
+                    if len(found) == limit:
+                        return
+    finally:
+        await driver.close()
+
+
+def _option(text: str) -> tuple[str, Any]:
+    """Return key and value of `security=none` or `security={policy: Basic256Sha256}` (YAML after the first `=`)."""
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise ConfigurationError(f"option {text!r} has no value", "write it as key=value, for example security=none")
+    try:
+        return key, yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise ConfigurationError(f"option {text!r}: {error}", "the value is YAML, as in the plant file") from error

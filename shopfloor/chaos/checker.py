@@ -1,0 +1,161 @@
+"""Is what was produced what is stored? It knows the machines' own account and the store, and nothing between them.
+
+Each sample is named by (asset, signal, time). Produced ones must be stored once and with an equal value; stored ones
+must have been produced. What is not so must lie in an outage of its source: a time in which nothing could take the
+sample from the machine (its line was cut, the process that reads it was dead). A source that can wait has no outages.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, NamedTuple, TypeAlias
+
+import orjson
+
+Value: TypeAlias = float | int | bool | str | None
+Key = tuple[str, str]
+Produced = dict[Key, dict[int, Value]]
+Stored = Mapping[Key, Sequence[tuple[int, Value]]]
+
+MOST_EXAMPLES: Final = 20
+AFTER_NS: Final = 1_000_000_000
+"""A sample read again after an outage may have been dated this much before the one that it repeats was produced."""
+
+
+class Outage(NamedTuple):
+    """A time (ns since 1970, both ends in it) in which what `sources` produced could not be taken, and why."""
+
+    why: str
+    sources: frozenset[str]
+    start_ns: int
+    end_ns: int
+
+
+class Finding(NamedTuple):
+    """A sample that should be otherwise: lost, doubled, altered (stored with another value), alien (never produced)."""
+
+    what: str
+    asset: str
+    signal: str
+    time_ns: int
+    detail: str = ""
+
+
+@dataclass(slots=True)
+class Verdict:
+    """Counts of samples; `explained` by the reason of the outage; `findings` hold the first ones of each sort."""
+
+    produced: int = 0
+    stored: int = 0
+    equal: int = 0
+    repeated: int = 0
+    """Samples that were read again after an outage, at the time of the return."""
+    explained: Counter[str] = field(default_factory=Counter)
+    wrong: Counter[str] = field(default_factory=Counter)
+    findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is lost, doubled, altered or alien, and there was something to check."""
+        return not self.wrong and self.equal > 0
+
+    def note(self, finding: Finding) -> None:
+        """Count a finding."""
+        self.wrong[finding.what] += 1
+        if self.wrong[finding.what] <= MOST_EXAMPLES:
+            self.findings.append(finding)
+
+
+def read_emitted(paths: Iterable[Path]) -> Produced:
+    """Return what the files of `simulators.emitted` say; a line that was cut off by a death is left out.
+
+    Of two samples of a signal with one time the later counts: they are one to every store.
+    """
+    produced: Produced = {}
+    for path in paths:
+        with path.open("rb") as file:
+            for line in file:
+                try:
+                    message = orjson.loads(line)
+                except orjson.JSONDecodeError:
+                    continue
+                for signal, value in message["values"].items():
+                    produced.setdefault((message["source"], signal), {})[message["time_ns"]] = value
+    return produced
+
+
+def check(produced: Produced, stored: Stored, outages: Sequence[Outage], start_ns: int, end_ns: int) -> Verdict:
+    """Compare what was produced from `start_ns` to before `end_ns` with all that is stored of that time."""
+    verdict = Verdict()
+    for key in sorted(produced.keys() | stored.keys()):
+        mine = [outage for outage in outages if key[0] in outage.sources]
+        made = {t: v for t, v in produced.get(key, {}).items() if start_ns <= t < end_ns}
+        have = [(t, v) for t, v in stored.get(key, ()) if start_ns <= t < end_ns]
+        verdict.produced += len(made)
+        verdict.stored += len(have)
+        _check_series(verdict, key, made, have, outages=mine, ever=produced.get(key, {}))
+    return verdict
+
+
+def _check_series(
+    verdict: Verdict,
+    key: Key,
+    made: Mapping[int, Value],
+    have: Sequence[tuple[int, Value]],
+    *,
+    outages: Sequence[Outage],
+    ever: Mapping[int, Value],
+) -> None:
+    there: dict[int, Value] = {}
+    for time_ns, value in have:
+        if time_ns in there:
+            verdict.note(Finding("doubled", *key, time_ns))
+        there[time_ns] = value
+    for time_ns, value in made.items():
+        if time_ns in there:
+            if same(value, there[time_ns]):
+                verdict.equal += 1
+            else:
+                verdict.note(Finding("altered", *key, time_ns, f"{value!r} became {there[time_ns]!r}"))
+        elif why := _outage(outages, time_ns):
+            verdict.explained[why] += 1
+        else:
+            verdict.note(Finding("lost", *key, time_ns, repr(value)))
+    times = sorted(ever)
+    for time_ns in there.keys() - made.keys():
+        value = there[time_ns]
+        if _outage(outages, time_ns) and _was_so(ever, times, time_ns, value, outages):
+            verdict.repeated += 1
+        else:
+            verdict.note(Finding("alien", *key, time_ns, repr(value)))
+
+
+def _outage(outages: Sequence[Outage], time_ns: int) -> str:
+    return next((outage.why for outage in outages if outage.start_ns <= time_ns <= outage.end_ns), "")
+
+
+def _was_so(
+    ever: Mapping[int, Value], times: Sequence[int], time_ns: int, value: Value, outages: Sequence[Outage]
+) -> bool:
+    """Whether the source had the value during the outage, or still when it began."""
+    since = min(outage.start_ns for outage in outages if outage.start_ns <= time_ns <= outage.end_ns)
+    first = max(bisect_right(times, since) - 1, 0)
+    last = bisect_right(times, time_ns + AFTER_NS)
+    return value is None or any(same(ever[t], value) for t in times[first:last])
+
+
+def same(produced: Value, stored: Value) -> bool:
+    """Whether a stored value is the produced one: numbers and truth values are stored as floats.
+
+    >>> same(3, 3.0), same(True, 1.0), same("on", "on"), same(1.5, 1.25), same(None, None)
+    (True, True, True, False, True)
+    """
+    if isinstance(produced, bool) and isinstance(stored, str):
+        return stored == str(produced).lower()
+    if isinstance(produced, bool | int | float) and isinstance(stored, bool | int | float):
+        return float(produced) == float(stored)
+    return produced == stored

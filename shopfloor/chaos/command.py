@@ -1,0 +1,94 @@
+"""`shopfloor chaos`: harm a factory on purpose and prove that nothing is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from shopfloor.chaos.faults import KINDS
+from shopfloor.chaos.run import HEADER, Report, chaos
+from shopfloor.errors import ConfigurationError, Exit
+from shopfloor.home import port_of
+from shopfloor.output import err, out, print_json, table
+
+
+def command(
+    seed: Annotated[int, typer.Option(help="The same seed makes the same schedule of faults.")] = 1,
+    faults: Annotated[str, typer.Option(help=f"Which kinds, with commas: {', '.join(KINDS)}. All by default.")] = "",
+    seconds: Annotated[
+        float, typer.Option(min=1, help="How long to make faults; draining and checking add to it.")
+    ] = 60,
+    home: Annotated[
+        Path | None, typer.Option(help="Keep the plant's files in this empty folder, to look into them.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+) -> None:
+    """Run a factory of its own under faults, and check that all that was produced is stored, once and unchanged.
+
+    Takes ten ports from SHOPFLOOR_PORT on. Ends with 1 when anything was lost, doubled, altered or did not come back.
+    """
+    kinds = [kind.strip() for kind in faults.split(",") if kind.strip()] or list(KINDS)
+    if unknown := [kind for kind in kinds if kind not in KINDS]:
+        raise ConfigurationError(f"no fault {unknown[0]!r}", f"have: {', '.join(KINDS)}")
+    if home is not None:
+        home = home.absolute()
+        if home.exists() and any(home.iterdir()):
+            raise ConfigurationError(f"{home} is not empty", "a chaos run needs a fresh folder of its own")
+    report = asyncio.run(
+        chaos(kinds, seed=seed, seconds=seconds, port=port_of(os.environ), home=home, say=lambda line: _say(line, json))
+    )
+    if json:
+        print_json(as_dict(report))
+    else:
+        _print(report)
+    if not report.ok:
+        raise typer.Exit(Exit.FAILED)
+
+
+def _say(line: str, json: bool) -> None:
+    if not json:
+        err.print(line, markup=False, style="dim")
+
+
+def _print(report: Report) -> None:
+    table(HEADER, report.rows())
+    for kind, why in report.skipped.items():
+        out.print(f"{kind}: not run: {why}", markup=False)
+    verdict = report.verdict
+    out.print(
+        f"seed {report.seed}: {len(report.events)} faults; {verdict.produced} samples produced, {verdict.equal} stored "
+        f"and equal, {verdict.explained.total()} explained by outages of their source, {verdict.repeated} read again",
+        markup=False,
+    )
+    for finding in verdict.findings:
+        where = f"{finding.asset} {finding.signal} at {finding.time_ns} ({report.kind_at(finding.time_ns)})"
+        out.print(f"{finding.what}: {where} {finding.detail}", markup=False)
+    for spool, gaps in report.missing.items():
+        out.print(f"{spool}: accepted and nowhere: {gaps}", markup=False)
+    out.print("nothing is lost" if report.ok else "NOT ok", style="green" if report.ok else "red")
+
+
+def as_dict(report: Report) -> dict[str, Any]:
+    """Return a report for programs."""
+    verdict = report.verdict
+    return {
+        "ok": report.ok,
+        "seed": report.seed,
+        "faults": [
+            {"kind": event.kind, "detail": event.detail, "back_s": event.back_s, "hung": event.hung}
+            for event in report.events
+        ],
+        "skipped": report.skipped,
+        "table": [dict(zip(HEADER, row, strict=True)) for row in report.rows()],
+        "produced": verdict.produced,
+        "equal": verdict.equal,
+        "explained": dict(verdict.explained),
+        "repeated": verdict.repeated,
+        "wrong": dict(verdict.wrong),
+        "findings": [finding._asdict() for finding in verdict.findings],
+        "missing_numbers": report.missing,
+    }

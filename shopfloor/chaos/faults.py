@@ -1,0 +1,216 @@
+"""The kinds of faults. Each harms the plant, waits, and has healed what it harmed when it returns."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import signal
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from shopfloor.chaos.plant import DIRECT, FAKETIME, FOREIGN, OPCUA, ChaosPlant
+from shopfloor.chaos.poison import messages
+from shopfloor.chaos.proxy import Link, StoreMode
+
+BURST: Final = 10
+SESSION_S: Final = 6.0
+"""A session that was stalled may deliver what was held back and be given up only then, by its own time-out."""
+NOBODY: Final[frozenset[str]] = frozenset()
+READER_OF: Final[Mapping[str, frozenset[str]]] = {
+    "broker": DIRECT | FOREIGN,
+    "gateway": FOREIGN,
+    "cloud": NOBODY,
+    "edge": OPCUA | DIRECT,
+    "simulators": OPCUA | FOREIGN | {"robot-01"},
+}
+"""Whose samples nothing can take while a process is away: those machines cannot wait."""
+
+
+class Harm(NamedTuple):
+    """What was done, to which sources it may cost samples, how long before it and how long after their return."""
+
+    detail: str
+    sources: frozenset[str]
+    before_s: float = 1.0
+    after_s: float = 0.5
+
+
+Fault = Callable[[ChaosPlant, random.Random, float], Awaitable[Harm]]
+
+
+async def kill(plant: ChaosPlant, dice: random.Random, hold_s: float) -> Harm:
+    """SIGKILL to one process; the supervisor starts it again."""
+    name = dice.choice(sorted(READER_OF))
+    await asyncio.sleep(dice.uniform(0, 0.5))
+    plant.kill(name)
+    return Harm(name, READER_OF[name])
+
+
+async def stop(plant: ChaosPlant, dice: random.Random, hold_s: float) -> Harm:
+    """SIGSTOP to one process, SIGCONT after a while."""
+    name = dice.choice(sorted(READER_OF))
+    plant.signal(name, signal.SIGSTOP)
+    try:
+        await asyncio.sleep(hold_s)
+    finally:
+        plant.signal(name, signal.SIGCONT)
+    return Harm(name, READER_OF[name])
+
+
+async def broker_wiped(plant: ChaosPlant, dice: random.Random, hold_s: float) -> Harm:
+    """Kill the broker and delete all that it keeps before it starts again."""
+    plant.kill("broker", plant.wipe_broker)
+    return Harm("", READER_OF["broker"])
+
+
+async def store_down(plant: ChaosPlant, dice: random.Random, hold_s: float) -> Harm:
+    """The store's port answers nobody."""
+    return await _store(plant, "down", hold_s)
+
+
+async def store_error(plant: ChaosPlant, dice: random.Random, hold_s: float) -> Harm:
+    """The store answers 401, 429 or 500."""
+    plant.store_line.status = dice.choice((401, 429, 500))
+    harm = await _store(plant, "error", hold_s)
+    return harm._replace(detail=str(plant.store_line.status))
+
+
+async def store_timeout(plant: ChaosPlant, dice: random.Random, hold_s: float) -> Harm:
+    """The store commits and does not answer."""
+    return await _store(plant, "after_commit", hold_s + 3)
+
+
+async def _store(plant: ChaosPlant, mode: StoreMode, hold_s: float) -> Harm:
+    plant.store_line.mode = mode
+    try:
+        await asyncio.sleep(hold_s)
+    finally:
+        plant.store_line.mode = "pass"
+    return Harm("", NOBODY)
+
+
+async def link_stall(plant: ChaosPlant, dice: random.Random, hold_s: float) -> Harm:
+    """The line of the edge or of the gateway to the broker takes bytes and delivers none."""
+    name, link, sources = _uplink(plant, dice)
+    link.stall()
+    return await _broken(link, hold_s, Harm(name, sources))
+
+
+async def link_cut(plant: ChaosPlant, dice: random.Random, hold_s: float) -> Harm:
+    """The line of the edge or of the gateway to the broker ends in the middle of a frame and stays away."""
+    name, link, sources = _uplink(plant, dice)
+    link.cut()
+    return await _broken(link, hold_s, Harm(name, sources))
+
+
+async def machine_cut(plant: ChaosPlant, dice: random.Random, hold_s: float) -> Harm:
+    """The line between edge and OPC UA machines stalls or ends in the middle of a frame."""
+    link, how = plant.machine_link, dice.choice(("stall", "cut"))
+    link.stall() if how == "stall" else link.cut()
+    return await _broken(link, hold_s, Harm(how, OPCUA, after_s=SESSION_S))
+
+
+def _uplink(plant: ChaosPlant, dice: random.Random) -> tuple[str, Link, frozenset[str]]:
+    if dice.random() < 0.5:
+        return "edge", plant.edge_link, NOBODY
+    return "gateway", plant.gateway_link, FOREIGN
+
+
+async def _broken(link: Link, hold_s: float, harm: Harm) -> Harm:
+    try:
+        await asyncio.sleep(hold_s)
+    finally:
+        link.heal()
+    return harm
+
+
+async def disk_full(plant: ChaosPlant, dice: random.Random, hold_s: float) -> Harm:
+    """Another file takes all of the gateway's disk, and then goes."""
+    other = plant.home.path / "gateway" / "other"
+    try:
+        await asyncio.to_thread(_fill, other)
+        await asyncio.sleep(hold_s)
+    finally:
+        other.unlink(missing_ok=True)
+    return Harm("gateway", FOREIGN)
+
+
+def _fill(path: Path) -> None:
+    with path.open("wb", buffering=0) as file:
+        for size in (65536, 512):
+            try:
+                while True:
+                    file.write(bytes(size))
+            except OSError:
+                continue
+
+
+async def burst(plant: ChaosPlant, dice: random.Random, hold_s: float) -> Harm:
+    """A machine sends ten times as much."""
+    plant.press.factor = BURST
+    try:
+        await asyncio.sleep(2 * hold_s)
+    finally:
+        plant.press.factor = 1
+    return Harm("", NOBODY)
+
+
+async def poison(plant: ChaosPlant, dice: random.Random, hold_s: float) -> Harm:
+    """Messages that are broken in every way, to the edge and to the gateway."""
+    password = plant.home.secret("mqtt-simulator").read_text()
+    count = await asyncio.to_thread(messages, plant.demo.mqtt_port, password, plant.press.publish, dice)
+    return Harm(f"{count} messages", NOBODY)
+
+
+async def clock_jump(plant: ChaosPlant, dice: random.Random, hold_s: float) -> Harm:
+    """The wall clock of the gateway or of the edge jumps by an hour, and back."""
+    name = dice.choice(("gateway", "edge"))
+    offset_s = dice.choice((-3600, 3600))
+    plant.set_clock(name, offset_s)
+    try:
+        await asyncio.sleep(hold_s + 1)
+    finally:
+        plant.set_clock(name, 0)
+        await asyncio.sleep(1)
+    return Harm(f"{name} {offset_s:+d} s", OPCUA | DIRECT if name == "edge" else NOBODY)
+
+
+async def spool_damaged(plant: ChaosPlant, dice: random.Random, hold_s: float) -> Harm:
+    """The spool of the gateway or of the edge loses its tail or has a wrong bit when its process starts again."""
+    name = dice.choice(("gateway", "edge"))
+    path = dice.choice(plant.spools(name))
+    seed = dice.random()
+    plant.kill(name, lambda: _damage(path, random.Random(seed)))  # noqa: S311 - no secret
+    # what the gateway had acknowledged and not forwarded yet may have been in the damaged part
+    return Harm(path.name, OPCUA | DIRECT | FOREIGN if name == "gateway" else READER_OF["edge"], before_s=2.0)
+
+
+def _damage(path: Path, dice: random.Random) -> None:
+    parts = [part for part in (path, path.with_name(f"{path.name}-wal")) if part.exists() and part.stat().st_size]
+    part = dice.choice(parts)
+    data = bytearray(part.read_bytes())
+    if dice.random() < 0.5:
+        del data[len(data) - dice.randrange(1, min(len(data), 8192)) :]
+    else:
+        for _ in range(8):
+            data[dice.randrange(len(data))] ^= 1 << dice.randrange(8)
+    part.write_bytes(data)
+
+
+KINDS: Final[Mapping[str, Fault]] = {
+    each.__name__.replace("_", "-"): each
+    for each in (
+        kill, stop, broker_wiped, store_down, store_error, store_timeout, link_stall, link_cut, machine_cut,
+        disk_full, burst, poison, clock_jump, spool_damaged,
+    )
+}  # fmt: skip
+
+
+def impossible(kind: str, plant: ChaosPlant) -> str:
+    """Return why a kind cannot be done here, empty when it can."""
+    if kind == "disk-full" and not plant.disk_can_be_full:
+        return "mounting a small disk needs root"
+    if kind == "clock-jump" and not plant.fake_time:
+        return f"libfaketime is not installed ({FAKETIME})"
+    return ""

@@ -1,0 +1,201 @@
+"""A chaos run: a plant, a seeded schedule of faults, and at the end the checker's verdict."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from shopfloor.api import Api
+from shopfloor.chaos.checker import Outage, Verdict, check, read_emitted
+from shopfloor.chaos.faults import KINDS, Harm, impossible
+from shopfloor.chaos.plant import FAKETIME, SOURCES, ChaosPlant
+from shopfloor.chaos.store import SECOND_NS, last_times, missing_numbers, read_stored
+from shopfloor.errors import CommandError
+from shopfloor.home import Home
+
+RECOVERY_LIMIT_S: Final = 60.0
+"""After this long without data the run takes it for a hang."""
+DRAIN_S: Final = 90.0
+POLL_S: Final = 0.25
+CALM_S: Final = 1.0
+
+
+@dataclass(slots=True)
+class Event:
+    """One fault: times are UTC in ns; `back_s` is how long after its end each source's new data was stored."""
+
+    kind: str
+    detail: str
+    start_ns: int
+    end_ns: int
+    harm: Harm
+    back_s: dict[str, float] = field(default_factory=dict)
+    hung: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Report:
+    """What a run has found."""
+
+    seed: int
+    seconds: float
+    events: list[Event] = field(default_factory=list)
+    skipped: dict[str, str] = field(default_factory=dict)
+    verdict: Verdict = field(default_factory=Verdict)
+    missing: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing was lost, doubled, altered or hung."""
+        return self.verdict.ok and not self.missing and not any(event.hung for event in self.events)
+
+    def kind_at(self, time_ns: int) -> str:
+        """Return the kind of the fault that was under way, or had just ended, at a time; "calm" for none."""
+        for event in reversed(self.events):
+            back_ns = round(max(event.back_s.values(), default=RECOVERY_LIMIT_S) * SECOND_NS)
+            if event.start_ns - 2 * SECOND_NS <= time_ns <= event.end_ns + back_ns + SECOND_NS:
+                return event.kind
+        return "calm"
+
+    def rows(self) -> list[list[Any]]:
+        """Return the rows of the table under HEADER, one per kind of fault; of findings, those that are kept."""
+        wrong: Counter[tuple[str, str]] = Counter()
+        for finding in self.verdict.findings:
+            wrong[self.kind_at(finding.time_ns), finding.what] += 1
+        kinds = list(dict.fromkeys([*sorted({event.kind for event in self.events}), *(k for k, _ in wrong)]))
+        rows = []
+        for kind in kinds:
+            mine = [event for event in self.events if event.kind == kind]
+            times = sorted(max(event.back_s.values(), default=RECOVERY_LIMIT_S) for event in mine)
+            shown = [round(quantile(times, q), 1) if times else None for q in (0.5, 0.95, 1.0)]
+            counts = [wrong[kind, what] for what in ("lost", "doubled", "altered", "alien")]
+            rows.append([kind, len(mine), *shown, self.verdict.explained[kind], *counts])
+        return rows
+
+
+HEADER: Final = ("fault", "times", "back p50 s", "p95 s", "most s", "explained", "lost", "doubled", "altered", "alien")
+
+
+def quantile(ascending: Sequence[float], q: float) -> float:
+    """Return the smallest value that at least `q` of them do not exceed.
+
+    >>> quantile([1, 2, 3, 4], 0.5), quantile([1, 2, 3, 4], 0.95)
+    (2, 4)
+    """
+    return ascending[max(0, -(-round(q * len(ascending) * 1000) // 1000) - 1)]
+
+
+async def chaos(
+    kinds: Sequence[str], *, seed: int, seconds: float, port: int, home: Path | None, say: Callable[[str], None]
+) -> Report:
+    """Run faults of `kinds` for `seconds`, drain, and check; raise CommandError when the plant does not start."""
+    with tempfile.TemporaryDirectory(prefix="shopfloor-chaos-", ignore_cleanup_errors=True) as folder:
+        fake_time = "clock-jump" in kinds and FAKETIME.exists()
+        plant = ChaosPlant(Home(home or Path(folder)), port, small_disk="disk-full" in kinds, fake_time=fake_time)
+        run = _Run(plant, Report(seed, seconds), say)
+        try:
+            await run.go(kinds)
+        finally:
+            await plant.stop()
+            try:
+                run.count_numbers()
+            finally:
+                plant.unmount()
+        return run.report
+
+
+class _Run:
+    def __init__(self, plant: ChaosPlant, report: Report, say: Callable[[str], None]) -> None:
+        self.plant = plant
+        self.report = report
+        self._say = say
+        self._outages: list[Outage] = []
+        self._start_ns = 0
+        self._is_done = False
+
+    async def go(self, kinds: Sequence[str]) -> None:
+        await self.plant.start()
+        token = self.plant.home.secret("cli-token").read_text().strip()
+        with Api(self.plant.demo.url.rstrip("/"), token) as api:
+            await self._flowing(api, SOURCES, 0)
+            self._start_ns = time.time_ns()
+            await self._harm(api, kinds)
+            await asyncio.sleep(CALM_S)
+            await self._settle(api)
+        self._is_done = True
+
+    def count_numbers(self) -> None:
+        """Compare the accounts of the spools, once nobody uses them."""
+        if self._is_done:
+            self.report.missing = missing_numbers(self.plant.home.path)
+
+    async def _harm(self, api: Api, kinds: Sequence[str]) -> None:
+        dice = random.Random(self.report.seed)  # noqa: S311 - no secret
+        self.report.skipped = {kind: why for kind in kinds if (why := impossible(kind, self.plant))}
+        possible = [kind for kind in kinds if kind not in self.report.skipped]
+        deadline = time.monotonic() + self.report.seconds
+        while possible:
+            for kind in dice.sample(possible, len(possible)):
+                if time.monotonic() > deadline and self.report.events:
+                    return
+                await self._one(api, kind, dice)
+                await asyncio.sleep(CALM_S)
+
+    async def _one(self, api: Api, kind: str, dice: random.Random) -> None:
+        start_ns = time.time_ns()
+        harm = await KINDS[kind](self.plant, dice, dice.uniform(1.0, 4.0))
+        event = Event(kind, harm.detail, start_ns, time.time_ns(), harm)
+        self.report.events.append(event)
+        times = await self._flowing(api, SOURCES, event.end_ns, event)
+        first_ns = start_ns - round(harm.before_s * SECOND_NS)
+        for asset in harm.sources:
+            end_ns = times.get(asset, time.time_ns()) + round(harm.after_s * SECOND_NS)
+            self._outages.append(Outage(kind, frozenset((asset,)), first_ns, end_ns))
+        most = max(event.back_s.values(), default=RECOVERY_LIMIT_S)
+        late = f"; no data from {', '.join(event.hung)}" if event.hung else ""
+        self._say(f"{kind} {event.detail}: data flows after {most:.1f} s{late}")
+
+    async def _flowing(
+        self, api: Api, assets: frozenset[str], since_ns: int, event: Event | None = None
+    ) -> dict[str, int]:
+        """Wait until a sample after `since_ns` of each asset is stored; return the time of the one that was seen."""
+        seen: dict[str, int] = {}
+        started = time.monotonic()
+        while len(seen) < len(assets) and time.monotonic() - started < RECOVERY_LIMIT_S:
+            await asyncio.sleep(POLL_S)
+            try:
+                newest = await asyncio.to_thread(last_times, api, assets)
+            except CommandError:
+                continue  # the cloud is what was harmed
+            for asset in assets - seen.keys():
+                if newest.get(asset, 0) > since_ns:
+                    seen[asset] = newest[asset]
+                    if event is not None:
+                        event.back_s[asset] = (time.time_ns() - since_ns) / 1e9
+        if event is not None:
+            event.hung = tuple(sorted(assets - seen.keys()))
+        elif len(seen) < len(assets):
+            raise CommandError(f"no data of {', '.join(sorted(assets - seen.keys()))}", "see the logs in the home")
+        return seen
+
+    async def _settle(self, api: Api) -> None:
+        """Check until all that was produced up to now is there, for as long as draining may take."""
+        end_ns = time.time_ns()
+        deadline = time.monotonic() + DRAIN_S
+        while True:
+            self.report.verdict = await asyncio.to_thread(self._check, api, end_ns)
+            if self.report.verdict.ok or time.monotonic() > deadline:
+                return
+            await asyncio.sleep(2)
+
+    def _check(self, api: Api, end_ns: int) -> Verdict:
+        produced = {key: made for key, made in read_emitted(self.plant.emitted).items() if key[0] in SOURCES}
+        stored = read_stored(api, sorted(SOURCES), self._start_ns, end_ns)
+        return check(produced, stored, self._outages, self._start_ns, end_ns)

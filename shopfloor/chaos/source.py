@@ -1,0 +1,86 @@
+"""A machine of the chaos run's own: JSON over the demo's broker, with an account of what it sent; it can burst."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
+
+from simulators.emitted import Emitted
+
+ASSET: Final = "press-01"
+TOPIC: Final = f"machines/{ASSET}/telemetry"
+SIGNALS: Final = 10
+PERIOD_S: Final = 0.1
+MS: Final = 1_000_000
+
+
+class Press:
+    """Sends ten signals ten times a second, `factor` times as often during a burst.
+
+    At QoS 0: at QoS 1 a broker may deliver a message again, seconds later, which the edge takes for a clock that was
+    set back.
+    """
+
+    def __init__(self, port: int, user: str, password: str, emitted: Path) -> None:
+        self.factor = 1
+        self.sent = 0
+        self._port = port
+        self._emitted = Emitted(emitted)
+        self._time_ms = 0
+        self._client = paho.Client(CallbackAPIVersion.VERSION2, client_id=ASSET, clean_session=True)
+        self._client.username_pw_set(user, password)
+        self._client.reconnect_delay_set(1, 2)
+        self._client.max_queued_messages_set(1000)
+
+    async def run(self) -> None:
+        """Send until cancelled."""
+        self._client.connect_async("127.0.0.1", self._port, keepalive=10)
+        self._client.loop_start()
+        try:
+            due = time.monotonic()
+            while True:
+                if self._client.is_connected():
+                    self._send()
+                due = max(due + PERIOD_S / self.factor, time.monotonic() - 1)
+                await asyncio.sleep(max(0.0, due - time.monotonic()))
+        finally:
+            self._client.disconnect()
+            await asyncio.to_thread(self._client.loop_stop)
+            self._emitted.close()
+
+    def publish(self, topic: str, body: bytes) -> None:
+        """Send anything at all, once."""
+        if self._client.is_connected():
+            self._client.publish(topic, body, qos=1)
+
+    def _send(self) -> None:
+        self._time_ms = max(self._time_ms + 1, time.time_ns() // MS)
+        self.sent += 1
+        values = {f"v{n}": round(100 * math.sin(self.sent / (10 + n)), 6) for n in range(SIGNALS)}
+        values["sequence"] = float(self.sent)
+        self._emitted.write(ASSET, self.sent, self._time_ms * MS, values)
+        info = self._client.publish(TOPIC, orjson.dumps({"ts": self._time_ms, **values}))
+        if info.rc not in (MQTTErrorCode.MQTT_ERR_SUCCESS, MQTTErrorCode.MQTT_ERR_NO_CONN):
+            raise RuntimeError(f"{TOPIC}: {paho.error_string(info.rc)}")
+
+
+def entry(broker: str, password_file: str) -> dict[str, Any]:
+    """Return the machine's entry in a plant file."""
+    names = [*(f"v{n}" for n in range(SIGNALS)), "sequence"]
+    return {
+        "kind": "press",
+        "driver": "mqtt",
+        "address": broker,
+        "user": "edge",
+        "password_file": password_file,
+        "topic": TOPIC,
+        "time": {"path": "ts", "unit": "ms"},
+        "signals": {name: {"path": name, "datatype": "double"} for name in names},
+    }

@@ -1,0 +1,1 @@
+"""What containers need beyond the processes themselves: secrets, certificates, settings of brokers and store."""

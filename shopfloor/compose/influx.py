@@ -1,0 +1,164 @@
+"""`python -m shopfloor.compose.influx URL`: bring an InfluxDB 2 server to what the platform expects of it.
+
+Organization, the bucket of raw samples and the one of minutes with their retention, the task that fills the latter, and
+a token for each who writes or reads, with no more rights than it needs. Repeats change nothing that is right already.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import httpx2
+
+from cloud.telemetry.rollup import minutes_bucket, minutes_task
+from shopfloor.compose.certificates import write_private
+
+USER: Final = "shopfloor-admin"
+ORG: Final = "shopfloor"
+BUCKET: Final = "shopfloor"
+DAY_S: Final = 86_400
+TIMEOUT_S: Final = 30.0
+TOKEN: Final = "influxdb-token"  # noqa: S105 the name of its file
+
+
+class SetupError(Exception):
+    """The server does not take what it must; says what."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How long samples are kept, in days; 0: for ever."""
+
+    raw_days: int = 30
+    minute_days: int = 365
+
+    @classmethod
+    def of(cls, environ: Mapping[str, str]) -> Retention:
+        """Read SHOPFLOOR_RAW_DAYS and SHOPFLOOR_MINUTE_DAYS; raise SetupError."""
+        numbers = []
+        for name, default in (("SHOPFLOOR_RAW_DAYS", cls().raw_days), ("SHOPFLOOR_MINUTE_DAYS", cls().minute_days)):
+            text = environ.get(name) or str(default)
+            if not text.isascii() or not text.isdigit():
+                raise SetupError(f"{name} is {text!r}: write a number of days, 0 for ever")
+            numbers.append(int(text))
+        return cls(*numbers)
+
+
+class Server:
+    """An InfluxDB 2 server, as its administrator."""
+
+    def __init__(self, url: str, token: str) -> None:
+        self._client = httpx2.Client(
+            base_url=url, timeout=TIMEOUT_S, trust_env=False, headers={"Authorization": f"Token {token}"}
+        )
+        self._token = token
+
+    def close(self) -> None:
+        """Give up the connection."""
+        self._client.close()
+
+    def ask(self, method: str, path: str, body: Any = None, **query: str) -> Any:
+        """Return what the server answers; raise SetupError."""
+        try:
+            answer = self._client.request(method, f"/api/v2/{path}", json=body, params=query)
+        except httpx2.HTTPError as error:
+            raise SetupError(f"{self._client.base_url} does not answer: {error}") from error
+        if not answer.is_success:
+            raise SetupError(f"{method} {path}: {answer.status_code} {answer.text.strip()[:300]}")
+        return answer.json() if answer.content else None
+
+    def begin(self, password: str, retention: Retention) -> None:
+        """Make user, organization and first bucket on a server that is new; else nothing."""
+        if self.ask("GET", "setup")["allowed"]:
+            body = {
+                "username": USER,
+                "password": password,
+                "org": ORG,
+                "bucket": BUCKET,
+                "token": self._token,
+                "retentionPeriodSeconds": retention.raw_days * DAY_S,
+            }
+            self.ask("POST", "setup", body)
+
+    def org_id(self) -> str:
+        """Return the id of our organization."""
+        return str(self.ask("GET", "orgs", org=ORG)["orgs"][0]["id"])
+
+    def bucket(self, org_id: str, name: str, days: int) -> str:
+        """Make a bucket, or set its retention; return its id."""
+        # asked for one by its name, the server answers 404 when there is none
+        found = [each for each in self.ask("GET", "buckets", orgID=org_id)["buckets"] if each["name"] == name]
+        rules = [{"type": "expire", "everySeconds": days * DAY_S}]  # 0: for ever
+        if not found:
+            body = {"orgID": org_id, "name": name, "retentionRules": rules}
+            return str(self.ask("POST", "buckets", body)["id"])
+        if sum(rule["everySeconds"] for rule in found[0]["retentionRules"]) != days * DAY_S:
+            self.ask("PATCH", f"buckets/{found[0]['id']}", {"retentionRules": rules})
+        return str(found[0]["id"])
+
+    def task(self, org_id: str, name: str, flux: str) -> None:
+        """Make a task, or give it its newest text."""
+        found = self.ask("GET", "tasks", orgID=org_id, name=name)["tasks"]
+        if not found:
+            self.ask("POST", "tasks", {"orgID": org_id, "flux": flux, "status": "active"})
+        elif found[0]["flux"] != flux:
+            self.ask("PATCH", f"tasks/{found[0]['id']}", {"flux": flux, "status": "active"})
+
+    def token(self, org_id: str, name: str, file: Path, rights: Sequence[tuple[str, str]]) -> None:
+        """Put a token with (action, bucket id) rights into a file, unless the file's one is still good for that."""
+        wanted = {(action, bucket) for action, bucket in rights}
+        known = file.read_text().strip() if file.exists() else ""
+        for each in self.ask("GET", "authorizations", orgID=org_id)["authorizations"]:
+            if each["description"] == name:
+                has = {(right["action"], right["resource"].get("id")) for right in each["permissions"]}
+                if each["token"] == known and has == wanted:
+                    return
+                self.ask("DELETE", f"authorizations/{each['id']}")
+        permissions = [
+            {"action": action, "resource": {"type": "buckets", "id": bucket, "orgID": org_id}}
+            for action, bucket in rights
+        ]
+        made = self.ask("POST", "authorizations", {"orgID": org_id, "description": name, "permissions": permissions})
+        write_private(file, made["token"].encode())
+
+
+def set_up(url: str, secrets: Path, retention: Retention) -> None:
+    """Bring the server at `url` to what is expected; `secrets` has the folders influxdb, gateway, cloud and grafana."""
+    own = secrets / "influxdb"
+    server = Server(url, (own / "admin-token").read_text().strip())
+    try:
+        server.begin((own / "admin-password").read_text().strip(), retention)
+        org_id = server.org_id()
+        raw = server.bucket(org_id, BUCKET, retention.raw_days)
+        minutes = server.bucket(org_id, minutes_bucket(BUCKET), retention.minute_days)
+        server.task(org_id, minutes_bucket(BUCKET), minutes_task(BUCKET, ORG))
+        server.token(org_id, "gateway", secrets / "gateway" / TOKEN, [("write", raw)])
+        reading = [("read", raw), ("read", minutes)]
+        server.token(org_id, "cloud", secrets / "cloud" / TOKEN, reading)
+        server.token(org_id, "grafana", secrets / "grafana" / TOKEN, reading)
+        server.token(org_id, "restore", own / "restore-token", [("write", raw), ("write", minutes)])
+    finally:
+        server.close()
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Set up the server of the command line; return the exit code."""
+    if len(arguments) != 1:
+        sys.stderr.write(f"{__doc__}\n")
+        return 2
+    try:
+        set_up(arguments[0], Path("/secrets"), Retention.of(os.environ))
+    except (SetupError, OSError) as error:
+        sys.stderr.write(f"the store is not set up: {error}\n")
+        return 1
+    sys.stderr.write("the store is set up\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

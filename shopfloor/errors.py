@@ -1,0 +1,44 @@
+"""What the command line says when it cannot go on: what happened and where, what to do, and the exit code."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class Exit(IntEnum):
+    """Exit codes; docs/cli.md lists them."""
+
+    OK = 0
+    FAILED = 1
+    USAGE = 2
+    UNREACHABLE = 3
+    REFUSED = 4
+
+
+class CommandError(Exception):
+    """An end that the user can do something about: `what` happened, `hint` says what to do."""
+
+    exit_code: Exit = Exit.FAILED
+
+    def __init__(self, what: str, hint: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.hint = hint
+
+
+class ConfigurationError(CommandError):
+    """A wrong file, option or environment: a port in use, a full disk, a plant file with errors."""
+
+    exit_code = Exit.USAGE
+
+
+class UnreachableError(CommandError):
+    """The platform or a machine does not answer."""
+
+    exit_code = Exit.UNREACHABLE
+
+
+class RefusedError(CommandError):
+    """The platform answers and says no: an unknown asset, a missing right."""
+
+    exit_code = Exit.REFUSED

@@ -1,0 +1,209 @@
+"""`shopfloor fault`: break simulated machines, see what is broken, repair them."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Annotated, Any, Final, TypeAlias
+
+import httpx2
+import orjson
+import typer
+
+from shopfloor.errors import RefusedError, UnreachableError
+from shopfloor.home import port_of
+from shopfloor.output import err, out, print_json, table
+from shopfloor.simulate import TRUTH
+
+SENSOR_MODES: Final = ("stuck", "spike", "drift", "dropout")
+LINK_MODES: Final = ("silent", "loss", "delay", "duplicate")
+COLUMNS: Final = ("machine", "fault", "component", "severity", "stage", "onset_s", "age_s")
+TIMEOUT_S: Final = 10.0
+
+Row: TypeAlias = dict[str, Any]
+Machine = Annotated[str, typer.Argument(help="For example cnc-01.")]
+Port = Annotated[int | None, typer.Option(min=1, max=65535, help="Port of the truth, when not SHOPFLOOR_PORT + 8.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Break the simulated machines of a running demo or `shopfloor simulate`, and repair them.",
+)
+
+
+class Truth:
+    """The simulators' truth at http://127.0.0.1:`port`. Every failure is a CommandError that says what to do."""
+
+    def __init__(self, port: int | None) -> None:
+        self.url = f"http://127.0.0.1:{port or port_of(os.environ) + TRUTH}"
+        self._client = httpx2.Client(base_url=self.url, timeout=TIMEOUT_S, trust_env=False)
+
+    def __enter__(self) -> Truth:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
+
+    def get(self, path: str) -> Any:
+        """Return what GET answers."""
+        with self._answering():
+            return _content(self._client.get(path))
+
+    def post(self, path: str, wish: Mapping[str, Any]) -> None:
+        """Have a wish fulfilled."""
+        with self._answering():
+            _content(self._client.post(path, json=dict(wish)))
+
+    @contextmanager
+    def _answering(self) -> Iterator[None]:
+        try:
+            yield
+        except httpx2.ConnectError as error:
+            raise UnreachableError(
+                f"no simulated factory answers at {self.url}",
+                "start one with `shopfloor demo` or `shopfloor simulate` (a demo with --plant has none), or set "
+                "SHOPFLOOR_PORT or --truth-port to those of the one that runs",
+            ) from error
+        except (httpx2.HTTPError, orjson.JSONDecodeError) as error:
+            raise UnreachableError(
+                f"{self.url} does not answer as simulators do: {error or type(error).__name__}",
+                "is it the right port? see SHOPFLOOR_PORT and --truth-port",
+            ) from error
+
+
+def _content(response: httpx2.Response) -> Any:
+    content = orjson.loads(response.content)
+    if not response.is_success:
+        raise RefusedError(str(content.get("error", response.reason_phrase)))
+    return content
+
+
+@app.command(name="list")
+def list_(
+    machine: Annotated[str, typer.Argument(help="Only this machine.")] = "",
+    *,
+    every: Annotated[bool, typer.Option("--all", help="Also what is not there: all that can be injected.")] = False,
+    truth_port: Port = None,
+    json: Json = False,
+) -> None:
+    """List the faults that are there now: machine, fault, component, severity (0 to 1), stage, onset, age.
+
+    Onset is in simulated seconds since the start.
+    """
+    with Truth(truth_port) as truth:
+        modes: dict[str, list[Row]] = truth.get("/faults")
+        state = truth.get("/truth")
+    if machine:
+        modes = {machine: modes[_known("machine", machine, modes)]}
+    rows = [row for name in modes for row in _rows(name, modes[name], state, every=every)]
+    if json:
+        print_json(rows)
+        return
+    if rows:
+        table(COLUMNS, [[row[column] for column in COLUMNS] for row in rows])
+    else:
+        err.print("no faults; `shopfloor fault list --all` shows what can be injected", markup=False)
+
+
+def _rows(machine: str, modes: list[Row], state: Row, *, every: bool) -> Iterator[Row]:
+    truth, now_s = state["machines"][machine], state["time_s"]
+    for mode in modes:
+        onset_s = mode["onset_s"]
+        if every or onset_s is not None:
+            age_s = None if onset_s is None else round(now_s - onset_s, 3)
+            row = {key: mode[key] for key in ("fault", "component", "severity", "stage", "onset_s")}
+            yield {"machine": machine, **row, "age_s": age_s}
+    plain = {"severity": None, "stage": None, "onset_s": None, "age_s": None}
+    for signal, kind in truth["sensor_faults"].items():
+        yield {"machine": machine, "fault": kind, "component": f"sensor of {signal}", **plain}
+    for kind in truth["link_faults"]:
+        yield {"machine": machine, "fault": kind, "component": "link", **plain}
+
+
+@app.command()
+def inject(
+    machine: Machine,
+    fault: Annotated[
+        str,
+        typer.Argument(
+            help="One of `shopfloor fault list MACHINE --all`; of a sensor (with --signal): "
+            f"{', '.join(SENSOR_MODES)}; of the link: {', '.join(LINK_MODES)}."
+        ),
+    ],
+    *,
+    severity: Annotated[float, typer.Option(min=0.001, max=1, help="How bad it becomes; 1 is failure.")] = 1.0,
+    growth: Annotated[float, typer.Option(min=0, help="Simulated seconds until it is that bad.")] = 60.0,
+    signal: Annotated[str, typer.Option(help="The signal whose sensor lies.")] = "",
+    size: Annotated[float, typer.Option(help="Of a spike, or of a drift in an hour, in the signal's unit.")] = 0.0,
+    seconds: Annotated[
+        float | None, typer.Option(min=0.1, help="How long the link is bad; until cleared if not given.")
+    ] = None,
+    truth_port: Port = None,
+    json: Json = False,
+) -> None:
+    """Let a fault begin now. It touches every signal that it physically would, and grows."""
+    with Truth(truth_port) as truth:
+        modes: dict[str, list[Row]] = truth.get("/faults")
+        _known("machine", machine, modes)
+        if fault in SENSOR_MODES:
+            _known("signal", signal, truth.get(f"/truth/{machine}")["values"])
+            wish: Row = {"asset": machine, "signal": signal, "mode": fault, "size": size}
+            truth.post("/sensor_faults", wish)
+        elif fault in LINK_MODES:
+            wish = {"asset": machine, "mode": fault, **({} if seconds is None else {"duration_s": seconds})}
+            truth.post("/link_faults", wish)
+        else:
+            _known("fault", fault, [*(mode["fault"] for mode in modes[machine]), *SENSOR_MODES, *LINK_MODES])
+            wish = {"asset": machine, "fault": fault, "growth_s": growth, "limit": severity}
+            truth.post("/faults", wish)
+    if json:
+        print_json(wish)
+    elif fault in (*SENSOR_MODES, *LINK_MODES):
+        out.print(f"{machine}: {f'the sensor of {signal}' if signal else 'the link'}: {fault}", markup=False)
+    else:
+        out.print(f"{machine}: {fault} grows to {severity:g} within {growth:g} simulated seconds", markup=False)
+
+
+@app.command()
+def clear(
+    machine: Machine,
+    fault: Annotated[str, typer.Argument(help="Only this one; without it all of the machine.")] = "",
+    *,
+    truth_port: Port = None,
+    json: Json = False,
+) -> None:
+    """Repair a machine: its faults, its sensors, its link (which is repaired as a whole)."""
+    with Truth(truth_port) as truth:
+        modes: dict[str, list[Row]] = truth.get("/faults")
+        _known("machine", machine, modes)
+        state = truth.get(f"/truth/{machine}")
+        present = [*state["faults"], *state["sensor_faults"].values(), *state["link_faults"]]
+        if fault:
+            _known("fault", fault, [*(mode["fault"] for mode in modes[machine]), *SENSOR_MODES, *LINK_MODES])
+        if fault and fault not in present:
+            have = f"it has {', '.join(present)}" if present else "it has no fault"
+            raise RefusedError(f"{machine} has no {fault} now", have)
+        for code in (code for code in state["faults"] if fault in ("", code)):
+            truth.post("/faults", {"asset": machine, "fault": code, "clear": True})
+        for signal in (signal for signal, mode in state["sensor_faults"].items() if fault in ("", mode)):
+            truth.post("/sensor_faults", {"asset": machine, "signal": signal, "mode": "none"})
+        links = [mode for mode in state["link_faults"] if fault in ("", mode)]
+        if links:
+            truth.post("/link_faults", {"asset": machine, "mode": "none"})
+    cleared = sorted({*(present if not fault else [fault]), *(state["link_faults"] if links else ())})
+    if json:
+        print_json({"asset": machine, "cleared": cleared})
+    else:
+        out.print(f"{machine}: " + (f"repaired: {', '.join(cleared)}" if cleared else "it has no fault"), markup=False)
+
+
+def _known(what: str, name: str, known: Iterable[str]) -> str:
+    """Return the name; raise RefusedError with the known ones and the nearest when it is not one of them."""
+    names = list(known)
+    if name in names:
+        return name
+    near = difflib.get_close_matches(name, names, n=1)
+    meant = f"did you mean {near[0]}? " if near else ""
+    raise RefusedError(f"no {what} {name!r}", f"{meant}have: {', '.join(names)}")

@@ -1,0 +1,118 @@
+"""SHOPFLOOR_HOME: the folder with all state of one plant, its secrets, and the lock that keeps a second demo out."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import secrets
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from shopfloor.errors import ConfigurationError
+
+FREE_BYTES: Final = 256 * 1024 * 1024
+BROKER_USERS: Final = ("gateway", "edge", "cloud", "simulator", "machine")
+SECRETS: Final = (*(f"mqtt-{user}" for user in BROKER_USERS), "store-token", "cli-token")
+FOLDERS: Final = ("secrets", "edge", "gateway", "cloud", "broker", "logs")
+DEFAULT_HOME: Final = "./.shopfloor"
+DEFAULT_PORT: Final = 8080
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The state folder of one plant; `path` is absolute."""
+
+    path: Path
+
+    @classmethod
+    def of(cls, environ: Mapping[str, str]) -> Home:
+        """Return the home that SHOPFLOOR_HOME names."""
+        return cls(Path(environ.get("SHOPFLOOR_HOME") or DEFAULT_HOME).expanduser().absolute())
+
+    def secret(self, name: str) -> Path:
+        """Return the file of a secret."""
+        return self.path / "secrets" / name
+
+    @property
+    def plant(self) -> Path:
+        """The plant file that the simulators write."""
+        return self.path / "plant.yaml"
+
+    def log(self, name: str) -> Path:
+        """Return the log file of a process."""
+        return self.path / "logs" / f"{name}.log"
+
+    def prepare(self) -> None:
+        """Make the folders and the missing secrets; raise ConfigurationError on a full or read-only disk."""
+        with _explained(self.path):
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            free = shutil.disk_usage(self.path).free
+            if free < FREE_BYTES:
+                raise ConfigurationError(
+                    f"{self.path}: {free // 2**20} MiB are free, and a demo needs {FREE_BYTES // 2**20} MiB to start",
+                    "free some space, or set SHOPFLOOR_HOME to a folder on another disk",
+                )
+            for folder in FOLDERS:
+                (self.path / folder).mkdir(mode=0o700 if folder in ("secrets", "broker") else 0o755, exist_ok=True)
+            (self.path / "secrets").chmod(0o700)
+            for name in SECRETS:
+                _make_secret(self.secret(name))
+
+    @contextmanager
+    def locked(self, port: int) -> Iterator[None]:
+        """Hold the home for this process alone; raise ConfigurationError when another demo has it."""
+        with _explained(self.path):
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                owner = os.read(descriptor, 100).decode(errors="replace").strip() or "another process"
+                raise ConfigurationError(
+                    f"a demo with the state folder {self.path} is already running ({owner})",
+                    "use that one, end it, or start a second one beside it: "
+                    f"SHOPFLOOR_HOME=./.shopfloor2 SHOPFLOOR_PORT={port + 100} shopfloor demo",
+                ) from None
+            with _explained(self.path):
+                os.ftruncate(descriptor, 0)
+                os.pwrite(descriptor, f"process {os.getpid()}, port {port}".encode(), 0)
+            yield
+        finally:
+            os.close(descriptor)
+
+
+def port_of(environ: Mapping[str, str]) -> int:
+    """Return SHOPFLOOR_PORT; raise ConfigurationError when it is no port."""
+    text = environ.get("SHOPFLOOR_PORT") or str(DEFAULT_PORT)
+    if text.isascii() and text.isdigit() and 1024 <= int(text) <= 65000:
+        return int(text)
+    raise ConfigurationError(f"SHOPFLOOR_PORT is {text!r}, not a port", "set it to a number from 1024 to 65000")
+
+
+def _make_secret(path: Path) -> None:
+    if path.exists() and path.stat().st_size:
+        return
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(secrets.token_urlsafe(32))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Turn an error of the file system into one that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            hint = "the disk is full: free some space, or set SHOPFLOOR_HOME to a folder on another disk"
+        else:
+            hint = "set SHOPFLOOR_HOME to a folder that you may write"
+        raise ConfigurationError(f"{error.filename or path}: {error.strerror}", hint) from error

@@ -1,0 +1,66 @@
+"""A log file that stays small: at most two files of `max_bytes`, the older one beside it as `<name>.1`."""
+
+from __future__ import annotations
+
+from collections import deque
+from pathlib import Path
+from typing import BinaryIO, Final
+
+import orjson
+
+MAX_BYTES: Final = 4 * 1024 * 1024
+TAIL_LINES: Final = 30
+
+
+class LogFile:
+    """Takes what a process prints. A full disk costs lines (`dropped` counts bytes), never the process."""
+
+    def __init__(self, path: Path, max_bytes: int = MAX_BYTES) -> None:
+        self.path = path
+        self.max_bytes = max_bytes
+        self.dropped = 0
+        self.tail: deque[str] = deque(maxlen=TAIL_LINES)
+        self._rest = b""
+        self._file: BinaryIO | None = None
+
+    def write(self, chunk: bytes) -> list[str]:
+        """Append a piece of output; return the lines that it completes, which `tail` keeps too."""
+        *complete, self._rest = (self._rest + chunk).split(b"\n")
+        self._rest = self._rest[-4096:]
+        lines = [line[:4096].decode(errors="replace") for line in complete]
+        self.tail.extend(line for line in lines if line.strip())
+        try:
+            self._append(chunk)
+        except OSError:
+            self.dropped += len(chunk)
+            self.close()
+        return lines
+
+    def last_words(self, lines: int = 1) -> str:
+        """Return the last lines as a person would want to read them: of a JSON line, its event, reason and advice."""
+        return "\n".join(_readable(line) for line in list(self.tail)[-lines:])
+
+    def close(self) -> None:
+        """Close the file; a later write opens it again."""
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()
+
+    def _append(self, chunk: bytes) -> None:
+        if self._file is None:
+            self._file = self.path.open("ab", buffering=0)
+        if self._file.tell() + len(chunk) > self.max_bytes:
+            self.close()
+            self.path.replace(self.path.with_name(f"{self.path.name}.1"))
+            self._file = self.path.open("ab", buffering=0)
+        self._file.write(chunk)
+
+
+def _readable(line: str) -> str:
+    try:
+        entry = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return line.strip()
+    if not isinstance(entry, dict):
+        return line.strip()
+    return ": ".join(str(entry[key]) for key in ("event", "why", "todo", "error", "exception") if entry.get(key))
