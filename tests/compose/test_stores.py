@@ -1,0 +1,246 @@
+"""What the store's one-shot makes of a new InfluxDB 2, and the gateway's write path into a second kind of server."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import orjson
+import pytest
+
+from cloud.telemetry.rollup import minutes_bucket, minutes_task
+from gateway.store import HttpStore
+from shopfloor.compose.influx import BUCKET, ORG, TOKEN, Retention, Server, SetupError, set_up
+from shopfloor.compose.provision import provide
+
+START_S = 30.0
+IDENTITIES = (
+    *("ca", "broker", "uns", "gateway", "edge-machining", "edge-assembly", "cloud", "simulators", "machine"),
+    *("postgres", "influxdb", "grafana"),
+)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def serving(command: list[str], url: str, log: Path) -> Iterator[str]:
+    """Run a server until it has answered, and to the end of the block."""
+    with log.open("wb") as output, subprocess.Popen(command, stdout=output, stderr=output) as process:
+        try:
+            until = time.monotonic() + START_S
+            while not _answers(url):
+                if process.poll() is not None or time.monotonic() > until:
+                    raise RuntimeError(f"{command[0]} did not start:\n{log.read_text()}")
+                time.sleep(0.05)
+            yield url
+        finally:
+            process.kill()
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx2.get(f"{url}/health").is_success
+    except httpx2.HTTPError:
+        return False
+
+
+@pytest.fixture(scope="module")
+def influxdb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of an InfluxDB 2 server that nobody has set up."""
+    program = shutil.which("influxd")
+    if program is None:
+        pytest.skip("no InfluxDB 2: put influxd on the PATH")
+    folder = tmp_path_factory.mktemp("influxdb")
+    port = free_port()
+    files = [f"--bolt-path={folder}/b.bolt", f"--sqlite-path={folder}/b.sqlite", f"--engine-path={folder}/engine"]
+    command = [program, *files, f"--http-bind-address=127.0.0.1:{port}", "--reporting-disabled"]
+    with serving(command, f"http://127.0.0.1:{port}", folder / "log") as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def secrets(influxdb: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The volumes with secrets, after the first set-up."""
+    root = tmp_path_factory.mktemp("secrets")
+    for name in IDENTITIES:
+        (root / name).mkdir()
+    provide(root, datetime.now(UTC))
+    set_up(influxdb, root, Retention())
+    return root
+
+
+@pytest.fixture
+def admin(influxdb: str, secrets: Path) -> Iterator[Server]:
+    server = Server(influxdb, (secrets / "influxdb" / "admin-token").read_text())
+    yield server
+    server.close()
+
+
+def buckets(server: Server) -> dict[str, int]:
+    """Return the days that each bucket keeps samples."""
+    found = server.ask("GET", "buckets", orgID=server.org_id())["buckets"]
+    return {
+        each["name"]: sum(rule["everySeconds"] for rule in each["retentionRules"]) // 86_400
+        for each in found
+        if each["type"] == "user"
+    }
+
+
+def tokens(root: Path) -> dict[str, str]:
+    return {name: (root / name / TOKEN).read_text() for name in ("gateway", "cloud", "grafana")}
+
+
+def query(url: str, token: str, flux: str) -> httpx2.Response:
+    return httpx2.post(
+        f"{url}/api/v2/query?org={ORG}",
+        content=flux,
+        headers={"Authorization": f"Token {token}", "Content-Type": "application/vnd.flux", "Accept": "text/csv"},
+    )
+
+
+def test_raw_samples_and_minutes_have_their_retention_which_can_change(
+    influxdb: str, secrets: Path, admin: Server
+) -> None:
+    assert buckets(admin) == {BUCKET: 30, minutes_bucket(BUCKET): 365}
+    before = tokens(secrets)
+    set_up(influxdb, secrets, Retention(raw_days=7, minute_days=0))
+    assert buckets(admin) == {BUCKET: 7, minutes_bucket(BUCKET): 0}
+    set_up(influxdb, secrets, Retention())
+    assert buckets(admin) == {BUCKET: 30, minutes_bucket(BUCKET): 365}
+    assert tokens(secrets) == before
+
+
+def test_a_lost_token_is_replaced(influxdb: str, secrets: Path) -> None:
+    before = tokens(secrets)
+    (secrets / "cloud" / TOKEN).unlink()
+    set_up(influxdb, secrets, Retention())
+    after = tokens(secrets)
+    assert after["cloud"] != before["cloud"]
+    assert query(influxdb, before["cloud"], "buckets()").status_code == 401
+    assert after["gateway"] == before["gateway"]
+
+
+def test_the_gateway_may_write_only_and_the_cloud_read_only(influxdb: str, secrets: Path, admin: Server) -> None:
+    known = tokens(secrets)
+    body = b"cnc,asset=cnc-01 x=1"
+    for name, status in (("gateway", 204), ("cloud", 403), ("grafana", 403)):
+        header = {"Authorization": f"Token {known[name]}"}
+        answer = httpx2.post(f"{influxdb}/api/v2/write?org={ORG}&bucket={BUCKET}", content=body, headers=header)
+        assert answer.status_code == status, (name, answer.text)
+    flux = f'from(bucket: "{BUCKET}") |> range(start: -1h)'
+    assert "cnc-01" in query(influxdb, known["cloud"], flux).text
+    assert "cnc-01" not in query(influxdb, known["gateway"], flux).text
+
+
+def test_minutes_are_rolled_up_by_the_task(influxdb: str, secrets: Path, admin: Server) -> None:
+    minute = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(minutes=5)
+    start_ns = int(minute.timestamp()) * 10**9
+    values = [3.0, 1.0, 8.0]
+    lines = [f"robot,asset=r-1,line=l x={v} {start_ns + i * 20 * 10**9}" for i, v in enumerate(values)]
+    lines += [f'robot_text,asset=r-1,line=l s="a" {start_ns}', f"robot,asset=r-1,line=l x.quality=0 {start_ns + 1}"]
+    store = HttpStore(influxdb, org=ORG, bucket=BUCKET, token_file=secrets / "gateway" / TOKEN)
+    assert store.write("\n".join(lines).encode()).outcome == "written"
+    store.close()
+    # the text of the task, run by hand: what the server would do within five minutes
+    flux = minutes_task(BUCKET, ORG)
+    assert query(influxdb, (secrets / "influxdb" / "admin-token").read_text(), flux).status_code == 200
+    ask = f'from(bucket: "{minutes_bucket(BUCKET)}") |> range(start: -1h) |> filter(fn: (r) => r.asset == "r-1")'
+    rows = _rows(query(influxdb, tokens(secrets)["cloud"], ask).text)
+    found = {row["aggregate"]: (row["_time"], float(row["_value"])) for row in rows}
+    stamp = minute.strftime("%Y-%m-%dT%H:%M:%SZ")
+    assert found == {"min": (stamp, 1.0), "mean": (stamp, 4.0), "max": (stamp, 8.0), "count": (stamp, 3.0)}
+    assert len(rows) == 4
+    (task,) = admin.ask("GET", "tasks", orgID=admin.org_id())["tasks"]
+    assert (task["status"], task["flux"]) == ("active", flux)
+
+
+def _rows(csv: str) -> list[dict[str, str]]:
+    rows: list[dict[str, str]] = []
+    header: list[str] = []
+    for line in csv.splitlines():
+        cells = line.split(",")
+        if not line or line.startswith("#"):
+            header = []
+        elif not header:
+            header = cells
+        else:
+            rows.append(dict(zip(header, cells, strict=False)))
+    return rows
+
+
+def test_the_dashboard_asks_what_the_store_answers(influxdb: str, secrets: Path) -> None:
+    file = Path(__file__).parents[2] / "deploy" / "grafana" / "dashboards" / "machine.json"
+    dashboard: dict[str, Any] = orjson.loads(file.read_bytes())
+    variable = dashboard["templating"]["list"][0]["query"]
+    flux = [target["query"] for panel in dashboard["panels"] for target in panel["targets"]]
+    given = {
+        "v.defaultBucket": f'"{BUCKET}"', "v.timeRangeStart": "-1h", "v.timeRangeStop": "now()",
+        "v.windowPeriod": "10s", "${asset}": "cnc-01",
+    }  # fmt: skip
+    for text in (variable, *flux):
+        filled = re.sub("|".join(map(re.escape, given)), lambda found: given[found[0]], text)
+        answer = query(influxdb, tokens(secrets)["grafana"], filled)
+        assert answer.status_code == 200, answer.text
+        assert "error" not in answer.text.partition("\n")[0]
+
+
+@pytest.mark.parametrize("text", ["a week", "-1", "1.5"])
+def test_a_retention_that_is_no_number_is_refused(text: str) -> None:
+    with pytest.raises(SetupError, match="SHOPFLOOR_RAW_DAYS"):
+        Retention.of({"SHOPFLOOR_RAW_DAYS": text})
+
+
+def test_a_server_that_is_not_there_is_said(free_port: int) -> None:
+    server = Server(f"http://127.0.0.1:{free_port}", "token")
+    with pytest.raises(SetupError, match="does not answer"):
+        server.org_id()
+    server.close()
+
+
+def test_victoria_metrics_takes_what_the_gateway_writes(tmp_path: Path) -> None:
+    program = shutil.which("victoria-metrics")
+    if program is None:
+        pytest.skip("victoria-metrics is not installed")
+    port = free_port()
+    command = [program, f"-storageDataPath={tmp_path / 'data'}", f"-httpListenAddr=127.0.0.1:{port}"]
+    command += ["-retentionPeriod=1y", "-loggerLevel=ERROR"]
+    now_ms = int(time.time() * 1000)
+    with serving(command, f"http://127.0.0.1:{port}", tmp_path / "log") as url:
+        store = HttpStore(url, org=ORG, bucket=BUCKET, token_file=None)
+        lines = [
+            f"cnc,asset=cnc-01,line=line1 spindle_speed={1000 + i},feed={i}.5 {(now_ms - 10_000 + i) * 10**6}"
+            for i in range(100)
+        ]
+        lines.append(f'cnc_text,asset=cnc-01,line=line1 program="O1000" {now_ms * 10**6}')
+        assert store.write("\n".join(lines).encode()).outcome == "written"
+        store.close()
+        found = _eventually(lambda: _exported(url, '{asset="cnc-01"}'), lambda rows: len(rows) == 2)
+    values = {row["metric"]["__name__"]: row["values"] for row in found}
+    assert values["cnc_spindle_speed"] == [1000 + i for i in range(100)]
+    assert values["cnc_feed"] == [i + 0.5 for i in range(100)]
+
+
+def _exported(url: str, match: str) -> list[dict[str, Any]]:
+    httpx2.get(f"{url}/internal/force_flush")
+    answer = httpx2.get(f"{url}/api/v1/export", params={"match[]": match})
+    return [orjson.loads(line) for line in answer.text.splitlines()]
+
+
+def _eventually(ask: Callable[[], Any], good: Callable[[Any], bool], timeout_s: float = 10) -> Any:
+    until = time.monotonic() + timeout_s
+    while not good(answer := ask()) and time.monotonic() < until:
+        time.sleep(0.1)
+    return answer
