@@ -1,0 +1,86 @@
+"""The console of a running demo in a real browser: both pages with data in them, in both languages."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+pytestmark = pytest.mark.e2e
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
+WORDS = {
+    "en-US": ("Plant overview", "Milling center 1", "Robot 2"),
+    "zh-CN": ("工厂总览", "加工中心 1", "机器人 2"),
+}
+PASSWORD = "a password of a test"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if CHROMIUM is None:
+        pytest.skip("needs chromium")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="module")
+def shots(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the pictures go: SHOPFLOOR_SCREENSHOTS, for those who want to look at them."""
+    folder = Path(os.environ.get("SHOPFLOOR_SCREENSHOTS") or tmp_path_factory.mktemp("screenshots"))
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def test_both_pages_have_data_in_both_languages(make_plant: Callable[[], Any], browser: Browser, shots: Path) -> None:
+    plant = make_plant()
+    plant.start()
+    link = plant.ready(400)
+    first = browser.new_context(locale="en-US", viewport={"width": 1440, "height": 900}).new_page()
+    first.goto(link)
+    first.fill("input[name=new-password]", PASSWORD)
+    first.fill("input[name=repeat]", PASSWORD)
+    first.get_by_role("button", name="Save and continue").click()
+    expect(first.get_by_test_id("tile-cnc-01")).to_be_visible(timeout=30_000)
+    logged_in = first.context.storage_state()
+    logged_in["origins"] = []  # the cookie only: the language is the browser's
+
+    for locale, words in WORDS.items():
+        context = browser.new_context(
+            locale=locale, viewport={"width": 1440, "height": 900}, storage_state=logged_in, color_scheme="light"
+        )
+        page = context.new_page()
+        problems: list[str] = []
+        page.on("pageerror", lambda error, problems=problems: problems.append(str(error)))
+        see_plant(page, plant, words)
+        page.screenshot(path=shots / f"plant-{locale}.png", full_page=True)
+        see_machine(page, plant, words)
+        page.screenshot(path=shots / f"machine-{locale}.png", full_page=True)
+        assert problems == []
+        context.close()
+    assert {path.stat().st_size > 20_000 for path in shots.glob("*.png")} == {True}
+
+
+def see_plant(page: Page, plant: Any, words: tuple[str, ...]) -> None:
+    page.goto(f"http://127.0.0.1:{plant.port}/")
+    for text in words[1:]:
+        expect(page.get_by_text(text, exact=True).first).to_be_visible(timeout=30_000)
+    expect(page.get_by_role("heading", name=words[0])).to_be_visible()
+    for asset in ("cnc-01", "cnc-02", "robot-01", "robot-02"):
+        expect(page.get_by_test_id(f"tile-{asset}")).to_contain_text(re.compile(r"\d"))
+
+
+def see_machine(page: Page, plant: Any, words: tuple[str, ...]) -> None:
+    page.goto(f"http://127.0.0.1:{plant.port}/machines/cnc-01")
+    expect(page.get_by_role("heading", name=words[1])).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("spindle_speed").first).to_be_visible()
+    expect(page.locator("canvas").first).to_be_visible()
