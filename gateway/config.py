@@ -18,6 +18,8 @@ class Settings(BaseSettings):
     home: Path = Path(".shopfloor")
     gateway_host: str = "127.0.0.1"
     gateway_port: int = Field(8082, ge=0, le=65535)
+    # who asks for what was set aside must have this token; without one nobody may
+    gateway_token_file: Path | None = None
     gateway_spool_bytes: int = Field(4 << 30, ge=1 << 20)
     store_url: AnyHttpUrl = AnyHttpUrl("http://127.0.0.1:8080")
     store_token_file: Path | None = None

@@ -17,7 +17,7 @@ import structlog
 
 from contract.backoff import Backoff
 from contract.topics import Node
-from gateway.ledger import Aside, Ledger, LedgerError
+from gateway.ledger import STORE, Aside, Ledger, LedgerError
 from gateway.reader import Reader
 from gateway.store import Answer, Store
 from gateway.tally import Stored, Tally
@@ -80,7 +80,7 @@ class Forwarder:
         *,
         backoff: Backoff | None = None,
         clock: Callable[[], float] = time.monotonic,
-        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        now_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self.progress = Progress(moved=clock())
         self._spool = spool
@@ -90,7 +90,7 @@ class Forwarder:
         self._tally = tally
         self._backoff = backoff or Backoff(first_s=0.5, most_s=30.0)
         self._clock = clock
-        self._now_ms = now_ms
+        self._now_ns = now_ns
         self._batch: Batch | None = None
         self._after = 0
         self._stop = threading.Event()
@@ -198,7 +198,7 @@ class Forwarder:
             return
         node = batch.owner(first)
         line = batch.lines[first].encode()
-        self._ledger.set_aside(Aside(self._now_ms(), node, "store", answer.detail, line))
+        self._ledger.set_aside(Aside(self._now_ns(), node, STORE, answer.detail, line))
         log.warning(
             "the store refused a line; it is set aside", node="/".join(node), line=line[:200], why=answer.detail
         )

@@ -18,6 +18,7 @@ from gateway.health import HealthServer, NodeView, View
 from gateway.host import Gap, Host, Presence
 from gateway.ledger import Ledger, LedgerError
 from gateway.mirror import Mirror
+from gateway.quarantine import Quarantine
 from gateway.reader import Decoded, Reader
 from gateway.receive import Receiver
 from gateway.store import HttpStore
@@ -64,13 +65,7 @@ class Gateway:
         if mirror_broker is not None:
             name = f"gateway-{HOST_ID}-mirror"
             self._mirror_session = Session(mirror_broker, name, on_connect=self._mirror_connected)
-        self._store = HttpStore(
-            str(settings.store_url),
-            org=settings.store_org,
-            bucket=settings.store_bucket,
-            token_file=settings.store_token_file,
-            timeout_s=settings.store_timeout_s,
-        )
+        self._store = self._new_store()
         self.health = HealthServer(settings.gateway_host, settings.gateway_port, self.view)
 
     def start(self) -> None:
@@ -81,7 +76,7 @@ class Gateway:
         try:
             self._ledger.open()
             self._compose()
-            self.health.start()
+            self.health.start(self._quarantine)
         except (OSError, LedgerError):
             self._spool.close()
             self._ledger.close()
@@ -112,6 +107,18 @@ class Gateway:
             self._ledger.account.tell(GATEWAY, "gateway_spool", now_ns, now_ns, detail=detail)
         self._forwarder = Forwarder(spool, self._store, reader, self._ledger, tally)
         self._publisher = LedgerPublisher(self._ledger, tally, spool)
+        # a connection of its own: what people replay must not wait for the live data, nor hold it up
+        self._quarantine = Quarantine(self._ledger, spool, self._new_store(), self._settings.gateway_token_file)
+
+    def _new_store(self) -> HttpStore:
+        settings = self._settings
+        return HttpStore(
+            str(settings.store_url),
+            org=settings.store_org,
+            bucket=settings.store_bucket,
+            token_file=settings.store_token_file,
+            timeout_s=settings.store_timeout_s,
+        )
 
     @property
     def alive(self) -> bool:
@@ -156,6 +163,7 @@ class Gateway:
             self._mirror_session.stop(1.0)
         self._forwarder.stop(1.0)
         self.health.stop()
+        self._quarantine.close()
         self._flush()
         try:
             self._spool.close()

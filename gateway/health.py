@@ -1,4 +1,7 @@
-"""Whether the gateway does its work: `/health` (200 only while data flows) and `/metrics` (Prometheus)."""
+"""Whether the gateway does its work: `/health` (200 only while data flows) and `/metrics` (Prometheus).
+
+The same port has `/quarantine` (gateway.quarantine).
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ from prometheus_client.registry import Collector
 
 from contract.topics import Node
 from gateway.forward import Progress
+from gateway.quarantine import Quarantine
 from spool import Stats
 
 GRACE_S: Final = 5.0  # a store that restarts is no alarm
@@ -208,7 +212,7 @@ def _counters(view: View) -> Iterator[Metric]:
 
 
 class HealthServer:
-    """Answers `/health` and `/metrics` at `host`:`port` (0: any free one) from threads of its own."""
+    """Answers `/health`, `/metrics` and `/quarantine` at `host`:`port` (0: any free one) from threads of its own."""
 
     def __init__(self, host: str, port: int, view: Callable[[], View]) -> None:
         self.port = port
@@ -216,9 +220,9 @@ class HealthServer:
         self._view = view
         self._server: ThreadingHTTPServer | None = None
 
-    def start(self) -> None:
+    def start(self, quarantine: Quarantine) -> None:
         """Bind the port and start to answer; raise OSError when the port is taken."""
-        self._server = ThreadingHTTPServer((self._host, self.port), _handler(self._view))
+        self._server = ThreadingHTTPServer((self._host, self.port), _handler(self._view, quarantine))
         self._server.daemon_threads = True
         self.port = int(self._server.server_address[1])
         threading.Thread(target=self._server.serve_forever, args=(0.2,), name="health", daemon=True).start()
@@ -231,7 +235,7 @@ class HealthServer:
             self._server = None
 
 
-def _handler(view: Callable[[], View]) -> type[BaseHTTPRequestHandler]:
+def _handler(view: Callable[[], View], quarantine: Quarantine) -> type[BaseHTTPRequestHandler]:
     registry = CollectorRegistry(auto_describe=False)
     registry.register(GatewayCollector(view))
 
@@ -245,8 +249,20 @@ def _handler(view: Callable[[], View]) -> type[BaseHTTPRequestHandler]:
                 self._answer(200 if ok else 503, "application/json", body)
             elif path == "/metrics":
                 self._answer(200, CONTENT_TYPE_LATEST, generate_latest(registry))
+            elif path.startswith("/quarantine"):
+                self._quarantine(path)
             else:
-                self._answer(404, "text/plain; charset=utf-8", b"try /health or /metrics\n")
+                self._answer(404, "text/plain; charset=utf-8", b"try /health, /metrics or /quarantine\n")
+
+        def do_POST(self) -> None:
+            self._quarantine(self.path)
+
+        def do_DELETE(self) -> None:
+            self._quarantine(self.path)
+
+        def _quarantine(self, path: str) -> None:
+            reply = quarantine.answer(self.command, path, self.headers.get("Authorization", ""))
+            self._answer(reply.status, reply.content_type, reply.body)
 
         def _answer(self, status: int, content_type: str, body: bytes) -> None:
             self.send_response(status)

@@ -26,7 +26,7 @@ CREATE TABLE IF NOT EXISTS counter (
     PRIMARY KEY ("group", edge_node, what)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS aside (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, digest BLOB NOT NULL UNIQUE, time_ms INTEGER NOT NULL,
+    id INTEGER PRIMARY KEY AUTOINCREMENT, digest BLOB NOT NULL UNIQUE, time_ns INTEGER NOT NULL,
     "group" TEXT NOT NULL, edge_node TEXT NOT NULL, source TEXT NOT NULL, reason TEXT NOT NULL, body BLOB NOT NULL
 );
 """
@@ -35,8 +35,10 @@ INSERT INTO counter VALUES (?, ?, ?, ?)
 ON CONFLICT ("group", edge_node, what) DO UPDATE SET n = n + excluded.n
 """
 SET_ASIDE: Final = """
-INSERT OR IGNORE INTO aside (digest, time_ms, "group", edge_node, source, reason, body) VALUES (?, ?, ?, ?, ?, ?, ?)
+INSERT OR IGNORE INTO aside (digest, time_ns, "group", edge_node, source, reason, body) VALUES (?, ?, ?, ?, ?, ?, ?)
 """
+
+STORE: Final = "store"
 
 log = structlog.get_logger()
 
@@ -46,13 +48,24 @@ class LedgerError(Exception):
 
 
 class Aside(NamedTuple):
-    """Something that could not be stored. `source` is its topic, or `store` for a line that the store refused."""
+    """Something that could not be stored. `source` is its topic, or STORE for a line that the store refused."""
 
-    time_ms: int
+    time_ns: int
     node: Node
     source: str
     reason: str
     body: bytes
+
+
+class Kept(NamedTuple):
+    """One row of the quarantine's list: `size` bytes are kept under `id`."""
+
+    id: int
+    time_ns: int
+    node: Node
+    source: str
+    reason: str
+    size: int
 
 
 class Ledger:
@@ -133,9 +146,46 @@ class Ledger:
         """Return what is kept aside, the oldest first."""
         with self._lock:
             rows = self._connected().execute(
-                'SELECT time_ms, "group", edge_node, source, reason, body FROM aside ORDER BY id'
+                'SELECT time_ns, "group", edge_node, source, reason, body FROM aside ORDER BY id'
             )
             return [Aside(row[0], Node(row[1], row[2]), *row[3:]) for row in rows]
+
+    def kept(self) -> list[Kept]:
+        """Return the list of what is kept aside, the oldest first, without the bytes."""
+        with self._lock:
+            rows = self._connected().execute(
+                'SELECT id, time_ns, "group", edge_node, source, reason, length(body) FROM aside ORDER BY id'
+            )
+            return [Kept(row[0], row[1], Node(row[2], row[3]), *row[4:]) for row in rows]
+
+    def find(self, id_: int) -> Aside | None:
+        """Return what is kept under an id; None when nothing is."""
+        with self._lock:
+            row = (
+                self._connected()
+                .execute('SELECT time_ns, "group", edge_node, source, reason, body FROM aside WHERE id = ?', (id_,))
+                .fetchone()
+            )
+        return None if row is None else Aside(row[0], Node(row[1], row[2]), *row[3:])
+
+    def let_go(self, id_: int, what: str) -> bool:
+        """Forget what is kept under an id and add it to the counter `what`; return whether there was any.
+
+        Durable when it returns; raise LedgerError when it cannot be.
+        """
+        with self._lock:
+            try:
+                with self._transaction() as cursor:
+                    row = cursor.execute(
+                        'DELETE FROM aside WHERE id = ? RETURNING "group", edge_node', (id_,)
+                    ).fetchone()
+                    if row is not None:
+                        cursor.execute(ADD, (*row, what, 1))
+            except sqlite3.Error as error:
+                raise LedgerError(f"{self._path}: {error}; free disk space or check permissions") from error
+            if row is not None:
+                self._totals[Node(*row), what] += 1
+        return row is not None
 
     def _begin_anew(self, why: str) -> None:
         kept = self._path.with_suffix(".damaged")
@@ -168,7 +218,7 @@ class Ledger:
         with self._transaction() as cursor:
             for aside in waiting:
                 digest = hashlib.sha256(b"\0".join((aside.source.encode(), aside.body))).digest()
-                cursor.execute(SET_ASIDE, (digest, aside.time_ms, *aside.node, aside.source, aside.reason, aside.body))
+                cursor.execute(SET_ASIDE, (digest, aside.time_ns, *aside.node, aside.source, aside.reason, aside.body))
                 if cursor.rowcount:
                     new[aside.node, "aside"] += 1
             for group, edge_node in self._drop_oldest(cursor):

@@ -159,4 +159,4 @@ class Reader:
                 self._ledger.count(node, "bad_ledger")
 
     def _set_aside(self, record: Record, topic: SparkplugTopic, reason: str) -> None:
-        self._ledger.set_aside(Aside(record.time_ns // 1_000_000, topic.node, record.topic, reason, record.body))
+        self._ledger.set_aside(Aside(record.time_ns, topic.node, record.topic, reason, record.body))

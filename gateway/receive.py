@@ -81,7 +81,7 @@ class Receiver:
                     return  # a command, ours or another host's
         except (SparkplugError, TopicError) as error:
             self._ledger.count(node, "unreadable")
-            self._ledger.set_aside(Aside(now_ns // 1_000_000, node, topic, str(error), body))
+            self._ledger.set_aside(Aside(now_ns, node, topic, str(error), body))
         except SpoolError as error:
             # not kept, so not acknowledged: the node keeps it, or its sequence shows the gap
             self._refused(parsed.node, error, now_ns)

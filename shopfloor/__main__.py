@@ -15,7 +15,7 @@ import typer
 from edge.config import PlantFileError, load_plant
 from shopfloor import backup as backups
 from shopfloor import demo as plant_demo
-from shopfloor import fault, query
+from shopfloor import fault, quarantine, query
 from shopfloor.browse import browse
 from shopfloor.chaos import command as chaos
 from shopfloor.check import check, wrong
@@ -44,6 +44,7 @@ app.command(name="chaos")(chaos.command)
 app.add_typer(query.app, name="query")
 app.command()(simulate)
 app.add_typer(fault.app, name="fault")
+app.add_typer(quarantine.app, name="quarantine")
 
 
 @app.command()

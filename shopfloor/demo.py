@@ -111,6 +111,7 @@ class Demo:
             "SHOPFLOOR_STORE_TOKEN_FILE": str(self.home.secret("store-token")),
             "SHOPFLOOR_GATEWAY_HOST": HOST,
             "SHOPFLOOR_GATEWAY_PORT": str(self.gateway_port),
+            "SHOPFLOOR_GATEWAY_TOKEN_FILE": str(self.home.secret("gateway-token")),
         }
         ready = tcp(self.gateway_port)
         return Program("gateway", _module("gateway"), self._environ("gateway", environ), ready, needs=("broker",))

@@ -42,6 +42,7 @@ def _provide_tokens(root: Path) -> None:
         _secret(root / "influxdb" / name)
     _secret(root / "grafana" / "password")
     _secret(root / "cloud" / "cli-token")
+    _secret(root / "gateway" / "gateway-token")
     # in the light variant the cloud is the store, and takes what has the gateway's token
     _copy(_secret(root / "gateway" / "store-token"), root / "cloud" / "store-token")
     (root / "postgres").chmod(0o755)  # its server runs as another user, and nobody else sees this folder
