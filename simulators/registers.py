@@ -5,16 +5,13 @@ Modbus knows bits and 16-bit registers only; what they mean is in the maker's pa
 
 from __future__ import annotations
 
-import csv
-import inspect
-import math
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
 from simulators.machine import Signal, SimulatedMachine, Value
+from simulators.mapped import Access, commands, float32, from_float32, from_int32, int32
 
 Table: TypeAlias = Literal["coil", "discrete", "holding", "input"]
 Type: TypeAlias = Literal["bool", "uint16", "int32", "float32", "string"]
@@ -29,11 +26,6 @@ COLUMNS: Final = (
 _COUNTS: Final[dict[Type, int]] = {"bool": 1, "uint16": 1, "int32": 2, "float32": 2, "string": 16}
 _PERCENT: Final = 0.01
 _NO_UINT16: Final = 0xFFFF
-_NO_INT32: Final = -(2**31)
-COMMAND: Final = "command/"
-"""What the names of commands begin with in a map: a command and a signal may have the same name."""
-_WORDS: Final = {"power"}
-"""Commands whose value is a word; the others that are no signals take a whole number, or none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +39,7 @@ class Field:
     word_order: str = "ABCD"
     scale: float = 1.0
     unit: str = ""
-    access: Literal["read", "write", "read/write"] = "read"
+    access: Access = "read"
     description: str = ""
 
     @property
@@ -71,9 +63,9 @@ class Field:
                 number = None if value is None else round(float(value) / self.scale)
                 return [_NO_UINT16 if number is None else max(0, min(number, _NO_UINT16 - 1))]
             case "int32":
-                body = struct.pack(">i", _NO_INT32 if value is None else max(_NO_INT32 + 1, min(int(value), 2**31 - 1)))
+                body = int32(value)
             case "float32":
-                body = struct.pack(">f", math.nan if value is None else float(value))
+                body = float32(value)
         return list(struct.unpack(">2H", self._ordered(body)))
 
     def decode(self, registers: Sequence[int]) -> Value | None:
@@ -87,11 +79,9 @@ class Field:
             case "uint16":
                 return None if registers[0] == _NO_UINT16 else round(registers[0] * self.scale, 6)
             case "int32":
-                whole = int(struct.unpack(">i", self._ordered(body))[0])
-                return None if whole == _NO_INT32 else whole
+                return from_int32(self._ordered(body))
             case "float32":
-                number = float(struct.unpack(">f", self._ordered(body))[0])
-                return None if math.isnan(number) else number
+                return from_float32(self._ordered(body))
 
     def _ordered(self, body: bytes) -> bytes:
         return bytes(body[i] for i in WORD_ORDERS[self.word_order])
@@ -126,7 +116,7 @@ def _signals(machine: SimulatedMachine, word_order: str) -> Iterator[Field]:
         if type_ != "bool":
             table = "holding" if signal.writable else "input"
         scale = _PERCENT if type_ == "uint16" else 1.0
-        access: Literal["read", "read/write"] = "read/write" if signal.writable else "read"
+        access: Access = "read/write" if signal.writable else "read"
         yield Field(signal.name, table, 0, type_, word_order, scale, signal.unit, access, signal.description)
 
 
@@ -143,32 +133,19 @@ def _type(signal: Signal) -> Type:
 
 
 def _commands(machine: SimulatedMachine, word_order: str) -> Iterator[Field]:
-    written = {signal.name for signal in machine.signals if signal.writable}
-    for name in machine.commands:
-        if name in written:
-            continue
-        method = getattr(machine, f"set_{name}")
-        description = (inspect.getdoc(method) or "").partition("\n")[0]
-        (parameter,) = inspect.signature(method).parameters
-        if parameter.startswith("_"):
-            yield Field(COMMAND + name, "coil", 0, "bool", word_order, access="write", description=description)
+    for name, takes, description in commands(machine):
+        if takes == "nothing":
+            yield Field(name, "coil", 0, "bool", word_order, access="write", description=description)
         else:
-            type_: Type = "string" if name in _WORDS else "uint16"
-            yield Field(COMMAND + name, "holding", 0, type_, word_order, access="write", description=description)
+            type_: Type = "string" if takes == "word" else "uint16"
+            yield Field(name, "holding", 0, type_, word_order, access="write", description=description)
 
 
-def write(path: Path, maps: Iterable[tuple[str, int, Sequence[Field]]]) -> None:
-    """Write the maps of (machine, unit id, fields) as one CSV file, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(path.name + ".part")
-    with draft.open("w", newline="", encoding="utf-8") as file:
-        rows = csv.writer(file)
-        rows.writerow(COLUMNS)
-        for machine, unit_id, fields in maps:
-            for field in fields:
-                order = field.word_order if field.type in ("int32", "float32") else ""
-                rows.writerow(
-                    (machine, unit_id, field.name, field.table, field.address, field.count, field.type, order,
-                     f"{field.scale:g}", field.unit, field.access, field.description)
-                )  # fmt: skip
-    draft.replace(path)
+def rows(machine: str, unit_id: int, fields: Sequence[Field]) -> Iterator[tuple[object, ...]]:
+    """Yield the rows of a machine in the map file."""
+    for field in fields:
+        order = field.word_order if field.type in ("int32", "float32") else ""
+        yield (
+            machine, unit_id, field.name, field.table, field.address, field.count, field.type, order,
+            f"{field.scale:g}", field.unit, field.access, field.description,
+        )  # fmt: skip

@@ -9,18 +9,19 @@ obey, 11 for a machine that is not there or whose link is silent.
 from __future__ import annotations
 
 import logging
-import socket
 from collections.abc import Sequence
+from itertools import chain
 from typing import Final
 
 from pymodbus.constants import ExcCodes
 from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
-from simulators import registers
+from simulators import mapped, registers
 from simulators.face import Face, Place, Setting, Shown
 from simulators.factory import FactoryFileError
 from simulators.machine import SimulatedMachine
+from simulators.mapped import COMMAND, Memory, check_port
 from simulators.registers import TABLES, WORD_ORDERS, Field, Table
 
 MAX_UNIT_ID: Final = 247
@@ -31,14 +32,12 @@ _TABLE_OF: Final[dict[int, Table]] = {
 }  # fmt: skip
 
 
-class _Unit:
+class _Unit(Memory[Field, list[int]]):
     """A machine as tables of bits and registers."""
 
     def __init__(self, shown: Shown, unit_id: int, word_order: str) -> None:
-        self.shown = shown
+        super().__init__(shown, registers.layout(shown.machine, word_order))
         self.unit_id = unit_id
-        self.fields = registers.layout(shown.machine, word_order)
-        self._by_name = {field.name: field for field in self.fields}
         self._tables: dict[Table, list[int]] = {table: [] for table in TABLES}
         for field in self.fields:
             self._tables[field.table] += field.encode(None)
@@ -50,24 +49,6 @@ class _Unit:
         words = [[SimData(0, values=[0] * size, datatype=DataType.REGISTERS)] for size in sizes]
         return SimDevice(self.unit_id, (bits[0], bits[1], words[2], words[3]), action=self._asked)
 
-    def emit(self, time_ns: int) -> None:
-        """Take over what the machine reads now."""
-        for field in self.fields:
-            if field.access == "write":
-                self._put(field, field.encode(None))  # what was pressed is let go
-        for stamp_ns, reading in self.shown.messages(time_ns):
-            changed: dict[Field, list[int]] = {}
-            for signal in self.shown.machine.signals:
-                if self.shown.due(signal, stamp_ns):
-                    field = self._by_name[signal.name]
-                    words = field.encode(reading[signal.name])
-                    if words != self._get(field):
-                        changed[field] = words
-            self.shown.note(stamp_ns, {field.name: field.decode(words) for field, words in changed.items()})
-            for field, words in changed.items():
-                self._put(field, words)
-            self.shown.count([field.name for field in changed])
-
     async def _asked(
         self,
         function_code: int,
@@ -78,8 +59,7 @@ class _Unit:
         wanted: list[int] | list[bool] | None,
     ) -> ExcCodes | None:
         """Answer a request before pymodbus does, with what is so now."""
-        machine = self.shown.machine
-        if any(fault.mode == "silent" and fault.active(machine.time_s) for fault in machine.link_faults):
+        if self.silent:
             return ExcCodes.GATEWAY_NO_RESPONSE
         table = _TABLE_OF[function_code]
         refusal = None if wanted is None else self._write(table, address, [int(value) for value in wanted])
@@ -110,16 +90,18 @@ class _Unit:
                 return ExcCodes.ILLEGAL_VALUE
             if field.type == "bool" and field.access == "write" and not value:
                 continue  # a button that is let go
-            if self.shown.command(field.name.removeprefix(registers.COMMAND), value):
+            if self.shown.command(field.name.removeprefix(COMMAND), value):
                 return ExcCodes.DEVICE_BUSY if field.type == "bool" else ExcCodes.ILLEGAL_VALUE
-            self._put(field, words)
+            self.put(field, words)
         return None
 
-    def _get(self, field: Field) -> list[int]:
+    def get(self, field: Field) -> list[int]:
+        """Return the registers, or the bit, of a field."""
         return self._tables[field.table][field.address : field.address + field.count]
 
-    def _put(self, field: Field, words: list[int]) -> None:
-        self._tables[field.table][field.address : field.address + field.count] = words
+    def put(self, field: Field, cells: list[int]) -> None:
+        """Let them be these from now on."""
+        self._tables[field.table][field.address : field.address + field.count] = cells
 
 
 async def _nobody(*_request: object) -> ExcCodes:
@@ -156,14 +138,9 @@ class Modbus(Face):
         """Write the register map and listen; raise OSError when the port is taken."""
         logging.getLogger("pymodbus.logging").setLevel(logging.CRITICAL)
         address = self.setting.listen, self.setting.modbus_port
-        with socket.socket() as probe:  # pymodbus does not tell why it cannot listen
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(address)
-            except OSError as error:
-                text = f"port {address[1]} (Modbus) cannot be listened on: {error.strerror} (see --modbus-port)"
-                raise OSError(error.errno, text) from error
-        registers.write(self.map, [(unit.shown.machine.id, unit.unit_id, unit.fields) for unit in self._units.values()])
+        check_port(address, "Modbus")
+        maps = (registers.rows(unit.shown.machine.id, unit.unit_id, unit.fields) for unit in self._units.values())
+        mapped.write(self.map, registers.COLUMNS, chain.from_iterable(maps))
         empty = [SimData(0, values=[False] * _BITS, datatype=DataType.BITS)]
         words = [SimData(0, values=[0], datatype=DataType.REGISTERS)]
         nobody = SimDevice(0, (empty, empty, words, words), action=_nobody)
