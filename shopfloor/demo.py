@@ -119,7 +119,7 @@ class Demo:
     def _simulators(self) -> Program:
         options = ["--opcua-port", str(self.opcua_port), "--truth-port", str(self.truth_port)]
         options += ["--modbus-port", str(self.modbus_port), "--mtconnect-port", str(self.port + 6)]
-        options += ["--shdr-port", str(self.port + 20)]
+        options += ["--s7-port", str(self.port + 5), "--shdr-port", str(self.port + 20)]
         options += ["--write-plant", str(self.home.plant)]
         options += ["--scenario", self.scenario] if self.scenario else []
         options += [self.factory] if self.factory else []

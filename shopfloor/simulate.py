@@ -18,6 +18,7 @@ from shopfloor.output import out, print_json, table
 
 OPCUA: Final = 3
 MODBUS: Final = 4
+S7: Final = 5
 MTCONNECT: Final = 6
 TRUTH: Final = 8
 SHDR: Final = 20
@@ -36,6 +37,7 @@ def simulate(
     journal: Annotated[Path | None, typer.Option(help="Write what truly happens, as JSON lines.")] = None,
     opcua_port: Annotated[int | None, typer.Option(min=1024, max=65535, help="SHOPFLOOR_PORT + 3.")] = None,
     modbus_port: Annotated[int | None, typer.Option(min=1024, max=65535, help="SHOPFLOOR_PORT + 4.")] = None,
+    s7_port: Annotated[int | None, typer.Option(min=1024, max=65535, help="SHOPFLOOR_PORT + 5.")] = None,
     truth_port: Annotated[int | None, typer.Option(min=1024, max=65535, help="SHOPFLOOR_PORT + 8.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
@@ -48,7 +50,7 @@ def simulate(
     main, loaded = _load(factory, scenario, seed)
     port = port_of(os.environ)
     truth = truth_port or port + TRUTH
-    ports = {"opcua": opcua_port or port + OPCUA, "modbus": modbus_port or port + MODBUS}
+    ports = {"opcua": opcua_port or port + OPCUA, "modbus": modbus_port or port + MODBUS, "s7": s7_port or port + S7}
     fixed = {"mtconnect": port + MTCONNECT, "shdr": port + SHDR}
     used = {stand.face for stand in loaded.stands}
     _check_ports({truth: "--truth-port"} | {ports[face]: f"--{face}-port" for face in ports if face in used})

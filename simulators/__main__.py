@@ -59,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--write-plant", type=Path, metavar="FILE", help="write the plant file that fits, then run")
     parser.add_argument("--opcua-port", type=int, default=4840)
     parser.add_argument("--modbus-port", type=int, default=5020)
+    parser.add_argument("--s7-port", type=int, default=1102, help="not 102, the protocol's own: that takes root")
     parser.add_argument("--mtconnect-port", type=int, default=5000)
     parser.add_argument("--shdr-port", type=int, default=7878, help="of the first machine; each further one: the next")
     parser.add_argument(
@@ -105,6 +106,7 @@ def _setting(options: argparse.Namespace) -> Setting:
         folder=options.write_plant.parent if options.write_plant else home,
         opcua_port=options.opcua_port,
         modbus_port=options.modbus_port,
+        s7_port=options.s7_port,
         mtconnect_port=options.mtconnect_port,
         shdr_port=options.shdr_port,
         mqtt_url=os.environ.get("SHOPFLOOR_MQTT_URL", "mqtt://127.0.0.1:1883"),

@@ -43,6 +43,8 @@ class Setting:
     folder: Path
     opcua_port: int = 4840
     modbus_port: int = 5020
+    s7_port: int = 1102
+    """Not 102, the protocol's own, which only root may listen on."""
     mtconnect_port: int = 5000
     shdr_port: int = 7878
     """Port of the first machine on SHDR; each further one has the next. 0 takes free ones, here and above."""

@@ -31,6 +31,7 @@ areas:
           cnc-01: {kind: cnc, face: mqtt_json}
           robot-01: {kind: robot, face: mqtt_json}
           meter-01: {kind: meter, face: modbus}
+          meter-02: {kind: meter, face: s7}
 """
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -78,8 +79,9 @@ def test_it_tells_what_runs_writes_the_plant_file_and_ends_with_0(
     assert factory.returncode == 0
     shown = json.loads(said)
     assert shown["truth"] == f"http://127.0.0.1:{free_ports + 8}"
-    assert [machine["machine"] for machine in shown["machines"]] == ["cnc-01", "robot-01", "meter-01"]
+    assert [machine["machine"] for machine in shown["machines"]] == ["cnc-01", "robot-01", "meter-01", "meter-02"]
     assert (tmp_path / "simulators" / "modbus.csv").exists()
+    assert (tmp_path / "simulators" / "s7.csv").exists()
     assert set(yaml.safe_load((tmp_path / "plant.yaml").read_text())["areas"]) == {"machining"}
 
 
@@ -173,8 +175,9 @@ def test_a_taken_port(run: Run, free_ports: int) -> None:
         assert done.returncode == 2
         assert f"port {free_ports + 8} on 127.0.0.1 is in use" in done.stderr
         assert "--truth-port" in done.stderr
-        with socket.create_server(("127.0.0.1", free_ports + 4)):
-            assert "--modbus-port" in run("simulate", "two.yaml", "--truth-port", str(free_ports + 9)).stderr
+        for option, port in (("--modbus-port", free_ports + 4), ("--s7-port", free_ports + 5)):
+            with socket.create_server(("127.0.0.1", port)):
+                assert option in run("simulate", "two.yaml", "--truth-port", str(free_ports + 9)).stderr
         done = run("demo", "--no-console")
     assert f"port {free_ports + 8} (truth of the simulators) on 127.0.0.1 is in use" in done.stderr
 
