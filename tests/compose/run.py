@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -63,8 +64,7 @@ def check_files(composes: Sequence[Sequence[str]]) -> None:
 
 
 def build(stack: Stack) -> None:
-    image = re.compile(r"^\s*image: (\S+)$", re.MULTILINE)
-    needed = {name.strip("\"'") for name in image.findall(stack.compose("config")) if not name.startswith("shopfloor")}
+    needed = {name for name in stack.images() if not name.startswith("shopfloor")}
     stages = re.findall(r"^ARG \w+_IMAGE=(\S+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
     for line in provide_images([*stages, *sorted(needed)]):
         say(line)
@@ -260,6 +260,8 @@ def both(compose: Sequence[str]) -> None:
 
 def main(variants: Sequence[str]) -> int:
     """Run the variants; return the exit code."""
+    # ended from outside, it takes its containers with it
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("compose-test was ended from outside"))
     try:
         say(f"Docker Engine {engine()}")
         composes = compose_commands()

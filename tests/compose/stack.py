@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 STAND_INS = Path(__file__).with_name("stand-ins")
@@ -124,7 +125,11 @@ def _is_here(name: str) -> bool:
 
 
 def _pull(name: str) -> bool:
-    return subprocess.run(["docker", "pull", "-q", name], capture_output=True, timeout=600, check=False).returncode == 0
+    try:
+        done = subprocess.run(["docker", "pull", "-q", name], capture_output=True, timeout=600, check=False)
+    except subprocess.TimeoutExpired:
+        return False
+    return done.returncode == 0
 
 
 class Stack:
@@ -142,6 +147,11 @@ class Stack:
         # the builder that every version has
         builder = {"DOCKER_BUILDKIT": "0", "COMPOSE_DOCKER_CLI_BUILD": "0"}
         return run(*self._compose, *arguments, check=check, **builder, **self.environ)
+
+    def images(self) -> set[str]:
+        """Return the images of the services that `up` starts: Compose 1.29 lists those of other profiles, too."""
+        services = yaml.safe_load(self.compose("config"))["services"].values()
+        return {service["image"] for service in services if not service.get("profiles")}
 
     def containers(self) -> dict[str, str]:
         """Return the id of the container of each service that has one."""
