@@ -1,4 +1,4 @@
-"""How long the questions of a console take on millions of points in the embedded store."""
+"""How long the questions of a console take on millions of points in a store."""
 
 from __future__ import annotations
 
@@ -39,20 +39,27 @@ def fill(store: Store, points: int, say: Callable[[str], None]) -> tuple[int, in
     return start, end
 
 
-def measure(points: int, say: Callable[[str], None]) -> Iterator[tuple[str, float, int]]:
-    """Yield question, median time in ms, rows of the answer; the first row is the filling, in points per second."""
+def measure_duckdb(points: int, say: Callable[[str], None]) -> Iterator[tuple[str, float, int]]:
+    """Yield what `fill_and_ask` does, of the embedded store."""
     with tempfile.TemporaryDirectory() as folder:
         store = DuckDbStore(Path(folder)).open()
         try:
-            began = time.perf_counter()
-            start, end = fill(store, points, say)
-            yield "write, points per second", points / (time.perf_counter() - began), points
-            _settle(store, say)
-            size = sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file())
-            yield "size on disk, bytes per point", size / points, points
-            yield from ask_all(store, start, end)
+            yield from fill_and_ask(store, Path(folder), points, say, lambda: _settle(store, say))
         finally:
             store.close()
+
+
+def fill_and_ask(
+    store: Store, folder: Path, points: int, say: Callable[[str], None], settle: Callable[[], None] = lambda: None
+) -> Iterator[tuple[str, float, int]]:
+    """Yield question, median time in ms, rows of the answer; the first two rows are the filling, as they are named."""
+    began = time.perf_counter()
+    start, end = fill(store, points, say)
+    yield "write, points per second", points / (time.perf_counter() - began), points
+    settle()
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    yield "size on disk, bytes per point", size / points, points
+    yield from ask_all(store, start, end)
 
 
 def ask_all(store: Store, start: int, end: int) -> Iterator[tuple[str, float, int]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import platform
 import statistics
@@ -12,6 +13,7 @@ from collections.abc import Sequence
 import chain
 import queries
 import stages
+import stores
 from rich.console import Console
 
 console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
@@ -66,10 +68,16 @@ def show_plant(seconds: float) -> None:
 
 
 def show_queries(points: int) -> None:
-    """Print the times of questions to the store."""
-    console.print(f"\nThe embedded store with {points:,} points of 500 series")
-    rows = [(name, f"{value:,.1f}", f"{count:,}") for name, value, count in queries.measure(points, console.print)]
-    show(("question", "ms (or as named)", "rows"), rows)
+    """Print the times of questions to the stores, side by side."""
+    console.print(f"\n{points:,} points of 500 series in the embedded store and in InfluxDB 2, medians of 7")
+    embedded = list(queries.measure_duckdb(points, console.print))
+    server = {name: (value, count) for name, value, count in stores.measure_influxdb(points, console.print)}
+    rows = []
+    for name, value, count in embedded:
+        beside, count_beside = server.get(name, (math.nan, count))
+        counts = f"{count:,}" if count == count_beside else f"{count:,} / {count_beside:,}"
+        rows.append((name, f"{value:,.1f}", "-" if math.isnan(beside) else f"{beside:,.1f}", counts))
+    show(("question", "DuckDB, ms (or as named)", "InfluxDB", "rows"), rows)
 
 
 def show(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
