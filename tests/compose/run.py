@@ -77,23 +77,24 @@ def build(stack: Stack) -> None:
             say(f"  image {name}: {size}")
 
 
-def start(stack: Stack, outage: str) -> None:
-    """Bring it up; the first samples are there in time, then every machine's."""
+def start(stack: Stack, variant: str) -> float:
+    """Bring it up until all machines are heard and all is healthy; return when the first sample came, in seconds."""
     started = time.monotonic()
     stack.compose("up", "-d")
     say(f"up returned after {time.monotonic() - started:.1f} s")
     stack.log_in()
     until("the first sample", stack.last_times, 120, 0.2)
     first_s = time.monotonic() - started
-    say(f"first sample after {first_s:.1f} s (wanted: {FIRST_SAMPLE_S} s)")
-    check(first_s <= FIRST_SAMPLE_S, f"the first sample came after {first_s:.0f} s")
+    load = os.getloadavg()[0] / (os.cpu_count() or 1)
+    say(f"first sample after {first_s:.1f} s (wanted: {FIRST_SAMPLE_S} s; load for each core: {load:.1f})")
     until(
         f"samples of {MACHINES}, not only of {stack.machines()}", lambda: set(MACHINES) <= set(stack.last_times()), 60
     )
     say(f"samples of all machines after {time.monotonic() - started:.1f} s")
     until("health of all", lambda: not stack.unhealthy(), 120, 2)
-    say(f"all healthy after {time.monotonic() - started:.1f} s ({outage} variant)")
+    say(f"all healthy after {time.monotonic() - started:.1f} s ({variant} variant)")
     check(stack.machines() == MACHINES, f"the API knows {stack.machines()}")
+    return first_s
 
 
 def look(stack: Stack) -> None:
@@ -227,7 +228,7 @@ def whole_test(name: str, compose: Sequence[str], *, short: bool) -> None:
     stack = Stack(compose, OVERRIDES[name])
     build(stack)
     try:
-        start(stack, name)
+        first_s = start(stack, name)
         confined(stack)
         memory(stack)
         if not short:
@@ -235,6 +236,8 @@ def whole_test(name: str, compose: Sequence[str], *, short: bool) -> None:
             outage(stack, "cloud" if name == "light" else "influxdb")
             kill_each(stack)
         silent(stack)
+        # last, so that a start that is slow hides nothing else
+        check(first_s <= FIRST_SAMPLE_S, f"the first sample came after {first_s:.0f} s")
     except BaseException:
         for service, container in stack.containers().items():
             say(f"==== log of {service}\n{run('docker', 'logs', '--tail', '15', container, check=False)}")
