@@ -1,0 +1,138 @@
+"""The simulated machines, read by clients of other makers in other languages: node-opcua and Mosquitto's own."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from simulators import factory as factories
+from simulators.machine import SimulatedMachine
+
+pytestmark = pytest.mark.e2e
+
+PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+NODE_OPCUA = "node-opcua@2.182.2"
+SCRIPT = """
+const { OPCUAClient, MessageSecurityMode, SecurityPolicy, AttributeIds, StatusCodes } = require("node-opcua");
+const { OPCUACertificateManager, ClientMonitoredItem, TimestampsToReturn } = require("node-opcua");
+
+async function main(url, nodes, folder) {
+  const certificates = new OPCUACertificateManager({ rootFolder: folder, automaticallyAcceptUnknownCertificate: true });
+  await certificates.initialize();
+  const client = OPCUAClient.create({
+    endpointMustExist: false, securityMode: MessageSecurityMode.SignAndEncrypt,
+    securityPolicy: SecurityPolicy.Basic256Sha256, clientCertificateManager: certificates,
+    connectionStrategy: { maxRetry: 2 },
+  });
+  await client.connect(url);
+  const session = await client.createSession();
+  const uris = await session.readNamespaceArray();
+  const space = uris.indexOf("urn:shopfloor:simulators");
+  const ids = nodes.map((node) => `ns=${space};s=${node}`);
+  const results = await session.read(ids.map((nodeId) => ({ nodeId, attributeId: AttributeIds.Value })));
+  const values = Object.fromEntries(results.map((result, i) => [nodes[i], {
+    good: result.statusCode.equals(StatusCodes.Good), value: result.value.value, time: result.sourceTimestamp,
+  }]));
+  const machines = await session.browse(`ns=0;i=85`);
+  const subscription = await session.createSubscription2({ requestedPublishingInterval: 100, publishingEnabled: true });
+  const item = await subscription.monitor(
+    { nodeId: ids[0], attributeId: AttributeIds.Value }, { samplingInterval: 0, queueSize: 100 },
+    TimestampsToReturn.Both);
+  const changes = [];
+  await new Promise((done) => item.on("changed", (data) => changes.push(data.value.value) === 5 && done()));
+  await client.closeSession(session, true);
+  await client.disconnect();
+  console.log(JSON.stringify({ values, changes, below: machines.references.map((node) => node.browseName.name) }));
+}
+const [url, nodes, folder] = process.argv.slice(2);
+main(url, JSON.parse(nodes), folder).then(() => process.exit(0), (error) => { console.error(error); process.exit(1); });
+"""
+
+
+@dataclass
+class Running:
+    """`python -m simulators` with the small factory."""
+
+    opcua_port: int
+    machines: dict[str, SimulatedMachine]
+
+
+@pytest.fixture
+def simulators(tmp_path: Path, free_port: int, nats_broker: Any) -> Iterator[Running]:
+    environ = {
+        **os.environ,
+        "SHOPFLOOR_HOME": str(tmp_path / "home"),
+        "SHOPFLOOR_MQTT_URL": nats_broker.url,
+        "SHOPFLOOR_MQTT_USER": nats_broker.user,
+        "SHOPFLOOR_MQTT_PASSWORD_FILE": str(nats_broker.password_file),
+    }
+    command = [sys.executable, "-m", "simulators", "--opcua-port", str(free_port)]
+    with subprocess.Popen(command, env=environ, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        try:
+            while "the factory runs" not in (line := process.stderr.readline()):
+                assert line, "it has ended"
+            yield Running(free_port, factories.load().machines)
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(20)
+
+
+@pytest.mark.skipif(not shutil.which("npm", path=PATH), reason="needs npm")
+def test_node_opcua_reads_and_hears_a_machine(simulators: Running, tmp_path: Path) -> None:
+    environ = {**os.environ, "PATH": PATH}
+
+    def run(*command: str) -> str:
+        done = subprocess.run(
+            command, cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=400, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    run("npm", "install", "--no-save", "--no-fund", "--no-audit", NODE_OPCUA)
+    (tmp_path / "client.js").write_text(SCRIPT)
+    machine = simulators.machines["cnc-01"]
+    nodes = [f"cnc-01/{signal.place}" for signal in machine.signals]
+    nodes.sort(key=lambda node: not node.endswith("/Power"))  # heard: one that changes all the time
+    url = f"opc.tcp://127.0.0.1:{simulators.opcua_port}"
+    said: dict[str, Any] = json.loads(
+        run("node", "client.js", url, json.dumps(nodes), str(tmp_path / "pki")).splitlines()[-1]
+    )
+    assert "Machines" in said["below"]
+    assert set(said["values"]) == set(nodes)
+    wrong = {node: value for node, value in said["values"].items() if not value["good"] or not value["time"]}
+    assert wrong == {}
+    assert len(set(said["changes"])) == 5
+
+
+@pytest.mark.skipif(shutil.which("mosquitto_sub") is None, reason="needs mosquitto_sub (Debian: mosquitto-clients)")
+def test_mosquitto_sub_hears_the_machines_on_mqtt(simulators: Running, nats_broker: Any) -> None:
+    assert simulators.machines["robot-01"].kind == "robot"
+    login = ["-u", nats_broker.user, "-P", nats_broker.password_file.read_text().strip()]
+    subscribe = ["mosquitto_sub", "-h", "127.0.0.1", "-p", str(nats_broker.port), *login, "-q", "1", "-W", "30"]
+    said = subprocess.run(
+        [*subscribe, "-C", "3", "-F", "%t %p", "-t", "factory/+/telemetry"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    ).stdout
+    for line in said.splitlines():
+        topic, _, body = line.partition(" ")
+        assert topic == "factory/robot-01/telemetry"
+        assert len(json.loads(body)["joints"]) == 6
+    subscribe += ["-C", "1", "-F", "%t %x", "-t", "spBv1.0/#"]
+    raw = subprocess.run(subscribe, capture_output=True, text=True, timeout=60, check=True).stdout
+    topic, _, payload = raw.strip().partition(" ")
+    assert topic.startswith("spBv1.0/demo:shanghai:assembly/D")
+    assert bytes.fromhex(payload)[0] == 0x08  # the field timestamp of a Sparkplug payload
