@@ -152,8 +152,9 @@ class Session:
         deadline = time.monotonic() + timeout_s
         with self._lock:
             self._lock.wait_for(lambda: not self._in_flight or self._client is None, timeout_s / 2)
+            # with the lock: a connection that is just being made is either known here, or finds that it is not wanted
+            self._stopping.set()
             client = self._client
-        self._stopping.set()
         if client is not None:
             client.disconnect()
         if self._thread.ident is not None and self._thread is not threading.current_thread():
@@ -328,7 +329,12 @@ class Session:
 
     def _ready(self, client: Client) -> None:
         with self._lock:
-            self._client = client
+            is_wanted = not self._stopping.is_set()
+            if is_wanted:
+                self._client = client
+        if not is_wanted:
+            client.disconnect()
+            return
         log.info("connected", client=self._client_id, broker=self._broker.url)
         self._on_connect()
 
@@ -349,6 +355,8 @@ class Session:
                 self._lock.notify_all()
 
     def _received(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
+        if self._stopping.is_set():
+            return
         try:
             topic = message.topic
         except UnicodeDecodeError:

@@ -248,6 +248,27 @@ def test_stop_ends_while_a_broker_is_silent(deaf_broker: str) -> None:
     Session(Broker(url=deaf_broker), "never started").stop()
 
 
+def test_a_connection_that_comes_up_after_stop_is_not_kept() -> None:
+    ear = Ear()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        broker = SimpleNamespace(url=f"mqtt://127.0.0.1:{server.getsockname()[1]}", user=None, password_file=None)
+        session = ear.session(broker, "late", ["a"])
+        session.start()
+        with server.accept()[0] as line:
+            line.settimeout(TIMEOUT_S)
+            line.recv(1000)
+            line.sendall(b"\x20\x02\x00\x00")  # CONNACK
+            subscribe = line.recv(1000)
+            session.stop(0.1)  # it knows of no connection to say goodbye to
+            assert session.is_alive
+            line.sendall(b"\x90\x03" + subscribe[2:4] + b"\x01" + b"\x30\x04\x00\x01ax")  # SUBACK, a message
+            assert line.recv(1000) == b"\xe0\x00"  # DISCONNECT
+        session.stop(TIMEOUT_S)
+    assert not session.is_alive
+    assert ear.connects.empty()
+    assert ear.messages.empty()
+
+
 def test_too_much_in_flight_is_refused() -> None:
     """A broker that acknowledges the connection and nothing else."""
     with socket.create_server(("127.0.0.1", 0)) as server:
