@@ -25,6 +25,9 @@ MOST_EXAMPLES: Final = 20
 AFTER_NS: Final = 1_000_000_000
 """A sample read again after an outage may have been dated this much before the one that it repeats was produced."""
 
+TIE_NS: Final = 1_000
+"""A sample whose time cannot stand (the edge's clock was set back) gets the time of the one before it + 1 ns each."""
+
 
 class Outage(NamedTuple):
     """A time (ns since 1970, both ends in it) in which what `sources` produced could not be taken, and why."""
@@ -128,7 +131,7 @@ def _check_series(
     times = sorted(ever)
     for time_ns in there.keys() - made.keys():
         value = there[time_ns]
-        if _outage(outages, time_ns) and _was_so(ever, times, time_ns, value, outages):
+        if _was_so(ever, times, time_ns, value, outages):
             verdict.repeated += 1
         else:
             verdict.note(Finding("alien", *key, time_ns, repr(value)))
@@ -141,10 +144,17 @@ def _outage(outages: Sequence[Outage], time_ns: int) -> str:
 def _was_so(
     ever: Mapping[int, Value], times: Sequence[int], time_ns: int, value: Value, outages: Sequence[Outage]
 ) -> bool:
-    """Whether the source had the value during the outage, or still when it began."""
-    since = min(outage.start_ns for outage in outages if outage.start_ns <= time_ns <= outage.end_ns)
-    first = max(bisect_right(times, since) - 1, 0)
-    last = bisect_right(times, time_ns + AFTER_NS)
+    """Whether the source had the value during an outage that the stored time lies in, or still when it began."""
+    behind = bisect_right(times, time_ns)
+    is_tied = 0 < behind < len(times) and time_ns - times[behind - 1] < TIE_NS
+    # what is tied to the sample before it was produced with the next one, or later
+    taken_ns = (time_ns, times[behind]) if is_tied else (time_ns,)
+    mine = [outage for outage in outages if any(outage.start_ns <= t <= outage.end_ns for t in taken_ns)]
+    if not mine:
+        return False
+    until_ns = max(outage.end_ns for outage in mine) if is_tied else time_ns + AFTER_NS
+    first = max(bisect_right(times, min(outage.start_ns for outage in mine)) - 1, 0)
+    last = bisect_right(times, until_ns)
     return value is None or any(same(ever[t], value) for t in times[first:last])
 
 

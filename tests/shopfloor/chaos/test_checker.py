@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from shopfloor.chaos.checker import Outage, Produced, Stored, Verdict, check, read_emitted
-from shopfloor.chaos.store import gaps_of, iso, parse_iso
+from shopfloor.chaos.store import SECOND_NS, gaps_of, iso, parse_iso
 
 KEY = ("cnc-01", "speed")
 PRODUCED: Produced = {KEY: {10: 1.0, 20: 2, 30: True, 40: "on", 50: None}}
@@ -68,6 +68,21 @@ def test_what_is_read_again_after_an_outage_must_have_been_so() -> None:
     rows = [*STORED[KEY], (25, 2.0)]
     assert verdict({KEY: rows}, outage(22, 28)).repeated == 1
     assert verdict({KEY: [*STORED[KEY], (25, 7.0)]}, outage(22, 28)).wrong == {"alien": 1}
+
+
+def test_times_of_a_clock_that_was_set_are_tied_to_the_sample_before() -> None:
+    made: Produced = {KEY: {second * SECOND_NS: float(second) for second in range(10)}}
+    # from 3 s on each sample is dated right behind the one of 2 s, until the clock is right again
+    rows = [
+        *((n * SECOND_NS, float(n)) for n in (0, 1, 2, 7, 8, 9)),
+        *((2 * SECOND_NS + n, 2.0 + n) for n in (1, 2, 3, 4)),
+    ]
+    jump = outage(2 * SECOND_NS + SECOND_NS // 2, 6 * SECOND_NS)
+    found = check(made, {KEY: rows}, [jump], 0, 10 * SECOND_NS)
+    assert (found.repeated, found.explained, found.ok) == (4, {"kill": 4}, True)
+    # not a value that came only after the outage, and not where no outage is
+    assert check(made, {KEY: [*rows, (2 * SECOND_NS + 5, 9.0)]}, [jump], 0, 10 * SECOND_NS).wrong == {"alien": 1}
+    assert check(made, {KEY: [*rows, (8 * SECOND_NS + 1, 9.0)]}, [jump], 0, 10 * SECOND_NS).wrong == {"alien": 1}
 
 
 def test_only_the_asked_time_counts() -> None:
