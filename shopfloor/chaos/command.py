@@ -17,11 +17,13 @@ from shopfloor.output import err, out, print_json, table
 
 
 def command(
+    *,
     seed: Annotated[int, typer.Option(help="The same seed makes the same schedule of faults.")] = 1,
     faults: Annotated[str, typer.Option(help=f"Which kinds, with commas: {', '.join(KINDS)}. All by default.")] = "",
     seconds: Annotated[
         float, typer.Option(min=1, help="How long to make faults; draining and checking add to it.")
     ] = 60,
+    pairs: Annotated[bool, typer.Option("--pairs", help="Two kinds at once.")] = False,
     home: Annotated[
         Path | None, typer.Option(help="Keep the plant's files in this empty folder, to look into them.")
     ] = None,
@@ -34,12 +36,22 @@ def command(
     kinds = [kind.strip() for kind in faults.split(",") if kind.strip()] or list(KINDS)
     if unknown := [kind for kind in kinds if kind not in KINDS]:
         raise ConfigurationError(f"no fault {unknown[0]!r}", f"have: {', '.join(KINDS)}")
+    if pairs and len(set(kinds)) < 2:
+        raise ConfigurationError("--pairs needs two kinds of faults", "name two in --faults, or leave it out for all")
     if home is not None:
         home = home.absolute()
         if home.exists() and any(home.iterdir()):
             raise ConfigurationError(f"{home} is not empty", "a chaos run needs a fresh folder of its own")
     report = asyncio.run(
-        chaos(kinds, seed=seed, seconds=seconds, port=port_of(os.environ), home=home, say=lambda line: _say(line, json))
+        chaos(
+            kinds,
+            seed=seed,
+            seconds=seconds,
+            pairs=pairs,
+            port=port_of(os.environ),
+            home=home,
+            say=lambda line: _say(line, json),
+        )
     )
     if json:
         print_json(as_dict(report))
@@ -79,7 +91,14 @@ def as_dict(report: Report) -> dict[str, Any]:
         "ok": report.ok,
         "seed": report.seed,
         "faults": [
-            {"kind": event.kind, "detail": event.detail, "back_s": event.back_s, "hung": event.hung}
+            {
+                "kind": event.kind,
+                "detail": event.detail,
+                "start_ns": event.start_ns,
+                "end_ns": event.end_ns,
+                "back_s": event.back_s,
+                "hung": event.hung,
+            }
             for event in report.events
         ],
         "skipped": report.skipped,

@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import combinations
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,17 +26,20 @@ RECOVERY_LIMIT_S: Final = 60.0
 DRAIN_S: Final = 90.0
 POLL_S: Final = 0.25
 CALM_S: Final = 1.0
+UNDER_WAY_S: Final = 1.0
+AHEAD_S: Final = 0.25
+"""A simulated machine dates what it sends with the end of its step, which is up to 0.2 s ahead of the wall."""
+IN_TIME_LIMIT_S: Final = 30.0
 
 
 @dataclass(slots=True)
 class Event:
-    """One fault: times are UTC in ns; `back_s` is how long after its end each source's new data was stored."""
+    """One fault, or two at once: times are UTC in ns; `back_s` is how long after its end each source was back."""
 
     kind: str
     detail: str
     start_ns: int
     end_ns: int
-    harm: Harm
     back_s: dict[str, float] = field(default_factory=dict)
     hung: tuple[str, ...] = ()
 
@@ -73,14 +77,19 @@ class Report:
         rows = []
         for kind in kinds:
             mine = [event for event in self.events if event.kind == kind]
-            times = sorted(max(event.back_s.values(), default=RECOVERY_LIMIT_S) for event in mine)
-            shown = [round(quantile(times, q), 1) if times else None for q in (0.5, 0.95, 1.0)]
-            counts = [wrong[kind, what] for what in ("lost", "doubled", "altered", "alien")]
-            rows.append([kind, len(mine), *shown, self.verdict.explained[kind], *counts])
-        return rows
+            counts = [wrong[kind, what] for what in WRONGS]
+            rows.append([kind, len(mine), *_times(mine), self.verdict.explained[kind], *counts])
+        totals = [self.verdict.wrong[what] for what in WRONGS]
+        return [*rows, ["all", len(self.events), *_times(self.events), self.verdict.explained.total(), *totals]]
 
 
-HEADER: Final = ("fault", "times", "back p50 s", "p95 s", "most s", "explained", "lost", "doubled", "altered", "alien")
+WRONGS: Final = ("lost", "doubled", "altered", "alien")
+HEADER: Final = ("fault", "times", "back p50 s", "p95 s", "most s", "explained", *WRONGS)
+
+
+def _times(events: Sequence[Event]) -> list[float | None]:
+    times = sorted(max(event.back_s.values(), default=RECOVERY_LIMIT_S) for event in events)
+    return [round(quantile(times, q), 1) if times else None for q in (0.5, 0.95, 1.0)]
 
 
 def quantile(ascending: Sequence[float], q: float) -> float:
@@ -93,15 +102,25 @@ def quantile(ascending: Sequence[float], q: float) -> float:
 
 
 async def chaos(
-    kinds: Sequence[str], *, seed: int, seconds: float, port: int, home: Path | None, say: Callable[[str], None]
+    kinds: Sequence[str],
+    *,
+    seed: int,
+    seconds: float,
+    pairs: bool,
+    port: int,
+    home: Path | None,
+    say: Callable[[str], None],
 ) -> Report:
-    """Run faults of `kinds` for `seconds`, drain, and check; raise CommandError when the plant does not start."""
+    """Run faults of `kinds` for `seconds`, drain, and check; raise CommandError when the plant does not start.
+
+    `pairs`: two kinds at once, all pairs in turn.
+    """
     with tempfile.TemporaryDirectory(prefix="shopfloor-chaos-", ignore_cleanup_errors=True) as folder:
         fake_time = "clock-jump" in kinds and FAKETIME.exists()
         plant = ChaosPlant(Home(home or Path(folder)), port, small_disk="disk-full" in kinds, fake_time=fake_time)
         run = _Run(plant, Report(seed, seconds), say)
         try:
-            await run.go(kinds)
+            await run.go(kinds, 2 if pairs else 1)
         finally:
             await plant.stop()
             try:
@@ -109,6 +128,11 @@ async def chaos(
             finally:
                 plant.unmount()
         return run.report
+
+
+async def _harmed(plant: ChaosPlant, kind: str, seed: float) -> Harm:
+    dice = random.Random(seed)  # noqa: S311 - no secret
+    return await KINDS[kind](plant, dice, dice.uniform(1.0, 4.0))
 
 
 class _Run:
@@ -120,13 +144,13 @@ class _Run:
         self._start_ns = 0
         self._is_done = False
 
-    async def go(self, kinds: Sequence[str]) -> None:
+    async def go(self, kinds: Sequence[str], at_once: int) -> None:
         await self.plant.start()
         token = self.plant.home.secret("cli-token").read_text().strip()
         with Api(self.plant.demo.url.rstrip("/"), token) as api:
             await self._flowing(api, SOURCES, 0)
             self._start_ns = time.time_ns()
-            await self._harm(api, kinds)
+            await self._harm(api, kinds, at_once)
             await asyncio.sleep(CALM_S)
             await self._settle(api)
         self._is_done = True
@@ -136,36 +160,56 @@ class _Run:
         if self._is_done:
             self.report.missing = missing_numbers(self.plant.home.path)
 
-    async def _harm(self, api: Api, kinds: Sequence[str]) -> None:
+    async def _harm(self, api: Api, kinds: Sequence[str], at_once: int) -> None:
         dice = random.Random(self.report.seed)  # noqa: S311 - no secret
         self.report.skipped = {kind: why for kind in kinds if (why := impossible(kind, self.plant))}
         possible = [kind for kind in kinds if kind not in self.report.skipped]
+        groups = list(combinations(possible, at_once))
         deadline = time.monotonic() + self.report.seconds
-        while possible:
-            for kind in dice.sample(possible, len(possible)):
+        while groups:
+            for group in dice.sample(groups, len(groups)):
                 if time.monotonic() > deadline and self.report.events:
                     return
-                await self._one(api, kind, dice)
+                await self._together(api, group, dice)
                 await asyncio.sleep(CALM_S)
 
-    async def _one(self, api: Api, kind: str, dice: random.Random) -> None:
+    async def _together(self, api: Api, group: Sequence[str], dice: random.Random) -> None:
+        """Do the faults of a group at once, and wait until data flows after the last of them."""
+        kind = " + ".join(group)
+        await self._in_time(api)
         start_ns = time.time_ns()
-        harm = await KINDS[kind](self.plant, dice, dice.uniform(1.0, 4.0))
-        event = Event(kind, harm.detail, start_ns, time.time_ns(), harm)
+        # dice of its own for each: who asks first must not change what the seed means
+        harms = await asyncio.gather(*(_harmed(self.plant, each, dice.random()) for each in group))
+        detail = ", ".join(harm.detail for harm in harms if harm.detail)
+        event = Event(kind, detail, start_ns, time.time_ns())
         self.report.events.append(event)
         times = await self._flowing(api, SOURCES, event.end_ns, event)
-        first_ns = start_ns - round(harm.before_s * SECOND_NS)
-        for asset in harm.sources:
-            end_ns = times.get(asset, time.time_ns()) + round(harm.after_s * SECOND_NS)
-            self._outages.append(Outage(kind, frozenset((asset,)), first_ns, end_ns))
+        for harm in harms:
+            first_ns = start_ns - round(harm.before_s * SECOND_NS)
+            for asset in harm.sources:
+                end_ns = times.get(asset, time.time_ns()) + round(harm.after_s * SECOND_NS)
+                self._outages.append(Outage(kind, frozenset((asset,)), first_ns, end_ns))
         most = max(event.back_s.values(), default=RECOVERY_LIMIT_S)
         late = f"; no data from {', '.join(event.hung)}" if event.hung else ""
         self._say(f"{kind} {event.detail}: data flows after {most:.1f} s{late}")
 
+    async def _in_time(self, api: Api) -> None:
+        """Wait while samples are long under way: what is there when a fault begins is taken for lost in it."""
+        deadline = time.monotonic() + IN_TIME_LIMIT_S
+        while time.monotonic() < deadline:
+            newest = await asyncio.to_thread(last_times, api, SOURCES)
+            oldest_ns = min(newest.get(asset, 0) for asset in SOURCES)
+            if time.time_ns() - oldest_ns < UNDER_WAY_S * SECOND_NS:
+                return
+            await asyncio.sleep(POLL_S)
+
     async def _flowing(
         self, api: Api, assets: frozenset[str], since_ns: int, event: Event | None = None
     ) -> dict[str, int]:
-        """Wait until a sample after `since_ns` of each asset is stored; return the time of the one that was seen."""
+        """Wait until a sample after `since_ns` of each asset is stored; return the time of the one that was seen.
+
+        What is dated within AHEAD_S of it may have been sent before it.
+        """
         seen: dict[str, int] = {}
         started = time.monotonic()
         while len(seen) < len(assets) and time.monotonic() - started < RECOVERY_LIMIT_S:
@@ -175,7 +219,7 @@ class _Run:
             except CommandError:
                 continue  # the cloud is what was harmed
             for asset in assets - seen.keys():
-                if newest.get(asset, 0) > since_ns:
+                if newest.get(asset, 0) > since_ns + AHEAD_S * SECOND_NS:
                     seen[asset] = newest[asset]
                     if event is not None:
                         event.back_s[asset] = (time.time_ns() - since_ns) / 1e9
