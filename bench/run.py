@@ -10,11 +10,16 @@ import statistics
 import sys
 from collections.abc import Sequence
 
+import backlog
 import chain
+import durable
 import queries
+import rig
 import stages
 import stores
 from rich.console import Console
+
+PARTS = ("stages", "durable", "backlog", "plant", "queries")
 
 console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
 
@@ -22,17 +27,23 @@ console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
 def main() -> None:
     """Measure what was asked for, everything by default."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("parts", nargs="*", choices=["stages", "queries", "plant", []], help="default: all")
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="default: all")
     parser.add_argument("--points", type=int, default=10_000_000, help="points in the store for the queries")
     parser.add_argument("--seconds", type=float, default=30.0, help="how long the plant is watched, twice")
+    parser.add_argument("--messages", type=int, default=20_000, help="messages of 50 metrics for the durable path")
+    parser.add_argument("--backlog", type=int, default=8_640_000, help="samples that wait at the edge")
     options = parser.parse_args()
-    parts = options.parts or ["stages", "plant", "queries"]
+    parts = options.parts or PARTS
     console.print(
         f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
     )
     console.print(f"load before: {os.getloadavg()[0]:.1f} (0 is a fair place to measure)")
     if "stages" in parts:
         show_stages()
+    if "durable" in parts:
+        show_durable(options.messages)
+    if "backlog" in parts:
+        show_backlog(options.backlog)
     if "plant" in parts:
         show_plant(options.seconds)
     if "queries" in parts:
@@ -45,6 +56,31 @@ def show_stages() -> None:
     console.print(f"\nStages, messages of {stages.WIDE} points; a bare loop takes {bare_ns:.0f} ns a turn")
     rows = [rate.row(bare_ns) for rate in stages.measure()]
     show(("stage", "points/s of CPU", "points/s of clock", "ns of CPU/point", "× bare loop"), rows)
+
+
+def show_durable(messages: int) -> None:
+    """Print what a point costs on its way from the broker through the gateway's spool to the store."""
+    console.print(f"\nThe durable path: Mosquitto, gateway, store; {messages:,} messages of {stages.WIDE} points")
+    if rig.MOSQUITTO is None:
+        console.print("not run: mosquitto is not installed")
+        return
+    costs = list(durable.measure(messages))
+    rows = [
+        (cost.name, f"{cost.rate:,.0f}", f"{cost.points / cost.wall_s:,.0f}", f"{1e9 / cost.rate:,.0f}")
+        for cost in costs
+    ]
+    show(("process", "points/s of CPU", "points/s of clock", "ns of CPU/point"), rows)
+    share = costs[0].rate / costs[1].rate
+    console.print(f"the gateway reaches {share:.0%} of the bare loop's rate (goals: 500,000 points/s of CPU, 60 %)")
+
+
+def show_backlog(points: int) -> None:
+    """Print how a backlog leaves the edge while live data goes on."""
+    console.print(f"\nA backlog of {points:,} samples at the edge, live data of {backlog.LIVE_RATE:.0f} samples/s")
+    if rig.MOSQUITTO is None:
+        console.print("not run: mosquitto is not installed")
+        return
+    show(("", "measured"), list(backlog.measure(points)))
 
 
 def show_plant(seconds: float) -> None:
