@@ -15,11 +15,12 @@ import chain
 import durable
 import queries
 import rig
+import simulated
 import stages
 import stores
 from rich.console import Console
 
-PARTS = ("stages", "durable", "backlog", "plant", "queries")
+PARTS = ("stages", "durable", "backlog", "simulators", "plant", "queries")
 
 console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
 
@@ -29,7 +30,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="default: all")
     parser.add_argument("--points", type=int, default=10_000_000, help="points in the store for the queries")
-    parser.add_argument("--seconds", type=float, default=30.0, help="how long the plant is watched, twice")
+    parser.add_argument("--seconds", type=float, default=30.0, help="how long plants and factories are watched")
     parser.add_argument("--messages", type=int, default=20_000, help="messages of 50 metrics for the durable path")
     parser.add_argument("--backlog", type=int, default=8_640_000, help="samples that wait at the edge")
     options = parser.parse_args()
@@ -44,6 +45,8 @@ def main() -> None:
         show_durable(options.messages)
     if "backlog" in parts:
         show_backlog(options.backlog)
+    if "simulators" in parts:
+        show_simulators(options.seconds)
     if "plant" in parts:
         show_plant(options.seconds)
     if "queries" in parts:
@@ -81,6 +84,31 @@ def show_backlog(points: int) -> None:
         console.print("not run: mosquitto is not installed")
         return
     show(("", "measured"), list(backlog.measure(points)))
+
+
+def show_simulators(seconds: float) -> None:
+    """Print what steps cost, and whether factories keep up with the clock."""
+    console.print("\nSimulated machines: a step of 0.1 s, without faces")
+    rows = []
+    for name in ("default.yaml", "workshops.yaml", "hall.yaml"):
+        machines, us = simulated.step_us(name)
+        rows.append((name, f"{machines}", f"{us:.0f}"))
+    show(("factory", "machines", "µs of CPU/machine and step"), rows)
+    console.print("goal: at most 100 µs")
+    console.print("\nThe default factory with its faces, while bare clients read them")
+    _show_factories(simulated.measure_default(seconds))
+    console.print("goal: real time, at most 0.3 cores")
+    console.print("\nFifty machines of 48 signals at 10 Hz with their faces, while bare clients read them")
+    results, heard, cores = simulated.measure_fifty(seconds)
+    _show_factories(results)
+    show(("what the clients read", "per second"), [(what, f"{count:,}") for what, count in sorted(heard.items())])
+    console.print(f"the clients took {cores:.2f} cores; goal: real time; load now: {os.getloadavg()[0]:.1f}")
+
+
+def _show_factories(results: Sequence[simulated.Result]) -> None:
+    totals = ("sum", "", f"{sum(result.cores for result in results):.2f}")
+    rows = [(result.name, f"{result.pace:.3f}", f"{result.cores:.2f}") for result in results]
+    show(("process", "simulated s per second", "cores"), [*rows, totals])
 
 
 def show_plant(seconds: float) -> None:

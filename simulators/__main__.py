@@ -27,7 +27,10 @@ from simulators.scenario import ScenarioError
 from simulators.truth import TruthServer
 
 EMIT_S: Final = 0.2
-"""Machines are shown five times per second of wall time."""
+"""Machines are shown five times per second of wall time when nobody says otherwise."""
+
+LEAST_PERIOD_S: Final = 0.02
+MOST_PERIOD_S: Final = 60.0
 
 _log = structlog.get_logger("simulators")
 
@@ -47,6 +50,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 2
 
 
+def _period(text: str) -> float:
+    seconds = float(text)
+    if not LEAST_PERIOD_S <= seconds <= MOST_PERIOD_S:
+        raise argparse.ArgumentTypeError(f"{text} is not from {LEAST_PERIOD_S} to {MOST_PERIOD_S} seconds")
+    return seconds
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m simulators", description=__doc__)
     what = "factory file, or one that ships: workshops.yaml, …; without it the small default factory"
@@ -55,6 +65,9 @@ def _parser() -> argparse.ArgumentParser:
         "--scenario", type=Path, metavar="FILE", help="a scenario file, or one that ships: bearing.yaml, …"
     )
     parser.add_argument("--speed", type=float, default=1.0, help="simulated seconds per second (default 1)")
+    parser.add_argument(
+        "--period", type=_period, metavar="SECONDS", help="show every signal so often (default 0.2, slow ones 1)"
+    )
     parser.add_argument("--seed", type=int, help="instead of the seed of the factory file")
     parser.add_argument("--write-plant", type=Path, metavar="FILE", help="write the plant file that fits, then run")
     parser.add_argument("--opcua-port", type=int, default=4840)
@@ -130,6 +143,8 @@ async def _serve(options: argparse.Namespace) -> int:
     scenario = None if options.scenario is None else scenarios.load(options.scenario)
     file = options.factory or (Path(scenario.factory) if scenario else None)
     factory = factories.load(file, options.seed, journal)
+    if options.period is not None:
+        factory.show_every(options.period)
     shown_by = build_faces(factory, _setting(options))
     emitted = None if options.emitted is None else Emitted(options.emitted)
     for shown in (shown for face in shown_by for shown in face.shown):
@@ -140,8 +155,9 @@ async def _serve(options: argparse.Namespace) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     clock = Clock(time.time_ns(), options.speed)
-    steps = max(1, round(EMIT_S * options.speed / STEP_S))
-    dt = EMIT_S * options.speed / steps
+    period_s = EMIT_S if options.period is None else options.period
+    steps = max(1, round(period_s * options.speed / STEP_S))
+    dt = period_s * options.speed / steps
 
     async def tick() -> None:
         for _ in range(steps):
@@ -149,7 +165,7 @@ async def _serve(options: argparse.Namespace) -> int:
             clock.advance(dt)
             if scenario is not None:
                 scenario.step(factory)
-        clock.keep_up(time.time_ns(), round(EMIT_S * 1e9))
+        clock.keep_up(time.time_ns(), round(period_s * 1e9))
         for face in shown_by:
             await face.emit(clock.now_ns)
         journal.flush()
@@ -165,7 +181,7 @@ async def _serve(options: argparse.Namespace) -> int:
         if options.write_plant:
             plant_file.write(options.write_plant, factory, shown_by)
         _log.info("the factory runs", machines=len(factory.stands), speed=options.speed)
-        late = await run(tick, EMIT_S, stop)
+        late = await run(tick, period_s, stop)
     finally:
         if truth is not None:
             await truth.stop()

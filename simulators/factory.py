@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
@@ -80,6 +80,11 @@ class Factory:
         if self.logistics is not None:
             self.logistics.step(dt)
         self.grid.step(dt)
+
+    def show_every(self, period_s: float) -> None:
+        """Let every signal, slow ones too, be shown every `period_s` seconds; before the machines are on faces."""
+        for machine in self.machines.values():
+            machine.signals = tuple(replace(signal, period_s=period_s) for signal in machine.signals)
 
     def balance(self) -> dict[str, Any]:
         """Return the accounts of energy and, when the factory makes parts, of material and orders."""

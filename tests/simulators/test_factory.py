@@ -10,6 +10,7 @@ import pytest
 
 from simulators import factory as factories
 from simulators.clock import Clock
+from simulators.face import Shown
 from simulators.factory import FactoryFileError
 from simulators.journal import Journal
 
@@ -101,3 +102,12 @@ def test_a_wrong_factory_file_says_what_is_wrong(text: str, says: str) -> None:
     with pytest.raises(FactoryFileError, match=r"^default\.yaml: ") as caught:
         factories.parse(text)
     assert says in str(caught.value)
+
+
+def test_every_signal_can_be_shown_as_often_as_one_likes() -> None:
+    factory = factories.load()
+    factory.show_every(0.1)
+    for stand in factory.stands:
+        shown = Shown(stand.machine, stand.place)
+        for tick in range(10):
+            assert all(shown.due(signal, tick * 100_000_000) for signal in stand.machine.signals)
