@@ -35,7 +35,8 @@ RUN groupadd --gid 10001 shopfloor && useradd --uid 10001 --gid 10001 --no-creat
     /volumes/grafana
 COPY --from=build /venv /venv
 COPY --from=build /app /app
-ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 SHOPFLOOR_HOME=/data
+# a safe path: state folders of the names of packages (/data/cloud) are no place to import from
+ENV PATH=/venv/bin:$PATH PYTHONSAFEPATH=1 PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 SHOPFLOOR_HOME=/data
 WORKDIR /data
 USER shopfloor
 CMD ["shopfloor", "--help"]
