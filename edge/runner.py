@@ -25,6 +25,8 @@ _SHORT_ATTEMPTS: Final = 20
 _LONG_DELAY_S: Final = 30.0
 _RETRY_SPOOL_S: Final = 1.0
 _TICK_S: Final = 0.05
+_UNDER_WAY_NS: Final = 10_000_000_000
+"""So old may samples be that a machine had said and that were still under way to us when its line dropped."""
 
 _DETAILS: Final[dict[Reason, str]] = {
     "overflow": "the source's queue overflowed; it does not say how many values it threw away, at least so many",
@@ -209,7 +211,9 @@ class Runner:
         filled, missing = 0, "the machine keeps no history that can be read"
         if isinstance(self._driver, Historian):
             try:
-                async for samples in self._driver.history(gap.start_ns, gap.end_ns):
+                # the filters of a machine that was only away leave out what came before the line dropped
+                start_ns = gap.start_ns - (_UNDER_WAY_NS if gap.reason == "offline" else 0)
+                async for samples in self._driver.history(start_ns, gap.end_ns):
                     filled += await self._send_past(gap, samples)
                 missing = ""
             except NoHistory as error:
