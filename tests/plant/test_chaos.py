@@ -1,0 +1,28 @@
+"""A short chaos run, as a user would start it: a few faults of a fixed seed, and nothing is lost."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.plant.conftest import SHOPFLOOR
+
+pytestmark = pytest.mark.e2e
+
+# no need of root or libfaketime, and nothing restarts that takes its time on a busy machine
+FAULTS = "store-error,link-cut,broker-wiped,burst,poison"
+
+
+def test_nothing_is_lost_in_a_short_chaos_run(make_plant: Callable[[], Any]) -> None:
+    command = [str(SHOPFLOOR), "chaos", "--seed", "3", "--seconds", "20", "--faults", FAULTS, "--json"]
+    done = subprocess.run(command, env=make_plant().environ, capture_output=True, text=True, timeout=420, check=False)
+    report = json.loads(done.stdout)
+    assert done.returncode == 0, report["wrong"] or report["faults"]
+    assert report["wrong"] == {}
+    assert report["missing_numbers"] == {}
+    assert report["equal"] > 1000
+    assert report["faults"]
