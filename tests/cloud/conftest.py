@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -70,19 +71,17 @@ def settings_in(home: Path) -> Settings:
 
 
 @pytest.fixture(scope="session")
-def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], str]]:
+def postgresql() -> Iterator[Callable[[], str]]:
     """Makes databases in a PostgreSQL server of this run and returns their addresses."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
     programs = str(found[-1]) if found else os.path.dirname(shutil.which("initdb") or "")  # noqa: PTH120
     if not programs:
         pytest.skip("no PostgreSQL: install the package postgresql")
-    folder = tmp_path_factory.mktemp("postgresql")
+    # not below pytest's folder, which each run that starts closes to other users, and so to a server that runs
+    folder = Path(tempfile.mkdtemp(prefix="postgresql-"))
     as_user: dict[str, Any] = {}
     if os.geteuid() == 0:  # the server refuses to run as root
         as_user = {"user": "postgres", "group": "postgres", "extra_groups": []}
-        for path in (folder, *folder.parents):
-            if not path.stat().st_mode & 0o001:
-                path.chmod(0o711)
         shutil.chown(folder, "postgres", "postgres")
     data = folder / "data"
     initdb = [f"{programs}/initdb", "-U", "tester", "--auth=trust", "--encoding=UTF8", "--locale=C", "-N", "-D", data]
@@ -95,6 +94,7 @@ def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[]
     finally:
         process.terminate()
         process.wait()
+        shutil.rmtree(folder)
 
 
 def _make_database(folder: Path, process: subprocess.Popen[bytes], numbers: Iterator[int]) -> str:
