@@ -43,7 +43,7 @@ test: $(DEV)  ## run the tests (not the end-to-end ones)
 	$(BIN)/pytest -n 2 --dist loadfile -m 'not e2e' $(ARGS)
 
 e2e: $(DEV)  ## run the end-to-end tests: the whole plant from the command line
-	$(BIN)/pytest -m e2e --timeout 600 tests/plant $(ARGS)
+	$(BIN)/pytest -m e2e --timeout 600 -o faulthandler_timeout=590 tests/plant $(ARGS)
 
 compose-test: $(DEV)  ## build the containers, run the plant in them, break it, look whether anything is lost
 	$(BIN)/python tests/compose/run.py $(ARGS)
