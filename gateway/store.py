@@ -78,6 +78,7 @@ class HttpStore:
     def _answer(self, response: httpx2.Response) -> Answer:
         status = response.status_code
         if status == 204:
+            response.read()  # a connection whose answer was read to its end is used again
             return Answer("written")
         text = b""
         for chunk in response.iter_bytes(DETAIL):

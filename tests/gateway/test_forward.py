@@ -9,7 +9,7 @@ import pytest
 
 from contract.model import Quality, Sample
 from contract.sparkplug import Code, Metric, Payload, encode
-from gateway.forward import Forwarder
+from gateway.forward import GATHER_S, RECORDS, Forwarder
 from gateway.ledger import Ledger
 from gateway.reader import Decoded, Reader
 from gateway.store import HttpStore
@@ -154,6 +154,14 @@ def test_a_store_that_is_down_is_waited_for_and_then_gets_everything(
     drain(forward, spool)
     assert fake_store.lines == [line_of(n) for n in range(50)]
     assert forward.progress.failing_since is None
+
+
+def test_a_small_batch_gathers_and_a_backlog_does_not_wait(
+    forward: Forwarder, spool: Spool, edge_node: EdgeNode
+) -> None:
+    put(spool, edge_node.nbirth(), edge_node.dbirth(), *(edge_node.ddata(n) for n in range(RECORDS)))
+    assert [forward.step() for _ in range(4)] == [0.0, 0.0, 0.0, GATHER_S]
+    assert spool.stats.records == 0
 
 
 @pytest.mark.parametrize("answer", [401, 404, 429, 500, "hang", "commit, then hang"])

@@ -26,6 +26,11 @@ def test_lines_arrive_compressed_with_token_and_bucket(store: HttpStore, fake_st
     assert fake_store.requests[0][2] == "/api/v2/write?org=o&bucket=b&precision=ns"
 
 
+def test_one_connection_carries_every_write(store: HttpStore, fake_store: FakeStore) -> None:
+    assert [store.write(LINE).outcome for _ in range(3)] == ["written"] * 3
+    assert fake_store.connections == 1
+
+
 @pytest.mark.parametrize(
     ("status", "outcome", "hint"),
     [

@@ -50,6 +50,7 @@ class FakeStore:
         self.lines: list[str] = []
         self.refuse = "poison"  # a line with this in it makes a write a 400
         self.requests: list[tuple[int | str, dict[str, str], str]] = []
+        self.connections = 0
         self.changed = threading.Condition()
         self.release = threading.Event()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler(self))
@@ -78,6 +79,10 @@ class FakeStore:
 def handler(store: FakeStore) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+
+        def setup(self) -> None:
+            store.connections += 1
+            super().setup()
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
