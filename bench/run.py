@@ -16,11 +16,14 @@ import durable
 import queries
 import rig
 import simulated
+import soak
 import stages
 import stores
 from rich.console import Console
 
 PARTS = ("stages", "durable", "backlog", "simulators", "plant", "queries")
+LONG = ("soak",)
+"""Only when asked for."""
 
 console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
 
@@ -28,10 +31,11 @@ console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
 def main() -> None:
     """Measure what was asked for, everything by default."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="default: all")
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, *LONG, []], help="default: all but soak")
     parser.add_argument("--points", type=int, default=10_000_000, help="points in the store for the queries")
     parser.add_argument("--seconds", type=float, default=30.0, help="how long plants and factories are watched")
     parser.add_argument("--messages", type=int, default=20_000, help="messages of 50 metrics for the durable path")
+    parser.add_argument("--minutes", type=float, default=60.0, help="how long the soak watches, after ten to warm up")
     parser.add_argument("--backlog", type=int, default=8_640_000, help="samples that wait at the edge")
     options = parser.parse_args()
     parts = options.parts or PARTS
@@ -51,6 +55,8 @@ def main() -> None:
         show_plant(options.seconds)
     if "queries" in parts:
         show_queries(options.points)
+    if "soak" in parts:
+        show_soak(options.minutes)
 
 
 def show_stages() -> None:
@@ -129,6 +135,26 @@ def show_plant(seconds: float) -> None:
     rows = [(name, f"{cpu:.3f}", f"{rss:.0f}", f"{pss:.0f}") for name, cpu, rss, pss in (*costs, totals)]
     show(("process", "cores", "resident MiB", "proportional MiB"), rows)
     console.print("goal: at most 0.5 cores and 800 MiB")
+
+
+def show_soak(minutes: float) -> None:
+    """Print whether any process of the demo grows."""
+    console.print(f"\nThe demo for {minutes:.0f} minutes after ten to warm up")
+    rows = [
+        (
+            growth.process,
+            f"{growth.first.memory_mib:.1f}",
+            f"{growth.last.memory_mib:.1f}",
+            f"{growth.slope:+.2f}",
+            f"{growth.slope_most:+.2f}",
+            f"{growth.first.descriptors} {growth.last.descriptors}",
+            f"{growth.first.threads} {growth.last.threads}",
+            f"{growth.first.tasks} {growth.last.tasks}",
+        )
+        for growth in soak.measure(minutes, 10.0)
+    ]
+    show(("process", "MiB first", "last", "MiB/h", "at most (95 %)", "descriptors", "threads", "tasks"), rows)
+    console.print("goal: at most +1 MiB/h (95 %), no growth of descriptors, threads and tasks")
 
 
 def show_queries(points: int) -> None:

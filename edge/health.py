@@ -21,6 +21,7 @@ def node_asset(place: Place, machines: Iterable[str]) -> Asset:
         Signal("Health/spool_records", description="messages in the spool"),
         Signal("Health/spool_bytes", unit="B", description="size of the messages in the spool"),
         Signal("Health/samples_total", description="samples taken since the start"),
+        Signal("Health/tasks", description="tasks of the process"),
         Signal("Health/dropped_total", description="values or messages thrown away since the start, for any reason"),
     ]
     for machine in machines:
@@ -32,14 +33,17 @@ def node_asset(place: Place, machines: Iterable[str]) -> Asset:
     return Asset(place.enterprise, place.site, place.area, place.line, place.line, "node", signals=tuple(signals))
 
 
-def samples(spool: Spool, machines: Mapping[str, Health], dropped: int, now_ns: int, asset: str) -> list[Sample]:
-    """Return the health of a node now; `dropped` is what the drivers threw away."""
+def samples(
+    spool: Spool, machines: Mapping[str, Health], *, dropped: int, tasks: int, now_ns: int, asset: str
+) -> list[Sample]:
+    """Return the health of a node now; `dropped` is what the drivers threw away, `tasks` how many the process has."""
     stats = spool.stats
     refused = sum(health.refused for health in machines.values())
     values: dict[str, float | bool] = {
         "Health/spool_records": float(stats.records),
         "Health/spool_bytes": float(stats.bytes),
         "Health/samples_total": float(sum(health.samples for health in machines.values())),
+        "Health/tasks": float(tasks),
         "Health/dropped_total": float(dropped + refused + stats.dropped),
     }
     for name, health in machines.items():

@@ -86,8 +86,14 @@ class LineService:
                 raise UplinkEndedError(f"the uplink of {self._line.place} has ended")
             machines = {name: runner.health for name, runner in self._runners.items()}
             counters = [driver.counters for driver in self._drivers.values()]
-            dropped = sum(c.dropped + c.rejected for c in counters)
-            samples = health.samples(spool, machines, dropped, time.time_ns(), self._line.place.line)
+            samples = health.samples(
+                spool,
+                machines,
+                dropped=sum(c.dropped + c.rejected for c in counters),
+                tasks=len(asyncio.all_tasks()),
+                now_ns=time.time_ns(),
+                asset=self._line.place.line,
+            )
             heard = {name: state.alive_ns for name, state in machines.items()}
             try:
                 uplink.node.put("", [*samples, ledger.sample(time.time_ns())])

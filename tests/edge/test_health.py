@@ -19,9 +19,13 @@ def test_a_quiet_machine_is_told_from_a_silent_one(tmp_path: Path) -> None:
         "never": Health(),
     }
     spool = Spool.open(tmp_path / "line1.spool", max_bytes=1 << 20)
-    told = {sample.signal: sample.value for sample in samples(spool, machines, 0, now_ns, "line1")}
+    told = {
+        sample.signal: sample.value
+        for sample in samples(spool, machines, dropped=0, tasks=7, now_ns=now_ns, asset="line1")
+    }
     spool.close()
     assert (told["Health/quiet/last_data_age_s"], told["Health/quiet/silent_s"]) == (300.0, 2.0)
+    assert told["Health/tasks"] == 7.0
     assert (told["Health/never/last_data_age_s"], told["Health/never/silent_s"]) == (-1.0, -1.0)
     signals = {signal.name for signal in node_asset(Place("demo", "shanghai", "machining", "line1"), machines).signals}
     assert set(told) <= signals
