@@ -108,7 +108,8 @@ class Session:
     """A connection to a broker that is made again for ever, until `stop`.
 
     `will` is asked before each CONNECT. `on_connect` is called when the broker has accepted us and every subscription;
-    `on_disconnect(reason)` when such a connection is lost or ended; `on_message(topic, payload, retained)` between.
+    `on_disconnect(reason)` when such a connection is lost; `on_message(topic, payload, retained)` between. Once `stop` was
+    called none of them is: who makes a new session must not hear of the end of the old one behind its beginning.
     """
 
     def __init__(
@@ -247,7 +248,7 @@ class Session:
         finally:
             was_connected = self._forget(client)
         reason = self._end_reason or ("stopped" if self._stopping.is_set() else "the connection was lost")
-        if was_connected:
+        if was_connected and not self._stopping.is_set():
             self._on_disconnect(reason)
         return was_connected, reason
 

@@ -101,6 +101,7 @@ class Uplink:
                 troubled = False
             if self._leaving:
                 self._session.stop(_STOP_S)
+                self.node.disconnected()
                 self._session = self._new_session()
                 self._session.start()
                 self._leaving = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -247,3 +248,30 @@ async def test_a_large_batch_is_cut_into_messages(nats_broker: Any, hosts: Any, 
     assert sorted(host.values("cnc-01")) == [float(i) for i in range(1200)]
     assert max(len(h.payload.metrics) for h in host.of("DDATA")) == 500
     assert len(host.of("DDATA", device="robot-01")) > 1
+
+
+async def test_the_end_of_a_session_that_is_late_does_not_silence_the_next_one(
+    nats_broker: Any, hosts: Any, lines: Any, until: Any
+) -> None:
+    host = await hosts(nats_broker)
+    line = lines(nats_broker)
+    line.put("cnc-01", 1.0)
+    await host.wait_for_value("cnc-01", 1.0)
+    going, gone = threading.Event(), threading.Event()
+    old, forget = line.uplink.session, line.uplink.session._forget
+
+    def forget_late(client: Any) -> bool:  # what a busy computer does to the thread of the old session
+        was_connected = forget(client)
+        going.set()
+        gone.wait(10)
+        return was_connected
+
+    old._forget = forget_late
+    host.say(online=False)
+    await until(lambda: line.uplink.session is not old and line.uplink.session.is_connected)
+    assert going.is_set()
+    gone.set()
+    await until(lambda: not old.is_alive)
+    host.say(online=True)
+    line.put("cnc-01", 2.0)
+    await host.wait_for_value("cnc-01", 2.0)
