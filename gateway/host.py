@@ -103,8 +103,8 @@ class Host:
     """The sessions of all edge nodes.
 
     A sequence gap is given `reorder_s` to close; then the node is asked for a rebirth, at first at once, then at most
-    every `rebirth_pause_s`, doubling up to `rebirth_pause_max_s`. After a (re)connect to the broker every node has
-    `prove_s` to send anything from its present session; then it counts as lost.
+    every `rebirth_pause_s`, doubling up to `rebirth_pause_max_s` until a birth comes, be it kept or not. After a
+    (re)connect to the broker every node has `prove_s` to send anything of its present session; then it counts as lost.
     """
 
     def __init__(
@@ -148,7 +148,7 @@ class Host:
         session.born.clear()
         session.last_message = now
         session.rebirth_wanted = False
-        session.rebirth_pause_s = 0.0
+        self._answered(session, now)
         session.prove_by = None
         self._counter.count(node, "births")
 
@@ -208,10 +208,11 @@ class Host:
         """Ask for the births again: data had metrics that the birth did not name."""
         self._want_rebirth(self.sessions[node], now)
 
-    def forget(self, node: Node) -> None:
+    def forget(self, node: Node, now: float) -> None:
         """End the session of a node whose birth could not be kept; its next message asks for a rebirth."""
         session = self.sessions.get(node)
         if session is not None:
+            self._answered(session, now)
             self._end(node, session)
 
     def tick(self, now: float) -> Due:
@@ -254,6 +255,11 @@ class Host:
         if not session.rebirth_wanted:
             session.rebirth_wanted = True
             session.rebirth_not_before = max(session.rebirth_not_before, now)
+
+    def _answered(self, session: NodeSession, now: float) -> None:
+        """Begin the pauses anew: the node does answer."""
+        session.rebirth_pause_s = 0.0
+        session.rebirth_not_before = min(session.rebirth_not_before, now + self._rebirth_pause_s)
 
     def _sequence(self, node: Node, session: NodeSession, seq: int | None, now: float) -> None:
         """Follow the sequence number; a jump opens a gap, which late messages may still close."""

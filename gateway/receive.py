@@ -86,11 +86,12 @@ class Receiver:
             # not kept, so not acknowledged: the node keeps it, or its sequence shows the gap
             self._refused(parsed.node, error, now_ns)
             if parsed.type in ("NBIRTH", "DBIRTH"):
-                self._host.forget(parsed.node)
+                self._host.forget(parsed.node, now)
 
     def _node_birth(self, topic: str, parsed: SparkplugTopic, body: bytes, now: float, now_ns: int) -> None:
         birth = Birth(parsed.node, None, body)
-        self._spool.put(topic, body, timeout_s=PUT_S).add_done_callback(partial(self._birth_done, parsed.node, now_ns))
+        done = self._spool.put(topic, body, timeout_s=PUT_S)
+        done.add_done_callback(partial(self._birth_done, parsed.node, now, now_ns))
         self._births[parsed.node, None] = birth
         self._host.node_birth(
             parsed.node, seq=birth.payload.seq, bdseq=birth.bdseq, acknowledges=birth.acknowledges, now=now
@@ -101,7 +102,8 @@ class Receiver:
         birth = Birth(parsed.node, parsed.device, body)
         if not self._host.device_birth(parsed.node, str(parsed.device), seq=birth.payload.seq, now=now):
             return
-        self._spool.put(topic, body, timeout_s=PUT_S).add_done_callback(partial(self._birth_done, parsed.node, now_ns))
+        done = self._spool.put(topic, body, timeout_s=PUT_S)
+        done.add_done_callback(partial(self._birth_done, parsed.node, now, now_ns))
         self._births[parsed.node, parsed.device] = birth
         self._mirror.born(birth)
 
@@ -160,11 +162,11 @@ class Receiver:
         if origin is not None:
             self._acks.committed(node, origin.epoch, origin.n)
 
-    def _birth_done(self, node: Node, now_ns: int, done: Future[int | None]) -> None:
+    def _birth_done(self, node: Node, now: float, now_ns: int, done: Future[int | None]) -> None:
         error = done.exception()
         if isinstance(error, SpoolError):
             self._refused(node, error, now_ns)
-            self._host.forget(node)
+            self._host.forget(node, now)
 
     def _refused(self, node: Node, error: SpoolError, now_ns: int) -> None:
         self._ledger.count(node, "refused")

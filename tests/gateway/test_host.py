@@ -110,6 +110,17 @@ def test_rebirth_requests_are_repeated_ever_more_rarely_until_the_birth(host: Ho
     assert host.tick(200.0).rebirth == []
 
 
+def test_an_answer_begins_the_pauses_anew_even_when_it_could_not_be_kept(host: Host) -> None:
+    assert not data(host, 9, now=0.0)
+    assert [now for now in range(40) if host.tick(float(now)).rebirth] == [0, 5, 15, 35]
+    host.forget(LINE, 36.0)
+    assert not data(host, 9, now=36.0)
+    assert [now for now in range(36, 60) if host.tick(float(now)).rebirth] == [41, 46, 56]
+    host.node_birth(LINE, seq=0, bdseq=3, acknowledges=True, now=60.0)
+    assert not data(host, 2, now=60.0)
+    assert [now for now in range(60, 90) if host.tick(float(now)).rebirth] == [65, 70, 80]
+
+
 def test_a_flood_before_the_birth_is_one_request(host: Host, counts: Counts) -> None:
     for _ in range(50):
         assert not data(host, 9, now=1.0)
