@@ -108,8 +108,8 @@ class Session:
     """A connection to a broker that is made again for ever, until `stop`.
 
     `will` is asked before each CONNECT. `on_connect` is called when the broker has accepted us and every subscription;
-    `on_disconnect(reason)` when such a connection is lost; `on_message(topic, payload, retained)` between. Once `stop` was
-    called none of them is: who makes a new session must not hear of the end of the old one behind its beginning.
+    `on_disconnect(reason)` when such a connection is lost; `on_message(topic, payload, retained)` between. Once `stop`
+    was called none of them is: who makes a new session must not hear of the end of the old one behind its beginning.
     """
 
     def __init__(

@@ -186,7 +186,7 @@ class EdgeNode:
         """Do all that is to be done now; return after how many seconds there may be more."""
         acknowledged = self._take_events(now_ns)
         if acknowledged:
-            self.window.acknowledged(acknowledged)
+            self.window.acknowledged(acknowledged, now_s)
             self._spool.remove(acknowledged)
         if not self._connected or not self.host.online:
             self._look_for_host(now_s)

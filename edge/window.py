@@ -1,8 +1,11 @@
 """What of the spool is sent when: live data first, then the backlog, and again what nobody acknowledged.
 
 Live is what was put since the sending began (or in the last few seconds); all else that is still in the spool is
-backlog. A record counts as in flight from its sending to its acknowledgement or to `ack_timeout_s`; the backlog is
-simply everything in the spool that is neither live nor in flight. Time is an argument, in seconds of a monotonic clock.
+backlog. A record counts as in flight from its sending to its acknowledgement or to a time-out; the backlog is simply
+everything in the spool that is neither live nor in flight. Time is an argument, in seconds of a monotonic clock.
+
+The time-out is `ack_timeout_s`, but at least twice what the last acknowledgement took, and while none comes at all it
+doubles each time; at most it is a minute. A way that is slow would only get slower by repeats of what is on it.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from typing import Final, Protocol
 from spool import Record
 
 _LIVE_AGE_NS: Final = 5_000_000_000
+_LONGEST_TIMEOUT_S: Final = 60.0
 
 
 class Reader(Protocol):
@@ -30,6 +34,8 @@ class Window:
         self._most = most
         self._ack_timeout_s = ack_timeout_s
         self._in_flight: dict[int, float] = {}  # number → when it was sent; in the order of sending
+        self._latency_s = 0.0  # of the last acknowledgement
+        self._heard_s = 0.0  # when it came, or when the first record after it was sent
         self._live = 0  # the last number that was given out as live, or was left to the backlog
         self._backlog = 0  # the backlog up to this number has been given out …
         self._backlog_end = 0  # … and there is none after this one
@@ -44,6 +50,7 @@ class Window:
         """Start a session: everything up to `last_n` is backlog, whatever was sent before."""
         self.resent += len(self._in_flight)
         self._in_flight.clear()
+        self._latency_s = 0.0
         self._live, self._backlog, self._backlog_end = last_n, 0, last_n
 
     def live(self, now_s: float, now_ns: int, limit: int = 200) -> list[Record]:
@@ -90,21 +97,29 @@ class Window:
         if live:
             self._live = min(self._live, records[0].n - 1)
 
-    def acknowledged(self, intervals: Iterable[tuple[int, int]]) -> None:
+    def acknowledged(self, intervals: Iterable[tuple[int, int]], now_s: float) -> None:
         """Note that the gateway keeps these records (they are about to leave the spool)."""
+        before = len(self._in_flight)
+        oldest_s = now_s
         for first, last in intervals:
             if last - first < len(self._in_flight):
-                for n in range(first, last + 1):
-                    self._in_flight.pop(n, None)
+                numbers: Iterable[int] = range(first, last + 1)
             else:
-                for n in [n for n in self._in_flight if first <= n <= last]:
-                    del self._in_flight[n]
+                numbers = [n for n in self._in_flight if first <= n <= last]
+            for n in numbers:
+                oldest_s = min(oldest_s, self._in_flight.pop(n, now_s))
+        if len(self._in_flight) < before:
+            self._latency_s, self._heard_s = now_s - oldest_s, now_s
 
     def expire(self, now_s: float) -> None:
         """Count as not sent what was not acknowledged in time."""
+        if not self._in_flight:
+            self._heard_s = now_s
+        slow_s = max(2 * self._latency_s, (now_s - self._heard_s) / 2)
+        timeout_s = max(self._ack_timeout_s, min(slow_s, _LONGEST_TIMEOUT_S))
         late = []
         for n, sent_s in self._in_flight.items():
-            if now_s - sent_s < self._ack_timeout_s:
+            if now_s - sent_s < timeout_s:
                 break
             late.append(n)
         for n in late:

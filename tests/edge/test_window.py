@@ -47,7 +47,7 @@ def test_what_is_not_acknowledged_in_time_is_sent_again(spool: Spool) -> None:
     window.begin(0)
     put(spool, 4)
     window.live(0.0, now_ns(spool))
-    window.acknowledged([(2, 3)])
+    window.acknowledged([(2, 3)], 0.1)
     spool.remove([(2, 3)])
     window.expire(9.9)
     assert numbers(window.backlog(9.9)) == []
@@ -56,12 +56,37 @@ def test_what_is_not_acknowledged_in_time_is_sent_again(spool: Spool) -> None:
     assert window.resent == 2
 
 
+def test_while_nothing_is_acknowledged_time_outs_double(spool: Spool) -> None:
+    window = Window(spool, ack_timeout_s=10)
+    window.begin(0)
+    window.expire(0.0)
+    put(spool, 1)
+    window.live(0.0, now_ns(spool))
+    sent = []
+    for now_s in range(250):
+        window.expire(float(now_s))
+        sent += [now_s] * bool(window.backlog(float(now_s)))
+    assert sent == [10, 20, 40, 80, 140, 200]
+
+
+def test_what_is_on_a_slow_way_is_not_sent_again(spool: Spool) -> None:
+    window = Window(spool, ack_timeout_s=10)
+    window.begin(put(spool, 1000))
+    window.expire(0.0)
+    while window.backlog(0.0):
+        pass
+    for now_s in range(1, 51):  # 20 arrive in a second
+        window.acknowledged([(1, 20 * now_s)], float(now_s))
+        window.expire(float(now_s))
+    assert (window.in_flight, window.resent) == (0, 0)
+
+
 def test_a_new_session_sends_all_again_that_is_left(spool: Spool) -> None:
     window = Window(spool)
     window.begin(0)
     last = put(spool, 4)
     window.live(0.0, now_ns(spool))
-    window.acknowledged([(1, 2)])
+    window.acknowledged([(1, 2)], 0.1)
     spool.remove([(1, 2)])
     window.begin(last)
     assert numbers(window.live(0.0, now_ns(spool))) == []
@@ -75,7 +100,7 @@ def test_the_window_is_bounded_and_half_of_it_is_kept_for_live_data(spool: Spool
     put(spool, 20)
     assert numbers(window.live(0.0, now_ns(spool))) == [21, 22, 23, 24, 25]
     assert numbers(window.live(0.0, now_ns(spool))) == []
-    window.acknowledged([(1, 25)])
+    window.acknowledged([(1, 25)], 0.1)
     assert window.in_flight == 0
     assert len(window.live(0.0, now_ns(spool))) == 10
 
