@@ -165,26 +165,30 @@ class EdgeLedger:
 
     def _send(self) -> None:
         with self._lock:
-            waiting = list(self._waiting.values())
-            if not waiting:
-                return
+            waiting, self._waiting = self._waiting, {}
             samples = [
                 Sample(self._asset, ENTRY, self._new_id(entry.end_ns), entry.model_dump_json(exclude_defaults=True))
-                for entry in waiting
+                for entry in waiting.values()
             ]
-            try:
-                futures = self._put("", samples)
-            except SpoolError:
-                return  # they wait here; the runner says that the spool is full
-            self._waiting.clear()
+        if not samples:
+            return
+        # without the lock: the spool's thread needs it to give back what the disk did not take
+        try:
+            futures = self._put("", samples)
+        except SpoolError:
+            self._take_back(waiting)  # the runner says that the spool is full
+            return
         for future in futures:
-            future.add_done_callback(lambda done: self._put_back(done, waiting))
+            future.add_done_callback(lambda done: self._look_at_put(done, waiting))
 
-    def _put_back(self, done: Future[int | None], entries: Sequence[Entry]) -> None:
-        """Keep entries that were not kept by the spool after all; told twice is harmless."""
+    def _look_at_put(self, done: Future[int | None], entries: dict[int, Entry]) -> None:
         if done.cancelled() or done.exception() is not None:
-            with self._lock:
-                self._waiting = {entry.id: entry for entry in entries} | self._waiting
+            self._take_back(entries)
+
+    def _take_back(self, entries: dict[int, Entry]) -> None:
+        """Keep entries that the spool did not keep after all; told twice is harmless."""
+        with self._lock:
+            self._waiting = entries | self._waiting
 
     def _look_at_clock(self, now_ns: int, monotonic_ns: int) -> None:
         before, self._clock = self._clock, (now_ns, monotonic_ns)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -106,6 +107,30 @@ def test_a_put_that_failed_is_told_again(spool: Spool, outlet: Outlet) -> None:
     assert outlet.entries == []
     ledger.tick(NOON, 0, {})
     assert len(outlet.entries) == 1
+
+
+def test_while_one_thread_puts_another_gets_back_what_the_disk_did_not_take(spool: Spool, outlet: Outlet) -> None:
+    failing: Future[int | None] = Future()
+
+    def put(asset: str, samples: Sequence[Sample]) -> list[Future[int | None]]:
+        if not outlet.full:
+            return outlet.put(asset, samples)
+        outlet.full = False
+        # the uplink waits for the spool's thread, which tells of an earlier put first
+        spool_thread = Thread(target=failing.set_exception, args=(SpoolError("the disk is full"),), daemon=True)
+        spool_thread.start()
+        spool_thread.join(5)
+        assert not spool_thread.is_alive()
+        return outlet.put(asset, samples)
+
+    puts: list[list[Future[int | None]]] = [[failing]]
+    ledger = EdgeLedger(spool, lambda asset, samples: puts.pop() if puts else put(asset, samples), "line1")
+    ledger.open(NOON)
+    ledger.enter("cnc-01", "offline", NOON, NOON)
+    outlet.full = True
+    ledger.enter("cnc-02", "offline", NOON, NOON)
+    ledger.tick(NOON, 0, {})
+    assert sorted(entry.source for entry in outlet.entries) == ["cnc-01", "cnc-02"]
 
 
 @pytest.mark.parametrize(("jump_s", "word"), [(3600, "forward by 3600.0 s"), (-90, "back by 90.0 s")])
