@@ -104,13 +104,13 @@ class SimulatedMachine(ABC):
         self.link_faults: list[LinkFault] = []
         self.silent: frozenset[str] = frozenset()
         self.record: Record = _forget
-        self.power_w = 0.0
         self.energy_mj = 0
         self.sequence = 0
         self._noisy = tuple(signal for signal in self.signals if signal.noise > 0.0)
         self._noise: npt.NDArray[np.float64] = np.zeros(len(self._noisy))
         self._read: dict[str, Value | None] | None = None
         self._last_dt = 0.0
+        self._energy_before = 0
 
     @property
     def time_s(self) -> float:
@@ -124,9 +124,9 @@ class SimulatedMachine(ABC):
         for code, fault in self.faults.items():
             if fault.onset_s is not None or fault.severity > 0.0:
                 self._grow(code, fault)
+        self._last_dt, self._energy_before = dt, self.energy_mj
         self._advance(dt)
         self._noise = self.rng.standard_normal(len(self._noisy))
-        self._last_dt = dt
         self._read = None
         if self.sensor_faults:  # they draw random numbers: once per step, whether someone reads or not
             self.read()
@@ -156,8 +156,12 @@ class SimulatedMachine(ABC):
 
     def add_energy(self, power_w: float, dt: float) -> None:
         """Count electric energy, rounded to whole millijoules per call."""
-        self.power_w = power_w
         self.energy_mj += round(power_w * dt * 1000.0)
+
+    @property
+    def power_w(self) -> float:
+        """Mean electric power of the last step in W: what the energy grew by."""
+        return (self.energy_mj - self._energy_before) / 1000.0 / self._last_dt if self._last_dt else 0.0
 
     @property
     def energy_kwh(self) -> float:

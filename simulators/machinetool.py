@@ -23,6 +23,9 @@ CONTROL_W: Final = 350.0
 DRIVES_W: Final = 260.0
 STANDBY_W: Final = 180.0
 CHILLER_W: Final = 550.0
+CONSUMERS: Final = (
+    "control", "drives", "chiller", "spindle", "axes", "axis_losses", "coolant", "hydraulics", "brake_resistor",
+)  # fmt: skip
 BREAKING_S: Final = 0.4
 HEAD_MM: Final = 350.0
 """Length of the head that grows in Z with its temperature, mm; the shaft's nose is 120 mm more, with the front bearing.
@@ -49,7 +52,8 @@ class MachineTool(ToolController):
         self.current = [0.0, 0.0, 0.0]
         self.following = [0.0, 0.0, 0.0]
         self.feed_mm_min = 0.0
-        self.balance: dict[str, float] = {}
+        self.balance = dict.fromkeys(CONSUMERS, 0.0)
+        """Mean power of each consumer in the last step, W; below 0 it gives back."""
         self._sources = Sources()
         self._last_direction = 1.0
         self._lost_contacts = 0
@@ -63,11 +67,12 @@ class MachineTool(ToolController):
 
     def _advance(self, dt: float) -> None:
         heat = [0.0] * 6  # front, rear, motor (spindle), x, y, z in J
+        self.balance = dict.fromkeys(CONSUMERS, 0.0)
         left = dt
         while left > 1e-9:
             piece = self._piece(left)
             self._move(piece)
-            self._power(piece, heat)
+            self._power(piece, piece / dt, heat)
             self.at_s += piece
             left -= piece
         self._warm(dt, heat)
@@ -184,8 +189,8 @@ class MachineTool(ToolController):
 
     # ---- power and heat ------------------------------------------------------------------------------------------
 
-    def _power(self, piece: float, heat: list[float]) -> None:
-        """Add up the electric power (W) of `piece` seconds and where its heat (J) goes."""
+    def _power(self, piece: float, share: float, heat: list[float]) -> None:
+        """Add up the electric power (W) of `piece` seconds, a share of the step, and where its heat (J) goes."""
         severity = self.severity
         on = self.state == "on"
         jam = severity["chip_jam"]
@@ -206,16 +211,21 @@ class MachineTool(ToolController):
         heat[0] += spindle.front_heat_w * piece
         heat[1] += spindle.rear_heat_w * piece
         heat[2] += spindle.motor_heat_w * piece
-        balance = self.balance
-        balance["control"] = CONTROL_W if self.state != "off" else 0.0
-        balance["drives"] = DRIVES_W if on else (STANDBY_W if self.state == "standby" else 0.0)
-        balance["chiller"] = CHILLER_W * (1.0 - severity["spindle_chiller_loss"]) if on else 0.0
-        balance["spindle"] = spindle.electric_w if on else 0.0
-        balance["axes"] = axes if on else 0.0
-        balance["axis_losses"] = losses if on else 0.0
-        balance["coolant"] = self.coolant.power_w if on else 0.0
-        balance["hydraulics"] = self.hydraulics.power_w if on else 0.0
-        self.add_energy(max(0.0, math.fsum(balance.values())), piece)
+        drawn = (
+            CONTROL_W if self.state != "off" else 0.0,
+            DRIVES_W if on else (STANDBY_W if self.state == "standby" else 0.0),
+            CHILLER_W * (1.0 - severity["spindle_chiller_loss"]) if on else 0.0,
+            spindle.electric_w if on else 0.0,
+            axes if on else 0.0,
+            losses if on else 0.0,
+            self.coolant.power_w if on else 0.0,
+            self.hydraulics.power_w if on else 0.0,
+        )
+        power = math.fsum(drawn)
+        burnt = max(0.0, -power)  # what braking drives give back and nobody takes
+        for name, watt in zip(CONSUMERS, (*drawn, burnt), strict=True):
+            self.balance[name] += watt * share
+        self.add_energy(power + burnt, piece)
 
     def _warm(self, dt: float, heat: list[float]) -> None:
         network = self.heat

@@ -34,8 +34,12 @@ class Meter(SimulatedMachine):
         self.frequency_hz = 50.0
         self._factor = 0.92
 
+    @property
+    def power_w(self) -> float:
+        """Mean power through the meter in the last step in W; below 0 into the grid."""
+        return self.flow_mj / 1000.0 / self._last_dt if self._last_dt else 0.0
+
     def _advance(self, dt: float) -> None:
-        self.power_w = self.flow_mj / 1000.0 / dt
         if self.flow_mj >= 0:
             self.energy_mj += self.flow_mj
         else:
