@@ -32,6 +32,9 @@ def simulate(
     *,
     scenario: Annotated[str, typer.Option(help="A scenario file, or one that ships, for example bearing.")] = "",
     speed: Annotated[float, typer.Option(min=0.01, max=10_000, help="Simulated seconds for each second.")] = 1.0,
+    step: Annotated[
+        float, typer.Option(min=0.01, max=60, help="Simulated seconds of a step; long ones are fast.")
+    ] = 0.1,
     seed: Annotated[int | None, typer.Option(min=0, help="Instead of the seed of the factory file.")] = None,
     write_plant: Annotated[Path | None, typer.Option(help="Write the plant file that fits it.")] = None,
     journal: Annotated[Path | None, typer.Option(help="Write what truly happens, as JSON lines.")] = None,
@@ -55,7 +58,7 @@ def simulate(
     used = {stand.face for stand in loaded.stands}
     _check_ports({truth: "--truth-port"} | {ports[face]: f"--{face}-port" for face in ports if face in used})
     _print(loaded, f"http://127.0.0.1:{truth}", json=json)
-    arguments = [f"--speed={speed}", f"--truth-port={truth}"]
+    arguments = [f"--speed={speed}", f"--step={step}", f"--truth-port={truth}"]
     arguments += [f"--{face}-port={number}" for face, number in (ports | fixed).items()]
     arguments += [f"--scenario={scenario}"] if scenario else []
     arguments += [] if seed is None else [f"--seed={seed}"]

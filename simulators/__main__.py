@@ -31,6 +31,8 @@ EMIT_S: Final = 0.2
 
 LEAST_PERIOD_S: Final = 0.02
 MOST_PERIOD_S: Final = 60.0
+LEAST_STEP_S: Final = 0.01
+MOST_STEP_S: Final = 60.0
 
 _log = structlog.get_logger("simulators")
 
@@ -57,6 +59,13 @@ def _period(text: str) -> float:
     return seconds
 
 
+def _step(text: str) -> float:
+    seconds = float(text)
+    if not LEAST_STEP_S <= seconds <= MOST_STEP_S:
+        raise argparse.ArgumentTypeError(f"{text} is not from {LEAST_STEP_S} to {MOST_STEP_S} seconds")
+    return seconds
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m simulators", description=__doc__)
     what = "factory file, or one that ships: workshops.yaml, …; without it the small default factory"
@@ -65,6 +74,9 @@ def _parser() -> argparse.ArgumentParser:
         "--scenario", type=Path, metavar="FILE", help="a scenario file, or one that ships: bearing.yaml, …"
     )
     parser.add_argument("--speed", type=float, default=1.0, help="simulated seconds per second (default 1)")
+    parser.add_argument(
+        "--step", type=_step, metavar="SECONDS", default=STEP_S, help="simulated seconds of a step (default 0.1)"
+    )
     parser.add_argument(
         "--period", type=_period, metavar="SECONDS", help="show every signal so often (default 0.2, slow ones 1)"
     )
@@ -156,7 +168,7 @@ async def _serve(options: argparse.Namespace) -> int:
         loop.add_signal_handler(number, stop.set)
     clock = Clock(time.time_ns(), options.speed)
     period_s = EMIT_S if options.period is None else options.period
-    steps = max(1, round(period_s * options.speed / STEP_S))
+    steps = max(1, round(period_s * options.speed / options.step))
     dt = period_s * options.speed / steps
 
     async def tick() -> None:
@@ -165,6 +177,9 @@ async def _serve(options: argparse.Namespace) -> int:
             clock.advance(dt)
             if scenario is not None:
                 scenario.step(factory)
+            await asyncio.sleep(0)  # a fast factory has many steps: clients and the end do not wait for them
+            if stop.is_set():
+                return
         clock.keep_up(time.time_ns(), round(period_s * 1e9))
         for face in shown_by:
             await face.emit(clock.now_ns)

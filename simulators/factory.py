@@ -15,7 +15,7 @@ from simulators.face import Place
 from simulators.grid import Grid
 from simulators.journal import Journal
 from simulators.logistics import Logistics, Plan, ProductionError, plan_of
-from simulators.machine import SimulatedMachine
+from simulators.machine import NS, SimulatedMachine
 
 DEFAULT: Final = "default.yaml"
 STEP_S: Final = 0.1
@@ -87,9 +87,12 @@ class Factory:
             machine.signals = tuple(replace(signal, period_s=period_s) for signal in machine.signals)
 
     def balance(self) -> dict[str, Any]:
-        """Return the accounts of energy and, when the factory makes parts, of material and orders."""
-        energy = self.grid.balance()
-        return energy if self.logistics is None else energy | self.logistics.balance()
+        """Return the accounts of energy and, when the factory makes parts, of material and orders.
+
+        `journal` is how many lines the journal had then.
+        """
+        when = {"time_s": self.time_ns / NS, "journal": self.journal.written}
+        return when | self.grid.balance() | ({} if self.logistics is None else self.logistics.balance())
 
 
 def shipped(name: str) -> str:

@@ -1,19 +1,20 @@
 """Orders become bar stock, blanks, operations, inspected parts, units and boxes.
 
-Every part is in one place at any time. Material is counted in whole grams, so that what came in is exactly what is in
-stock, in process, chips, scrap and shipped.
+Every part is in one place at any time and belongs to one order: units and boxes hold parts of one order only, and scrap
+is made again for the order that it was for. Material is counted in whole grams, so that what came in is exactly what is
+in stock, in process, chips, scrap and shipped.
 """
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from simulators.control import ToolController
 from simulators.journal import Journal
-from simulators.machine import SimulatedMachine
+from simulators.machine import NS, SimulatedMachine
 from simulators.machines.agv import Agv, Trip
 from simulators.machines.measuring import Measuring
 from simulators.machines.robot import Job, Robot
@@ -34,12 +35,15 @@ class ProductionError(ValueError):
 
 @dataclass(slots=True)
 class Order:
-    """A customer's order of `quantity` units."""
+    """A customer's order of `quantity` units: started with its first part, completed with its last box."""
 
     id: str
     quantity: int
     released_s: float
+    started_s: float | None = None
+    completed_s: float | None = None
     shipped: int = 0
+    scrap: int = 0
 
 
 @dataclass(slots=True)
@@ -82,11 +86,12 @@ class _Stores:
     finished: deque[tuple[float, Part]] = field(default_factory=deque)
     moving: list[Part] = field(default_factory=list)
     to_measure: deque[Part] = field(default_factory=deque)
-    good: dict[str, deque[Part]] = field(default_factory=dict)
+    good: dict[str, list[Part]] = field(default_factory=dict)
     scrap: list[Part] = field(default_factory=list)
     to_pack: deque[Unit] = field(default_factory=deque)
     units_moving: list[Unit] = field(default_factory=list)
-    box: list[Unit] = field(default_factory=list)
+    boxes: dict[str, list[Unit]] = field(default_factory=dict)
+    """The open box of each order."""
 
 
 class Logistics:
@@ -95,7 +100,7 @@ class Logistics:
     def __init__(self, plan: Plan, machines: Mapping[str, SimulatedMachine], journal: Journal) -> None:
         self.plan = plan
         self.journal = journal
-        self.time_s = 0.0
+        self.time_ns = 0
         self.tools = {
             name: _of(machines, name, ToolController)
             for route in plan.route.values()
@@ -110,7 +115,7 @@ class Logistics:
         for machine in (*self.tools.values(), *self.tenders.values(), self.agv, self.assembler, self.packer):
             machine.endless = False
         self.stores = _Stores({name: deque() for name in self.tools})
-        self.stores.good = {kind: deque() for kind in plan.route}
+        self.stores.good = {kind: [] for kind in plan.route}
         self.orders: dict[str, Order] = {}
         self.received_g = self.stock_g = 0
         self.saw_chips_g = 0
@@ -120,9 +125,14 @@ class Logistics:
         self._tended: set[str] = set()
         self._assembling = False
 
+    @property
+    def time_s(self) -> float:
+        """Simulated seconds since the start."""
+        return self.time_ns / NS
+
     def step(self, dt: float) -> None:
         """Let `dt` pass and move what can be moved. Call it after the machines."""
-        self.time_s += dt
+        self.time_ns += round(dt * NS)
         if self.time_s >= self._next_order_s:
             self._next_order_s += self.plan.every_s
             self.release(self.plan.quantity)
@@ -158,7 +168,9 @@ class Logistics:
         self.stock_g -= weight + KERF_G
         self.saw_chips_g += KERF_G
         self.made["blanks"] += 1
-        self._queue(first, Part(f"{kind}-{self.made['blanks']:06d}", kind, order, weight))
+        part = Part(f"{kind}-{self.made['blanks']:06d}", kind, order, weight)
+        self._say("production", "blank_cut", serial=part.serial, kind=kind, order=order, grams=weight)
+        self._queue(first, part)
 
     def _queue(self, stage: tuple[str, ...], part: Part) -> None:
         """Let a part wait where the fewest do."""
@@ -176,10 +188,18 @@ class Logistics:
             if done:
                 self._forward(name, tool.unload())
             else:
-                tool.load(self.stores.waiting[name].popleft(), tool.load_s)
+                self._load(tool, self.stores.waiting[name].popleft(), tool.load_s)
         elif robot.job is None and not robot.alarm:
             self._tended.add(name)
             robot.assign(self._unloading(name, tool) if done else self._loading(name, tool))
+
+    def _load(self, tool: ToolController, part: Part, seconds: float) -> None:
+        """Put a part into a machine; with its first part an order is started."""
+        tool.load(part, seconds)
+        order = self.orders[part.order]
+        if order.started_s is None:
+            order.started_s = self.time_s
+            self._say("production", "order_started", order=order.id, serial=part.serial, machine=tool.id)
 
     def _unloading(self, name: str, tool: ToolController) -> Job:
         held: list[Part] = []
@@ -207,7 +227,7 @@ class Logistics:
             self.stores.moving.remove(held[0])
             self._tended.discard(name)
             if tool.can_load:
-                tool.load(held[0], 2.0)
+                self._load(tool, held[0], 2.0)
             else:  # an alarm came in between: the part goes back
                 self.stores.waiting[name].appendleft(held[0])
 
@@ -251,6 +271,7 @@ class Logistics:
                 self.stores.good[part.kind].append(part)
             else:
                 self.stores.scrap.append(part)
+                self.orders[part.order].scrap += 1
                 self._saw(part.kind, part.order)  # made again
         if station.part is None and self.stores.to_measure:
             part = self.stores.to_measure.popleft()
@@ -261,21 +282,27 @@ class Logistics:
 
     def _assemble(self) -> None:
         good = self.stores.good
-        if self._assembling or not _is_free(self.assembler) or not all(good.values()):
+        if self._assembling or not _is_free(self.assembler):
             return
+        complete = set.intersection(*({part.order for part in parts} for parts in good.values()))
+        if not complete:
+            return
+        order = min(complete)  # the oldest
         held: list[Unit] = []
 
         def grip() -> None:
-            parts = {kind: parts.popleft() for kind, parts in good.items()}
+            parts = {kind: next(part for part in good[kind] if part.order == order) for kind in good}
+            for kind, part in parts.items():
+                good[kind].remove(part)
             self.made["units"] += 1
-            held.append(Unit(f"unit-{self.made['units']:06d}", next(iter(parts.values())).order, parts))
+            held.append(Unit(f"unit-{self.made['units']:06d}", order, parts))
             self.stores.units_moving.append(held[0])
 
         def release() -> None:
             self.stores.units_moving.remove(held[0])
             self.stores.to_pack.append(held[0])
             serials = {kind: part.serial for kind, part in held[0].parts.items()}
-            self._say(self.assembler.id, "unit_assembled", serial=held[0].serial, parts=serials)
+            self._say(self.assembler.id, "unit_assembled", serial=held[0].serial, order=order, parts=serials)
             self._assembling = False
 
         self._assembling = True
@@ -292,29 +319,22 @@ class Logistics:
 
         def release() -> None:
             self.stores.units_moving.remove(held[0])
-            self.stores.box.append(held[0])
-            if len(self.stores.box) >= self.plan.box:
-                self._close_box()
+            order, box = self.orders[held[0].order], self.stores.boxes.setdefault(held[0].order, [])
+            box.append(held[0])
+            if len(box) == min(self.plan.box, order.quantity - order.shipped):
+                self._ship(order, self.stores.boxes.pop(order.id))
 
         self.packer.assign(Job("pack", 0, 3, 6.0, grip, release))
 
-    def _close_box(self) -> None:
+    def _ship(self, order: Order, box: list[Unit]) -> None:
+        """Close a box that is full, or holds the rest of its order."""
         self.made["boxes"] += 1
-        box, self.stores.box = self.stores.box, []
         self.shipped_g += sum(unit.material_g for unit in box)
-        self._say(
-            self.packer.id, "box_closed", box=f"box-{self.made['boxes']:05d}", units=[unit.serial for unit in box]
-        )
-        for unit in box:
-            self._ship(unit)
-
-    def _ship(self, unit: Unit) -> None:
-        # units are alike: they go to the oldest order that still waits
-        order = next((order for order in self.orders.values() if order.shipped < order.quantity), None)
-        if order is None:
-            raise ProductionError(f"{unit.serial} belongs to no order")
-        order.shipped += 1
+        order.shipped += len(box)
+        name, units = f"box-{self.made['boxes']:05d}", [unit.serial for unit in box]
+        self._say(self.packer.id, "box_closed", box=name, order=order.id, units=units)
         if order.shipped == order.quantity:
+            order.completed_s = self.time_s
             seconds = round(self.time_s - order.released_s, 3)
             self._say("production", "order_completed", order=order.id, seconds=seconds)
 
@@ -330,12 +350,18 @@ class Logistics:
         parts += [tool.part for tool in self.tools.values() if tool.part is not None]
         if self.station.part is not None:
             parts.append(self.station.part)
-        for unit in (*stores.to_pack, *stores.units_moving, *stores.box):
+        boxed = [unit for box in stores.boxes.values() for unit in box]
+        for unit in (*stores.to_pack, *stores.units_moving, *boxed):
             parts += unit.parts.values()
         return parts
 
     def balance(self) -> dict[str, Any]:
-        """Return the accounts: `received = stock + in process + chips + scrap + shipped`, in g, and the counts."""
+        """Return the accounts.
+
+        In g, `received = stock + in process + chips + scrap + shipped`; of each order and kind of part,
+        `quantity = shipped + to_make`.
+        """
+        open_parts = Counter((part.order, part.kind) for part in self.in_process())
         return {
             "received_g": self.received_g,
             "stock_g": self.stock_g,
@@ -345,9 +371,10 @@ class Logistics:
             "shipped_g": self.shipped_g,
             "parts_in_process": len(self.in_process()),
             "made": dict(self.made),
-            "orders": len(self.orders),
-            "orders_completed": sum(order.shipped >= order.quantity for order in self.orders.values()),
-            "units_shipped": sum(order.shipped for order in self.orders.values()),
+            "orders": {
+                order.id: asdict(order) | {"to_make": {kind: open_parts[order.id, kind] for kind in self.plan.route}}
+                for order in self.orders.values()
+            },
         }
 
 

@@ -3,6 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +22,10 @@ from simulators.control import ToolController
 from simulators.factory import Factory, FactoryFileError
 from simulators.journal import Journal
 from simulators.machine import Refused
+from simulators.machines.meter import Meter
 
 DAY_S = 24 * 3600.0
+SHOPFLOOR = Path(sys.executable).with_name("shopfloor")
 
 
 def check_material(account: dict[str, Any]) -> None:
@@ -23,8 +34,89 @@ def check_material(account: dict[str, Any]) -> None:
 
 
 def check_energy(account: dict[str, Any]) -> None:
+    machines = account["machines_mj"]
     bought = account["imported_mj"] - account["exported_mj"]
     assert bought == account["used_mj"] - account["generated_mj"] + account["lost_mj"]
+    assert bought == sum(machines.values()) - 2 * machines["pv-01"] + account["lost_mj"]
+
+
+def check_orders(account: dict[str, Any], journal: list[dict[str, Any]]) -> None:
+    """Find by serial number what the accounts say: the journal has as many lines as it had when they were drawn up."""
+    told: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+    for entry in journal:
+        told[entry["event"]].append(entry)
+    cut = by("serial", told["blank_cut"])
+    finished = {entry["serial"]: entry for entry in told["part_finished"]}  # the last operation stays
+    measured, units = by("serial", told["part_measured"]), by("serial", told["unit_assembled"])
+    boxes, released = by("box", told["box_closed"]), by("order", told["order_released"])
+    started, completed = by("order", told["order_started"]), by("order", told["order_completed"])
+
+    scrap = {serial for serial, entry in measured.items() if entry["verdict"] == "scrap"}
+    boxed = [serial for box in boxes.values() for unit in box["units"] for serial in units[unit]["parts"].values()]
+    built = [serial for unit in units.values() for serial in unit["parts"].values()]
+    shipped, alive = set(boxed), cut.keys() - scrap - set(boxed)
+    assert sorted(shipped) == sorted(boxed)
+    assert len(built) == len(set(built))
+    assert all(measured[serial]["verdict"] == "good" for serial in built)
+    assert all(finished[serial]["order"] == entry["order"] for serial, entry in cut.items() if serial in finished)
+    for unit in units.values():
+        assert {cut[serial]["order"] for serial in unit["parts"].values()} == {unit["order"]}
+        assert all(measured[serial]["t"] <= unit["t"] for serial in unit["parts"].values())
+    for box in boxes.values():
+        assert {units[unit]["order"] for unit in box["units"]} == {box["order"]}
+        assert all(units[unit]["t"] <= box["t"] for unit in box["units"])
+
+    kinds = sorted({entry["kind"] for entry in cut.values()})
+    count = Counter((entry["order"], entry["kind"], fate(serial, scrap, shipped)) for serial, entry in cut.items())
+    assert account["orders"].keys() == released.keys()
+    for name, order in account["orders"].items():
+        assert order["quantity"] == released[name]["quantity"]
+        for kind in kinds:
+            assert count[name, kind, "shipped"] == order["shipped"]
+            assert count[name, kind, "alive"] == order["to_make"][kind] == order["quantity"] - order["shipped"]
+        assert sum(count[name, kind, "scrap"] for kind in kinds) == order["scrap"]
+        check_times(order, released[name], started.get(name), completed.get(name))
+        last = max((box["t"] for box in boxes.values() if box["order"] == name), default=None)
+        assert order["completed_s"] == (last if order["shipped"] == order["quantity"] else None)
+    first: dict[str, float] = {}
+    for entry in told["cycle_started"]:
+        first.setdefault(cut[entry["part"]]["order"], entry["t"])
+    assert first.keys() <= started.keys()
+    assert all(started[name]["t"] <= t for name, t in first.items())
+
+    made = account["made"]
+    assert (made["blanks"], made["units"], made["boxes"]) == (len(cut), len(units), len(boxes))
+    assert (made["scrap"], made["good"]) == (len(scrap), len(measured) - len(scrap))
+    assert account["parts_in_process"] == len(alive)
+    grams = {serial: finished.get(serial, {"material_g": cut[serial]["grams"]})["material_g"] for serial in cut}
+    assert account["received_g"] == sum(entry["grams"] for entry in told["delivery"])
+    for name, serials in (("scrap_g", scrap), ("shipped_g", shipped), ("in_process_g", alive)):
+        assert account[name] == sum(grams[serial] for serial in serials)
+    saw_g = account["received_g"] - account["stock_g"] - sum(entry["grams"] for entry in cut.values())
+    assert account["chips_g"] == saw_g + sum(cut[serial]["grams"] - grams[serial] for serial in cut)
+
+
+def check_times(
+    order: dict[str, Any], released: dict[str, Any], started: dict[str, Any] | None, completed: dict[str, Any] | None
+) -> None:
+    assert order["released_s"] == released["t"]
+    assert order["started_s"] == (started and started["t"])
+    assert order["completed_s"] == (completed and completed["t"])
+    if completed:
+        assert started
+        assert released["t"] <= started["t"] < completed["t"]
+        assert completed["seconds"] == pytest.approx(completed["t"] - released["t"], abs=0.001)
+
+
+def fate(serial: str, scrap: set[str], shipped: set[str]) -> str:
+    return "scrap" if serial in scrap else "shipped" if serial in shipped else "alive"
+
+
+def by(key: str, entries: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Entries by a key that none shares with another."""
+    found = {entry[key]: entry for entry in entries}
+    assert len(found) == len(entries)
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -32,12 +124,23 @@ def day(tmp_path_factory: pytest.TempPathFactory) -> tuple[Factory, list[dict[st
     """The factory after a day, checked every hour on the way, and its journal."""
     path = tmp_path_factory.mktemp("day") / "journal.jsonl"
     factory = factories.load(Path("workshops.yaml"), journal=Journal(path))
-    for _ in range(24):
+    joule = dict.fromkeys(factory.machines, 0.0)
+    for hour in range(24):
+        if hour == 5:
+            assert factory.logistics is not None
+            factory.logistics.release(6)  # a rush order that fills no whole number of boxes
         for _ in range(360):
             factory.step(10.0)
+            for name, machine in factory.machines.items():
+                joule[name] += machine.power_w * 10.0
         account = factory.balance()
         check_material(account)
         check_energy(account)
+        factory.journal.flush()
+        check_orders(account, [json.loads(line) for line in path.read_text().splitlines()])
+    for name, machine in factory.machines.items():
+        given = machine.exported_mj if isinstance(machine, Meter) else 0
+        assert joule[name] == pytest.approx((machine.energy_mj - given) / 1000.0, rel=1e-12)
     factory.journal.close()
     return factory, [json.loads(line) for line in path.read_text().splitlines()]
 
@@ -50,18 +153,62 @@ def test_every_gram_and_every_millijoule_is_accounted_for(day: tuple[Factory, li
     assert meters["meter-cnc-01"] == meters["cnc-01"]
 
 
-def test_parts_are_counted_once(day: tuple[Factory, list[dict[str, Any]]]) -> None:
+def test_parts_are_counted_once_and_orders_are_delivered(day: tuple[Factory, list[dict[str, Any]]]) -> None:
     factory, _ = day
     account = factory.balance()
     made = account["made"]
     assert factory.logistics is not None
     serials = [part.serial for part in factory.logistics.in_process()]
-    assert len(serials) == len(set(serials))
-    gone = made["scrap"] + 3 * account["units_shipped"]
-    assert made["blanks"] == account["parts_in_process"] + gone
+    assert len(serials) == len(set(serials)) == account["parts_in_process"]
     assert made["good"] + made["scrap"] > 400
     assert made["scrap"] < 0.1 * made["good"]
-    assert account["orders_completed"] >= account["orders"] - 3
+    orders = account["orders"].values()
+    assert [order["quantity"] for order in orders].count(6) == 1
+    assert all(order["completed_s"] is not None for order in orders if order["released_s"] < DAY_S - 2 * 3600.0)
+
+
+SCENARIO = """\
+factory: workshops.yaml
+events:
+  - {at_s: 30, fault: tool_flank_wear, asset: cnc-01, growth_s: 60}
+  - {at_s: 300, fault: tool_flank_wear, asset: cnc-01, clear: true}
+  - {at_s: 3000, order: 5}
+"""
+
+
+@pytest.mark.parametrize(("step", "span_s"), [("10", DAY_S), ("0.1", 3000.0)])
+def test_what_the_command_tells_balances_too(step: str, span_s: float, tmp_path: Path) -> None:
+    (tmp_path / "scenario.yaml").write_text(SCENARIO)
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        truth = probe.getsockname()[1]
+    own = {"SHOPFLOOR_HOME": str(tmp_path), "SHOPFLOOR_PORT": str(random.randrange(20000, 32000, 10))}
+    command = [
+        SHOPFLOOR, "simulate", "--scenario", "scenario.yaml", "--speed", "10000", "--step", step,
+        "--journal", "journal.jsonl", "--truth-port", str(truth),
+    ]  # fmt: skip
+    environ = {**os.environ, **own, "SHOPFLOOR_MQTT_URL": "mqtt://127.0.0.1:1"}
+    with subprocess.Popen(command, env=environ, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as run:
+        assert run.stderr is not None
+        try:
+            while b"the factory runs" not in (line := run.stderr.readline()):
+                assert line, "it has ended"
+            while (account := ask(truth, "balance"))["time_s"] < span_s:
+                time.sleep(0.2)
+            run.send_signal(signal.SIGINT)
+            assert run.wait(20) == 0
+        finally:
+            run.kill()
+    lines = (tmp_path / "journal.jsonl").read_text().splitlines()
+    check_material(account)
+    check_energy(account)
+    check_orders(account, [json.loads(line) for line in lines[: account["journal"]]])
+    assert account["made"]["scrap"] > 0
+    assert sum(order["completed_s"] is not None for order in account["orders"].values()) >= span_s // 3000
+
+
+def ask(port: int, what: str) -> dict[str, Any]:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/{what}", timeout=10) as answer:
+        return dict(json.load(answer))
 
 
 def test_each_part_has_its_truth_and_its_history(day: tuple[Factory, list[dict[str, Any]]]) -> None:
@@ -78,10 +225,6 @@ def test_each_part_has_its_truth_and_its_history(day: tuple[Factory, list[dict[s
     found = [(measured[entry["serial"]]["size"], entry["operations"][-1]["size_um"])
              for entry in shafts if entry["serial"] in measured]  # fmt: skip
     assert all(abs(said - true) < 10.0 for said, true in found)  # the station's uncertainty is 1.5 µm
-    units = [entry for entry in journal if entry["event"] == "unit_assembled"]
-    used = [serial for unit in units for serial in unit["parts"].values()]
-    assert len(used) == len(set(used))
-    assert all(measured[serial]["verdict"] == "good" for serial in used)
 
 
 def test_size_drifts_with_wear_over_the_day(day: tuple[Factory, list[dict[str, Any]]]) -> None:
