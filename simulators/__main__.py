@@ -166,8 +166,8 @@ async def _serve(options: argparse.Namespace) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    clock = Clock(time.time_ns(), options.speed)
     period_s = EMIT_S if options.period is None else options.period
+    clock = Clock(time.time_ns(), options.speed)
     steps = max(1, round(period_s * options.speed / options.step))
     dt = period_s * options.speed / steps
 
@@ -180,7 +180,6 @@ async def _serve(options: argparse.Namespace) -> int:
             await asyncio.sleep(0)  # a fast factory has many steps: clients and the end do not wait for them
             if stop.is_set():
                 return
-        clock.keep_up(time.time_ns(), round(period_s * 1e9))
         for face in shown_by:
             await face.emit(clock.now_ns)
         journal.flush()
@@ -196,7 +195,7 @@ async def _serve(options: argparse.Namespace) -> int:
         if options.write_plant:
             plant_file.write(options.write_plant, factory, shown_by)
         _log.info("the factory runs", machines=len(factory.stands), speed=options.speed)
-        late = await run(tick, period_s, stop)
+        await run(tick, clock, period_s, stop)
     finally:
         if truth is not None:
             await truth.stop()
@@ -205,7 +204,7 @@ async def _serve(options: argparse.Namespace) -> int:
         journal.close()
         if emitted is not None:
             emitted.close()
-    _log.info("the factory stands", simulated_s=round(clock.time_s, 1), late_ticks=late)
+    _log.info("the factory stands", simulated_s=round(clock.time_s, 1), late_ticks=clock.late)
     return 0
 
 

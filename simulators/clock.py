@@ -22,16 +22,25 @@ class Clock:
     start_ns: int
     speed: float = 1.0
     elapsed_ns: int = 0
+    late: int = 0
+    """How often the factory stood still so long that time was left out."""
 
     def advance(self, dt: float) -> None:
         """Let `dt` simulated seconds pass."""
         self.elapsed_ns += round(dt * NS)
 
-    def keep_up(self, wall_ns: int, slack_ns: int) -> None:
-        """Skip the time in which the factory stood still: its stamps are never more than `slack_ns` behind the wall."""
-        behind_ns = wall_ns - self.now_ns
-        if behind_ns > slack_ns:
-            self.start_ns += behind_ns
+    def wait_ns(self, wall_ns: int, period_ns: int) -> int:
+        """Return how long it is until the next stamp, one period after this one; below 0 it is overdue.
+
+        When that is a period or more, or the wall clock was set back, the time between is left out: a burst would be no
+        machine's, and stamps neither stay behind nor lie ahead.
+        """
+        wait_ns = self.now_ns + period_ns - wall_ns
+        if -period_ns < wait_ns <= period_ns:
+            return wait_ns
+        self.start_ns -= wait_ns
+        self.late += 1
+        return 0
 
     @property
     def time_s(self) -> float:
@@ -44,25 +53,14 @@ class Clock:
         return self.start_ns + round(self.elapsed_ns / self.speed)
 
 
-async def run(tick: Callable[[], Awaitable[None]], period_s: float, stop: asyncio.Event) -> int:
-    """Call `tick` every `period_s` wall seconds until `stop` is set.
-
-    Return how many ticks came late by a period or more.
-
-    A late tick is not made up for by a burst: the schedule starts anew, so simulated time falls behind, never runs
-    ahead.
-    """
-    late = 0
-    due = time.monotonic()
+async def run(tick: Callable[[], Awaitable[None]], clock: Clock, period_s: float, stop: asyncio.Event) -> None:
+    """Call `tick`, which advances the clock by a period, when the wall shows its stamp, until `stop` is set."""
+    period_ns = round(period_s * NS)
+    clock.start_ns = time.time_ns() - period_ns
     while not stop.is_set():
         await tick()
-        due += period_s
-        wait = due - time.monotonic()
-        if wait <= -period_s:
-            late += 1
-            due = time.monotonic()
+        wait_ns = clock.wait_ns(time.time_ns(), period_ns)
         try:
-            await asyncio.wait_for(stop.wait(), max(wait, 0.0))
+            await asyncio.wait_for(stop.wait(), max(wait_ns, 0) / NS)
         except TimeoutError:
             continue
-    return late
