@@ -8,23 +8,28 @@ import csv
 import json
 import logging
 import os
+import re
 import signal
 import socket
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import repeat
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import paho.mqtt.client as paho
 from asyncua import Client as OpcUaClient
-from asyncua import ua
+from asyncua import Node, ua
 from asyncua.crypto import cert_gen, security_policies
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -33,10 +38,13 @@ from paho.mqtt.enums import CallbackAPIVersion
 from pymodbus.client import AsyncModbusTcpClient
 from snap7.client import Client as S7Client
 
+from contract import sparkplug
 from shopfloor.usage import usage
 from simulators import factory as factories
 
 PERIOD_S = 0.1
+POLL_S = PERIOD_S / 2
+"""Whoever polls asks twice as often as values change, so as to see each of them."""
 FACES = {
     "opcua-1": {"opcua": 12},
     "opcua-2": {"opcua": 12},
@@ -44,6 +52,7 @@ FACES = {
     "others": {"modbus": 4, "s7": 4, "mtconnect": 2, "shdr": 2},
 }
 """Processes of the fifty machines, and how many machines each has on which face."""
+MQTT = {"mqtt_json": "factory/+/telemetry", "sparkplug": "spBv1.0/+/DDATA/#"}
 HEAD = "enterprise: bench\nsite: bench\nareas: {a: {lines: {l: {machines: {\n"
 
 
@@ -68,26 +77,64 @@ class Process:
     folder: Path
     ports: dict[str, int]
 
-    def simulated_s(self) -> float:
-        """Return the time of the simulated clock."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.ports['truth']}/truth") as answer:
-            return float(json.load(answer)["time_s"])
+    machines: dict[str, str] = field(default_factory=dict)
+    """The face of each machine."""
+
+    def ask(self, what: str) -> dict[str, Any]:
+        """Return what the truth says."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.ports['truth']}/{what}") as answer:
+            return dict(json.load(answer))
+
+    def on(self, face: str) -> list[str]:
+        """Return the machines on a face."""
+        return [machine for machine, its in self.machines.items() if its == face]
 
 
 @dataclass
 class Heard:
-    """How many values, or messages of a machine, bare clients have read."""
+    """What a bare client of a face has heard: values, ages of the newest ones (s), and polled sequence numbers."""
 
-    values: Counter[str] = field(default_factory=Counter)
+    values: int = 0
+    ages_s: list[float] = field(default_factory=list)
+    polled: list[tuple[str, int, int]] = field(default_factory=list)
+    """(machine, sequence, ns when it was seen first) where the protocol carries no time."""
+
+    def clear(self) -> None:
+        """Begin anew."""
+        self.values = 0
+        self.ages_s.clear()
+        self.polled.clear()
+
+
+Faces = dict[str, Heard]
 
 
 @dataclass
 class Result:
-    """What a process did in a second: simulated seconds, and share of a core."""
+    """What a process did in a second: simulated seconds, share of a core, and that of its clients."""
 
     name: str
     pace: float
     cores: float
+    clients: float
+    faces: list[FaceResult]
+
+
+@dataclass
+class FaceResult:
+    """What went over a face: values that changed at the source per second, what its client heard, and how late."""
+
+    face: str
+    machines: int
+    offered: float
+    heard: float
+    ages_s: list[float]
+
+    def row(self) -> tuple[str, ...]:
+        """Return it as texts: face, machines, offered, heard, share, median and longest age in ms."""
+        ages = [statistics.median(self.ages_s), max(self.ages_s)] if self.ages_s else []
+        rates = (f"{self.machines}", f"{self.offered:,.0f}", f"{self.heard:,.0f}", f"{self.heard / self.offered:.1%}")
+        return (self.face, *rates, *(f"{age * 1000:,.0f}" for age in ages))
 
 
 @contextmanager
@@ -105,7 +152,9 @@ def simulating(name: str, folder: Path, broker: str, text: str | None, *options:
             while "the factory runs" not in (line := process.stderr.readline()):
                 if not line:
                     sys.exit(f"bench: {name} has ended")
-            yield Process(name, process.pid, folder / name, ports)
+            factory = factories.load(None if text is None else folder / f"{name}.yaml")
+            faces = {stand.machine.id: stand.face for stand in factory.stands}
+            yield Process(name, process.pid, folder / name, ports, faces)
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(30)
@@ -150,49 +199,71 @@ def fifty() -> dict[str, str]:
 
 def measure_default(seconds: float) -> list[Result]:
     """Return what the default factory does, with a bare client on each of its faces."""
-    with tempfile.TemporaryDirectory() as name, broker(Path(name)) as url:
-        folder = Path(name)
-        with simulating("default", folder, url, None) as process:
-            return asyncio.run(_measure([process], url, seconds, Heard()))
+    return _simulate({"default": None}, seconds)
 
 
-def measure_fifty(seconds: float) -> tuple[list[Result], Counter[str], float]:
-    """Return what fifty machines at 10 Hz do in real time, what the clients read per second, and the clients' cores."""
-    heard = Heard()
+def measure_fifty(seconds: float) -> list[Result]:
+    """Return what fifty machines at 10 Hz do in real time, and what bare clients hear of it."""
+    return _simulate(fifty(), seconds, f"--period={PERIOD_S}")
+
+
+def _simulate(texts: Mapping[str, str | None], seconds: float, *options: str) -> list[Result]:
+    """Run factories, each in a process of its own, and its clients in another."""
     with tempfile.TemporaryDirectory() as name, broker(Path(name)) as url, contextlib.ExitStack() as stack:
         folder = Path(name)
-        processes = [
-            stack.enter_context(simulating(process, folder, url, text, f"--period={PERIOD_S}"))
-            for process, text in fifty().items()
-        ]
-        before, began = usage(os.getpid()).cpu_s, time.monotonic()
-        results = asyncio.run(_measure(processes, url, seconds, heard))
-        cores = (usage(os.getpid()).cpu_s - before) / (time.monotonic() - began)
-    return results, Counter({face: round(count / seconds) for face, count in heard.values.items()}), cores
+        processes = [stack.enter_context(simulating(name, folder, url, text, *options)) for name, text in texts.items()]
+        with ProcessPoolExecutor(len(processes), get_context("spawn")) as pool:
+            return list(pool.map(_measured, processes, repeat(url), repeat(seconds)))
 
 
-async def _measure(processes: list[Process], url: str, seconds: float, heard: Heard) -> list[Result]:
+def _measured(process: Process, url: str, seconds: float) -> Result:
+    return asyncio.run(_measure(process, url, seconds))
+
+
+@dataclass
+class _State:
+    at: float
+    simulated_s: float
+    cpu_s: float
+    emitted: dict[str, Any]
+
+    def samples(self, machine: str) -> int:
+        return sum(self.emitted[machine]["samples"].values())
+
+
+async def _measure(process: Process, url: str, seconds: float) -> Result:
+    heard = {face: Heard() for face in process.machines.values()}
     async with contextlib.AsyncExitStack() as stack:
-        for process in processes:
-            faces = FACES.get(process.name, {"opcua": 2})
-            for face in faces.keys() & CLIENTS.keys():
-                await stack.enter_async_context(CLIENTS[face](process, heard))
-        stack.enter_context(_mqtt(url, heard))
+        for face in heard.keys() & CLIENTS.keys():
+            await stack.enter_async_context(CLIENTS[face](process, heard[face]))
+        stack.enter_context(_mqtt(process, url, heard))
         await asyncio.sleep(3)
-        heard.values.clear()
-        before = {process.name: (await asyncio.to_thread(_state, process)) for process in processes}
+        was, began = await asyncio.to_thread(_state, process), time.process_time()
+        for each in heard.values():
+            each.clear()
         await asyncio.sleep(seconds)
-        results = []
-        for process in processes:
-            wall, simulated, cpu = await asyncio.to_thread(_state, process)
-            was_wall, was_simulated, was_cpu = before[process.name]
-            passed = wall - was_wall
-            results.append(Result(process.name, (simulated - was_simulated) / passed, (cpu - was_cpu) / passed))
-        return results
+        values = {face: each.values for face, each in heard.items()}
+        now, ended = await asyncio.to_thread(_state, process), time.process_time()
+    passed = now.at - was.at
+    faces = []
+    for face, each in heard.items():
+        machines = process.on(face)
+        offered = sum(now.samples(machine) - was.samples(machine) for machine in machines)
+        each.ages_s += [_age_s(now.emitted[machine], *seen) for machine, *seen in each.polled]
+        faces.append(FaceResult(face, len(machines), offered / passed, values[face] / seconds, each.ages_s))
+    pace, cores = (now.simulated_s - was.simulated_s) / passed, (now.cpu_s - was.cpu_s) / passed
+    return Result(process.name, pace, cores, (ended - began) / passed, faces)
 
 
-def _state(process: Process) -> tuple[float, float, float]:
-    return time.monotonic(), process.simulated_s(), usage(process.pid).cpu_s
+def _state(process: Process) -> _State:
+    emitted = process.ask("emitted")
+    return _State(time.monotonic(), process.ask("balance")["time_s"], usage(process.pid).cpu_s, emitted)
+
+
+def _age_s(newest: dict[str, Any], sequence: int, seen_ns: int) -> float:
+    """Return how old message `sequence` was when it was seen, reckoned back from the newest one."""
+    age = (seen_ns - newest["time_ns"]) / 1e9 + (newest["sequence"] - sequence) * PERIOD_S
+    return float(age)
 
 
 @asynccontextmanager
@@ -215,38 +286,52 @@ async def _opcua(process: Process, heard: Heard) -> AsyncIterator[None]:
     )
 
     class Handler:
-        def datachange_notification(self, *_: Any) -> None:
-            heard.values["opcua"] += 1
+        def datachange_notification(self, _node: Node, _value: Any, change: Any) -> None:
+            heard.values += 1
+            if change.subscription_data.node in numbers:
+                stamp = change.monitored_item.Value.SourceTimestamp
+                heard.ages_s.append(time.time() - stamp.timestamp())
 
         def status_change_notification(self, *_: Any) -> None:
             pass
 
     async with client:
         space = await client.get_namespace_index("urn:shopfloor:simulators")
-        machines = ["cnc-01", "cnc-02"] if process.name == "default" else _machines(process.folder.parent, process.name)
         signals = factories.load().machines["cnc-01"].signals
         nodes = [
-            client.get_node(ua.NodeId(f"{machine}/{each.place}", space)) for machine in machines for each in signals
+            client.get_node(ua.NodeId(f"{machine}/{each.place}", space))
+            for machine in process.on("opcua")
+            for each in signals
         ]
+        (number,) = (each.place for each in signals if each.name == "sequence")
+        numbers = {client.get_node(ua.NodeId(f"{machine}/{number}", space)) for machine in process.on("opcua")}
         subscription = await client.create_subscription(100, Handler())
         await subscription.subscribe_data_change(nodes, sampling_interval=0)
         yield
 
 
-def _machines(folder: Path, process: str) -> list[str]:
-    return [stand.machine.id for stand in factories.load(folder / f"{process}.yaml").stands]
-
-
 @contextmanager
-def _mqtt(url: str, heard: Heard) -> Iterator[None]:
-    """Count messages, each with the values of a machine."""
+def _mqtt(process: Process, url: str, heard: Faces) -> Iterator[None]:
+    """Read every message of its machines, if they speak MQTT."""
+    topics = [topic for face, topic in MQTT.items() if process.on(face)]
+    if not topics:
+        yield
+        return
     client = paho.Client(CallbackAPIVersion.VERSION2)
 
-    def count(_client: Any, _user: Any, message: paho.MQTTMessage) -> None:
-        heard.values["mqtt_json messages" if message.topic.startswith("factory/") else "sparkplug messages"] += 1
+    def json_message(_client: Any, _user: Any, message: paho.MQTTMessage) -> None:
+        body = json.loads(message.payload)
+        heard["mqtt_json"].values += _leaves(body) - 2  # its time and its number
+        heard["mqtt_json"].ages_s.append(time.time() - body["ts"] / 1e3)
 
-    client.on_connect = lambda *_: [client.subscribe(topic) for topic in ("factory/+/telemetry", "spBv1.0/#")]
-    client.on_message = count
+    def sparkplug_message(_client: Any, _user: Any, message: paho.MQTTMessage) -> None:
+        payload = sparkplug.decode(bytes(message.payload))
+        heard["sparkplug"].values += len(payload.metrics)
+        heard["sparkplug"].ages_s.append(time.time() - (payload.time_ms or 0) / 1e3)
+
+    client.message_callback_add(MQTT["mqtt_json"], json_message)
+    client.message_callback_add(MQTT["sparkplug"], sparkplug_message)
+    client.on_connect = lambda *_: [client.subscribe(topic) for topic in topics]
     client.connect("127.0.0.1", int(url.rpartition(":")[2]))
     client.loop_start()
     yield
@@ -254,54 +339,86 @@ def _mqtt(url: str, heard: Heard) -> Iterator[None]:
     client.loop_stop()
 
 
+def _leaves(tree: Any) -> int:
+    """Return how many values a JSON document has."""
+    if isinstance(tree, dict):
+        tree = list(tree.values())
+    return sum(map(_leaves, tree)) if isinstance(tree, list) else 1
+
+
+class _Poll:
+    """What a machine's memory had at the last poll, by signal, and what has changed since."""
+
+    def __init__(self, machine: str, heard: Heard) -> None:
+        self.machine = machine
+        self.heard = heard
+        self._last: dict[str, bytes] = {}
+
+    def take(self, cells: dict[str, bytes]) -> None:
+        """Count what a poll has changed; its `sequence` is a number of four bytes."""
+        self.heard.values += sum(self._last.get(name) != each for name, each in cells.items())
+        if self._last.get("sequence") != cells["sequence"]:
+            self.heard.polled.append((self.machine, int.from_bytes(cells["sequence"], "big"), time.time_ns()))
+        self._last = cells
+
+
 @asynccontextmanager
 async def _modbus(process: Process, heard: Heard) -> AsyncIterator[None]:
-    """Read every input register of every unit ten times a second."""
+    """Read every input register of every unit."""
     with (process.folder / "simulators" / "modbus.csv").open(encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if row["table"] == "input"]
-    units = {int(row["unit_id"]) for row in rows}
-    size = max(int(row["address"]) + int(row["registers"]) for row in rows)
+    units = {int(row["unit_id"]): _Poll(row["machine"], heard) for row in rows}
+    places = {row["signal"]: (2 * int(row["address"]), 2 * int(row["registers"])) for row in rows}
+    size = max(at + length for at, length in places.values()) // 2
     client = AsyncModbusTcpClient("127.0.0.1", port=process.ports["modbus"])
     await client.connect()
 
     async def poll() -> None:
-        for unit in units:
+        for unit, last in units.items():
+            body = b""
             for at in range(0, size, 120):
-                await client.read_input_registers(at, count=min(120, size - at), device_id=unit)
-            heard.values["modbus"] += len(rows) // len(units)
+                answer = await client.read_input_registers(at, count=min(120, size - at), device_id=unit)
+                body += b"".join(word.to_bytes(2, "big") for word in answer.registers)
+            last.take({name: body[at : at + length] for name, (at, length) in places.items()})
 
-    async with _every_tenth(poll):
+    async with _again_and_again(poll):
         yield
     client.close()
 
 
 @asynccontextmanager
 async def _s7(process: Process, heard: Heard) -> AsyncIterator[None]:
-    """Read every data block ten times a second."""
+    """Read every data block."""
     with (process.folder / "simulators" / "s7.csv").open(encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    blocks = {int(row["db"]) for row in rows}
-    size = max(int(row["byte"]) + int(row["bytes"]) for row in rows)
+        rows = [row for row in csv.DictReader(file) if row["access"] != "write"]
+    blocks = {int(row["db"]): _Poll(row["machine"], heard) for row in rows}
+    places = {row["signal"]: (int(row["byte"]), int(row["bytes"]), row["bit"]) for row in rows}
+    size = max(at + length for at, length, _ in places.values())
     client = S7Client()
     await asyncio.to_thread(client.connect, "127.0.0.1", 0, 1, process.ports["s7"])
 
-    async def poll() -> None:
-        for block in blocks:
-            await asyncio.to_thread(client.db_read, block, 0, size)
-            heard.values["s7"] += len(rows) // len(blocks)
+    def cells(body: bytes) -> Iterator[tuple[str, bytes]]:
+        for name, (at, length, bit) in places.items():
+            yield name, bytes([body[at] >> int(bit) & 1]) if bit else body[at : at + length]
 
-    async with _every_tenth(poll):
+    async def poll() -> None:
+        for block, last in blocks.items():
+            body = await asyncio.to_thread(client.db_read, block, 0, size)
+            last.take(dict(cells(bytes(body))))
+
+    async with _again_and_again(poll):
         yield
     await asyncio.to_thread(client.disconnect)
 
 
 @asynccontextmanager
-async def _every_tenth(poll: Callable[[], Any]) -> AsyncIterator[None]:
+async def _again_and_again(poll: Callable[[], Any]) -> AsyncIterator[None]:
     async def go_on() -> None:
+        due = time.monotonic()
         while True:
-            began = time.monotonic()
             await poll()
-            await asyncio.sleep(max(0.0, began + PERIOD_S - time.monotonic()))
+            due = max(due + POLL_S, time.monotonic())
+            await asyncio.sleep(due - time.monotonic())
 
     task = asyncio.create_task(go_on())
     yield
@@ -312,28 +429,37 @@ async def _every_tenth(poll: Callable[[], Any]) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def _mtconnect(process: Process, heard: Heard) -> AsyncIterator[None]:
+    """Stream all observations of the agent."""
     request = "GET /sample?interval=100&heartbeat=1000&count=10000 HTTP/1.1\r\nHost: localhost\r\n\r\n"
-    async with _stream("mtconnect bytes", process.ports["mtconnect"], request, heard):
+    observation = re.compile(rb'dataItemId="[^>]*timestamp="([^"]+)"')
+    async with _stream(process.ports["mtconnect"], request, b">", observation, heard):
         yield
 
 
 @asynccontextmanager
 async def _shdr(process: Process, heard: Heard) -> AsyncIterator[None]:
-    async with (
-        _stream("shdr bytes", process.ports["shdr"], "", heard),
-        _stream("shdr bytes", process.ports["shdr"] + 1, "", heard),
-    ):
+    """Listen to every adapter."""
+    line = re.compile(rb"^([^|*]+)\|", re.MULTILINE)
+    async with contextlib.AsyncExitStack() as stack:
+        for number in range(len(process.on("shdr"))):
+            await stack.enter_async_context(_stream(process.ports["shdr"] + number, "", b"\n", line, heard))
         yield
 
 
 @asynccontextmanager
-async def _stream(what: str, port: int, request: str, heard: Heard) -> AsyncIterator[None]:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+async def _stream(port: int, request: str, end: bytes, value: re.Pattern[bytes], heard: Heard) -> AsyncIterator[None]:
+    """Listen to what a server sends; `end` ends a piece of it, `value` finds the times of its values."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 20)
     writer.write(request.encode())
 
     async def listen() -> None:
-        while block := await reader.read(65536):
-            heard.values[what] += len(block)
+        rest = b""
+        while block := await reader.read(1 << 20):
+            whole, ended, rest = (rest + block).rpartition(end)
+            if stamps := value.findall(whole + ended):
+                heard.values += len(stamps)
+                newest = datetime.fromisoformat(max(stamps).decode())
+                heard.ages_s.append(time.time() - newest.timestamp())
 
     task = asyncio.create_task(listen())
     yield

@@ -73,6 +73,8 @@ class Shown:
     place: Place
     emissions: int = 0
     samples: dict[str, int] = field(default_factory=dict)
+    stamp_ns: int = 0
+    """Time of the newest message."""
     emitted: Emitted | None = None
     """Where each message is written down before it goes out."""
     _next_ns: dict[str, int] = field(default_factory=dict)
@@ -99,6 +101,7 @@ class Shown:
         reading = dict(machine.read())
         reading["sequence"] = machine.sequence
         self.emissions += 1
+        self.stamp_ns = time_ns
         delay_ns = round(max((fault.delay_s for fault in faults if fault.mode == "delay"), default=0.0) * NS)
         self._late.append((time_ns, reading))
         while self._late and self._late[0][0] + delay_ns <= time_ns:

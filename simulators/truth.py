@@ -2,7 +2,7 @@
 
 - `GET /truth`, `GET /truth/<asset>`: true values, hidden states, faults with severity
 - `GET /journal?after=N`: events as JSON lines after number N; the header X-Last has the number of the last one
-- `GET /emitted`: messages and samples that each machine has sent, for a loss checker
+- `GET /emitted`: messages and samples that each machine has sent, and when the newest, for a loss checker
 - `GET /balance`: material, orders and energy, when the factory makes parts
 - `GET /faults`: every fault mode of every machine
 - `GET /waveform/<asset>?sensor=spindle&samples=16384&rate_hz=25600`: a vibration block in m/s²
@@ -121,6 +121,7 @@ class TruthServer:
                     shown.machine.id: {
                         "messages": shown.emissions,
                         "sequence": shown.machine.sequence,
+                        "time_ns": shown.stamp_ns,
                         "samples": shown.samples,
                     }
                     for face in self.faces
