@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from shopfloor.chaos.faults import KINDS
-from shopfloor.chaos.run import HEADER, Report, chaos
+from shopfloor.chaos.run import HEADER, HOLD_S, Report, chaos
 from shopfloor.errors import ConfigurationError, Exit
 from shopfloor.home import port_of
 from shopfloor.output import err, out, print_json, table
@@ -24,6 +24,9 @@ def command(
         float, typer.Option(min=1, help="How long to make faults; draining and checking add to it.")
     ] = 60,
     pairs: Annotated[bool, typer.Option("--pairs", help="Two kinds at once.")] = False,
+    hold: Annotated[
+        float | None, typer.Option(min=0.1, max=3600, help="Seconds that each fault lasts; 1 to 4 by default.")
+    ] = None,
     home: Annotated[
         Path | None, typer.Option(help="Keep the plant's files in this empty folder, to look into them.")
     ] = None,
@@ -48,6 +51,7 @@ def command(
             seed=seed,
             seconds=seconds,
             pairs=pairs,
+            hold_s=HOLD_S if hold is None else (hold, hold),
             port=port_of(os.environ),
             home=home,
             say=lambda line: _say(line, json),

@@ -150,7 +150,7 @@ async def burst(plant: ChaosPlant, dice: random.Random, hold_s: float) -> Harm:
     """A machine sends ten times as much."""
     plant.press.factor = BURST
     try:
-        await asyncio.sleep(2 * hold_s)
+        await asyncio.sleep(hold_s)
     finally:
         plant.press.factor = 1
     return Harm("", NOBODY)

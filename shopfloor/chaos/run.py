@@ -21,6 +21,7 @@ from shopfloor.chaos.store import SECOND_NS, last_times, missing_numbers, read_s
 from shopfloor.errors import CommandError
 from shopfloor.home import Home
 
+HOLD_S: Final = (1.0, 4.0)
 RECOVERY_LIMIT_S: Final = 60.0
 """After this long without data the run takes it for a hang."""
 DRAIN_S: Final = 90.0
@@ -107,18 +108,19 @@ async def chaos(
     seed: int,
     seconds: float,
     pairs: bool,
+    hold_s: tuple[float, float] = HOLD_S,
     port: int,
     home: Path | None,
     say: Callable[[str], None],
 ) -> Report:
     """Run faults of `kinds` for `seconds`, drain, and check; raise CommandError when the plant does not start.
 
-    `pairs`: two kinds at once, all pairs in turn.
+    `pairs`: two kinds at once, all pairs in turn. `hold_s`: how long one lasts, at least and at most.
     """
     with tempfile.TemporaryDirectory(prefix="shopfloor-chaos-", ignore_cleanup_errors=True) as folder:
         fake_time = "clock-jump" in kinds and FAKETIME.exists()
         plant = ChaosPlant(Home(home or Path(folder)), port, small_disk="disk-full" in kinds, fake_time=fake_time)
-        run = _Run(plant, Report(seed, seconds), say)
+        run = _Run(plant, Report(seed, seconds), hold_s, say)
         try:
             await run.go(kinds, 2 if pairs else 1)
         finally:
@@ -130,15 +132,13 @@ async def chaos(
         return run.report
 
 
-async def _harmed(plant: ChaosPlant, kind: str, seed: float) -> Harm:
-    dice = random.Random(seed)  # noqa: S311 - no secret
-    return await KINDS[kind](plant, dice, dice.uniform(1.0, 4.0))
-
-
 class _Run:
-    def __init__(self, plant: ChaosPlant, report: Report, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, plant: ChaosPlant, report: Report, hold_s: tuple[float, float], say: Callable[[str], None]
+    ) -> None:
         self.plant = plant
         self.report = report
+        self._hold_s = hold_s
         self._say = say
         self._outages: list[Outage] = []
         self._start_ns = 0
@@ -179,7 +179,7 @@ class _Run:
         await self._in_time(api)
         start_ns = time.time_ns()
         # dice of its own for each: who asks first must not change what the seed means
-        harms = await asyncio.gather(*(_harmed(self.plant, each, dice.random()) for each in group))
+        harms = await asyncio.gather(*(self._harmed(each, dice.random()) for each in group))
         detail = ", ".join(harm.detail for harm in harms if harm.detail)
         event = Event(kind, detail, start_ns, time.time_ns())
         self.report.events.append(event)
@@ -192,6 +192,10 @@ class _Run:
         most = max(event.back_s.values(), default=RECOVERY_LIMIT_S)
         late = f"; no data from {', '.join(event.hung)}" if event.hung else ""
         self._say(f"{kind} {event.detail}: data flows after {most:.1f} s{late}")
+
+    async def _harmed(self, kind: str, seed: float) -> Harm:
+        dice = random.Random(seed)  # noqa: S311 - no secret
+        return await KINDS[kind](self.plant, dice, dice.uniform(*self._hold_s))
 
     async def _in_time(self, api: Api) -> None:
         """Wait while samples are long under way: what is there when a fault begins is taken for lost in it."""
