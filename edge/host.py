@@ -14,6 +14,7 @@ class PrimaryHost:
         self.topic = state_topic(name)
         self.online = False
         self.heard = False  # whether any STATE came in this session
+        self.connections = 0  # how many of the host were heard of: each has a time stamp of its own
         self._since_ms = 0  # the time stamp of the last online STATE
 
     def forget(self) -> None:
@@ -35,6 +36,7 @@ class PrimaryHost:
             return False
         self.heard = True
         if online:
+            self.connections += time_ms != self._since_ms
             self.online, self._since_ms = True, time_ms
         elif time_ms >= self._since_ms:
             self.online = False

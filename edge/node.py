@@ -233,11 +233,13 @@ class EdgeNode:
 
     def _message(self, topic: str, payload: bytes, now_ns: int) -> list[tuple[int, int]]:
         if topic == self.host.topic:
-            was = self.host.online
+            was, connections = self.host.online, self.host.connections
             if not self.host.update(payload):
                 self.sent.ignored += 1
             if was and not self.host.online:
                 self._host_lost(now_ns)
+            elif self.host.connections > connections:
+                self._born = False  # what went out before it listened, it has not heard
             return []
         try:
             if parse_sparkplug(topic) != (self.node, "NCMD", None):

@@ -212,6 +212,27 @@ async def test_without_its_host_everything_stays_in_the_spool(
     assert bd_seqs[-1] > bd_seqs[0] == host.bd_seqs("NDEATH")[0]
 
 
+async def test_what_went_out_before_the_host_listened_again_is_sent_again_at_once(
+    nats_broker: Any, hosts: Any, lines: Any, until: Any
+) -> None:
+    host = await hosts(nats_broker)
+    line = lines(nats_broker, ack_timeout_s=3600.0)
+    line.put("cnc-01", 1.0)
+    await host.wait_for_value("cnc-01", 1.0)
+    await until(lambda: line.spool.stats.records == 0)
+
+    host.acknowledges = False  # as if it was away: a broker that died says nothing of a host that it lost
+    line.put("cnc-01", 2.0)
+    await host.wait_for_value("cnc-01", 2.0)
+    births = len(host.of("NBIRTH"))
+    host.acknowledges = True
+    host.say(online=True)  # the retained one, once more, is no news
+    host.say(online=True, time_ms=host.time_ms + 1)
+    await until(lambda: line.spool.stats.records == 0)
+    assert host.values("cnc-01") == [1.0, 2.0, 2.0]
+    assert len(host.of("NBIRTH")) == births + 1
+
+
 async def test_a_changed_datatype_gets_another_alias(nats_broker: Any, hosts: Any, lines: Any) -> None:
     host = await hosts(nats_broker)
     line = lines(nats_broker)
