@@ -94,6 +94,8 @@ def _parser() -> argparse.ArgumentParser:
         default=os.environ.get("SHOPFLOOR_NODESETS") or None,
         help="with the OPC Foundation's nodesets: serve Machine Tools and Robotics (SHOPFLOOR_NODESETS)",
     )
+    parser.add_argument("--opcua-users", type=Path, metavar="FILE", help="only these users: operators and viewers")
+    parser.add_argument("--opcua-trusted", type=Path, metavar="FOLDER", help="only clients with these certificates")
     parser.add_argument("--host", default="127.0.0.1", help="name by which the edge reaches this machine")
     parser.add_argument("--truth-port", type=int, help="serve the truth over HTTP on this loopback port")
     parser.add_argument("--journal", type=Path, metavar="FILE", help="write the truth as JSON lines")
@@ -142,6 +144,8 @@ def _setting(options: argparse.Namespace) -> Setting:
         mqtt_key_file=_file("KEY"),
         host=options.host,
         nodesets=options.nodesets,
+        opcua_users=options.opcua_users,
+        opcua_trusted=options.opcua_trusted,
     )
 
 

@@ -58,6 +58,10 @@ class Setting:
     """Name by which clients reach this machine. Unless it is loopback, servers listen on all addresses."""
     nodesets: Path | None = None
     """Folder with the OPC Foundation's nodesets, for the companion models on OPC UA; None: without them."""
+    opcua_users: Path | None = None
+    """Who may use OPC UA and what for (see `simulators/faces/opcua/users.py`); None: everybody, without a name."""
+    opcua_trusted: Path | None = None
+    """Folder with the certificates of the clients that may connect on OPC UA; None: any."""
 
     @property
     def listen(self) -> str:

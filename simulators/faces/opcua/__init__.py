@@ -1,9 +1,9 @@
 """OPC UA: one server for all machines that it shows, signed and encrypted.
 
-Below Machines each machine has its signals at their places (Spindle/Speed) with units, ranges and history, and its
-commands as methods. With the OPC Foundation's nodesets (`Setting.nodesets`) it has the structure of its companion model
-besides (Machine Tools, Robotics), below the official Machines (OPC 40001-1). Node ids are text and stay:
-`nsu=urn:shopfloor:simulators;s=<machine>/<place>`.
+Below Machines each machine has its signals at their places (Spindle/Speed) with units, ranges and history, its commands
+as methods and its alarms as conditions. With the OPC Foundation's nodesets (`Setting.nodesets`) it has the structure of
+its companion model besides (Machine Tools, Robotics), below the official Machines (OPC 40001-1). Node ids are text and
+stay: `nsu=urn:shopfloor:simulators;s=<machine>/<place>`.
 """
 
 from __future__ import annotations
@@ -20,12 +20,16 @@ from typing import Any, Final
 from asyncua import Node, Server, ua
 from asyncua.common.callback import CallbackType
 from asyncua.crypto import cert_gen
+from asyncua.crypto.truststore import TrustStore
+from asyncua.crypto.validator import CertificateValidator, CertificateValidatorOptions
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from simulators.catalogs import companion
 from simulators.face import Face, Reading, Setting, Shown, described
+from simulators.faces.opcua import users
+from simulators.faces.opcua.alarms import Alarms
 from simulators.faces.opcua.history import History
 from simulators.faces.opcua.space import Shows, Space
 from simulators.faces.opcua.values import GOOD, NULL, SILENT, TYPES, Frozen, data, unit
@@ -36,6 +40,7 @@ APPLICATION: Final = "urn:shopfloor:simulators:opcua"
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _NEVER: Final = object()
+_TRUSTED: Final = CertificateValidatorOptions.TRUSTED_VALIDATION | CertificateValidatorOptions.PEER_CLIENT
 
 
 class OpcUa(Face):
@@ -50,6 +55,8 @@ class OpcUa(Face):
         self._last: dict[tuple[str, str], Value | None] = {}
         self._history = History()
         self._space: Space | None = None
+        self._alarms: Alarms | None = None
+        self._users = None if setting.opcua_users is None else users.load(setting.opcua_users)
         self._followers: dict[tuple[str, str], list[Shows]] = {}
         self._followed: dict[ua.NodeId, object] = {}
 
@@ -60,13 +67,20 @@ class OpcUa(Face):
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((self.setting.listen, self.setting.opcua_port))
         key = self._identity()
-        server = Server()
+        server = Server(user_manager=self._users)
         server.iserver.history_manager.set_storage(self._history)
+        server.iserver.bind_condition_methods = 1  # ConditionRefresh; its own events have severity 1
         await server.init()
         await server.set_application_uri(APPLICATION)
         server.set_endpoint(f"opc.tcp://{self.setting.listen}:{self.setting.opcua_port}")
         server.set_server_name("shopfloor simulators")
-        server.set_security_policy([ua.SecurityPolicyType.Basic256Sha256_SignAndEncrypt])
+        server.set_security_policy([ua.SecurityPolicyType.Basic256Sha256_SignAndEncrypt], self._users and users.Rules())
+        if self._users is not None:
+            server.set_identity_tokens([ua.UserNameIdentityToken, ua.X509IdentityToken])
+        if self.setting.opcua_trusted is not None:
+            store = TrustStore([self.setting.opcua_trusted], [])
+            await store.load()
+            server.set_certificate_validator(CertificateValidator(_TRUSTED, store))
         await server.load_certificate(self.certificate)
         await server.load_private_key(key)
         namespace = await server.register_namespace(NAMESPACE)
@@ -76,8 +90,12 @@ class OpcUa(Face):
         machines = ua.NodeId("Machines", namespace)
         if self._space is None:
             await server.nodes.objects.add_folder(machines, f"{namespace}:Machines")
+        self._alarms = Alarms(server, namespace)
+        await self._alarms.start()
         for shown in self.shown:
             await self._build(server, machines, shown, namespace)
+            nodes = {name: node for (machine, name), node in self._nodes.items() if machine == shown.machine.id}
+            self._alarms.add(shown.machine, nodes)
         server.subscribe_server_callback(CallbackType.PostWrite, self._written)
         await server.start()
         self.server = server
@@ -184,8 +202,8 @@ class OpcUa(Face):
 
     async def emit(self, time_ns: int) -> None:
         """Write what changed into the address space."""
-        server = self.server
-        if server is None:
+        server, alarms = self.server, self._alarms
+        if server is None or alarms is None:
             return
         for shown in self.shown:
             for stamp_ns, reading in shown.messages(time_ns):
@@ -200,6 +218,7 @@ class OpcUa(Face):
                     self._history.keep(node, value, stamp)
                 shown.count([signal.name for signal in changed])
                 await self._follow(server, machine, [signal.name for signal in changed], reading, stamp)
+                await alarms.show(machine, reading, stamp)
 
     async def _follow(
         self, server: Server, machine: str, changed: Sequence[str], reading: Reading, stamp: datetime
@@ -228,11 +247,13 @@ class OpcUa(Face):
     def entry(self, shown: Shown) -> dict[str, Any]:
         """Return the entry for the driver `opcua`."""
         machine = shown.machine
+        operator = self._users and self._users.operator(self.setting.folder)
         return {
             "kind": machine.kind,
             "names": dict(machine.names),
             "driver": "opcua",
             "address": f"opc.tcp://{self.setting.host}:{self.setting.opcua_port}",
+            **(operator or {}),
             "security": {
                 "policy": "Basic256Sha256",
                 "mode": "sign_and_encrypt",
