@@ -250,6 +250,15 @@ class ToolController(SimulatedMachine):
             if self.faults[code].onset_s is not None:
                 self.clear(code)
 
+    def set_coolant(self, value: Value) -> None:
+        """Switch the coolant until the program does so with the spindle; a tool that cuts dry wears faster."""
+        if value not in ("on", "off"):
+            raise Refused(f"coolant is {value!r}: use on or off")
+        if value == "on" and (self.state != "on" or self.alarm or self.coolant.level_percent <= 0.0):
+            reason = self.alarm or ("power is " + self.state if self.state != "on" else "the tank is empty")
+            raise Refused(f"{self.id} has no coolant: {reason}")
+        self.coolant.on = value == "on"
+
     def set_coolant_fill(self, _value: Value) -> None:
         """Fill the coolant tank."""
         self.coolant.fill()

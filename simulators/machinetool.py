@@ -125,7 +125,7 @@ class MachineTool(ToolController):
     def _wear(self, block: Block, piece: float) -> None:
         tool = self.tools[self.tool]
         life_min = self._tool_life_min(tool, block)
-        hot = 1.0 + 2.0 * self.severity["coolant_filter"]
+        hot = 1.0 + 2.0 * self.severity["coolant_filter"] + (0.0 if self.coolant.on else 2.0)
         self.life[self.tool] += piece / 60.0 / life_min * hot
 
     def _tool_life_min(self, tool: Tool, block: Block) -> float:

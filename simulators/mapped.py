@@ -21,7 +21,7 @@ Cells = TypeVar("Cells")
 
 COMMAND: Final = "command/"
 """What the names of commands begin with in a map: a command and a signal may have the same name."""
-_WORDS: Final = {"power"}
+_WORDS: Final = {"power", "coolant"}
 """Commands whose value is a word; the others that are no signals take a whole number, or none."""
 _NO_INT32: Final = -(2**31)
 

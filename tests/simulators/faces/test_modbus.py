@@ -280,6 +280,7 @@ def test_the_map_of_a_machine_stays_as_it_is() -> None:
     fields = {field.name: (field.table, field.address, field.type) for field in registers.layout(CNC("cnc-01"), "ABCD")}
     assert fields["feed_override"] == ("holding", 0, "uint16")
     assert fields["command/program_start"] == ("coil", 1, "bool")
-    assert fields["command/power"] == ("holding", 2, "string")
-    assert fields["command/tool_change"] == ("holding", 18, "uint16")
+    assert fields["command/coolant"] == ("holding", 2, "string")
+    assert fields["command/power"] == ("holding", 18, "string")
+    assert fields["command/tool_change"] == ("holding", 34, "uint16")
     assert fields["power"][0] == "input"

@@ -379,7 +379,8 @@ def test_the_block_of_a_machine_has_the_order_and_the_alignment_of_the_controlle
     assert all(field.end <= first_written for field in fields if field.access == "read")
     places = {field.name: (field.byte - first_written, field.bit, field.type) for field in fields}
     assert places["feed_override"] == (0, 0, "REAL")
-    assert places["command/power"] == (8, 0, "STRING")
-    assert places["command/tool_change"] == (72, 0, "DINT")
-    assert places["command/program_start"] == (76, 1, "BOOL")
-    assert places["command/program_stop"] == (76, 2, "BOOL")
+    assert places["command/coolant"] == (8, 0, "STRING")
+    assert places["command/power"] == (72, 0, "STRING")
+    assert places["command/tool_change"] == (136, 0, "DINT")
+    assert places["command/program_start"] == (140, 1, "BOOL")
+    assert places["command/program_stop"] == (140, 2, "BOOL")

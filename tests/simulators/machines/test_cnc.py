@@ -196,6 +196,7 @@ def test_overrides_change_time_and_force() -> None:
         ("program_start", True, "already runs"),
         ("tool_change", 2, "standstill"),
         ("power", "off", "stop it"),
+        ("coolant", "full", "use on or off"),
         ("explode", 1, "knows no command"),
     ],
 )
@@ -222,6 +223,23 @@ def test_hold_resume_alarm_and_reset() -> None:
     assert abs(float(cnc.read()["spindle_speed"] or 0.0)) < 5.0
     cnc.command("reset", True)
     until(cnc, lambda: cnc.execution == "ACTIVE")
+
+
+def test_dry_cutting_takes_no_pump_power_but_tools() -> None:
+    wet, dry = machine(), machine()
+    for cnc in (wet, dry):
+        until_cut(cnc, 1)
+    dry.command("coolant", "off")
+    before = wet.life[1], dry.life[1]
+    for cnc in (wet, dry):
+        run(cnc, 5.0)
+    assert float(dry.read()["coolant_pressure"] or 0.0) < 0.2 < 15.0 < float(wet.read()["coolant_pressure"] or 0.0)
+    assert dry.balance["coolant"] == 0.0 < wet.balance["coolant"]
+    assert dry.life[1] - before[1] == pytest.approx(3.0 * (wet.life[1] - before[0]), rel=0.02)
+    dry.command("program_stop", True)
+    dry.coolant.level_percent = 0.0
+    with pytest.raises(Refused, match="the tank is empty"):
+        dry.command("coolant", "on")
 
 
 def test_a_worn_out_tool_is_replaced_at_its_next_change() -> None:
