@@ -117,6 +117,8 @@ class Logistics:
         self.stores = _Stores({name: deque() for name in self.tools})
         self.stores.good = {kind: [] for kind in plan.route}
         self.orders: dict[str, Order] = {}
+        self.parts: dict[str, Part] = {}
+        """Every part by its serial number, wherever it has gone."""
         self.received_g = self.stock_g = 0
         self.saw_chips_g = 0
         self.shipped_g = 0
@@ -169,6 +171,7 @@ class Logistics:
         self.saw_chips_g += KERF_G
         self.made["blanks"] += 1
         part = Part(f"{kind}-{self.made['blanks']:06d}", kind, order, weight)
+        self.parts[part.serial] = part
         self._say("production", "blank_cut", serial=part.serial, kind=kind, order=order, grams=weight)
         self._queue(first, part)
 

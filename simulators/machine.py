@@ -216,7 +216,12 @@ class SimulatedMachine(ABC):
             "sensor_faults": {name: fault.mode for name, fault in self.sensor_faults.items()},
             "link_faults": [fault.mode for fault in self.link_faults if fault.active(self.time_s)],
             "energy_kwh": self.energy_kwh,
+            "hidden": self._hidden(),
         }
+
+    def _hidden(self) -> dict[str, Any]:
+        """Return states that no signal shows."""
+        return {}
 
     def _block_rng(self) -> np.random.Generator:
         """Return random numbers for a block on request.

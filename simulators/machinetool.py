@@ -342,6 +342,16 @@ class MachineTool(ToolController):
             raise KeyError(f"{self.id} has no vibration sensor {sensor!r}; have: spindle")
         return self._sources.block(samples, rate_hz, self._block_rng())
 
+    def _hidden(self) -> dict[str, Any]:
+        return {
+            "part": None if self.part is None else self.part.serial,
+            "tools": {number: {"life": life, "wear_mm": self.wear_mm(number)} for number, life in self.life.items()},
+            "growth_z_um": self.growth_z_um,
+            "hardness": self.hardness,
+            "force_n": self.cut.force_n * self.force_factor(),
+            "consumers_w": dict(self.balance),
+        }
+
     def _values(self) -> dict[str, Value]:
         spindle, heat, coolant = self.spindle, self.heat.temperature_c, self.coolant
         values: dict[str, Value] = {

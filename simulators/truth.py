@@ -4,6 +4,7 @@
 - `GET /journal?after=N`: events as JSON lines after number N; the header X-Last has the number of the last one
 - `GET /emitted`: messages and samples that each machine has sent, and when the newest, for a loss checker
 - `GET /balance`: material, orders and energy, when the factory makes parts
+- `GET /parts/<serial>`: a part's order, true dimensions, quality, energy and history
 - `GET /faults`: every fault mode of every machine
 - `GET /waveform/<asset>?sensor=spindle&samples=16384&rate_hz=25600`: a vibration block in m/s²
 - `POST /faults` {"asset", "fault", "growth_s"?, "limit"?}: inject; with "clear": true repair
@@ -27,6 +28,7 @@ from simulators.action import ACTIONS
 from simulators.face import Face
 from simulators.factory import Factory
 from simulators.machine import Refused, SimulatedMachine
+from simulators.part import Part
 
 MAX_BODY: Final = 64 * 1024
 MAX_SAMPLES: Final = 1 << 20
@@ -111,11 +113,8 @@ class TruthServer:
 
     def _get(self, path: list[str], query: Mapping[str, str]) -> Any:
         match path:
-            case ["truth"]:
-                machines = {name: machine.truth() for name, machine in self.factory.machines.items()}
-                return {"time_s": self.factory.time_ns / 1e9, "machines": machines}
-            case ["truth", name]:
-                return self._machine(name).truth()
+            case ["truth", *names] if len(names) <= 1:
+                return self._machine(names[0]).truth() if names else self._truth()
             case ["emitted"]:
                 return {
                     shown.machine.id: {
@@ -131,9 +130,14 @@ class TruthServer:
                 return {name: _modes(machine) for name, machine in self.factory.machines.items()}
             case ["balance"]:
                 return self.factory.balance()
+            case ["parts", serial]:
+                return self._part(serial).facts()
             case ["waveform", name]:
                 return self._waveform(self._machine(name), query)
-        raise _Wrong(HTTPStatus.NOT_FOUND, "have: /truth, /journal, /emitted, /balance, /faults, /waveform/<asset>")
+        raise _Wrong(
+            HTTPStatus.NOT_FOUND,
+            "have: /truth, /journal, /emitted, /balance, /parts/<serial>, /faults, /waveform/<asset>",
+        )
 
     def _post(self, path: list[str], wish: Mapping[str, Any]) -> Any:
         if len(path) != 1 or path[0] not in ACTIONS:
@@ -154,6 +158,16 @@ class TruthServer:
         if machine is None:
             raise _Wrong(HTTPStatus.NOT_FOUND, f"no asset {name!r}; have: {', '.join(self.factory.machines)}")
         return machine
+
+    def _truth(self) -> dict[str, Any]:
+        machines = {name: machine.truth() for name, machine in self.factory.machines.items()}
+        return {"time_s": self.factory.time_ns / 1e9, "machines": machines}
+
+    def _part(self, serial: str) -> Part:
+        parts = {} if self.factory.logistics is None else self.factory.logistics.parts
+        if serial not in parts:
+            raise _Wrong(HTTPStatus.NOT_FOUND, f"no part {serial!r}; {len(parts)} were begun")
+        return parts[serial]
 
     def _journal(self, after: int, limit: int) -> tuple[HTTPStatus, dict[str, str], bytes]:
         lines = self.factory.journal.read(after, limit)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -95,6 +96,34 @@ async def test_links_and_commands(served: tuple[Factory, Client]) -> None:
     status, answer = await client.post("/command", asset="robot-01", name="speed_override", value=500)
     assert status == 409
     assert "0 to 100" in answer["error"]
+
+
+async def test_hidden_states(served: tuple[Factory, Client]) -> None:
+    factory, client = served
+    for _ in range(600):
+        factory.step(0.1)
+    truth = await client.get("/truth/cnc-01")
+    assert set(truth["hidden"]["tools"]) == {"1", "2", "3"}
+    assert all(0.0 < tool["wear_mm"] < 0.3 for tool in truth["hidden"]["tools"].values())
+    assert sum(truth["hidden"]["consumers_w"].values()) == pytest.approx(truth["values"]["power"] * 1000.0, abs=0.02)
+    assert (await client.get("/truth/robot-01"))["hidden"] == {}
+
+
+async def test_a_part_has_its_history() -> None:
+    factory = factories.load(Path("workshops.yaml"))
+    for _ in range(240):
+        factory.step(5.0)
+    server = TruthServer(factory, [], 0)
+    await server.start()
+    client = Client(server.port)
+    (shaft,) = [name for name, part in factory.logistics.parts.items() if part.kind == "shaft"][:1]  # type: ignore[union-attr]
+    part = await client.get(f"/parts/{shaft}")
+    assert (part["order"], part["quality"]) == ("order-00001", "good")
+    assert [operation["machine"] for operation in part["operations"]] == ["lathe-01", "grinder-01"]
+    assert all(operation["energy_mj"] > 0 and abs(operation["size_um"]) < 60.0 for operation in part["operations"])
+    status, body = await client.ask("/parts/shaft-999999")
+    assert (status, b"no part 'shaft-999999'" in body) == (404, True)
+    await server.stop()
 
 
 async def test_a_vibration_block(served: tuple[Factory, Client]) -> None:
