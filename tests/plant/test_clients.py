@@ -8,7 +8,9 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,17 +60,52 @@ const [url, nodes, folder] = process.argv.slice(2);
 main(url, JSON.parse(nodes), folder).then(() => process.exit(0), (error) => { console.error(error); process.exit(1); });
 """
 
+ALARMS = """
+const { OPCUAClient, MessageSecurityMode, SecurityPolicy, OPCUACertificateManager } = require("node-opcua");
+const { installAlarmMonitoring } = require("node-opcua");
+
+async function main(url, folder) {
+  const certificates = new OPCUACertificateManager({ rootFolder: folder, automaticallyAcceptUnknownCertificate: true });
+  await certificates.initialize();
+  const client = OPCUAClient.create({
+    endpointMustExist: false, securityMode: MessageSecurityMode.SignAndEncrypt,
+    securityPolicy: SecurityPolicy.Basic256Sha256, clientCertificateManager: certificates,
+    connectionStrategy: { maxRetry: 2 },
+  });
+  await client.connect(url);
+  const session = await client.createSession();
+  const alarms = await installAlarmMonitoring(session);  // subscribes, asks for a refresh
+  const heard = async (until) => {
+    while (!alarms.alarms().some(until)) await new Promise((done) => setTimeout(done, 50));
+    return alarms.alarms().find(until);
+  };
+  const low = await heard((alarm) => alarm.getField("conditionName").value === "coolant_level");
+  const said = [low.getField("message").value.text, low.getField("severity").value];
+  const id = low.conditionId, first = low.eventId;
+  said.push((await session.acknowledgeCondition(id, first, "seen")).name);
+  const seen = await heard((alarm) => alarm.conditionId.toString() === id.toString() && !alarm.eventId.equals(first));
+  said.push((await session.confirmCondition(id, seen.eventId, "filled up")).name);
+  said.push((await session.acknowledgeCondition(id, seen.eventId, "again")).name);
+  await client.closeSession(session, true);
+  await client.disconnect();
+  console.log(JSON.stringify(said));
+}
+const [url, folder] = process.argv.slice(2);
+main(url, folder).then(() => process.exit(0), (error) => { console.error(error); process.exit(1); });
+"""
+
 
 @dataclass
 class Running:
     """`python -m simulators` with the small factory."""
 
     opcua_port: int
+    truth_port: int
     machines: dict[str, SimulatedMachine]
 
 
 @pytest.fixture
-def simulators(tmp_path: Path, free_port: int, nats_broker: Any) -> Iterator[Running]:
+def simulators(tmp_path: Path, unused_tcp_port_factory: Callable[[], int], nats_broker: Any) -> Iterator[Running]:
     environ = {
         **os.environ,
         "SHOPFLOOR_HOME": str(tmp_path / "home"),
@@ -76,31 +113,40 @@ def simulators(tmp_path: Path, free_port: int, nats_broker: Any) -> Iterator[Run
         "SHOPFLOOR_MQTT_USER": nats_broker.user,
         "SHOPFLOOR_MQTT_PASSWORD_FILE": str(nats_broker.password_file),
     }
-    command = [sys.executable, "-m", "simulators", "--opcua-port", str(free_port)]
+    opcua, truth = unused_tcp_port_factory(), unused_tcp_port_factory()
+    command = [sys.executable, "-m", "simulators", "--opcua-port", str(opcua), "--truth-port", str(truth)]
     with subprocess.Popen(command, env=environ, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         try:
             while "the factory runs" not in (line := process.stderr.readline()):
                 assert line, "it has ended"
-            yield Running(free_port, factories.load().machines)
+            yield Running(opcua, truth, factories.load().machines)
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(20)
 
 
-@pytest.mark.skipif(not shutil.which("npm", path=PATH), reason="needs npm")
-def test_node_opcua_reads_and_hears_a_machine(simulators: Running, tmp_path: Path) -> None:
-    environ = {**os.environ, "PATH": PATH}
+@pytest.fixture
+def run(tmp_path: Path) -> Callable[..., str]:
+    """Run a command in a folder where node-opcua is installed; return what it prints."""
+    if not shutil.which("npm", path=PATH):
+        pytest.skip("needs npm")
 
-    def run(*command: str) -> str:
+    def call(*command: str) -> str:
+        environ = {**os.environ, "PATH": PATH}
         done = subprocess.run(
             command, cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=400, check=False
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    run("npm", "install", "--no-save", "--no-fund", "--no-audit", NODE_OPCUA)
+    call("npm", "install", "--no-save", "--no-fund", "--no-audit", NODE_OPCUA)
     (tmp_path / "client.js").write_text(SCRIPT)
+    (tmp_path / "alarms.js").write_text(ALARMS)
+    return call
+
+
+def test_node_opcua_reads_and_hears_a_machine(simulators: Running, run: Callable[..., str], tmp_path: Path) -> None:
     machine = simulators.machines["cnc-01"]
     nodes = [f"cnc-01/{signal.place}" for signal in machine.signals]
     nodes.sort(key=lambda node: not node.endswith("/Power"))  # heard: one that changes all the time
@@ -113,6 +159,21 @@ def test_node_opcua_reads_and_hears_a_machine(simulators: Running, tmp_path: Pat
     wrong = {node: value for node, value in said["values"].items() if not value["good"] or not value["time"]}
     assert wrong == {}
     assert len(set(said["changes"])) == 5
+
+
+def test_node_opcua_acknowledges_and_confirms_an_alarm(
+    simulators: Running, run: Callable[..., str], tmp_path: Path
+) -> None:
+    wish = {"asset": "cnc-01", "signal": "coolant_level", "mode": "drift", "size": -3600.0 * 100.0}
+    address = f"http://127.0.0.1:{simulators.truth_port}/sensor_faults"
+    request = urllib.request.Request(address, json.dumps(wish).encode(), {"Content-Type": "application/json"})
+    urllib.request.urlopen(request, timeout=10).close()
+    time.sleep(2.0)  # the sensor falls below both limits in a second; the client hears it by its refresh
+    said = json.loads(
+        run("node", "alarms.js", f"opc.tcp://127.0.0.1:{simulators.opcua_port}", str(tmp_path / "pki")).splitlines()[-1]
+    )
+    assert said[:2] == ["coolant_level is below 10 %", 600]
+    assert said[2:] == ["Good", "Good", "BadConditionBranchAlreadyAcked"]
 
 
 @pytest.mark.skipif(shutil.which("mosquitto_sub") is None, reason="needs mosquitto_sub (Debian: mosquitto-clients)")
