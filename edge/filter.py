@@ -5,6 +5,7 @@ Per signal, memory is constant. Time is an argument: `now_ns` is the edge's wall
 Times. A signal's times strictly increase, so that (asset, signal, time) names one sample. The source's time is kept;
 a tie, or a step back of less than a second, becomes the last time + 1 ns. A larger step back (a clock that was set, or
 a sample that came late) gets the time of arrival, and so does a time more than five minutes ahead of the edge's clock.
+A last time that lies so far ahead is of a clock that was wrong and has been set: times begin anew behind it.
 A sample equal to the one before it in time, value and quality is a repeat and is left out. After a loss (`resume`) the
 first sample of each signal passes whatever it is, dated not before the return: it tells that the value holds again.
 
@@ -166,6 +167,8 @@ class Filter:
         if time_ns > now_ns + _AHEAD_NS or time_ns <= 0:
             self.late += 1
             time_ns = now_ns
+        elif state.last_ns > now_ns + _AHEAD_NS:
+            state.last_ns = 0
         if time_ns <= state.last_ns:
             if state.last_ns - time_ns >= _STEP_BACK_NS:
                 self.late += state.sent is not None
@@ -180,7 +183,7 @@ class Filter:
             if signal.deadband and _within(sample, sent, signal.deadband):
                 self._forget(state)  # it is back where it was: what waited is history
                 return False
-            if signal.period_s and sample.time_ns - sent.time_ns < round(signal.period_s * 1e9):
+            if signal.period_s and 0 <= sample.time_ns - sent.time_ns < round(signal.period_s * 1e9):
                 if state.waiting is None:
                     state.waiting_since_ns = now_ns
                     self._waiting[signal.name] = state
@@ -198,7 +201,7 @@ class Filter:
 
 def _within(sample: Sample, sent: Sample, deadband: float) -> bool:
     value, before = sample.value, sent.value
-    if sample.time_ns - sent.time_ns >= _AT_LEAST_NS:
+    if not 0 <= sample.time_ns - sent.time_ns < _AT_LEAST_NS:
         return False
     if value is None or before is None:
         return value is before

@@ -101,7 +101,7 @@ class _Source:
     filter: Filter
     unknown: set[str]  # signals whose datatype neither the plant file nor a value has told yet
     online: bool = False
-    last_data_ns: int = 0
+    heard_s: float = 0.0  # when it last had data, by a clock that nobody sets
 
 
 @dataclass(slots=True)
@@ -291,7 +291,7 @@ class Runner:
                 continue
             known = self._learn(source, group)
             passed = source.filter.update(known, now_ns)
-            source.last_data_ns = self.health.last_data_ns = now_ns
+            source.heard_s, self.health.last_data_ns = time.monotonic(), now_ns
             self.health.samples += len(known)
             await self._send(source, passed)
         self._say_notes()
@@ -360,13 +360,12 @@ class Runner:
         return source
 
     def _check_silence(self) -> None:
-        limit_ns = round(self._machine.offline_after_s * 1e9)
-        now_ns = self._clock_ns()
+        limit_s = self._machine.offline_after_s
         for source in self._sources.values():
-            if limit_ns and source.online and now_ns - source.last_data_ns > limit_ns:
-                self._log.warning("no data", asset=source.asset.id, silent_s=self._machine.offline_after_s)
+            if limit_s and source.online and time.monotonic() - source.heard_s > limit_s:
+                self._log.warning("no data", asset=source.asset.id, silent_s=limit_s)
                 self._set_offline(source)
-                source.filter.resume(now_ns)
+                source.filter.resume(self._clock_ns())
 
     def _account(self) -> None:
         """Tell the ledger what the driver has counted since the last time."""

@@ -52,6 +52,16 @@ def test_a_clock_that_is_set_back_or_far_ahead_gets_the_time_of_arrival() -> Non
     assert run("1@999999 2@10000", Signal("s")) == "1@10000 2@10000+1"
 
 
+def test_after_a_clock_that_was_an_hour_ahead_times_are_right_again_at_once() -> None:
+    hour = 3_600_000
+    for signal in (Signal("s", deadband=1), Signal("s", period_s=1), Signal("s")):
+        jumped = Filter([signal])
+        jumped.resume((START + hour) * MS)
+        assert text(jumped.update(samples("1@100"), (START + hour) * MS)) == f"1@{hour}+1"
+        assert text(jumped.update(samples("1@200"), (START + 200) * MS)) == "1@200"
+        assert text(jumped.update(samples("3@1300"), (START + 1300) * MS)) == "3@1300"
+
+
 def test_deadband_looks_at_what_was_sent() -> None:
     assert run("10@0 10.5@1 11@2 11.1@3 11.5@4 9@5", Signal("s", deadband=1)) == "10@0 11.1@3 9@5"
 
