@@ -15,6 +15,7 @@ import httpx2
 from queries import fill_and_ask
 
 from cloud.telemetry.influx_store import InfluxStore
+from cloud.telemetry.rollup import minutes_bucket
 
 TOKEN, ORG, BUCKET = "token-of-this-measurement", "shopfloor", "bench"
 START_S = 30.0
@@ -43,12 +44,15 @@ def _set_up(url: str) -> None:
     deadline = time.monotonic() + START_S
     while True:
         try:
-            httpx2.post(f"{url}/api/v2/setup", json=first).raise_for_status()
+            answer = httpx2.post(f"{url}/api/v2/setup", json=first).raise_for_status().json()
         except httpx2.HTTPError:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.1)
         else:
+            minutes = {"orgID": answer["org"]["id"], "name": minutes_bucket(BUCKET), "retentionRules": []}
+            header = {"Authorization": f"Token {TOKEN}"}
+            httpx2.post(f"{url}/api/v2/buckets", json=minutes, headers=header).raise_for_status()
             return
 
 

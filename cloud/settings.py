@@ -31,6 +31,10 @@ class Settings(BaseSettings):
     """Token that /api/v2/write accepts, and with which InfluxDB is asked."""
     store_org: str = "shopfloor"
     store_bucket: str = "shopfloor"
+    raw_days: Annotated[int, Field(ge=0)] = 30
+    """How long samples are kept; then their minutes stand for them. 0: for ever."""
+    minute_days: Annotated[int, Field(ge=0)] = 365
+    """How long minutes are kept. 0: for ever."""
     cli_token_file: Path | None = None
     """Bearer token of the local command line, which acts as an engineer."""
     console: Path = Path(__file__).parent / "console" / "dist"

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 import pyarrow as pa
 
 from cloud.telemetry.store import GOOD, QUALITY, TEXT, BadLines
+from cloud.telemetry.times import format_time
 from contract.lineprotocol import FieldValue, LineError, Point, iterate
 
 NEVER: Final = -(2**63)
@@ -71,10 +72,14 @@ class _Wide(NamedTuple):
 
 
 class Batch:
-    """What one write adds to a store's series: fresh rows in order of time per series, `late` ones by identity."""
+    """What one write adds to a store's series: fresh rows in order of time per series, `late` ones by identity.
 
-    def __init__(self, known: Mapping[str, dict[str, Series]], first_id: int) -> None:
+    Lines before `since_ns` are refused.
+    """
+
+    def __init__(self, known: Mapping[str, dict[str, Series]], first_id: int, since_ns: int) -> None:
         self._known = known
+        self._since_ns = since_ns
         self._next_id = first_id
         self._fresh: tuple[list[int], list[int], list[float | None], list[str | None], list[int]] = ([], [], [], [], [])
         self._wide: dict[tuple[str, tuple[str, ...]], _Wide] = {}
@@ -98,6 +103,12 @@ class Batch:
             missing = "a time since 1970" if asset else "the tag 'asset'"
             raise BadLines(
                 number, f"it has not {missing}", "write kind,site=…,area=…,line=…,asset=… signal=1.5 TIME_IN_NS"
+            )
+        if time_ns < self._since_ns:
+            raise BadLines(
+                number,
+                f"its time, {format_time(time_ns)}, is before what is kept: {format_time(self._since_ns)}",
+                "is the machine's clock wrong? else keep samples longer (SHOPFLOOR_RAW_DAYS)",
             )
         if self._take_wide(asset, time_ns, point.fields):
             return
@@ -163,6 +174,10 @@ class Batch:
                 if series not in newest or newest[series].time_ns < time_ns:
                     newest[series] = Sample(time_ns, value, None, GOOD)
         return newest
+
+    def series(self, asset: str, signal: str, point: Point, number: int) -> Series:
+        """Return the series of a signal; raise BadLines when it cannot be made."""
+        return self._known.get(asset, {}).get(signal) or self._make(asset, signal, point, number)
 
     def _make(self, asset: str, signal: str, point: Point, number: int) -> Series:
         made = self.made.setdefault(asset, {})

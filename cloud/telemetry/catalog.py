@@ -12,10 +12,10 @@ from typing import Final
 import duckdb
 
 from cloud.telemetry.batch import Sample, Series
-from cloud.telemetry.segments import COLUMNS, Segment, SegmentFolder, source
+from cloud.telemetry.segments import COLUMNS, Kind, Segment, SegmentFolder, source
 from cloud.telemetry.store import StoreUnavailable
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 MEMORY: Final = "256MB"
 HOT: Final = ("hot_0", "hot_1")
 _ROW: Final = "(series UINTEGER, time BIGINT, value DOUBLE, text VARCHAR, quality SMALLINT)"
@@ -25,11 +25,16 @@ INSERT INTO meta SELECT {FORMAT}, 0 WHERE NOT EXISTS (FROM meta);
 CREATE TABLE IF NOT EXISTS series
     (id UINTEGER, asset VARCHAR, signal VARCHAR, kind VARCHAR, site VARCHAR, area VARCHAR, line VARCHAR);
 CREATE TABLE IF NOT EXISTS segments (name VARCHAR, rows BIGINT, min_time BIGINT, max_time BIGINT);
+CREATE TABLE IF NOT EXISTS minutes (name VARCHAR, rows BIGINT, min_time BIGINT, max_time BIGINT);
+CREATE TABLE IF NOT EXISTS kept (raw_since BIGINT);
 CREATE TABLE IF NOT EXISTS newest {_ROW};
 CREATE TABLE IF NOT EXISTS hot_0 {_ROW};
 CREATE TABLE IF NOT EXISTS hot_1 {_ROW};
 """
-"""`newest` has the newest sealed sample of each series; it says what a series' sealed time is, too."""
+"""`newest` has the newest sealed sample of each series; it says what a series' sealed time is, too.
+
+`raw_since`: rows before it do not count any more, wherever they are; their minutes do. Format 1 had no minutes.
+"""
 
 
 def newest_of(rows: str) -> str:
@@ -56,6 +61,8 @@ class Catalog:
     sealing_rows: int = 0
     next_segment: int = 1
     segments: list[Segment] = field(default_factory=list)
+    minutes: list[Segment] = field(default_factory=list)
+    raw_since: int = 0
     missing: list[str] = field(default_factory=list)
     overlapping: set[int] = field(default_factory=set)
     overlapping_sealing: set[int] = field(default_factory=set)
@@ -69,6 +76,10 @@ class Catalog:
     def sealing(self) -> str:
         """The hot table that is being sealed, or empty."""
         return HOT[1 - self.active]
+
+    def files(self, kind: Kind) -> list[Segment]:
+        """Return the segments of samples or minutes."""
+        return self.segments if kind == "segments" else self.minutes
 
     def all_series(self) -> Iterator[Series]:
         """Give every series; a copy, since a write may add some meanwhile."""
@@ -104,7 +115,13 @@ def connect(path: Path) -> duckdb.DuckDBPyConnection:
     connection.execute("SET parquet_metadata_cache = true")
     connection.execute(_SCHEMA)
     (found,) = connection.execute("SELECT format FROM meta").fetchone() or (None,)
-    if found != FORMAT:
+    if found == 1:  # not by UPDATE: see DuckDbStore.swap
+        ((active,),) = connection.execute("SELECT active FROM meta").fetchall()
+        connection.begin()
+        connection.execute("DELETE FROM meta")
+        connection.execute("INSERT INTO meta VALUES (?, ?)", [FORMAT, active])
+        connection.commit()
+    elif found != FORMAT:
         connection.close()
         raise StoreUnavailable(
             f"{path} has format {found}, this version reads {FORMAT}", "use the version that wrote it"
@@ -116,10 +133,15 @@ def load(connection: duckdb.DuckDBPyConnection, folder: SegmentFolder, ahead_ns:
     """Read what a store must know; a last sample after `ahead_ns` counts only for series that have no other."""
     catalog = Catalog()
     ((catalog.active,),) = connection.execute("SELECT active FROM meta").fetchall()
-    segments = [Segment(*row) for row in connection.execute("FROM segments ORDER BY name").fetchall()]
-    catalog.next_segment = max((segment.number for segment in segments), default=0) + 1
-    catalog.missing = folder.prepare(segment.name for segment in segments)
+    segments, minutes = (
+        [Segment(*row) for row in connection.execute(f"FROM {kind} ORDER BY name").fetchall()]
+        for kind in ("segments", "minutes")
+    )
+    catalog.next_segment = max((segment.number for segment in [*segments, *minutes]), default=0) + 1
+    catalog.missing = folder.prepare(segment.name for segment in [*segments, *minutes])
     catalog.segments = [segment for segment in segments if segment.name not in catalog.missing]
+    catalog.minutes = [segment for segment in minutes if segment.name not in catalog.missing]
+    catalog.raw_since = max((since for (since,) in connection.execute("FROM kept").fetchall()), default=0)
     by_id = {}
     for id_, asset, signal, kind, *place in connection.execute("FROM series").fetchall():
         by_id[id_] = catalog.series.setdefault(asset, {})[signal] = Series(id_, asset, signal, kind, tuple(place))

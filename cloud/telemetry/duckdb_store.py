@@ -3,7 +3,8 @@
 `samples.duckdb` has a table that grows (`hot_0` or `hot_1`), the series and the list of segments. Each write is one
 transaction, durable when it returns. When the growing table is long enough the other one takes over, and a thread seals
 the long one into a segment (cloud.telemetry.sealing). A row of the growing table stands for a sealed one with the same
-(series, time): which series have such late rows is known in memory, and only queries for them look twice.
+(series, time): which series have such late rows is known in memory, and only queries for them look twice. Once a day
+the thread rolls up what is too old into minutes; before `raw_since` minutes count alone, from there on samples alone.
 """
 
 # ruff: noqa: S608  (nothing but numbers and names of our own is put into SQL)
@@ -22,73 +23,42 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cloud.telemetry import catalog as catalogs
+from cloud.telemetry import minute_lines
 from cloud.telemetry.batch import Batch, Series
 from cloud.telemetry.catalog import Catalog
+from cloud.telemetry.rollup import DAY_NS, horizon
 from cloud.telemetry.sealing import Sealer
-from cloud.telemetry.segments import COLUMNS, Segment, SegmentFolder, source
-from cloud.telemetry.store import BUCKETS, LAST, RAW, TIME, Query, StoreUnavailable, TooManyRows, WriteResult
+from cloud.telemetry.segments import COLUMNS, Kind, Segment, SegmentFolder
+from cloud.telemetry.store import BUCKETS, LAST, MINUTES, RAW, TIME, Query, StoreUnavailable, TooManyRows, WriteResult
+from cloud.telemetry.view import View
 
 AHEAD_NS: Final = 300 * 10**9
 """A sample this far in the future comes from a wrong clock."""
-QUERY_TIMEOUT_S: Final = 30.0
-EXPORT_ROWS: Final = 50_000
 SEAL_ROWS: Final = 2_000_000
 
 
-class View:
-    """What one query sees: one state of tables and segments, whatever is written or sealed meanwhile."""
+class DuckDbStore:
+    """The embedded store; one process at a time. `open` it, and `close` it in the end.
+
+    Samples are kept for `raw_days`, minutes for `minute_days`; 0: for ever.
+    """
 
     def __init__(
         self,
-        cursor: duckdb.DuckDBPyConnection,
-        tables: Sequence[str],
-        segments: dict[Path, Segment],
-        late: frozenset[int],
+        folder: Path,
+        *,
+        raw_days: int = 0,
+        minute_days: int = 0,
+        seal_rows: int = SEAL_ROWS,
+        now_ns: Callable[[], int] = time.time_ns,
     ) -> None:
-        self._cursor = cursor
-        self._tables = tables
-        self._segments = segments
-        self._late = late
-
-    def rows(self, ids: Sequence[int], start_ns: int, end_ns: int) -> str:
-        """Return the SQL of all rows of some series in a time, each (series, time) once."""
-        where = f"WHERE series IN ({', '.join(map(str, ids))}) AND time >= {start_ns} AND time < {end_ns}"
-        paths = [path for path, segment in self._segments.items() if segment.overlaps(start_ns, end_ns)]
-        sources = [*([source(paths)] if paths else []), *self._tables]
-        rows = " UNION ALL ".join(f"SELECT {COLUMNS}, {age} AS age FROM {s} {where}" for age, s in enumerate(sources))
-        if self._late.isdisjoint(ids):
-            return rows
-        return f"SELECT * FROM ({rows}) QUALIFY row_number() OVER (PARTITION BY series, time ORDER BY age DESC) = 1"
-
-    def table(self, sql: str) -> pa.Table:
-        """Return the result of a query; raise StoreUnavailable when it takes too long or too much memory."""
-        timer = threading.Timer(QUERY_TIMEOUT_S, self._cursor.interrupt)
-        timer.daemon = True
-        timer.start()
-        try:
-            return self._cursor.sql(sql).to_arrow_table()
-        except (duckdb.InterruptException, duckdb.OutOfMemoryException) as error:
-            raise StoreUnavailable("the query takes too long or too much memory", "ask for less at once") from error
-        except duckdb.Error as error:
-            raise StoreUnavailable(f"the store cannot read: {error}", "see the log of the cloud") from error
-        finally:
-            timer.cancel()
-
-    def reader(self, sql: str) -> Iterator[pa.RecordBatch]:
-        """Give the result of a query piece by piece; raise StoreUnavailable."""
-        try:
-            yield from self._cursor.sql(sql).to_arrow_reader(EXPORT_ROWS)
-        except (duckdb.Error, pa.ArrowException) as error:
-            raise StoreUnavailable(f"the store cannot read: {error}", "see the log of the cloud") from error
-
-
-class DuckDbStore:
-    """The embedded store; one process at a time. `open` it, and `close` it in the end."""
-
-    def __init__(self, folder: Path, *, seal_rows: int = SEAL_ROWS, now_ns: Callable[[], int] = time.time_ns) -> None:
         self.seal_rows = seal_rows
+        self.maintaining = threading.Lock()
+        """Held by who seals, merges or rolls up."""
         self.seal_wanted = threading.Event()
         self.folder = SegmentFolder(folder / "segments")
+        self._raw_days, self._minute_days = raw_days, minute_days
+        self._closed_before_ns = 0
         self._path = folder / "samples.duckdb"
         self._now_ns = now_ns
         self._connection: duckdb.DuckDBPyConnection | None = None
@@ -113,7 +83,9 @@ class DuckDbStore:
         if self._connection is None:
             self._connection = catalogs.connect(self._path)
             self.catalog = catalogs.load(self._connection, self.folder, self._now_ns() + AHEAD_NS)
-            self._seal_when_long()
+            self._closed_before_ns = max(self._closed_before_ns, self.catalog.raw_since, self.horizons()[0])
+            if self.catalog.sealing_rows or self.expiry_s() is not None:
+                self.seal_wanted.set()
         return self._connection
 
     def close(self) -> None:
@@ -162,7 +134,7 @@ class DuckDbStore:
         with self._writing:
             self.cursor().close()
             catalog = self.catalog
-            batch = Batch(catalog.series, catalog.next_id)
+            batch = Batch(catalog.series, catalog.next_id, self._closed_before_ns)
             try:
                 batch.read(lines)
                 self._commit(catalog, batch)
@@ -203,11 +175,52 @@ class DuckDbStore:
         catalog.next_id = batch.next_id
         catalog.hot_rows += batch.samples
 
+    def write_minutes(self, lines: bytes) -> None:
+        """See Store."""
+        with self.maintaining:
+            with self._writing:
+                catalog = self.catalog
+                batch = Batch(catalog.series, catalog.next_id, 0)
+                given = minute_lines.read(lines, batch, catalog.raw_since)
+                self._commit(catalog, batch)
+                self._remember(catalog, batch)
+            if given.raw_since > catalog.raw_since:
+                self._sealer.expire(given.raw_since)
+            if given.rows:
+                self._sealer.take(given.rows)
+
     def _seal_when_long(self) -> None:
         if self.catalog.sealing_rows or self.catalog.hot_rows >= self.seal_rows:
             self.seal_wanted.set()
 
     # --- sealing, driven by cloud.telemetry.sealing
+
+    def horizons(self) -> tuple[int, int]:
+        """Return before which times samples and minutes are not kept."""
+        now_ns = self._now_ns()
+        return horizon(now_ns, self._raw_days), horizon(now_ns, self._minute_days)
+
+    def expiry_s(self) -> float | None:
+        """Return how long it takes until something expires again; None: nothing ever does."""
+        return (DAY_NS - self._now_ns() % DAY_NS) / 1e9 if self._raw_days or self._minute_days else None
+
+    def close_before(self, until_ns: int) -> None:
+        """Take no samples before a time any more; when this returns, those that were taken are committed."""
+        with self._writing:
+            self._closed_before_ns = max(self._closed_before_ns, until_ns)
+
+    def keep_since(self, raw_since: int, minutes: Segment | None = None) -> None:
+        """Let minutes stand for all samples before `raw_since`, at once."""
+        with self._writing, self._changing:
+            catalog = self.catalog
+            new = [minutes] if minutes is not None and minutes.rows else []
+            with self.change() as cursor:
+                for segment in new:
+                    cursor.execute("INSERT INTO minutes VALUES (?, ?, ?, ?)", list(segment))
+                cursor.execute("DELETE FROM kept")
+                cursor.execute("INSERT INTO kept VALUES (?)", [raw_since])
+            catalog.minutes = sorted([*catalog.minutes, *new])
+            catalog.raw_since = raw_since
 
     def swap(self, least: int = 1) -> None:
         """Let the empty hot table take over from the growing one, which is to be sealed; not below `least` rows."""
@@ -232,7 +245,14 @@ class DuckDbStore:
             self.catalog.next_segment = number + 1
         return f"{number:08d}.parquet"
 
-    def replace(self, old: Sequence[Segment], new: Sequence[Segment], newest: pa.Table | None = None) -> None:
+    def replace(
+        self,
+        old: Sequence[Segment],
+        new: Sequence[Segment],
+        newest: pa.Table | None = None,
+        *,
+        kind: Kind = "segments",
+    ) -> None:
         """Let new segments stand for old ones, all at once.
 
         With `newest`, the newest sealed rows of all series, they stand for the table being sealed, too.
@@ -241,15 +261,15 @@ class DuckDbStore:
             catalog = self.catalog
             with self.change() as cursor:
                 for segment in old:
-                    cursor.execute("DELETE FROM segments WHERE name = ?", [segment.name])
+                    cursor.execute(f"DELETE FROM {kind} WHERE name = ?", [segment.name])
                 for segment in new:
-                    cursor.execute("INSERT INTO segments VALUES (?, ?, ?, ?)", list(segment))
+                    cursor.execute(f"INSERT INTO {kind} VALUES (?, ?, ?, ?)", list(segment))
                 if newest is not None:
                     cursor.register("newest_rows", newest)
                     cursor.execute("DELETE FROM newest")
                     cursor.execute("INSERT INTO newest FROM newest_rows")
                     cursor.execute(f"DELETE FROM {catalog.sealing}")
-            catalog.segments = sorted([*(s for s in catalog.segments if s not in old), *new])
+            setattr(catalog, kind, sorted([*(s for s in catalog.files(kind) if s not in old), *new]))
             if newest is not None:
                 catalog.sealing_rows = 0
                 catalog.overlapping_sealing = set()
@@ -266,12 +286,14 @@ class DuckDbStore:
             cursor.begin()
             cursor.execute("FROM meta").fetchall()  # a snapshot begins with the first look, not with BEGIN
             tables = (catalog.sealing, catalog.growing)
-            segments = {self.folder.path(s.name): s for s in catalog.segments}
+            segments, minutes = (
+                {self.folder.path(s.name): s for s in files} for files in (catalog.segments, catalog.minutes)
+            )
             late = frozenset(catalog.overlapping | catalog.overlapping_sealing)
-            names = [s.name for s in catalog.segments]
+            names = [s.name for s in [*catalog.segments, *catalog.minutes]]
             self.folder.hold(names)
         try:
-            yield View(cursor, tables, segments, late)
+            yield View(cursor, tables, segments, minutes, catalog.raw_since, late)
         finally:
             cursor.close()
             self.folder.release(names)
@@ -279,6 +301,10 @@ class DuckDbStore:
     def _series(self, query: Query) -> list[Series]:
         known = self.catalog.series.get(query.asset, {})
         return [known[signal] for signal in sorted(query.signals) if signal in known]
+
+    def raw_since(self) -> int:
+        """See Store."""
+        return self.catalog.raw_since
 
     def samples(self, query: Query, limit: int) -> pa.Table:
         """See Store."""
@@ -298,23 +324,36 @@ class DuckDbStore:
         if not series:
             return BUCKETS.empty_table()
         with self.view() as view:
-            rows = view.rows([s.id for s in series], query.start_ns, query.end_ns)
+            what = [s.id for s in series], query.start_ns, query.end_ns
+            # a sample is a minute of its own
+            rows = (
+                "SELECT series, time, value AS min, value AS sum, value AS max, value AS last, 1 AS count "
+                f"FROM ({view.rows(*what)}) WHERE value IS NOT NULL"
+            )
+            if minutes := view.minutes(*what):
+                numbers = f"({minutes}) WHERE text IS NULL"
+                rows += f" UNION ALL SELECT series, time, min, sum, max, last, count FROM {numbers}"
             table = view.table(
                 f"SELECT series, (time - {query.start_ns}) // {width_ns} * {width_ns} + {query.start_ns} AS time, "
-                "min(value) AS min, avg(value) AS mean, max(value) AS max, arg_max(value, time) AS last, "
-                "count(value) AS count "
-                f"FROM ({rows}) WHERE value IS NOT NULL GROUP BY 1, 2 ORDER BY 1, 2"
+                "min(min) AS min, sum(sum) / sum(count) AS mean, max(max) AS max, arg_max(last, time) AS last, "
+                f"sum(count)::BIGINT AS count FROM ({rows}) GROUP BY 1, 2 ORDER BY 1, 2"
             )
         return _named(table, series).select(BUCKETS.names).cast(BUCKETS)
+
+    def minutes(self, query: Query) -> Generator[pa.RecordBatch]:
+        """See Store."""
+        with self.view() as view:
+            for series in self._series(query):
+                if minutes := view.minutes([series.id], query.start_ns, query.end_ns):
+                    rows = f"SELECT series, time, min, sum / count AS mean, max, last, count, text FROM ({minutes})"
+                    yield from _batches(view.reader(f"{rows} ORDER BY time, text IS NOT NULL"), series, MINUTES)
 
     def export(self, query: Query) -> Generator[pa.RecordBatch]:
         """See Store."""
         with self.view() as view:
             for series in self._series(query):
                 rows = view.rows([series.id], query.start_ns, query.end_ns)
-                for batch in view.reader(f"SELECT {COLUMNS} FROM ({rows}) ORDER BY time"):
-                    named = _named(pa.Table.from_batches([batch]), [series]).select(RAW.names).cast(RAW)
-                    yield from named.to_batches()
+                yield from _batches(view.reader(f"SELECT {COLUMNS} FROM ({rows}) ORDER BY time"), series, RAW)
 
     def last(self, assets: Sequence[str]) -> pa.Table:
         """See Store."""
@@ -337,6 +376,11 @@ class DuckDbStore:
         except StoreUnavailable as error:
             return str(error)
         return None
+
+
+def _batches(found: Iterator[pa.RecordBatch], series: Series, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    for batch in found:
+        yield from _named(pa.Table.from_batches([batch]), [series]).select(schema.names).cast(schema).to_batches()
 
 
 def _named(table: pa.Table, series: Sequence[Series]) -> pa.Table:

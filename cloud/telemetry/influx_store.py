@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import operator
 import re
+import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Final, TypeVar
 
 import pyarrow as pa
@@ -13,10 +16,12 @@ from influxdb_client.client.write_api import SYNCHRONOUS
 from urllib3.exceptions import HTTPError
 
 from cloud.telemetry import flux
+from cloud.telemetry.rollup import MINUTE_NS, SINCE, horizon, minutes_bucket
 from cloud.telemetry.store import (
     BUCKETS,
     GOOD,
     LAST,
+    MINUTES,
     QUALITY,
     RAW,
     TIME,
@@ -30,6 +35,14 @@ from cloud.telemetry.times import MAX_NS, parse_time
 
 TIMEOUT_MS: Final = 30_000
 PAGE: Final = 50_000
+_TOTALS: Final[dict[str, tuple[str, Callable[[float, float], float]]]] = {
+    "min": ("min", min),
+    "sum": ("sum", operator.add),
+    "max": ("max", max),
+    "last": ("last", lambda _, newer: newer),
+    "count": ("sum", operator.add),
+}
+"""By aggregate: what Flux makes of those of minutes, and what makes one of two."""
 _LINE: Final = re.compile(r"line (\d+)")
 _Result = TypeVar("_Result")
 
@@ -41,11 +54,28 @@ def _table(schema: pa.Schema, columns: Sequence[Sequence[Any]]) -> pa.Table:
 
 
 class InfluxStore:
-    """The store in InfluxDB 2. What a rejected write of several lines leaves there is InfluxDB's own choice."""
+    """The store in InfluxDB 2. What a rejected write of several lines leaves there is InfluxDB's own choice.
 
-    def __init__(self, url: str, token: str, org: str, bucket: str) -> None:
+    The server lets samples go after `raw_days` (0: never), and rolls them up before: shopfloor.compose.influx makes
+    both buckets and the tasks.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        org: str,
+        bucket: str,
+        *,
+        raw_days: int = 0,
+        now_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
         self._url = url
         self._bucket = bucket
+        self._minutes = minutes_bucket(bucket)
+        self._raw_days = raw_days
+        self._now_ns = now_ns
+        self._said_since, self._said_until_ns = 0, 0
         self._client = InfluxDBClient(url, token=token, org=org, timeout=TIMEOUT_MS)
         self._writes = self._client.write_api(write_options=SYNCHRONOUS)
         self._queries = self._client.query_api()
@@ -76,6 +106,23 @@ class InfluxStore:
             self._ask(lambda: self._writes.write(self._bucket, record=lines))  # the time is in ns by default
         return WriteResult(0, 0)
 
+    def write_minutes(self, lines: bytes) -> None:
+        """See Store."""
+        self._ask(lambda: self._writes.write(self._minutes, record=lines))
+        self._said_until_ns = 0
+
+    def raw_since(self) -> int:
+        """See Store. What the server says is asked for again after a minute."""
+        now_ns = self._now_ns()
+        if now_ns >= self._said_until_ns:
+            said = self._read(
+                flux.rows(self._minutes, 0, MAX_NS, f"r._measurement == {flux.text(SINCE)}")
+                + '  |> last()\n  |> keep(columns: ["_time"])'
+            )
+            self._said_since = parse_time(said[0]["_time"], 0) if said else 0
+            self._said_until_ns = now_ns + MINUTE_NS
+        return max(horizon(now_ns, self._raw_days), self._said_since)
+
     def _read(self, query: str) -> list[dict[str, str]]:
         """Return the rows of a query, each by column."""
 
@@ -105,6 +152,8 @@ class InfluxStore:
 
     def _page(self, query: Query, signal: str, count: int) -> pa.Table:
         """Return the first samples of a signal as RAW, at most about `count`."""
+        if query.start_ns >= query.end_ns:
+            return RAW.empty_table()
         numbers = self._rows(query, signal, count, flux.is_text(False))
         texts = self._rows(query, signal, count, flux.is_text(True))
         qualities = self._rows(query, signal + QUALITY, count)
@@ -115,6 +164,7 @@ class InfluxStore:
 
     def samples(self, query: Query, limit: int) -> pa.Table:
         """See Store."""
+        query = replace(query, start_ns=max(query.start_ns, self.raw_since()))
         pages = [self._page(query, signal, limit + 1) for signal in sorted(query.signals)]
         table = pa.concat_tables(pages)
         if len(table) > limit:
@@ -123,36 +173,83 @@ class InfluxStore:
 
     def export(self, query: Query) -> Iterator[pa.RecordBatch]:
         """See Store."""
-        for signal in sorted(query.signals):
-            start_ns = query.start_ns
-            while True:
-                page = self._page(Query(query.asset, query.signals, start_ns, query.end_ns), signal, PAGE)
-                yield from page.to_batches()
-                if len(page) < PAGE:
-                    break
-                start_ns = page["time"].cast(pa.int64())[-1].as_py() + 1
+        query = replace(query, start_ns=max(query.start_ns, self.raw_since()))
+        yield from _paged(query, self._page)
+
+    def minutes(self, query: Query) -> Iterator[pa.RecordBatch]:
+        """See Store."""
+        query = replace(query, end_ns=min(query.end_ns, self.raw_since()))
+        yield from _paged(query, self._page_of_minutes)
+
+    def _page_of_minutes(self, query: Query, signal: str, count: int) -> pa.Table:
+        """Return the first minutes of a signal as MINUTES, at most about `count`."""
+        if query.start_ns >= query.end_ns:
+            return MINUTES.empty_table()
+        texts, numbers = (self._minutes_of(query, signal, count, is_text) for is_text in (True, False))
+        rows: list[tuple[Any, ...]] = []
+        for time_ns in sorted({*numbers, *texts})[:count]:
+            said = numbers.get(time_ns, {})
+            if said.get("count"):
+                least, most, last, total, n = (float(said[name]) for name in ("min", "max", "last", "sum", "count"))
+                rows.append((signal, time_ns, least, total / n, most, last, int(n), None))
+            if time_ns in texts:
+                rows.append((signal, time_ns, *[None] * 4, int(float(said["texts"])), texts[time_ns]["last"]))
+        return _table(MINUTES, list(zip(*rows, strict=True)) if rows else [()] * len(MINUTES))
+
+    def _minutes_of(self, query: Query, signal: str, count: int, is_text: bool) -> dict[int, dict[str, str]]:
+        """Return aggregates by time."""
+        where = (flux.one_of("asset", [query.asset]), flux.one_of("_field", [signal]), flux.is_text(is_text))
+        rows = self._read(
+            flux.rows(self._minutes, query.start_ns, query.end_ns, *where)
+            + '  |> keep(columns: ["_time", "_value", "aggregate"])\n  |> group()\n'
+            + '  |> pivot(rowKey: ["_time"], columnKey: ["aggregate"], valueColumn: "_value")\n'
+            + f'  |> sort(columns: ["_time"])\n  |> limit(n: {count})'
+        )
+        return {parse_time(row["_time"], 0): row for row in rows}
 
     def buckets(self, query: Query, width_ns: int) -> pa.Table:
         """See Store."""
+        since_ns = self.raw_since()
+        minutes = replace(query, end_ns=min(query.end_ns, since_ns))
+        samples = replace(query, start_ns=max(query.start_ns, since_ns))
+        every = f"every: {width_ns}ns, offset: {query.start_ns % width_ns}ns"
+        found: dict[tuple[str, int], dict[str, float]] = {}
+        for name, (total, both) in _TOTALS.items():
+            said = [
+                *self._windows(self._minutes, minutes, f"{every}, fn: {total}", flux.one_of("aggregate", [name])),
+                *self._windows(self._bucket, samples, f"{every}, fn: {name}"),
+            ]
+            for signal, time_ns, number in said:
+                # a clipped window says its own start
+                bucket_ns = time_ns - (time_ns - query.start_ns) % width_ns
+                numbers = found.setdefault((signal, bucket_ns), {})
+                numbers[name] = both(numbers[name], number) if name in numbers else number
+        keys = sorted(key for key, numbers in found.items() if len(numbers) == len(_TOTALS))
+        rows = [found[key] for key in keys]
+        means = [row["sum"] / row["count"] for row in rows]
+        least, most, last = ([row[name] for row in rows] for name in ("min", "max", "last"))
+        counts = [int(row["count"]) for row in rows]
+        signals, times = [key[0] for key in keys], [key[1] for key in keys]
+        return _table(BUCKETS, (signals, times, least, means, most, last, counts))
+
+    def _windows(self, bucket: str, query: Query, how: str, *conditions: str) -> Iterator[tuple[str, int, float]]:
+        """Give signal, start and number of windows of a width, the first of which may be clipped."""
+        if query.start_ns >= query.end_ns:
+            return
         where = (
             flux.one_of("asset", [query.asset]),
             flux.one_of("_field", sorted(query.signals)),
             flux.is_text(False),
+            *conditions,
         )
-        window = f"every: {width_ns}ns, offset: {query.start_ns % width_ns}ns, createEmpty: false"
-        data = flux.rows(self._bucket, query.start_ns, query.end_ns, *where)
-        keep = '  |> keep(columns: ["_start", "_stop", "_time", "_value", "_field"])\n'
-        found: dict[tuple[str, int], dict[str, float]] = {}
-        names = ("min", "mean", "max", "last", "count")
-        for name in names:
-            # `_start`: InfluxDB gives a bucket its end as its time otherwise
-            aggregate = f'  |> aggregateWindow({window}, timeSrc: "_start", fn: {name})'
-            for row in self._read(data + keep + aggregate):
-                found.setdefault((row["_field"], parse_time(row["_time"], 0)), {})[name] = float(row["_value"])
-        keys = sorted(key for key, numbers in found.items() if len(numbers) == len(names))
-        columns = [[found[key][name] for key in keys] for name in names[:-1]]
-        counts = [int(found[key]["count"]) for key in keys]
-        return _table(BUCKETS, ([key[0] for key in keys], [key[1] for key in keys], *columns, counts))
+        # `_start`: InfluxDB gives a bucket its end as its time otherwise
+        rows = self._read(
+            flux.rows(bucket, query.start_ns, query.end_ns, *where)
+            + '  |> keep(columns: ["_start", "_stop", "_time", "_value", "_field"])\n'
+            + f'  |> aggregateWindow({how}, createEmpty: false, timeSrc: "_start")'
+        )
+        for row in rows:
+            yield row["_field"], parse_time(row["_time"], 0), float(row["_value"])
 
     def last(self, assets: Sequence[str]) -> pa.Table:
         """See Store."""
@@ -169,6 +266,17 @@ class InfluxStore:
         signals = sorted({(asset, field.removesuffix(QUALITY)) for asset, field in newest})
         rows = [(*key, *_last(newest.get(key), newest.get((key[0], key[1] + QUALITY)))) for key in signals]
         return _table(LAST, list(zip(*rows, strict=True)) if rows else [()] * len(LAST))
+
+
+def _paged(query: Query, page_of: Callable[[Query, str, int], pa.Table]) -> Iterator[pa.RecordBatch]:
+    for signal in sorted(query.signals):
+        start_ns = query.start_ns
+        while True:
+            page = page_of(replace(query, start_ns=start_ns), signal, PAGE)
+            yield from page.to_batches()
+            if len(page) < PAGE:
+                break
+            start_ns = page["time"].cast(pa.int64())[-1].as_py() + 1
 
 
 def _last(

@@ -11,7 +11,10 @@ def open_store(settings: Settings, token: str | None) -> Store:
     if settings.telemetry == "duckdb":
         from cloud.telemetry.duckdb_store import DuckDbStore  # noqa: PLC0415
 
-        return DuckDbStore(make_private(settings.cloud_home / "telemetry")).open()
+        folder = make_private(settings.cloud_home / "telemetry")
+        return DuckDbStore(folder, raw_days=settings.raw_days, minute_days=settings.minute_days).open()
     from cloud.telemetry.influx_store import InfluxStore  # noqa: PLC0415
 
-    return InfluxStore(settings.telemetry, token or "", settings.store_org, settings.store_bucket)
+    return InfluxStore(
+        settings.telemetry, token or "", settings.store_org, settings.store_bucket, raw_days=settings.raw_days
+    )

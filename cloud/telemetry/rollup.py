@@ -1,16 +1,38 @@
-"""Minutes: what is kept of samples when the raw ones have gone. One bucket, one layout, whoever fills or reads it.
+"""Minutes: what is kept of samples when the raw ones have gone. One layout, whichever store, whoever fills or reads it.
 
-Beside the bucket of raw samples stands one with a point per signal and minute: measurement, tags and field as in the
-raw one, one more tag `aggregate` with min, mean, max or count, the time being the minute's start. Text and quality are
-not rolled up.
+In line protocol, in the bucket beside that of raw samples: a point per signal and minute with measurement, tags and
+field as in the raw one, and one more tag `aggregate`: min, mean, max, last, sum or count of numbers, the time being the
+minute's start. Of texts there are `last`, and `texts`: how many, in the measurement of the numbers, since InfluxDB
+gives a field one type in a measurement. Quality is not rolled up. A point SINCE says with its time since when there are
+raw samples, where that is later than the settings say.
 """
+
+# ruff: noqa: S608  (nothing but numbers and names of our own is put into SQL)
 
 from __future__ import annotations
 
 from typing import Final
 
-AGGREGATES: Final = ("min", "mean", "max", "count")
 MINUTE_NS: Final = 60 * 10**9
+DAY_NS: Final = 24 * 60 * MINUTE_NS
+NUMBERS: Final = ("min", "mean", "max", "last", "sum", "count")
+TEXTS: Final = ("last", "texts")
+SINCE: Final = "raw_since"
+"""Measurement and field."""
+
+
+def horizon(now_ns: int, days: int) -> int:
+    """Return the midnight (UTC) before which nothing is kept that is kept for some days; 0: for ever."""
+    return max(0, now_ns // DAY_NS - days) * DAY_NS if days else 0
+
+
+def roll_up(rows: str) -> str:
+    """Return the SQL (DuckDB) of the minutes of some samples."""
+    return (
+        f"SELECT series, time // {MINUTE_NS} * {MINUTE_NS} AS time, min(value) AS min, sum(value) AS sum, "
+        "max(value) AS max, arg_max(value, time) AS last, arg_max(text, time) AS text, count(*) AS count "
+        f"FROM ({rows}) WHERE value IS NOT NULL OR text IS NOT NULL GROUP BY 1, 2, text IS NULL"
+    )
 
 
 def minutes_bucket(bucket: str) -> str:
@@ -21,25 +43,39 @@ def minutes_bucket(bucket: str) -> str:
 def minutes_task(bucket: str, org: str) -> str:
     """Return the Flux task that fills the bucket of minutes: every 5 minutes for the last 2 hours of samples.
 
-    A repeat writes the same point again, so that samples that come late count, too; those of a longer outage are
-    rolled up by running the task by hand with a longer range.
+    A repeat writes the same point again, so that samples that come late count, too; see `last_task`.
     """
-    target = minutes_bucket(bucket)
-    steps = "\n".join(
-        f"""data
-  |> aggregateWindow(every: 1m, fn: {fn}, timeSrc: "_start", createEmpty: false)
-  |> {"toFloat() |> " if fn == "count" else ""}set(key: "aggregate", value: "{fn}")
-  |> to(bucket: "{target}", org: "{org}")"""
-        for fn in AGGREGATES
+    task = f'{{name: "{minutes_bucket(bucket)}", every: 5m, offset: 30s}}'
+    return flux(bucket, org, "date.sub(d: 2h, from: stop)", "date.truncate(t: now(), unit: 1m)", task)
+
+
+def last_task(bucket: str, org: str, raw_days: int) -> str:
+    """Return the Flux task that rolls up once more, each day, what is about to go: all of it that came late."""
+    task = f'{{name: "{minutes_bucket(bucket)}_last", cron: "50 23 * * *"}}'
+    # that day and the one after it, so that one run may fail
+    stop = f"date.sub(d: {raw_days - 2}d, from: date.truncate(t: now(), unit: 1d))"
+    return flux(bucket, org, "date.sub(d: 2d, from: stop)", stop, task)
+
+
+def flux(bucket: str, org: str, start: str, stop: str, task: str = "") -> str:
+    """Return Flux that rolls up the samples from `start` to `stop`, both Flux; `start` may name `stop`."""
+    to = f'to(bucket: "{minutes_bucket(bucket)}", org: "{org}")'
+    window = 'aggregateWindow(every: 1m, fn: {fn}, timeSrc: "_start", createEmpty: false)'
+    numbers = "\n".join(
+        f'numbers |> {window.format(fn=name)} |> toFloat() |> set(key: "aggregate", value: "{name}") |> {to}'
+        for name in NUMBERS
     )
+    option = f"option task = {task}\n" if task else ""
     return f"""import "date"
+import "strings"
+{option}
+stop = {stop}
+data = from(bucket: "{bucket}") |> range(start: {start}, stop: stop)
+numbers = data |> filter(fn: (r) => r._measurement !~ /_text$/ and r._field !~ /\\.quality$/)
+texts = data |> filter(fn: (r) => r._measurement =~ /_text$/)
 
-option task = {{name: "{target}", every: 5m, offset: 30s}}
-
-stop = date.truncate(t: now(), unit: 1m)
-data = from(bucket: "{bucket}")
-  |> range(start: date.sub(d: 2h, from: stop), stop: stop)
-  |> filter(fn: (r) => r._measurement !~ /_text$/ and r._field !~ /\\.quality$/)
-
-{steps}
+{numbers}
+texts |> {window.format(fn="last")} |> set(key: "aggregate", value: "last") |> {to}
+texts |> {window.format(fn="count")} |> toFloat() |> set(key: "aggregate", value: "texts")
+  |> map(fn: (r) => ({{r with _measurement: strings.trimSuffix(v: r._measurement, suffix: "_text")}})) |> {to}
 """

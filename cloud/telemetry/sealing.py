@@ -1,4 +1,9 @@
-"""Sealing: what makes sorted, immutable segments of rows that came in the order of arrival."""
+"""Sealing: what makes sorted, immutable segments of rows that came in the order of arrival, and minutes of old ones.
+
+A day of samples that is not kept any more is rolled up into a file of minutes, whole, and late samples with it: first
+nothing older is taken, then the minutes are made, then one commit lets them stand for the samples (`raw_since`), then
+the samples go. So a crash anywhere leaves one of both. A file of which most has expired is written anew without that.
+"""
 
 # ruff: noqa: S608  (nothing but numbers and names of our own is put into SQL)
 
@@ -11,10 +16,13 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
 import structlog
 
 from cloud.telemetry.catalog import newest_of
-from cloud.telemetry.segments import COLUMNS, FORMAT, Segment, source
+from cloud.telemetry.rollup import DAY_NS, roll_up
+from cloud.telemetry.segments import COLUMNS, FORMAT, MINUTE_COLUMNS, Kind, Segment, source
 from cloud.telemetry.store import StoreUnavailable
 
 if TYPE_CHECKING:
@@ -57,15 +65,17 @@ class Sealer:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            self._store.seal_wanted.wait()
+            self._store.seal_wanted.wait(self._store.expiry_s())
             self._store.seal_wanted.clear()
             if self._stopping.is_set():
                 return
             try:
-                self._store.swap(self._store.seal_rows)
-                self.seal()
-                while not self._stopping.is_set() and self.merge():
-                    pass
+                with self._store.maintaining:
+                    self._store.swap(self._store.seal_rows)
+                    self.seal()
+                    while not self._stopping.is_set() and self.merge():
+                        pass
+                    self.expire()
             except StoreUnavailable as error:
                 self._failed(error)
                 self._stopping.wait(self._retry_s)
@@ -99,13 +109,94 @@ class Sealer:
             cursor.execute("CHECKPOINT")
 
     def merge(self) -> bool:
-        """Make one segment of MERGE small ones; return whether there were so many. Raise StoreUnavailable."""
-        small = [s for s in self._store.catalog.segments if s.rows < MERGE * self._store.seal_rows // 2]
-        if len(small) < MERGE:
-            return False
-        chosen = small[:MERGE]
-        self._store.replace(chosen, [self._write(f"SELECT {COLUMNS} FROM {self._source(*chosen)}")])
-        return True
+        """Make one file of MERGE small ones; return whether there were so many. Raise StoreUnavailable."""
+        catalog = self._store.catalog
+        kinds: tuple[Kind, ...] = ("segments", "minutes")
+        for kind in kinds:
+            small = [s for s in catalog.files(kind) if s.rows < MERGE * self._store.seal_rows // 2]
+            if len(small) >= MERGE:
+                self._replace(kind, small[:MERGE], catalog.raw_since if kind == "segments" else 0)
+                return True
+        return False
+
+    def expire(self, until_ns: int = 0) -> None:
+        """Roll up the samples before `until_ns`, or those not kept any more, and let them go, and old minutes.
+
+        Raise StoreUnavailable; what was done until then is done.
+        """
+        store = self._store
+        if store.catalog.missing:  # they may come back from a backup
+            return
+        raw_until_ns, minutes_until_ns = store.horizons()
+        until_ns = max(until_ns, raw_until_ns)
+        if until_ns > store.catalog.raw_since:
+            store.close_before(until_ns)
+            self._roll_up(until_ns)
+        self._let_go("segments", store.catalog.raw_since)
+        self._let_go("minutes", minutes_until_ns)
+
+    def _roll_up(self, until_ns: int) -> None:
+        store = self._store
+        while self._is_hot(until_ns):  # twice, when the other table waits for being sealed
+            store.swap()
+            self.seal()
+        while (oldest_ns := self._oldest(until_ns)) is not None:
+            since_ns = min((oldest_ns // DAY_NS + 1) * DAY_NS, until_ns)
+            store.keep_since(since_ns, self._write(roll_up(self._rows(store.catalog.raw_since, since_ns))))
+        store.keep_since(until_ns)
+
+    def take(self, given: pa.Table) -> None:
+        """Make a file of MINUTE_ROWS from elsewhere; they replace those of the same (series, minute)."""
+        same = "m.series = given.series AND m.time = given.time AND (m.text IS NULL) = (given.text IS NULL)"
+        new = [self._write("FROM given", given)]
+        old = []
+        series = ", ".join(map(str, pc.unique(given["series"]).to_pylist()))
+        for segment in self._store.catalog.minutes:
+            with self._reading() as cursor:
+                cursor.register("given", given)
+                rows = f"(FROM {self._source(segment)} WHERE series IN ({series})) AS m"
+                if cursor.execute(f"SELECT 1 FROM {rows} SEMI JOIN given ON {same} LIMIT 1").fetchone():
+                    old.append(segment)
+        new += [self._write(f"SELECT m.* FROM {self._source(s)} AS m ANTI JOIN given ON {same}", given) for s in old]
+        self._store.replace(old, [segment for segment in new if segment.rows], kind="minutes")
+        while self.merge():
+            pass
+
+    def _is_hot(self, until_ns: int) -> bool:
+        catalog = self._store.catalog
+        with self._reading() as cursor:
+            tables = f"(FROM {catalog.sealing} UNION ALL FROM {catalog.growing})"
+            return cursor.execute(f"SELECT 1 FROM {tables} WHERE time < {until_ns} LIMIT 1").fetchone() is not None
+
+    def _rows(self, start_ns: int, end_ns: int) -> str:
+        segments = [s for s in self._store.catalog.segments if s.overlaps(start_ns, end_ns)]
+        return f"SELECT {COLUMNS} FROM {self._source(*segments)} WHERE time >= {start_ns} AND time < {end_ns}"
+
+    def _oldest(self, until_ns: int) -> int | None:
+        """Return the time of the oldest sample before `until_ns`; all are sealed."""
+        since_ns = self._store.catalog.raw_since
+        if not any(s.overlaps(since_ns, until_ns) for s in self._store.catalog.segments):
+            return None
+        with self._reading() as cursor:
+            oldest = cursor.execute(f"SELECT min(time) FROM ({self._rows(since_ns, until_ns)})").fetchone()
+        return None if oldest is None else oldest[0]
+
+    def _let_go(self, kind: Kind, since_ns: int) -> None:
+        """Delete the files of which all has expired, and write those anew of which most has."""
+        expired = [s for s in self._store.catalog.files(kind) if s.max_time < since_ns]
+        if expired:
+            self._store.replace(expired, [], kind=kind)
+        for segment in [s for s in self._store.catalog.files(kind) if s.min_time < since_ns]:
+            with self._reading() as cursor:
+                live = f"SELECT count(*) FROM {self._source(segment)} WHERE time >= {since_ns}"
+                (rows,) = cursor.execute(live).fetchone() or (0,)
+            if 2 * rows < segment.rows:
+                self._replace(kind, [segment], since_ns)
+
+    def _replace(self, kind: Kind, old: list[Segment], since_ns: int) -> None:
+        columns = COLUMNS if kind == "segments" else MINUTE_COLUMNS
+        new = self._write(f"SELECT {columns} FROM {self._source(*old)} WHERE time >= {since_ns}")
+        self._store.replace(old, [new] if new.rows else [], kind=kind)
 
     def _source(self, *segments: Segment) -> str:
         return source(self._store.folder.path(segment.name) for segment in segments)
@@ -133,12 +224,14 @@ class Sealer:
             repeats = f"SELECT 1 FROM {self._source(segment)} SEMI JOIN ({late}) USING (series, time) LIMIT 1"
             return cursor.execute(repeats).fetchone() is not None
 
-    def _write(self, rows: str) -> Segment:
-        """Write rows into a new file, in order, and make it durable."""
+    def _write(self, rows: str, given: pa.Table | None = None) -> Segment:
+        """Write rows, of files or `given`, into a new file, in order, and make it durable."""
         folder, name = self._store.folder, self._store.segment_name()
         draft = str(folder.draft(name)).replace("'", "''")
         try:
             with self._reading() as cursor:
+                if given is not None:
+                    cursor.register("given", given)
                 cursor.execute(f"COPY ({rows} ORDER BY series, time) TO '{draft}' ({FORMAT})")
                 found = cursor.execute(f"SELECT count(*), min(time), max(time) FROM read_parquet('{draft}')").fetchone()
                 assert found is not None

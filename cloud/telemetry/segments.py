@@ -1,7 +1,7 @@
-"""Sealed samples: immutable Parquet files sorted by (series, time), and the views that queries hold on them.
+"""Sealed samples and minutes: immutable Parquet files sorted by (series, time), and how queries hold them.
 
-A segment's name is a number; it exists when the table `segments` names it. A file that no row names is left from a
-crash before the commit, and is deleted when the store opens. No (series, time) is in two segments.
+A segment's name is a number; it exists when the table `segments` or `minutes` names it. A file that no row names is
+left from a crash before the commit, and is deleted when the store opens. No (series, time) is in two of a table.
 """
 
 from __future__ import annotations
@@ -11,11 +11,14 @@ import threading
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 ROW_GROUP: Final = 61_440
 FORMAT: Final = f"FORMAT parquet, COMPRESSION lz4_raw, PARQUET_VERSION v2, ROW_GROUP_SIZE {ROW_GROUP}"
 COLUMNS: Final = "series, time, value, text, quality"
+MINUTE_COLUMNS: Final = "series, time, min, sum, max, last, text, count"
+Kind = Literal["segments", "minutes"]
+"""Samples or minutes: the table with the names of the files."""
 
 
 class Segment(NamedTuple):

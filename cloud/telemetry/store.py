@@ -40,6 +40,12 @@ BUCKETS: Final = pa.schema(
 `time` is a bucket's start, `last` its newest number: what holds until the next bucket that there is.
 """
 
+MINUTES: Final = pa.schema([*BUCKETS, ("text", pa.string())])
+"""What is kept of a minute of samples, in order of (signal, time): of numbers, or of texts the newest and how many.
+
+A signal that had both has two rows. `time` is the minute's start. Quality is not kept.
+"""
+
 LAST: Final = pa.schema([("asset", pa.string()), *RAW])
 """The newest sample of each series, in order of (asset, signal)."""
 
@@ -95,11 +101,27 @@ class Store(Protocol):
         Raise BadLines, StoreUnavailable.
         """
 
+    def write_minutes(self, lines: bytes) -> None:
+        """Store minutes, all or nothing, and move `raw_since`, as cloud.telemetry.rollup says what their lines are.
+
+        A minute replaces that of the same (asset, signal, time). Raise BadLines, StoreUnavailable.
+        """
+
+    def raw_since(self) -> int:
+        """Return since when there are samples; of what was before there are minutes. Raise StoreUnavailable."""
+
     def samples(self, query: Query, limit: int) -> pa.Table:
         """Return samples as RAW; raise TooManyRows above `limit`, StoreUnavailable."""
 
     def buckets(self, query: Query, width_ns: int) -> pa.Table:
-        """Return BUCKETS of `width_ns`, the first beginning at `start_ns`; raise StoreUnavailable."""
+        """Return BUCKETS of `width_ns`, the first beginning at `start_ns`; raise StoreUnavailable.
+
+        Of minutes before `raw_since`, of samples after it: a bucket that does not begin with a minute and last some
+        has the whole of each minute that begins in it.
+        """
+
+    def minutes(self, query: Query) -> Iterator[pa.RecordBatch]:
+        """Give the minutes before `raw_since` as batches of MINUTES; raise StoreUnavailable. Close it when done."""
 
     def export(self, query: Query) -> Iterator[pa.RecordBatch]:
         """Give samples as batches of RAW without holding them all; raise StoreUnavailable. Close it when done."""

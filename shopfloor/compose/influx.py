@@ -1,6 +1,6 @@
 """`python -m shopfloor.compose.influx URL`: bring an InfluxDB 2 server to what the platform expects of it.
 
-Organization, the bucket of raw samples and the one of minutes with their retention, the task that fills the latter, and
+Organization, the bucket of raw samples and the one of minutes with their retention, the tasks that fill the latter, and
 a token for each who writes or reads, with no more rights than it needs. Repeats change nothing that is right already.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,9 @@ from typing import Any, Final
 
 import httpx2
 
-from cloud.telemetry.rollup import minutes_bucket, minutes_task
+from cloud.telemetry import minute_lines
+from cloud.telemetry.rollup import horizon, last_task, minutes_bucket, minutes_task
+from contract.lineprotocol import encode
 from shopfloor.compose.certificates import write_private
 
 USER: Final = "shopfloor-admin"
@@ -62,10 +65,15 @@ class Server:
         """Give up the connection."""
         self._client.close()
 
+    def write(self, bucket: str, lines: bytes) -> None:
+        """Write lines into a bucket; raise SetupError."""
+        self.ask("POST", "write", lines, org=ORG, bucket=bucket)
+
     def ask(self, method: str, path: str, body: Any = None, **query: str) -> Any:
-        """Return what the server answers; raise SetupError."""
+        """Return what the server answers to JSON, or to bytes; raise SetupError."""
+        content = {"content": body} if isinstance(body, bytes) else {"json": body}
         try:
-            answer = self._client.request(method, f"/api/v2/{path}", json=body, params=query)
+            answer = self._client.request(method, f"/api/v2/{path}", params=query, **content)
         except httpx2.HTTPError as error:
             raise SetupError(f"{self._client.base_url} does not answer: {error}") from error
         if not answer.is_success:
@@ -89,11 +97,18 @@ class Server:
         """Return the id of our organization."""
         return str(self.ask("GET", "orgs", org=ORG)["orgs"][0]["id"])
 
+    def kept_days(self, org_id: str, name: str) -> int:
+        """Return how long a bucket keeps what it has; 0: for ever, or there is none."""
+        found = [each for each in self.ask("GET", "buckets", orgID=org_id)["buckets"] if each["name"] == name]
+        return sum(int(rule["everySeconds"]) for each in found for rule in each["retentionRules"]) // DAY_S
+
     def bucket(self, org_id: str, name: str, days: int) -> str:
         """Make a bucket, or set its retention; return its id."""
         # asked for one by its name, the server answers 404 when there is none
         found = [each for each in self.ask("GET", "buckets", orgID=org_id)["buckets"] if each["name"] == name]
-        rules = [{"type": "expire", "everySeconds": days * DAY_S}]  # 0: for ever
+        rules: list[dict[str, Any]] = [{"type": "expire", "everySeconds": days * DAY_S}]  # 0: for ever
+        if days == 1:  # from two days on it is the server's own choice that no less than a day goes at once
+            rules[0]["shardGroupDurationSeconds"] = DAY_S
         if not found:
             body = {"orgID": org_id, "name": name, "retentionRules": rules}
             return str(self.ask("POST", "buckets", body)["id"])
@@ -102,9 +117,12 @@ class Server:
         return str(found[0]["id"])
 
     def task(self, org_id: str, name: str, flux: str) -> None:
-        """Make a task, or give it its newest text."""
+        """Make a task, or give it its newest text; without a text there is to be none."""
         found = self.ask("GET", "tasks", orgID=org_id, name=name)["tasks"]
-        if not found:
+        if not flux:
+            for each in found:
+                self.ask("DELETE", f"tasks/{each['id']}")
+        elif not found:
             self.ask("POST", "tasks", {"orgID": org_id, "flux": flux, "status": "active"})
         elif found[0]["flux"] != flux:
             self.ask("PATCH", f"tasks/{found[0]['id']}", {"flux": flux, "status": "active"})
@@ -127,16 +145,23 @@ class Server:
         write_private(file, made["token"].encode())
 
 
-def set_up(url: str, secrets: Path, retention: Retention) -> None:
+def set_up(url: str, secrets: Path, retention: Retention, now_ns: int) -> None:
     """Bring the server at `url` to what is expected; `secrets` has the folders influxdb, gateway, cloud and grafana."""
     own = secrets / "influxdb"
     server = Server(url, (own / "admin-token").read_text().strip())
     try:
         server.begin((own / "admin-password").read_text().strip(), retention)
         org_id = server.org_id()
+        minutes_name = minutes_bucket(BUCKET)
+        minutes = server.bucket(org_id, minutes_name, retention.minute_days)
+        gone_ns = horizon(now_ns, server.kept_days(org_id, BUCKET))
+        if gone_ns > max(horizon(now_ns, days) for days in (retention.raw_days, retention.minute_days)):
+            # samples that have gone do not come back when they are kept longer
+            server.write(minutes_name, encode([minute_lines.since(gone_ns)]))
         raw = server.bucket(org_id, BUCKET, retention.raw_days)
-        minutes = server.bucket(org_id, minutes_bucket(BUCKET), retention.minute_days)
-        server.task(org_id, minutes_bucket(BUCKET), minutes_task(BUCKET, ORG))
+        server.task(org_id, minutes_name, minutes_task(BUCKET, ORG))
+        last = last_task(BUCKET, ORG, retention.raw_days) if retention.raw_days else ""
+        server.task(org_id, f"{minutes_name}_last", last)
         server.token(org_id, "gateway", secrets / "gateway" / TOKEN, [("write", raw)])
         reading = [("read", raw), ("read", minutes)]
         server.token(org_id, "cloud", secrets / "cloud" / TOKEN, reading)
@@ -152,7 +177,7 @@ def main(arguments: Sequence[str]) -> int:
         sys.stderr.write(f"{__doc__}\n")
         return 2
     try:
-        set_up(arguments[0], Path("/secrets"), Retention.of(os.environ))
+        set_up(arguments[0], Path("/secrets"), Retention.of(os.environ), time.time_ns())
     except (SetupError, OSError) as error:
         sys.stderr.write(f"the store is not set up: {error}\n")
         return 1

@@ -64,6 +64,7 @@ def settings_in(home: Path) -> Settings:
     return Settings(
         home=home,
         port=8080,
+        raw_days=0,
         store_token_file=secrets / "store-token",
         cli_token_file=secrets / "cli-token",
         console=home / "dist",

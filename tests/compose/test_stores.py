@@ -17,7 +17,8 @@ import httpx2
 import orjson
 import pytest
 
-from cloud.telemetry.rollup import minutes_bucket, minutes_task
+from cloud.telemetry.rollup import SINCE, horizon, last_task, minutes_bucket, minutes_task
+from cloud.telemetry.times import format_time
 from gateway.store import HttpStore
 from shopfloor.compose.influx import BUCKET, ORG, TOKEN, Retention, Server, SetupError, set_up
 from shopfloor.compose.provision import provide
@@ -78,7 +79,7 @@ def secrets(influxdb: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in IDENTITIES:
         (root / name).mkdir()
     provide(root, datetime.now(UTC))
-    set_up(influxdb, root, Retention())
+    set_up(influxdb, root, Retention(), time.time_ns())
     return root
 
 
@@ -116,17 +117,45 @@ def test_raw_samples_and_minutes_have_their_retention_which_can_change(
 ) -> None:
     assert buckets(admin) == {BUCKET: 30, minutes_bucket(BUCKET): 365}
     before = tokens(secrets)
-    set_up(influxdb, secrets, Retention(raw_days=7, minute_days=0))
+    set_up(influxdb, secrets, Retention(raw_days=7, minute_days=0), time.time_ns())
     assert buckets(admin) == {BUCKET: 7, minutes_bucket(BUCKET): 0}
-    set_up(influxdb, secrets, Retention())
+    assert raw_since(influxdb, secrets) == []
+    set_up(influxdb, secrets, Retention(), time.time_ns())
     assert buckets(admin) == {BUCKET: 30, minutes_bucket(BUCKET): 365}
     assert tokens(secrets) == before
+
+
+def raw_since(url: str, secrets: Path) -> list[str]:
+    """Return since when there are samples, where the server was told."""
+    flux = (
+        f'from(bucket: "{minutes_bucket(BUCKET)}") |> range(start: 0) |> filter(fn: (r) => r._measurement == "{SINCE}")'
+    )
+    return [row["_time"] for row in _rows(query(url, tokens(secrets)["cloud"], flux).text)]
+
+
+def test_when_samples_are_kept_longer_it_is_said_since_when_there_are_any(
+    influxdb: str, secrets: Path, admin: Server
+) -> None:
+    now_ns = time.time_ns()
+    set_up(influxdb, secrets, Retention(raw_days=3), now_ns)
+    set_up(influxdb, secrets, Retention(raw_days=0), now_ns)
+    assert raw_since(influxdb, secrets)[-1] == f"{format_time(horizon(now_ns, 3))[:19]}Z"
+    names = {task["name"] for task in admin.ask("GET", "tasks", orgID=admin.org_id())["tasks"]}
+    assert names == {minutes_bucket(BUCKET)}
+    set_up(influxdb, secrets, Retention(), now_ns)
+
+
+def test_a_sample_older_than_samples_are_kept_is_refused_and_quarantined(influxdb: str, secrets: Path) -> None:
+    store = HttpStore(influxdb, org=ORG, bucket=BUCKET, token_file=secrets / "gateway" / TOKEN)
+    answer = store.write(f"cnc,asset=old x=1 {time.time_ns() - 31 * 86_400 * 10**9}".encode())
+    store.close()
+    assert answer.outcome == "rejected"
 
 
 def test_a_lost_token_is_replaced(influxdb: str, secrets: Path) -> None:
     before = tokens(secrets)
     (secrets / "cloud" / TOKEN).unlink()
-    set_up(influxdb, secrets, Retention())
+    set_up(influxdb, secrets, Retention(), time.time_ns())
     after = tokens(secrets)
     assert after["cloud"] != before["cloud"]
     assert query(influxdb, before["cloud"], "buckets()").status_code == 401
@@ -156,15 +185,34 @@ def test_minutes_are_rolled_up_by_the_task(influxdb: str, secrets: Path, admin: 
     store.close()
     # the text of the task, run by hand: what the server would do within five minutes
     flux = minutes_task(BUCKET, ORG)
-    assert query(influxdb, (secrets / "influxdb" / "admin-token").read_text(), flux).status_code == 200
+    last = last_task(BUCKET, ORG, 30)
+    for text in (flux, last):
+        assert query(influxdb, (secrets / "influxdb" / "admin-token").read_text(), text).status_code == 200
     ask = f'from(bucket: "{minutes_bucket(BUCKET)}") |> range(start: -1h) |> filter(fn: (r) => r.asset == "r-1")'
     rows = _rows(query(influxdb, tokens(secrets)["cloud"], ask).text)
-    found = {row["aggregate"]: (row["_time"], float(row["_value"])) for row in rows}
-    stamp = minute.strftime("%Y-%m-%dT%H:%M:%SZ")
-    assert found == {"min": (stamp, 1.0), "mean": (stamp, 4.0), "max": (stamp, 8.0), "count": (stamp, 3.0)}
-    assert len(rows) == 4
-    (task,) = admin.ask("GET", "tasks", orgID=admin.org_id())["tasks"]
-    assert (task["status"], task["flux"]) == ("active", flux)
+    assert {row["_time"] for row in rows} == {minute.strftime("%Y-%m-%dT%H:%M:%SZ")}
+    found = sorted((row["_measurement"], row["_field"], row["aggregate"], row["_value"]) for row in rows)
+    numbers = {"min": "1", "mean": "4", "max": "8", "last": "8", "sum": "12", "count": "3"}
+    assert found == sorted(
+        [("robot", "x", name, value) for name, value in numbers.items()]
+        + [("robot", "s", "texts", "1"), ("robot_text", "s", "last", "a")]
+    )
+    tasks = admin.ask("GET", "tasks", orgID=admin.org_id())["tasks"]
+    assert {(task["status"], task["flux"]) for task in tasks} == {("active", flux), ("active", last)}
+
+
+@pytest.mark.parametrize("raw_days", [1, 2, 400])
+def test_the_last_roll_up_is_of_the_day_that_goes_next(
+    influxdb: str, secrets: Path, admin: Server, raw_days: int
+) -> None:
+    set_up(influxdb, secrets, Retention(raw_days=raw_days), 0)
+    (task,) = (task for task in admin.ask("GET", "tasks", orgID=admin.org_id())["tasks"] if "cron" in task)
+    assert task["cron"] == "50 23 * * *"
+    (stop,) = (line for line in task["flux"].splitlines() if line.startswith("stop = "))
+    ask = f'import "array"\nimport "date"\n{stop}\narray.from(rows: [{{_time: date.sub(d: 2d, from: stop), v: 1.0}}])'
+    (row,) = _rows(query(influxdb, tokens(secrets)["cloud"], ask).text)
+    assert row["_time"] == f"{format_time(horizon(time.time_ns(), raw_days))[:19]}Z"
+    set_up(influxdb, secrets, Retention(), 0)
 
 
 def _rows(csv: str) -> list[dict[str, str]]:

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
@@ -16,7 +17,10 @@ import pytest
 
 from cloud.telemetry.duckdb_store import DuckDbStore
 from cloud.telemetry.influx_store import InfluxStore
+from cloud.telemetry.rollup import flux, minutes_bucket
+from cloud.telemetry.sealing import Sealer
 from cloud.telemetry.store import Store
+from cloud.telemetry.times import format_time
 
 TOKEN, ORG = "token-of-this-test-only", "shopfloor"
 START_TIMEOUT_S = 20.0
@@ -95,9 +99,71 @@ def _new_bucket(address: str) -> str:
     headers = {"Authorization": f"Token {TOKEN}"}
     orgs = httpx2.get(f"{address}/api/v2/orgs", headers=headers).json()["orgs"]
     name = f"bucket-{os.getpid()}-{next(_buckets)}"
-    body = {"orgID": orgs[0]["id"], "name": name, "retentionRules": []}
-    httpx2.post(f"{address}/api/v2/buckets", headers=headers, json=body).raise_for_status()
+    for each in (name, minutes_bucket(name)):
+        body = {"orgID": orgs[0]["id"], "name": each, "retentionRules": []}
+        httpx2.post(f"{address}/api/v2/buckets", headers=headers, json=body).raise_for_status()
     return name
+
+
+@dataclass
+class Clock:
+    """A clock that tests set; in ns since 1970."""
+
+    ns: int = 0
+
+    def __call__(self) -> int:
+        """Return the time."""
+        return self.ns
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A store that keeps samples for some days, its clock, and how it comes to do now what it does once a day."""
+
+    store: Store
+    clock: Clock
+    maintain: Callable[[], None]
+
+
+@pytest.fixture(params=["duckdb", "influxdb"])
+def keep(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., Kept]]:
+    """Open each kind of store, empty, with a clock of this test."""
+    opened: list[Store] = []
+
+    def keep(raw_days: int, at_ns: int) -> Kept:
+        clock = Clock(at_ns)
+        if request.param == "duckdb":
+            duckdb = DuckDbStore(tmp_path / "telemetry", raw_days=raw_days, now_ns=clock).open()
+            opened.append(duckdb)
+            return Kept(duckdb, clock, lambda: expire(duckdb))
+        address = request.getfixturevalue("influxdb")
+        bucket = _new_bucket(address)
+        influx = InfluxStore(address, TOKEN, ORG, bucket, raw_days=raw_days, now_ns=clock)
+        opened.append(influx)
+        return Kept(influx, clock, lambda: _expire_influx(address, bucket, influx.raw_since()))
+
+    yield keep
+    for store in opened:
+        store.close()
+
+
+def expire(store: DuckDbStore) -> None:
+    """Roll up and let go in this thread what the store's own thread does once a day."""
+    with store.maintaining:
+        Sealer(store).expire()
+
+
+def _expire_influx(address: str, bucket: str, until_ns: int) -> None:
+    """Run the text of the task, and delete what retention would."""
+    if not until_ns:
+        return
+    headers = {"Authorization": f"Token {TOKEN}"}
+    text = flux(bucket, ORG, "time(v: 0)", f"time(v: {until_ns})")
+    query = {**headers, "Content-Type": "application/vnd.flux"}
+    httpx2.post(f"{address}/api/v2/query?org={ORG}", headers=query, content=text, timeout=60).raise_for_status()
+    body = {"start": "1970-01-01T00:00:00Z", "stop": format_time(until_ns - 1)}
+    delete = f"{address}/api/v2/delete?org={ORG}&bucket={bucket}"
+    httpx2.post(delete, headers=headers, json=body, timeout=60).raise_for_status()
 
 
 @pytest.fixture

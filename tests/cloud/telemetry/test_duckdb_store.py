@@ -35,8 +35,9 @@ def values(store: DuckDbStore, query: Query = ALL) -> list[float]:
 
 def seal(store: DuckDbStore) -> None:
     """Seal now, in this thread; the store's own thread sleeps, since nothing is long enough for it."""
-    store.swap()
-    Sealer(store).seal()
+    with store.maintaining:
+        store.swap()
+        Sealer(store).seal()
 
 
 WRITER = """
