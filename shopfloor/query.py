@@ -65,6 +65,9 @@ def history(
     if json:
         print_json(answer)
         return
+    if answer["resolution"] != "raw":
+        hint = "" if points is not None else "; ask for them with --points"
+        err.print(f"there are samples since {answer['raw_since']} alone, and minutes of what was before{hint}")
     for series in answer["series"]:
         names = [name for name, values in series.items() if isinstance(values, list)]
         rows = list(zip(*(series[name] for name in names), strict=True))

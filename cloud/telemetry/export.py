@@ -11,11 +11,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from cloud.telemetry.store import RAW, Query, Store
+from cloud.telemetry.store import MINUTES, RAW, Query, Store
 
 PARQUET: Final = "application/vnd.apache.parquet"
 SEND_TIMEOUT_S: Final = 30.0
-COLUMNS: Final = ("asset", "signal", "time", "value", "quality")
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
@@ -24,16 +23,19 @@ def safe_cell(text: str) -> str:
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 
-def _csv(asset: str, batches: Iterator[pa.RecordBatch]) -> Generator[bytes]:
+def _csv(asset: str, batches: Iterator[pa.RecordBatch], schema: pa.Schema) -> Generator[bytes]:
+    names = [name for name in schema.names if name not in ("signal", "time", "text")]
+    said = "value" if schema is RAW else "last"  # number or text
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")  # RFC 4180
-    writer.writerow(COLUMNS)
+    writer.writerow(("asset", "signal", "time", *names))
     for batch in batches:
         times = pc.strftime(batch["time"], format="%Y-%m-%dT%H:%M:%SZ").to_pylist()
-        rest = (batch[name].to_pylist() for name in ("signal", "value", "text", "quality"))
-        for time, signal, number, text, quality in zip(times, *rest, strict=True):
-            value = number if text is None else safe_cell(text)
-            writer.writerow((safe_cell(asset), safe_cell(signal), time, value, quality))
+        columns = {name: batch[name].to_pylist() for name in names}
+        both = zip(columns[said], batch["text"].to_pylist(), strict=True)
+        columns[said] = [number if text is None else safe_cell(text) for number, text in both]
+        for time, signal, *rest in zip(times, batch["signal"].to_pylist(), *columns.values(), strict=True):
+            writer.writerow((safe_cell(asset), safe_cell(signal), time, *rest))
         yield out.getvalue().encode()
         out.seek(0)
         out.truncate()
@@ -70,8 +72,8 @@ class _Outbox(io.RawIOBase):
         return data
 
 
-def _parquet(asset: str, batches: Iterator[pa.RecordBatch]) -> Generator[bytes]:
-    schema = pa.schema([("asset", pa.string()), *RAW])
+def _parquet(asset: str, batches: Iterator[pa.RecordBatch], schema: pa.Schema) -> Generator[bytes]:
+    schema = pa.schema([("asset", pa.string()), *schema])
     outbox = _Outbox()
     with pq.ParquetWriter(outbox, schema, compression="zstd") as writer:
         for batch in batches:
@@ -85,12 +87,13 @@ def pieces(
     store: Store,
     query: Query,
     format: Literal["csv", "parquet"],
+    resolution: Literal["raw", "minute"],
     done: Callable[[], None],
 ) -> Generator[bytes]:
-    """Give the pieces of a file with all samples of a query; call `done` at the end, also of a file broken off."""
-    batches = store.export(query)
+    """Give the pieces of a file with all samples or minutes of a query; call `done` when it ends or is broken off."""
+    batches, schema = (store.export(query), RAW) if resolution == "raw" else (store.minutes(query), MINUTES)
     make = {"csv": _csv, "parquet": _parquet}[format]
     try:
-        yield from make(query.asset, batches)
+        yield from make(query.asset, batches, schema)
     finally:
         done()

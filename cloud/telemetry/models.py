@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 Value = float | str | None
+Resolution = Literal["raw", "minute", "mixed"]
 
 
 class LastColumns(BaseModel):
@@ -73,6 +74,8 @@ class History(BaseModel):
                     "start": "2026-11-23T07:00:00.000000000Z",
                     "end": "2026-11-23T08:00:00.000000000Z",
                     "bucket_s": 60.0,
+                    "resolution": "raw",
+                    "raw_since": None,
                     "series": [
                         {
                             "kind": "buckets",
@@ -94,9 +97,27 @@ class History(BaseModel):
     asset: str
     start: str
     end: str
-    bucket_s: float | None = Field(description="width of a bucket; null for raw samples")
+    bucket_s: float | None = Field(
+        description="width of a bucket, in whole minutes where there is no more than minutes; null for raw samples"
+    )
+    resolution: Resolution = Field(
+        description="what there is in this time: raw samples, minutes, or minutes up to `raw_since` and raw samples "
+        "from there on. Minutes show in buckets alone: without `points` there is nothing of them in `series`"
+    )
+    raw_since: str | None = Field(description="where raw samples begin, when that is after `start`")
     series: list[Annotated[BucketSeries | RawSeries, Field(discriminator="kind")]] = Field(
-        description="in the order asked for; a text signal is always raw"
+        description="in the order asked for; a text signal is always raw, of minutes the newest text, at their start"
+    )
+
+
+class Retention(BaseModel):
+    """How long samples and their minutes are kept, in days; 0: for ever."""
+
+    raw_days: int = Field(examples=[30])
+    minute_days: int = Field(examples=[365])
+    raw_since: str = Field(
+        description="where raw samples begin; of what was before there are minutes",
+        examples=["2026-10-24T00:00:00.000000000Z"],
     )
 
 

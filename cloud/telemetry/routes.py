@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
@@ -18,8 +19,9 @@ from cloud.problems import Problem, responses
 from cloud.registry.tables import AssetRow, SignalRow
 from cloud.streaming import PatientStream, in_thread
 from cloud.telemetry import export, store
-from cloud.telemetry.models import History, LastColumns
-from cloud.telemetry.times import PATTERN, TimeError, format_time, parse_time
+from cloud.telemetry.models import History, LastColumns, Resolution, Retention
+from cloud.telemetry.rollup import MINUTE_NS
+from cloud.telemetry.times import MAX_NS, PATTERN, TimeError, format_time, parse_time
 
 router = APIRouter(prefix="/telemetry", tags=["telemetry"], dependencies=[need(Role.VIEWER)])
 
@@ -129,11 +131,40 @@ def _raw(parts: GetParts, query: store.Query, limit: int) -> pa.Table:
     try:
         return parts.store.samples(query, limit)
     except store.TooManyRows as error:
-        raise Problem(
-            413,
-            f"there are more than {limit} samples from {format_time(query.start_ns)} to {format_time(query.end_ns)}",
-            "ask for `points`, a shorter time, fewer signals, or use /api/v1/telemetry/export",
-        ) from error
+        raise _too_many(query, limit) from error
+
+
+def _too_many(query: store.Query, limit: int) -> Problem:
+    return Problem(
+        413,
+        f"there are more than {limit} samples from {format_time(query.start_ns)} to {format_time(query.end_ns)}",
+        "ask for `points`, a shorter time, fewer signals, or use /api/v1/telemetry/export",
+    )
+
+
+def _texts(parts: GetParts, query: store.Query, limit: int) -> pa.Table:
+    """Return texts as RAW: the newest of each minute, then every sample."""
+    found = [store.RAW.empty_table()]
+    for batch in parts.store.minutes(query):
+        texts = pa.Table.from_batches([batch]).filter(pc.is_valid(batch["text"])).select(["signal", "time", "text"])
+        good = pa.repeat(pa.scalar(store.GOOD, pa.int16()), len(texts))
+        numbers = pa.nulls(len(texts), pa.float64())
+        found.append(texts.append_column("value", numbers).append_column("quality", good).select(store.RAW.names))
+        limit -= len(texts)
+        if limit < 0:
+            raise _too_many(query, MAX_JSON_ROWS)
+    return pa.concat_tables([*found, _raw(parts, query, limit)])
+
+
+def _in_minutes(query: store.Query, width_ns: int) -> tuple[store.Query, int]:
+    """Return the whole minutes that hold a time, and the least number of them that a bucket has."""
+    start_ns = query.start_ns // MINUTE_NS * MINUTE_NS
+    end_ns = min(-(-query.end_ns // MINUTE_NS) * MINUTE_NS, MAX_NS)
+    return replace(query, start_ns=start_ns, end_ns=end_ns), -(-width_ns // MINUTE_NS) * MINUTE_NS
+
+
+def _resolution(query: store.Query, since_ns: int) -> Resolution:
+    return "raw" if since_ns <= query.start_ns else "minute" if since_ns >= query.end_ns else "mixed"
 
 
 def _bucket_width(query: store.Query, points: int) -> int:
@@ -167,46 +198,66 @@ def history(
         Query(description="arrow: an Arrow IPC stream with the columns in rows of all signals"),
     ] = "json",
 ) -> Response:
-    """Return the history of signals: raw samples, or minimum, mean, maximum, last and count per bucket."""
+    """Return the history of signals: raw samples, or minimum, mean, maximum, last and count per bucket.
+
+    Where samples are not kept any more buckets are of minutes: `start`, `end` and `bucket_s` then are whole minutes.
+    """
     datatypes = select(SignalRow.name, SignalRow.datatype, SignalRow.unit).where(SignalRow.asset_id == query.asset)
     signals = {name: (datatype, unit) for name, datatype, unit in db.execute(datatypes)}
     limit = MAX_JSON_ROWS if format == "json" else MAX_ARROW_ROWS
     with parts.queries.enter():
+        since_ns = parts.store.raw_since()
         if points is None:
             width_ns, buckets, raw = None, store.BUCKETS.empty_table(), _raw(parts, query, limit)
         else:
             width_ns = _bucket_width(query, points)
+            if since_ns > query.start_ns:
+                query, width_ns = _in_minutes(query, width_ns)
             texts = tuple(name for name in query.signals if signals[name][0] == "string")
             buckets = parts.store.buckets(query, width_ns)
             raw = store.RAW.empty_table()
             if texts and format == "json":
-                raw = _raw(parts, store.Query(query.asset, texts, query.start_ns, query.end_ns), limit)
+                raw = _texts(parts, replace(query, signals=texts), limit)
+    resolution = _resolution(query, since_ns)
+    kept = {"resolution": resolution, "raw_since": None if resolution == "raw" else format_time(since_ns)}
     if format == "arrow":
-        return _arrow(raw if points is None else buckets)
-    return _json(_history(query, width_ns, {n: u for n, (_, u) in signals.items()}, buckets, raw))
+        return _arrow(
+            (raw if points is None else buckets).replace_schema_metadata({k: v or "" for k, v in kept.items()})
+        )
+    head = {
+        "asset": query.asset,
+        "start": format_time(query.start_ns),
+        "end": format_time(query.end_ns),
+        "bucket_s": None if width_ns is None else width_ns / 1e9,
+        **kept,
+    }
+    units = {name: unit for name, (_, unit) in signals.items()}
+    return _json({**head, "series": _series(query, units, None if points is None else buckets, raw)})
 
 
-def _history(
-    query: store.Query, width_ns: int | None, units: dict[str, str], buckets: pa.Table, raw: pa.Table
-) -> dict[str, Any]:
+@router.get("/retention", responses=responses(401, 403, 503))
+def retention(parts: GetParts) -> Retention:
+    """Return how long samples are kept, and since when there are any."""
+    settings = parts.settings
+    return Retention(
+        raw_days=settings.raw_days, minute_days=settings.minute_days, raw_since=format_time(parts.store.raw_since())
+    )
+
+
+def _series(query: store.Query, units: dict[str, str], buckets: pa.Table | None, raw: pa.Table) -> list[dict[str, Any]]:
     series: list[dict[str, Any]] = []
-    in_buckets, in_raw = _by_signal(buckets, query.signals), _by_signal(raw, query.signals)
+    in_raw = _by_signal(raw, query.signals)
+    in_buckets = {} if buckets is None else _by_signal(buckets, query.signals)
     for signal in query.signals:
         head = {"signal": signal, "unit": units.get(signal, "")}
-        rows, numbers = in_raw[signal], in_buckets[signal]
-        if width_ns is None or len(rows):
+        rows, numbers = in_raw[signal], in_buckets.get(signal)
+        if numbers is None or len(rows):
             columns = {"time": iso(rows["time"]), "value": values(rows), "quality": rows["quality"].to_pylist()}
             series.append({"kind": "raw", **head, **columns})
         else:
             columns = {name: numbers[name].to_pylist() for name in ("min", "mean", "max", "last", "count")}
             series.append({"kind": "buckets", **head, "time": iso(numbers["time"]), **columns})
-    return {
-        "asset": query.asset,
-        "start": format_time(query.start_ns),
-        "end": format_time(query.end_ns),
-        "bucket_s": None if width_ns is None else width_ns / 1e9,
-        "series": series,
-    }
+    return series
 
 
 def _arrow(table: pa.Table) -> Response:
@@ -221,7 +272,14 @@ def _arrow(table: pa.Table) -> Response:
     response_class=PatientStream,
     responses={
         200: {
-            "description": "a file with the columns asset, signal, time, value, quality",
+            "description": "a file with the columns asset, signal, time, value, quality; of minutes with asset, "
+            "signal, time, min, mean, max, last, count",
+            "headers": {
+                "Raw-Since": {
+                    "description": "where raw samples begin; of what was before there are minutes",
+                    "schema": {"type": "string"},
+                }
+            },
             "content": {
                 "text/csv": {"schema": {"type": "string"}},
                 export.PARQUET: {"schema": {"type": "string", "format": "binary"}},
@@ -234,14 +292,19 @@ def export_samples(
     parts: GetParts,
     query: GetQuery,
     format: Annotated[Literal["csv", "parquet"], Query()] = "csv",
+    resolution: Annotated[
+        Literal["raw", "minute"],
+        Query(description="raw: the samples; minute: what is left of those before `Raw-Since`"),
+    ] = "raw",
 ) -> PatientStream:
-    """Export all samples of signals as a file, however many there are."""
+    """Export all samples of signals as a file, however many there are, or the minutes that are left of older ones."""
+    raw_since = format_time(parts.store.raw_since())
     parts.queries.take()
-    pieces = export.pieces(parts.store, query, format, done=parts.queries.give_back)
+    pieces = export.pieces(parts.store, query, format, resolution, done=parts.queries.give_back)
     name = f"{query.asset}_{format_time(query.start_ns)[:19].replace(':', '')}Z.{format}"
     return PatientStream(
         in_thread(pieces),
         send_timeout_s=export.SEND_TIMEOUT_S,
         media_type="text/csv; charset=utf-8" if format == "csv" else export.PARQUET,
-        headers={"Content-Disposition": f'attachment; filename="{name}"'},
+        headers={"Content-Disposition": f'attachment; filename="{name}"', "Raw-Since": raw_since},
     )

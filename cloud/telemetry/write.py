@@ -11,6 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from cloud.auth.proof import is_same
 from cloud.deps import GetParts
 from cloud.problems import Problem, responses
+from cloud.telemetry.rollup import minutes_bucket
 from cloud.telemetry.store import BadLines
 
 MAX_BODY: Final = 16 * 1024 * 1024
@@ -80,21 +81,23 @@ async def write(
 ) -> Response:
     """Store line protocol, all lines or none; 204 only when they are durable. Takes `Content-Encoding: gzip`.
 
-    A 400 tells the first bad line in `line`. 503: nothing of it was stored, send it again.
+    A 400 tells the first bad line in `line`. 503: nothing of it was stored, send it again. The bucket `…_1m` takes the
+    minutes of a backup.
     """
+    samples, minutes = parts.settings.store_bucket, minutes_bucket(parts.settings.store_bucket)
     for name, given, known in (
-        ("org", org, parts.settings.store_org),
-        ("bucket", bucket, parts.settings.store_bucket),
+        ("org", org, (parts.settings.store_org,)),
+        ("bucket", bucket, (samples, minutes)),
     ):
-        if given not in ("", known):
-            raise Problem(404, f"there is no {name} {given!r}", f"use {known!r}", code="not found")
+        if given not in ("", *known):
+            raise Problem(404, f"there is no {name} {given!r}", f"use {known[0]!r}", code="not found")
     encoding = request.headers.get("content-encoding", "identity").lower()
     if encoding not in ("gzip", "identity"):
         raise Problem(415, f"content encoding {encoding!r} is not known", "use gzip or none")
     body = await request.body()
     lines = await run_in_threadpool(gunzip, body, MAX_LINES) if encoding == "gzip" else body
     try:
-        await run_in_threadpool(parts.store.write, lines)
+        await run_in_threadpool(parts.store.write_minutes if bucket == minutes else parts.store.write, lines)
     except BadLines as error:
         raise Problem(400, str(error), error.todo, code="invalid", line=error.line, message=str(error)) from error
     return Response(status_code=204)

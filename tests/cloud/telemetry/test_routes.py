@@ -124,6 +124,75 @@ def test_too_many_rows_are_refused_with_what_to_do(viewer: TestClient, write: Wr
     assert viewer.get("/api/v1/telemetry/history", params=parameters | {"points": "10"}).status_code == 200
 
 
+M = 60 * S
+
+
+@pytest.fixture
+def old(write: Write, client: TestClient, parts: Parts) -> None:
+    """Twenty minutes with a sample each 10 s and a text each minute, of which ten are kept as minutes alone."""
+    write("".join(f"{HEAD} feed={n} {T + n * 10 * S}\n" for n in range(120)))
+    write("".join(f'{HEAD.replace("cnc,", "cnc_text,")} program="O{n}" {T + n * M + S}\n' for n in range(20)))
+    assert post(client, parts, f"raw_since raw_since=1 {T + 10 * M}\n".encode(), MINUTES) == (204, {})
+
+
+MINUTES = "/api/v2/write?bucket=shopfloor_1m"
+FEED = {"asset": "cnc-01", "signal": ["feed", "program"]}
+
+
+@pytest.mark.usefixtures("old")
+def test_buckets_of_minutes_are_whole_minutes_and_said(viewer: TestClient) -> None:
+    times = {"start": "2026-11-23T08:00:30Z", "end": "2026-11-23T08:19:30Z"}
+    history = History.model_validate(ask(viewer, "history", **FEED, **times, points=1000))
+    assert (history.resolution, history.raw_since) == ("mixed", "2026-11-23T08:10:00.000000000Z")
+    assert (history.start[11:19], history.end[11:19], history.bucket_s) == ("08:00:00", "08:20:00", 60)
+    feed, program = history.series
+    assert feed.kind == "buckets"
+    assert feed.count == [6] * 20
+    assert feed.mean == [n * 6 + 2.5 for n in range(20)]
+    assert program.kind == "raw"
+    assert program.value == [f"O{n}" for n in range(20)]
+    assert [time[11:19] for time in program.time[8:12]] == ["08:08:00", "08:09:00", "08:10:01", "08:11:01"]
+    assert set(program.quality) == {192}
+    # what has samples alone has buckets of any width
+    history = History.model_validate(
+        ask(viewer, "history", **FEED, start="2026-11-23T08:10Z", end=times["end"], points=57)
+    )
+    assert (history.resolution, history.raw_since, history.bucket_s) == ("raw", None, 10)
+
+
+@pytest.mark.usefixtures("old")
+def test_samples_that_have_gone_are_said(viewer: TestClient) -> None:
+    times = {"start": "2026-11-23T08:00:00Z", "end": "2026-11-23T08:10:00Z"}
+    history = History.model_validate(ask(viewer, "history", **FEED, **times))
+    assert (history.resolution, history.raw_since) == ("minute", "2026-11-23T08:10:00.000000000Z")
+    assert [len(series.time) for series in history.series] == [0, 0]
+    answer = viewer.get("/api/v1/telemetry/history", params={**FEED, **times, "format": "arrow"})
+    assert pa.ipc.open_stream(answer.content).schema.metadata[b"resolution"] == b"minute"
+    assert ask(viewer, "retention") == {"raw_days": 0, "minute_days": 365, "raw_since": history.raw_since}
+
+
+@pytest.mark.usefixtures("old")
+def test_an_export_is_of_samples_or_of_minutes(viewer: TestClient) -> None:
+    parameters = {**FEED, "start": "2026-01-01", "end": "2027-01-01"}
+    answer = viewer.get("/api/v1/telemetry/export", params=parameters)
+    assert len(answer.text.splitlines()) == 1 + 60 + 10
+    assert answer.headers["raw-since"] == "2026-11-23T08:10:00.000000000Z"
+    answer = viewer.get("/api/v1/telemetry/export", params=parameters | {"resolution": "minute"})
+    rows = list(csv.reader(io.StringIO(answer.text)))
+    assert rows[:2] == [
+        ["asset", "signal", "time", "min", "mean", "max", "last", "count"],
+        ["cnc-01", "feed", "2026-11-23T08:00:00.000000000Z", "0.0", "2.5", "5.0", "5.0", "6"],
+    ]
+    assert rows[-1] == ["cnc-01", "program", "2026-11-23T08:09:00.000000000Z", "", "", "", "O9", "1"]
+    assert len(rows) == 1 + 20
+
+
+def test_minutes_where_there_are_samples_are_refused(client: TestClient, parts: Parts) -> None:
+    status, problem = post(client, parts, f"cnc,asset=a,aggregate=min x=1 {T}\n".encode(), MINUTES)
+    assert (status, problem["line"]) == (400, 1)
+    assert "there are samples of that minute" in problem["message"]
+
+
 def test_csv_is_safe_to_open_in_a_spreadsheet(viewer: TestClient, write: Write) -> None:
     text = HEAD.replace("cnc,", "cnc_text,")
     write(f'{text} program="=HYPERLINK(\\"http://x\\")" {T}\n{text} program="a,\\"b\\"" {T + 1}\n')

@@ -213,7 +213,7 @@ export interface paths {
         };
         /**
          * Export Samples
-         * @description Export all samples of signals as a file, however many there are.
+         * @description Export all samples of signals as a file, however many there are, or the minutes that are left of older ones.
          */
         get: operations["export_samples"];
         put?: never;
@@ -234,6 +234,8 @@ export interface paths {
         /**
          * History
          * @description Return the history of signals: raw samples, or minimum, mean, maximum, last and count per bucket.
+         *
+         *     Where samples are not kept any more buckets are of minutes: `start`, `end` and `bucket_s` then are whole minutes.
          */
         get: operations["history"];
         put?: never;
@@ -256,6 +258,26 @@ export interface paths {
          * @description Return the newest sample of every signal of the assets.
          */
         get: operations["last"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/telemetry/retention": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Retention
+         * @description Return how long samples are kept, and since when there are any.
+         */
+        get: operations["retention"];
         put?: never;
         post?: never;
         delete?: never;
@@ -389,7 +411,8 @@ export interface paths {
          * Write
          * @description Store line protocol, all lines or none; 204 only when they are durable. Takes `Content-Encoding: gzip`.
          *
-         *     A 400 tells the first bad line in `line`. 503: nothing of it was stored, send it again.
+         *     A 400 tells the first bad line in `line`. 503: nothing of it was stored, send it again. The bucket `…_1m` takes the
+         *     minutes of a backup.
          */
         post: operations["write"];
         delete?: never;
@@ -658,6 +681,7 @@ export interface components {
          *       "asset": "cnc-01",
          *       "bucket_s": 60,
          *       "end": "2026-11-23T08:00:00.000000000Z",
+         *       "resolution": "raw",
          *       "series": [
          *         {
          *           "count": [
@@ -691,14 +715,25 @@ export interface components {
             asset: string;
             /**
              * Bucket S
-             * @description width of a bucket; null for raw samples
+             * @description width of a bucket, in whole minutes where there is no more than minutes; null for raw samples
              */
             bucket_s: number | null;
             /** End */
             end: string;
             /**
+             * Raw Since
+             * @description where raw samples begin, when that is after `start`
+             */
+            raw_since: string | null;
+            /**
+             * Resolution
+             * @description what there is in this time: raw samples, minutes, or minutes up to `raw_since` and raw samples from there on. Minutes show in buckets alone: without `points` there is nothing of them in `series`
+             * @enum {string}
+             */
+            resolution: "raw" | "minute" | "mixed";
+            /**
              * Series
-             * @description in the order asked for; a text signal is always raw
+             * @description in the order asked for; a text signal is always raw, of minutes the newest text, at their start
              */
             series: (components["schemas"]["BucketSeries"] | components["schemas"]["RawSeries"])[];
             /** Start */
@@ -1040,6 +1075,28 @@ export interface components {
             unit: string;
             /** Value */
             value: (number | string | null)[];
+        };
+        /**
+         * Retention
+         * @description How long samples and their minutes are kept, in days; 0: for ever.
+         */
+        Retention: {
+            /**
+             * Minute Days
+             * @example 365
+             */
+            minute_days: number;
+            /**
+             * Raw Days
+             * @example 30
+             */
+            raw_days: number;
+            /**
+             * Raw Since
+             * @description where raw samples begin; of what was before there are minutes
+             * @example 2026-10-24T00:00:00.000000000Z
+             */
+            raw_since: string;
         };
         /**
          * Role
@@ -1888,6 +1945,8 @@ export interface operations {
         parameters: {
             query: {
                 format?: "csv" | "parquet";
+                /** @description raw: the samples; minute: what is left of those before `Raw-Since` */
+                resolution?: "raw" | "minute";
                 asset: string;
                 signal: string[];
                 /** @description ISO 8601, `now` or `-1h` (ms, s, m, h, d, w) */
@@ -1901,9 +1960,11 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description a file with the columns asset, signal, time, value, quality */
+            /** @description a file with the columns asset, signal, time, value, quality; of minutes with asset, signal, time, min, mean, max, last, count */
             200: {
                 headers: {
+                    /** @description where raw samples begin; of what was before there are minutes */
+                    "Raw-Since"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2063,6 +2124,62 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["LastColumns"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    retention: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Retention"];
                 };
             };
             /** @description Unauthorized */
