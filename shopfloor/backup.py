@@ -1,8 +1,9 @@
 """`shopfloor backup` and `shopfloor restore`: users, assets and all samples in one file, while everything runs.
 
-A tar file: `manifest.json` (format, version, schema revision), `database.json` (rows by table) and for each asset
-`samples/<n>.parquet`. It holds no secret of the installation and no login, but password hashes: keep it private. It
-fits every variant: what came out of DuckDB and SQLite goes into InfluxDB and PostgreSQL, and the other way round.
+A tar file: `manifest.json` (format, version, schema revision), `database.json` (rows by table) and for each asset, and
+each fifty of its signals, `samples/<n>.parquet` and `minutes/<n>.parquet`, what is left of older samples. It holds no
+secret of the installation and no login, but password hashes: keep it private. It fits every variant: what came out of
+DuckDB and SQLite goes into InfluxDB and PostgreSQL, and the other way round.
 """
 
 from __future__ import annotations
@@ -12,16 +13,20 @@ import os
 import sys
 import tarfile
 import tempfile
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import IO, Annotated, Any, Final, cast
 
+import duckdb
 import httpx2
 import orjson
 import pyarrow as pa
+import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import typer
 from sqlalchemy import Connection, Engine, MetaData, create_engine, func, select, text
@@ -31,15 +36,20 @@ import cloud.auth.tables
 import cloud.registry.tables  # noqa: F401  (both fill Base.metadata)
 from cloud import db
 from cloud.settings import Settings
+from cloud.telemetry import minute_lines
+from cloud.telemetry.rollup import DAY_NS, horizon, minutes_bucket, roll_up
 from cloud.telemetry.store import GOOD, QUALITY, TEXT
+from cloud.telemetry.times import parse_time
 from contract.lineprotocol import FieldValue, Point, encode
 from shopfloor.api import Api
 from shopfloor.errors import CommandError, ConfigurationError, RefusedError, UnreachableError
 from shopfloor.home import Home, port_of
 from shopfloor.output import err
 
-FORMAT: Final = 1
+FORMAT: Final = 2
+"""1 had no minutes."""
 BATCH: Final = 20_000
+SIGNALS: Final = 50
 WRITE_TIMEOUT_S: Final = 60.0
 LEFT_OUT: Final = ("logins", "login_links", "alembic_version")
 """Tables that are not backed up: nobody stays logged in on another machine."""
@@ -50,28 +60,33 @@ Row = dict[str, Any]
 def backup(
     file: Annotated[str, typer.Argument(help="The file to write; - for standard output.")],
 ) -> None:
-    """Write users, assets and all samples of the running plant into a file."""
+    """Write users, assets, all samples and minutes of the running plant into a file."""
     settings = Settings()
     with _api() as api, _writing(file) as out, tarfile.open(fileobj=out, mode="w|") as tar:
         revision, tables = _dump(settings)
-        series = _series(api)
+        series = list(_series(tables))
+        raw_since = api.get("telemetry/retention")["raw_since"]
         manifest = {
             "format": FORMAT,
             "shopfloor": version("shopfloor"),
             "revision": revision,
             "created": datetime.now(UTC).isoformat(),
-            "assets": sorted(series),
+            "raw_since": raw_since,
+            "assets": [asset for asset, _ in series],
         }
         _add(tar, "manifest.json", orjson.dumps(manifest))
         _add(tar, "database.json", orjson.dumps(tables, option=orjson.OPT_NON_STR_KEYS))
-        for number, asset in enumerate(sorted(series)):
-            with tempfile.TemporaryFile() as samples:
-                query = [("asset", asset), *(("signal", signal) for signal in series[asset])]
-                window = [("start", "1970-01-02T00:00:00Z"), ("end", "2200-01-01T00:00:00Z"), ("format", "parquet")]
-                api.save("telemetry/export", [*query, *window], samples.write)
-                _add_file(tar, f"samples/{number}.parquet", samples)
-            err.print(f"{asset}: {len(series[asset])} signals")
-    err.print(f"backed up {len(series)} assets and {sum(map(len, tables.values()))} rows")
+        for number, (asset, signals) in enumerate(series):
+            query = [("asset", asset), *(("signal", signal) for signal in signals)]
+            window = [("start", "1970-01-02T00:00:00Z"), ("end", "2200-01-01T00:00:00Z"), ("format", "parquet")]
+            for name, resolution in (("samples", "raw"), ("minutes", "minute")):
+                with tempfile.TemporaryFile() as content:
+                    api.save("telemetry/export", [*query, *window, ("resolution", resolution)], content.write)
+                    _add_file(tar, f"{name}/{number}.parquet", content)
+            err.print(f"{asset}: {len(signals)} signals")
+        if api.get("telemetry/retention")["raw_since"] != raw_since:
+            raise CommandError("a day of samples became minutes meanwhile, as it does each midnight", "back up again")
+    err.print(f"backed up {len(tables['assets'])} assets and {sum(map(len, tables.values()))} rows")
 
 
 def restore(
@@ -80,7 +95,10 @@ def restore(
     store_token_file: Annotated[Path | None, typer.Option(help="A token that may write there.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Also when this plant has users with passwords.")] = False,
 ) -> None:
-    """Bring users, assets and samples of a backup into the running plant, which should be a new one."""
+    """Bring users, assets, samples and minutes of a backup into the running plant, which should be a new one.
+
+    Samples that are older than the plant keeps them become minutes.
+    """
     settings = Settings()
     url = store_url or (settings.telemetry if settings.telemetry != "duckdb" else _url())
     token_file = store_token_file or settings.store_token_file or Home.of(os.environ).secret("store-token")
@@ -88,17 +106,21 @@ def restore(
         members = iter(tar)
         manifest = _manifest(_json(tar, members, "manifest.json"))
         tables = _json(tar, members, "database.json")
+        kept = _kept(manifest)
         _load(settings, manifest["revision"], tables, force=force)
         assets = {row["id"]: row for row in tables["assets"]}
-        writer = _Writer(url, token_file, settings)
+        raw = _Writer(url, token_file, settings, settings.store_bucket)
+        minutes = _Writer(url, token_file, settings, minutes_bucket(settings.store_bucket))
+        minutes.write([[minute_lines.since(kept.raw_since)]] if kept.raw_since else [])
         samples = 0
-        for asset, member in zip(manifest["assets"], members, strict=True):
-            with tempfile.TemporaryFile() as seekable:
-                content = tar.extractfile(member)
-                assert content is not None
-                while piece := content.read(1 << 20):
-                    seekable.write(piece)
-                count = writer.write(_points(assets[asset], seekable)) if asset in assets else 0
+        for asset in manifest["assets"]:
+            of_asset = assets[asset]
+            with _copy(tar, next(members)) as copy:
+                count = raw.write([point] for point in _points(of_asset, copy, kept))
+                minutes.write(_rolled_up(of_asset, copy, kept))
+            if manifest["format"] > 1:
+                with _copy(tar, next(members)) as copy:
+                    minutes.write(_minutes(of_asset, pq.ParquetFile(copy).iter_batches(BATCH), kept))
             samples += count
             err.print(f"{asset}: {count} samples")
     err.print(f"restored {len(assets)} assets, {samples} samples; users log in with the passwords that they had")
@@ -121,24 +143,80 @@ def _api() -> Api:
         ) from error
 
 
-def _series(api: Api) -> dict[str, list[str]]:
-    """Return the signals of each asset that the store has samples of."""
-    last = api.get("telemetry/last")
-    series: dict[str, list[str]] = {}
-    for asset, signal in zip(last["asset"], last["signal"], strict=True):
-        series.setdefault(asset, []).append(signal)
-    return series
+def _series(tables: Mapping[str, Sequence[Row]]) -> Iterator[tuple[str, list[str]]]:
+    """Yield each asset with its signals, as many as one export takes."""
+    for asset in sorted(row["id"] for row in tables["assets"]):
+        signals = sorted(row["name"] for row in tables["signals"] if row["asset_id"] == asset)
+        for first in range(0, len(signals), SIGNALS):
+            yield asset, signals[first : first + SIGNALS]
 
 
-def _points(asset: Mapping[str, Any], file: IO[bytes]) -> Iterator[Point]:
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """Since when the plant will have samples and minutes, in ns since 1970."""
+
+    raw_since: int
+    minutes_since: int
+
+
+def _kept(manifest: Mapping[str, Any]) -> _Kept:
+    """Return what the plant keeps: no samples of the day that goes next, since InfluxDB may refuse them already."""
+    with _api() as api:
+        retention = api.get("telemetry/retention")
+    raw_since = parse_time(retention["raw_since"], 0) + (DAY_NS if retention["raw_days"] else 0)
+    minutes_since = horizon(time.time_ns(), retention["minute_days"]) + (DAY_NS if retention["minute_days"] else 0)
+    return _Kept(max(raw_since, parse_time(manifest.get("raw_since", "1970-01-01"), 0)), minutes_since)
+
+
+@contextmanager
+def _copy(tar: tarfile.TarFile, member: tarfile.TarInfo) -> Iterator[IO[bytes]]:
+    """Give a copy of a member that one can seek in."""
+    content = tar.extractfile(member)
+    assert content is not None
+    with tempfile.NamedTemporaryFile() as seekable:
+        while piece := content.read(1 << 20):
+            seekable.write(piece)
+        seekable.seek(0)
+        yield seekable
+
+
+def _tags(asset: Mapping[str, Any]) -> dict[str, str]:
+    return {name: asset[name] for name in ("site", "area", "line")} | {"asset": asset["id"]}
+
+
+def _rolled_up(asset: Mapping[str, Any], file: IO[bytes], kept: _Kept) -> Iterator[list[Point]]:
+    """Yield the minutes of the samples that are older than samples are kept."""
+    at = ds.field("time").cast(pa.int64())
+    columns = {"series": ds.field("signal"), "time": at, "value": ds.field("value"), "text": ds.field("text")}
+    dataset = ds.dataset(file.name, format="parquet")
+    samples = dataset.scanner(columns, filter=at < kept.raw_since).to_reader()
+    with duckdb.connect(config={"memory_limit": "256MB", "temp_directory": tempfile.gettempdir()}) as connection:
+        connection.register("samples", samples)
+        minutes = connection.sql(roll_up("FROM samples"))
+        rows = minutes.project("series AS signal, time, min, sum / count AS mean, max, last, count, text")
+        yield from _minutes(asset, rows.to_arrow_reader(BATCH), kept)
+
+
+def _minutes(asset: Mapping[str, Any], batches: Iterable[pa.RecordBatch], kept: _Kept) -> Iterator[list[Point]]:
+    """Yield the points of each minute."""
+    tags = _tags(asset)
+    for batch in batches:
+        times = batch["time"].cast(pa.int64()).to_pylist()
+        for row, time_ns in zip(batch.to_pylist(), times, strict=True):
+            if kept.minutes_since <= time_ns < kept.raw_since:
+                yield minute_lines.points(asset["kind"], tags, row, time_ns)
+
+
+def _points(asset: Mapping[str, Any], file: IO[bytes], kept: _Kept) -> Iterator[Point]:
     """Yield a point for each sample of a Parquet file, as a gateway would have written it."""
-    tags = {name: asset[name] for name in ("site", "area", "line")} | {"asset": asset["id"]}
+    tags = _tags(asset)
     kind: str = asset["kind"]
-    file.seek(0)
     for batch in pq.ParquetFile(file).iter_batches(BATCH):
         times = batch["time"].cast(pa.int64()).to_pylist()
         columns = (batch[name].to_pylist() for name in ("signal", "value", "text", "quality"))
         for time_ns, signal, value, said, quality in zip(times, *columns, strict=True):
+            if time_ns < kept.raw_since:
+                continue
             fields: dict[str, FieldValue] = {}
             if value is not None:
                 fields[signal] = float(value)
@@ -153,20 +231,20 @@ def _points(asset: Mapping[str, Any], file: IO[bytes]) -> Iterator[Point]:
 class _Writer:
     """Writes line protocol into the store of a plant."""
 
-    def __init__(self, url: str, token_file: Path, settings: Settings) -> None:
+    def __init__(self, url: str, token_file: Path, settings: Settings, bucket: str) -> None:
         self._url = f"{url.rstrip('/')}/api/v2/write"
-        self._query = {"org": settings.store_org, "bucket": settings.store_bucket, "precision": "ns"}
+        self._query = {"org": settings.store_org, "bucket": bucket, "precision": "ns"}
         try:
             self._headers = {"Authorization": f"Token {token_file.read_text().strip()}"}
         except OSError as error:
             raise ConfigurationError(f"{token_file}: {error.strerror}", "name it with --store-token-file") from error
 
-    def write(self, points: Iterable[Point]) -> int:
-        """Write all; return how many."""
+    def write(self, groups: Iterable[list[Point]]) -> int:
+        """Write all points, those of a group in one request; return how many."""
         count, batch = 0, list[Point]()
-        for point in points:
-            batch.append(point)
-            if len(batch) == BATCH:
+        for group in groups:
+            batch += group
+            if len(batch) >= BATCH:
                 self._post(encode(batch))
                 count, batch = count + len(batch), []
         if batch:
@@ -331,6 +409,6 @@ def _json(tar: tarfile.TarFile, members: Iterator[tarfile.TarInfo], name: str) -
 
 
 def _manifest(manifest: Any) -> dict[str, Any]:
-    if manifest["format"] != FORMAT:
-        raise ValueError(f"it has format {manifest['format']}, this version reads {FORMAT}")
+    if manifest["format"] not in range(1, FORMAT + 1):
+        raise ValueError(f"it has format {manifest['format']}, this version reads up to {FORMAT}")
     return cast(dict[str, Any], manifest)

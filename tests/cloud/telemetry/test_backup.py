@@ -24,6 +24,9 @@ from cloud.__main__ import Server, listen
 from cloud.app import create_app
 from cloud.parts import build_parts, close_parts
 from cloud.settings import Settings
+from cloud.telemetry import minute_lines
+from cloud.telemetry.rollup import minutes_bucket
+from contract.lineprotocol import encode
 
 T = 1_795_420_800_000_000_000
 TAGS = "site=shanghai,area=machining,line=line1,asset=cnc-01"
@@ -33,12 +36,19 @@ LINES = [
     f"cnc,{TAGS} spindle_speed.quality=0 {T + 999}",
     f"cnc,{TAGS} feed=7.25,feed.quality=500 {T + 1001}",
 ]
+OLD = T - 2 * 86_400 * 10**9
+OLD_LINES = [
+    *(f"cnc,{TAGS} feed={i} {OLD + i * 20 * 10**9}" for i in range(90)),
+    *(f'cnc_text,{TAGS} program="O{i}" {OLD + i * 15 * 10**9 + 1}' for i in range(120)),
+]
 QUESTIONS = (
     "assets",
     "assets/cnc-01",
     "telemetry/history?asset=cnc-01&signal=spindle_speed&signal=feed&signal=program&start={t}&end=2026-11-24T00:00:00Z",
     "telemetry/history?asset=cnc-01&signal=feed&start={t}&end=2026-11-24T00:00:00Z&points=20",
     "telemetry/export?asset=cnc-01&signal=spindle_speed&signal=program&start={t}&end=2026-11-24T00:00:00Z&format=csv",
+    "telemetry/history?asset=cnc-01&signal=feed&signal=program&start={t}&end=2026-11-21T09:00:00Z&points=3000",
+    "telemetry/export?asset=cnc-01&signal=feed&signal=program&start={t}&end=2026-11-24T00:00:00Z&resolution=minute",
 )
 CHANGING = {"age_s", "online", "state"}
 
@@ -107,7 +117,9 @@ def new_plant(request: pytest.FixtureRequest, settings: Settings, tmp_path_facto
     (home / "secrets" / "store-token").write_text(token)
     (home / "secrets" / "cli-token").write_text("cli-token-of-the-new-plant")
     files = {"store_token_file": home / "secrets" / "store-token", "cli_token_file": home / "secrets" / "cli-token"}
-    return Settings(home=home, port=8080, database_url=url, console=home / "dist", **files, **changes)
+    return Settings(
+        home=home, port=8080, raw_days=0, minute_days=0, database_url=url, console=home / "dist", **files, **changes
+    )
 
 
 def test_a_new_plant_answers_as_the_old_one_did(
@@ -115,13 +127,21 @@ def test_a_new_plant_answers_as_the_old_one_did(
     new_plant: Settings,
     address: str,
     admin: TestClient,
+    client: TestClient,
     write: Callable[[str], None],
     tmp_path: Path,
 ) -> None:
+    write("\n".join(OLD_LINES))
+    token = (settings.home / "secrets" / "store-token").read_text().strip()
+    minutes = f"/api/v2/write?bucket={minutes_bucket(settings.store_bucket)}"
+    since = encode([minute_lines.since(T - 86_400 * 10**9)])
+    assert client.post(minutes, content=since, headers={"Authorization": f"Token {token}"}).status_code == 204
     write("\n".join(LINES))
     body = {"username": "li.wei", "role": "operator", "password": "a password of Li Wei"}
     assert admin.post("/api/v1/users", json=body).is_success
     before = answers(settings, address)
+    assert before[-2]["resolution"] == "minute"
+    assert [len(series["time"]) for series in before[-2]["series"]] == [30, 30]
     file = tmp_path / "plant.backup"
     done = shopfloor(settings, address, "backup", str(file))
     assert done.returncode == 0, done.stderr
@@ -129,6 +149,8 @@ def test_a_new_plant_answers_as_the_old_one_did(
     with serving(new_plant) as new_address:
         done = shopfloor(new_plant, new_address, "restore", str(file))
         assert done.returncode == 0, done.stderr
+    # started anew: what InfluxDB says of minutes is asked for again after a minute only
+    with serving(new_plant) as new_address:
         assert answers(new_plant, new_address) == before
         login = {"username": "li.wei", "password": "a password of Li Wei"}
         assert httpx2.post(f"{new_address}/api/v1/auth/login", json=login).status_code == 200
@@ -154,6 +176,32 @@ def _user(name: str) -> dict[str, Any]:
 
 def _now() -> Any:
     return datetime.now(UTC)
+
+
+@pytest.mark.parametrize("database_url", [""])
+def test_samples_older_than_the_new_plant_keeps_them_become_minutes(
+    settings: Settings, address: str, write: Callable[[str], None], tmp_path: Path, new_plant: Settings
+) -> None:
+    write("\n".join([*OLD_LINES, *LINES]))
+    start, end = "2026-11-21T08:00:00Z", "2026-11-23T09:00:00Z"
+    question = f"telemetry/history?asset=cnc-01&signal=feed&signal=program&start={start}&end={end}&points=98"
+    before = _ask(settings, address, question)
+    file = tmp_path / "plant.backup"
+    assert shopfloor(settings, address, "backup", str(file)).returncode == 0
+    keeping = new_plant.model_copy(update={"raw_days": 1})
+    with serving(keeping) as new_address:
+        done = shopfloor(keeping, new_address, "restore", str(file))
+        assert done.returncode == 0, done.stderr
+        after = _ask(keeping, new_address, question)
+    assert (before["resolution"], after["resolution"]) == ("raw", "minute")
+    assert after["series"][0] == before["series"][0]
+    assert after["series"][1]["value"] == [f"O{i * 4 + 3}" for i in range(30)] + ['O1000 "a\\b"']
+
+
+def _ask(settings: Settings, address: str, question: str) -> Any:
+    token = (settings.home / "secrets" / "cli-token").read_text().strip()
+    header = {"Authorization": f"Bearer {token}"}
+    return httpx2.get(f"{address}/api/v1/{question}", headers=header).raise_for_status().json()
 
 
 @pytest.mark.parametrize("database_url", [""])
