@@ -24,6 +24,9 @@ def command(
         float, typer.Option(min=1, help="How long to make faults; draining and checking add to it.")
     ] = 60,
     pairs: Annotated[bool, typer.Option("--pairs", help="Two kinds at once.")] = False,
+    rounds: Annotated[
+        int | None, typer.Option(min=1, help="Do each kind (or pair) so often, however long it takes.")
+    ] = None,
     hold: Annotated[
         float | None, typer.Option(min=0.1, max=3600, help="Seconds that each fault lasts; 1 to 4 by default.")
     ] = None,
@@ -51,6 +54,7 @@ def command(
             seed=seed,
             seconds=seconds,
             pairs=pairs,
+            rounds=rounds,
             hold_s=HOLD_S if hold is None else (hold, hold),
             port=port_of(os.environ),
             home=home,

@@ -108,6 +108,7 @@ async def chaos(
     seed: int,
     seconds: float,
     pairs: bool,
+    rounds: int | None = None,
     hold_s: tuple[float, float] = HOLD_S,
     port: int,
     home: Path | None,
@@ -115,14 +116,15 @@ async def chaos(
 ) -> Report:
     """Run faults of `kinds` for `seconds`, drain, and check; raise CommandError when the plant does not start.
 
-    `pairs`: two kinds at once, all pairs in turn. `hold_s`: how long one lasts, at least and at most.
+    `pairs`: two kinds at once, all pairs in turn. `rounds`: how often each kind (or pair), however long it takes.
+    `hold_s`: how long one lasts, at least and at most.
     """
     with tempfile.TemporaryDirectory(prefix="shopfloor-chaos-", ignore_cleanup_errors=True) as folder:
         fake_time = "clock-jump" in kinds and FAKETIME.exists()
         plant = ChaosPlant(Home(home or Path(folder)), port, small_disk="disk-full" in kinds, fake_time=fake_time)
         run = _Run(plant, Report(seed, seconds), hold_s, say)
         try:
-            await run.go(kinds, 2 if pairs else 1)
+            await run.go(kinds, 2 if pairs else 1, rounds)
         finally:
             await plant.stop()
             try:
@@ -144,13 +146,13 @@ class _Run:
         self._start_ns = 0
         self._is_done = False
 
-    async def go(self, kinds: Sequence[str], at_once: int) -> None:
+    async def go(self, kinds: Sequence[str], at_once: int, rounds: int | None) -> None:
         await self.plant.start()
         token = self.plant.home.secret("cli-token").read_text().strip()
         with Api(self.plant.demo.url.rstrip("/"), token) as api:
             await self._flowing(api, SOURCES, 0)
             self._start_ns = time.time_ns()
-            await self._harm(api, kinds, at_once)
+            await self._harm(api, kinds, at_once, rounds)
             await asyncio.sleep(CALM_S)
             await self._settle(api)
         self._is_done = True
@@ -160,15 +162,15 @@ class _Run:
         if self._is_done:
             self.report.missing = missing_numbers(self.plant.home.path)
 
-    async def _harm(self, api: Api, kinds: Sequence[str], at_once: int) -> None:
+    async def _harm(self, api: Api, kinds: Sequence[str], at_once: int, rounds: int | None) -> None:
         dice = random.Random(self.report.seed)  # noqa: S311 - no secret
         self.report.skipped = {kind: why for kind in kinds if (why := impossible(kind, self.plant))}
         possible = [kind for kind in kinds if kind not in self.report.skipped]
         groups = list(combinations(possible, at_once))
         deadline = time.monotonic() + self.report.seconds
-        while groups:
+        while groups and (rounds is None or len(self.report.events) < rounds * len(groups)):
             for group in dice.sample(groups, len(groups)):
-                if time.monotonic() > deadline and self.report.events:
+                if rounds is None and time.monotonic() > deadline and self.report.events:
                     return
                 await self._together(api, group, dice)
                 await asyncio.sleep(CALM_S)
