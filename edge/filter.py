@@ -18,8 +18,9 @@ the source delivers: screens take a machine that is not heard of for 60 s for st
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 from contract.model import Datatype, Quality, Sample, Signal, Value
@@ -96,8 +97,9 @@ class _State:
 class Filter:
     """The samples of one asset, on their way out."""
 
-    def __init__(self, signals: Iterable[Signal]) -> None:
-        self._states = {signal.name: _State(signal) for signal in signals}
+    def __init__(self, signals: Iterable[Signal], given_out: Mapping[str, int] = MappingProxyType({})) -> None:
+        """`given_out`: the newest time of signals that an earlier filter gave out."""
+        self._states = {signal.name: _State(signal, given_out.get(signal.name, 0)) for signal in signals}
         self._waiting: dict[str, _State] = {}
         self.late = 0  # samples whose time was replaced by the time of arrival
         self.misfits = 0  # values that do not fit their datatype

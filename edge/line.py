@@ -94,7 +94,7 @@ class LineService:
                 now_ns=time.time_ns(),
                 asset=self._line.place.line,
             )
-            heard = {name: state.alive_ns for name, state in machines.items()}
+            heard = {name: runner.heard for name, runner in self._runners.items()}
             try:
                 uplink.node.put("", [*samples, ledger.sample(time.time_ns())])
                 await asyncio.to_thread(ledger.tick, time.time_ns(), time.monotonic_ns(), heard)

@@ -7,7 +7,7 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal, Protocol
 
 import structlog
@@ -16,6 +16,7 @@ from contract.loss import Reason
 from contract.model import Asset, Sample
 from edge.driver import Driver, Historian, Lost, NoHistory, Unreachable
 from edge.filter import Filter, inferred
+from edge.ledger import Heard
 from edge.machine import Machine, Place
 from spool import SpoolError
 
@@ -58,8 +59,8 @@ class Outlet(Protocol):
 class Losses(Protocol):
     """Where it is told what did not become a sample; see edge.ledger."""
 
-    def heard(self, machine: str) -> int:
-        """Return when a machine was last heard by an earlier run of the edge, 0 for never."""
+    def heard(self, machine: str) -> Heard:
+        """Return until when a machine was heard by an earlier run of the edge."""
 
     def enter(
         self,
@@ -102,17 +103,29 @@ class _Source:
     unknown: set[str]  # signals whose datatype neither the plant file nor a value has told yet
     online: bool = False
     heard_s: float = 0.0  # when it last had data, by a clock that nobody sets
+    spooled: dict[str, int] = field(default_factory=dict)  # by signal: the time of the newest sample in the spool
 
 
 @dataclass(slots=True)
 class _Gap:
     """A time in which the machine was not heard, and the filters by asset as they were when it began."""
 
-    start_ns: int
+    heard: Heard
     end_ns: int
     reason: Literal["offline", "edge_down"]
     detail: str
     filters: dict[str, Filter]
+
+    @property
+    def start_ns(self) -> int:
+        """When the machine was last heard."""
+        return self.heard.alive_ns
+
+    @property
+    def missing_ns(self) -> int:
+        """From when on something may be missing: what the machine had said before may have been under way."""
+        newest_ns = max((time_ns for times in self.heard.spooled.values() for time_ns in times.values()), default=0)
+        return min(self.start_ns, newest_ns or self.start_ns) - _UNDER_WAY_NS
 
 
 class Runner:
@@ -144,6 +157,15 @@ class Runner:
         self._noted: set[str] = set()
         self._accounted: dict[Reason, int] = {}
         self._gap: _Gap | None = None  # the one that history may still fill
+
+    @property
+    def heard(self) -> Heard:
+        """Until when the machine was heard; while a gap is being filled, until it began."""
+        if self._gap is not None:
+            return self._gap.heard
+        is_historian = isinstance(self._driver, Historian)
+        spooled = {asset: dict(source.spooled) for asset, source in self._sources.items()} if is_historian else {}
+        return Heard(self.health.alive_ns, spooled)
 
     async def run(self) -> None:
         """Serve the machine until cancelled."""
@@ -192,16 +214,22 @@ class Runner:
 
     def _look_for_gap(self, now_ns: int, trouble: str) -> None:
         """See from when to when the machine was not heard; if it keeps no record, nobody knows what it said."""
-        since_ns = self.health.alive_ns or self._ledger.heard(self.name)
         if self._gap is not None:
             self._gap.end_ns = now_ns  # history was being read when the machine was lost again
-        elif since_ns:
-            reason: Literal["offline", "edge_down"] = "offline" if self.health.alive_ns else "edge_down"
-            detail = trouble if self.health.alive_ns else "the edge did not run"
+            return
+        if self.health.alive_ns:
             past = {asset: source.filter for asset, source in self._sources.items()}
-            self._gap = _Gap(since_ns, now_ns, reason, detail, past)
-            for source in self._sources.values():
-                source.filter = Filter(source.asset.signals)
+            self._gap = _Gap(self.heard, now_ns, "offline", trouble, past)
+        elif (heard := self._ledger.heard(self.name)).alive_ns:
+            past = {
+                asset: Filter(source.asset.signals, heard.spooled.get(asset, {}))
+                for asset, source in self._sources.items()
+            }
+            self._gap = _Gap(heard, now_ns, "edge_down", "the edge did not run", past)
+        else:
+            return
+        for source in self._sources.values():
+            source.filter = Filter(source.asset.signals)
 
     async def _fill_gap(self) -> None:
         """Read what the machine recorded in the gap, and tell the ledger how that went."""
@@ -211,9 +239,8 @@ class Runner:
         filled, missing = 0, "the machine keeps no history that can be read"
         if isinstance(self._driver, Historian):
             try:
-                # the filters of a machine that was only away leave out what came before the line dropped
-                start_ns = gap.start_ns - (_UNDER_WAY_NS if gap.reason == "offline" else 0)
-                async for samples in self._driver.history(start_ns, gap.end_ns):
+                # what came before the gap is left out by the filters
+                async for samples in self._driver.history(gap.missing_ns, gap.end_ns):
                     filled += await self._send_past(gap, samples)
                 missing = ""
             except NoHistory as error:
@@ -319,6 +346,8 @@ class Runner:
                 await asyncio.sleep(_RETRY_SPOOL_S)
             else:
                 break
+        if not past:
+            source.spooled.update((sample.signal, sample.time_ns) for sample in samples)
         if standing:
             self._log.info("the spool takes data again; reading goes on")
             self.health.trouble = ""
@@ -336,6 +365,8 @@ class Runner:
                 changed |= signal != signals[sample.signal]
                 signals[sample.signal] = signal
                 source.filter.set_datatype(signal)
+                if self._gap is not None and source.asset.id in self._gap.filters:
+                    self._gap.filters[source.asset.id].set_datatype(signal)
             known.append(sample)
         if changed:
             source.asset = replace(source.asset, signals=tuple(signals.values()))

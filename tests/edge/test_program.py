@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -81,3 +82,28 @@ async def test_a_machine_is_heard_by_the_host(
     death = (await host.wait_for("NDEATH"))[-1]
     assert death.metric(BD_SEQ).value == host.of("NBIRTH")[-1].metric(BD_SEQ).value
     assert "Traceback" not in (tmp_path / "edge.log").read_text()
+
+
+async def test_what_was_under_way_at_a_death_is_read_from_the_history(
+    serve: Any, nats_broker: Any, hosts: Any, start_edge: Any
+) -> None:
+    machine = await serve()
+    nodes = [machine.nodes["Speed"], machine.nodes["State"]]
+    await machine.server.historize_node_data_change(nodes, period=None, count=100)
+    host = await hosts(nats_broker)
+    process = start_edge(PLANT.format(url=machine.url), nats_broker)
+    await host.wait_for_value("cnc-01", "idle")
+    said = datetime.now(UTC)
+    await machine.write("Speed", 1.0, time=datetime.now(UTC))
+    await host.wait_for_value("cnc-01", 1.0)
+    # with the next two signs of life the edge has kept until when it heard the machine
+    await host.wait_for("NDATA", count=len(host.of("NDATA")) + 2)
+    process.send_signal(signal.SIGSTOP)
+    await machine.write("State", "cutting", time=said)
+    await machine.write("State", "idle", time=said + timedelta(milliseconds=1))
+    process.kill()
+    await asyncio.to_thread(process.wait, 5)
+    start_edge(PLANT.format(url=machine.url), nats_broker)
+    await host.wait_for_value("cnc-01", "cutting")
+    past = [m.value for heard in host.of("DDATA") for m in heard.payload.metrics if m.is_historical]
+    assert past == ["cutting", "idle"]
