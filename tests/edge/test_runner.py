@@ -7,7 +7,7 @@ import contextlib
 import itertools
 import json
 from collections.abc import AsyncIterator, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from edge.ledger import SIGNALS, EdgeLedger
 from edge.machine import Context, Machine, Place
 from edge.runner import Runner
 from edge.uplink import Uplink
+from shopfloor.chaos.proxy import Link
 from spool import Spool
 
 PLACE = Place("demo", "here", "machining", "line1")
@@ -146,7 +147,7 @@ async def test_a_gap_is_filled_by_the_history_of_the_machine(
     plant.tasks.clear()
     for n in range(2500):
         await server.write("Speed", 2.0 + n, time=datetime.now(UTC))
-    plant.ledger.tick(0, 0, {"cnc-01": runner.health.alive_ns})
+    plant.ledger.tick(0, 0, {"cnc-01": runner.heard})
     plant.ledger.open(0)
     plant.run("cnc-01", opcua(server, speed={}))
     await until(lambda: entries(host) != [])
@@ -157,6 +158,35 @@ async def test_a_gap_is_filled_by_the_history_of_the_machine(
     assert len(set(times)) == len(times)
     past = {m.value for heard in host.of("DDATA") for m in heard.payload.metrics if m.is_historical}
     assert past >= {1.0 + n for n in range(1, 2500)}
+
+
+async def test_history_is_read_for_what_was_under_way_when_the_line_dropped(
+    nats_broker: Any, hosts: Any, serve: Any, workshop: Any, free_port: int
+) -> None:
+    host = await hosts(nats_broker)
+    server = await serve()
+    nodes = [server.nodes["Speed"], server.nodes["State"]]
+    await server.server.historize_node_data_change(nodes, period=None, count=100)
+    line = Link(free_port, server.port)
+    await line.start()
+    try:
+        plant = workshop(nats_broker)
+        plant.run("cnc-01", opcua(server, speed={}, state={}) | {"address": f"opc.tcp://127.0.0.1:{free_port}"})
+        await host.wait_for_value("cnc-01", "idle")
+        said = datetime.now(UTC)
+        await server.write("Speed", 1.0, time=datetime.now(UTC))
+        await host.wait_for_value("cnc-01", 1.0)
+        line.stall()
+        await server.write("State", "cutting", time=said)
+        await server.write("State", "idle", time=said + timedelta(milliseconds=1))
+        await line.stop()
+        line.heal()
+        await line.start()
+        await host.wait_for_value("cnc-01", "cutting")
+        [cutting] = [m for h in host.of("DDATA") for m in h.payload.metrics if m.value == "cutting"]
+        assert (cutting.is_historical, cutting.time_ns // 10**6) == (True, round(said.timestamp() * 1000 - 0.5))
+    finally:
+        await line.stop()
 
 
 def entries(host: Any) -> list[Entry]:
