@@ -34,7 +34,8 @@ from cloud.telemetry.view import View
 
 AHEAD_NS: Final = 300 * 10**9
 """A sample this far in the future comes from a wrong clock."""
-SEAL_ROWS: Final = 2_000_000
+SEAL_ROWS: Final = 250_000
+"""Rows of the growing table, which is in memory: some 7 MB."""
 
 
 class DuckDbStore:

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 MERGE: Final = 8
 """So many small segments become one, so that a query opens few files."""
+LARGE: Final = 16
+"""A segment of so many sealed tables is small no more."""
 RETRY_S: Final = 30.0
 STOP_S: Final = 2.0
 log = structlog.get_logger(__name__)
@@ -113,7 +115,7 @@ class Sealer:
         catalog = self._store.catalog
         kinds: tuple[Kind, ...] = ("segments", "minutes")
         for kind in kinds:
-            small = [s for s in catalog.files(kind) if s.rows < MERGE * self._store.seal_rows // 2]
+            small = [s for s in catalog.files(kind) if s.rows < LARGE * self._store.seal_rows]
             if len(small) >= MERGE:
                 self._replace(kind, small[:MERGE], catalog.raw_since if kind == "segments" else 0)
                 return True
