@@ -14,7 +14,7 @@ class Backoff:
     """
 
     first_s: float = 0.2
-    most_s: float = 5.0
+    most_s: float = 2.0
     attempts: int = 0
 
     def next_s(self) -> float:

@@ -21,9 +21,9 @@ from edge.machine import Machine, Place
 from spool import SpoolError
 
 MAX_ASSETS: Final = 1000  # of one machine entry, when its topic names the assets
-_SHORT_DELAY_S: Final = 1.5
+_SHORT_DELAY_S: Final = 0.8
 _SHORT_ATTEMPTS: Final = 20
-_LONG_DELAY_S: Final = 30.0
+_LONG_DELAY_S: Final = 5.0
 _RETRY_SPOOL_S: Final = 1.0
 _TICK_S: Final = 0.05
 _UNDER_WAY_NS: Final = 10_000_000_000

@@ -90,7 +90,7 @@ class Forwarder:
         self._reader = reader
         self._ledger = ledger
         self._tally = tally
-        self._backoff = backoff or Backoff(first_s=0.5, most_s=30.0)
+        self._backoff = backoff or Backoff()
         self._clock = clock
         self._now_ns = now_ns
         self._batch: Batch | None = None

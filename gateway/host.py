@@ -133,8 +133,9 @@ class Host:
         for session in self.sessions.values():
             session.prove_by = now + self._prove_s
             session.rebirth_wanted = True
-            # those that watch our STATE come by themselves: ask the rest after a moment
-            session.rebirth_not_before = max(session.rebirth_not_before, now + self._prove_s / 4)
+            # those that watch our STATE come by themselves, and what lived may still do: ask them after a moment
+            if session.acknowledges or session.online:
+                session.rebirth_not_before = max(session.rebirth_not_before, now + self._prove_s / 4)
 
     def node_birth(self, node: Node, *, seq: int | None, bdseq: int | None, acknowledges: bool, now: float) -> None:
         """Begin a session of `node`, or renew it (a rebirth keeps the bdSeq)."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Final
 
 import paho.mqtt.client as paho
@@ -61,7 +62,7 @@ def messages(port: int, password: str, publish: Callable[[str, bytes], None], di
         count += 1
     client = paho.Client(CallbackAPIVersion.VERSION2, client_id="poison", clean_session=True)
     client.username_pw_set("simulator", password)
-    client.connect("127.0.0.1", port)
+    _connect(client, port)
     client.loop_start()
     try:
         last = None
@@ -69,8 +70,23 @@ def messages(port: int, password: str, publish: Callable[[str, bytes], None], di
             last = client.publish(topic, body, qos=1)
             count += 1
         if last is not None:
-            last.wait_for_publish(CONNECT_S)
+            with suppress(RuntimeError):  # the broker was killed meanwhile
+                last.wait_for_publish(CONNECT_S)
     finally:
         client.disconnect()
         client.loop_stop()
     return count
+
+
+def _connect(client: paho.Client, port: int) -> None:
+    """Connect, also to a broker that another fault has just killed."""
+    deadline = time.monotonic() + CONNECT_S
+    while True:
+        try:
+            client.connect("127.0.0.1", port)
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+        else:
+            return

@@ -194,7 +194,10 @@ def test_after_a_reconnect_data_proves_that_a_node_lives(host: Host) -> None:
 
 def test_what_an_earlier_run_knew_is_asked_for_its_birth(host: Host) -> None:
     host.remember(LINE, acknowledges=True, devices=["cnc-01"])
+    host.remember(OTHER, acknowledges=False, devices=["cnc-01"])
     host.connected(0.0)
+    assert host.tick(0.0).rebirth == [OTHER]  # it does not watch for us
+    host.node_birth(OTHER, seq=0, bdseq=3, acknowledges=False, now=1.0)
     assert host.tick(5.0).rebirth == [LINE]
     assert host.tick(20.0).lost == [LINE]
 

@@ -43,9 +43,18 @@ _ADVICE: Final = {
 _TRUST_US: Final = (ua.StatusCodes.BadSecurityChecksFailed, ua.StatusCodes.BadCertificateUntrusted)
 
 
+class _Client(Client):  # type: ignore[misc]
+    async def send_hello(self) -> None:
+        # asyncua greets a server that has hung up already, and waits for its answer
+        protocol = self.uaclient.protocol
+        if protocol is None or protocol.transport is None:
+            raise ConnectionError("connection lost")
+        await super().send_hello()
+
+
 async def open_session(machine: Machine, context: Context) -> Client:
     """Open a session with the server of `machine`; raise Unreachable with what to do."""
-    client = Client(machine.address, timeout=machine.timeout_s, watchdog_intervall=machine.timeout_s)
+    client = _Client(machine.address, timeout=machine.timeout_s, watchdog_intervall=machine.timeout_s)
     client.application_uri = APPLICATION_URI
     client.name = client.description = "shopfloor edge"
     with translated(machine.address, Unreachable, context):

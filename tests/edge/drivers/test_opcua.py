@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import socket
+import struct
+import threading
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -131,6 +136,25 @@ async def test_it_comes_back_after_a_restart_of_the_server(serve: Any, connect: 
     await serve(free_port, namespaces_before=4)  # the namespace has another index now
     await driver.connect()
     assert (await read_until(driver))[-1].value == 1000.0
+
+
+async def test_a_server_that_hangs_up_at_once_is_not_waited_for(connect: Any) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def hang_up() -> None:
+            with suppress(OSError):
+                while True:
+                    near, _ = server.accept()
+                    near.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    near.close()
+
+        threading.Thread(target=hang_up, daemon=True).start()
+        address = f"opc.tcp://127.0.0.1:{server.getsockname()[1]}"
+        for _ in range(20):
+            async with asyncio.timeout(1):
+                with pytest.raises(Unreachable):
+                    await connect(SimpleNamespace(url=address))
+        server.shutdown(socket.SHUT_RDWR)
 
 
 async def test_a_silent_subscription_is_lost_though_the_server_answers(serve: Any, connect: Any) -> None:
