@@ -9,6 +9,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -104,7 +105,7 @@ class ChaosPlant:
         """Send a signal to a process and its children."""
         pid = self.service(name).pid
         if pid is not None:
-            os.killpg(pid, number)
+            _signal(pid, number)
 
     def kill(self, name: str, then: Callable[[], None] = lambda: None) -> None:
         """Kill a process by SIGKILL and do something before the supervisor can start it again.
@@ -114,7 +115,7 @@ class ChaosPlant:
         pid = self.service(name).pid
         if pid is None:
             return
-        os.killpg(pid, signal.SIGKILL)
+        _signal(pid, signal.SIGKILL)
         deadline = time.monotonic() + 2
         while _is_running(pid) and time.monotonic() < deadline:
             time.sleep(0.002)
@@ -179,6 +180,11 @@ class ChaosPlant:
         for entry in machine["signals"].values():
             entry.pop("deadband", None)
             entry["period_s"] = 0.0
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError):  # another fault was faster
+        os.killpg(pid, number)
 
 
 def _is_running(pid: int) -> bool:
