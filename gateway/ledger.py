@@ -19,6 +19,7 @@ import structlog
 
 from contract.topics import Node
 from gateway.account import Account
+from spool import Reserve
 
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS counter (
@@ -77,6 +78,7 @@ class Ledger:
     def __init__(self, path: Path, *, max_items: int = 10_000, max_bytes: int = 64 << 20) -> None:
         self.account = Account()
         self._path = path
+        self._reserve = Reserve(path.with_name(f"{path.name}.reserve"))
         self._max_items = max_items
         self._max_bytes = max_bytes
         self._lock = threading.Lock()
@@ -133,7 +135,7 @@ class Ledger:
             if not waiting and not unwritten and not self.account.is_dirty:
                 return
             try:
-                new = self._write(unwritten, waiting)
+                new = self._write_in_room(unwritten, waiting)
             except sqlite3.Error as error:
                 self.account.written(durable=False)
                 self._waiting = waiting + self._waiting
@@ -203,6 +205,7 @@ class Ledger:
         # its log shares the disk with the spool: 4 MiB of it, SQLite's own measure, would keep a small one full
         self._database.execute("PRAGMA wal_autocheckpoint = 64")
         self._database.executescript(SCHEMA)
+        self._reserve.keep()
         self.account.load(self._database)
         for group, edge_node, what, n in self._database.execute("SELECT * FROM counter"):
             self._totals[Node(group, edge_node), what] = n
@@ -211,6 +214,19 @@ class Ledger:
         if self._database is None:
             raise LedgerError(f"{self._path} is not open")
         return self._database
+
+    def _write_in_room(self, counts: Counter[tuple[Node, str]], waiting: list[Aside]) -> Counter[tuple[Node, str]]:
+        """Write, on a full disk in the room that is kept for it: the spool empties only behind the ledger."""
+        try:
+            new = self._write(counts, waiting)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_FULL:
+                raise
+            self.account.written(durable=False)
+            self._reserve.give()
+            new = self._write(counts, waiting)
+        self._reserve.keep()
+        return new
 
     def _write(self, counts: Counter[tuple[Node, str]], waiting: list[Aside]) -> Counter[tuple[Node, str]]:
         """Write all in one transaction; return what was counted on the way (set aside, dropped)."""

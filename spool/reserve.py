@@ -10,7 +10,7 @@ RESERVE_BYTES: Final = 1 << 20
 
 
 class Reserve:
-    """A file of 1 MiB beside the spool. While it is given away, the spool takes nothing new."""
+    """A file of 1 MiB. While that of a spool is given away, the spool takes nothing new."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -1,0 +1,65 @@
+"""A gateway's disk that its own spool has filled to the last byte: it empties again by itself."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gateway.forward import Forwarder
+from gateway.ledger import Ledger
+from gateway.reader import Decoded, Reader
+from gateway.store import Answer
+from gateway.tally import Tally
+from spool import Spool, SpoolFull
+from tests.gateway.wire import LINE, EdgeNode
+
+
+class Store:
+    """Takes everything."""
+
+    def write(self, lines: bytes) -> Answer:
+        return Answer("written")
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    mounted = tmp_path / "disk"
+    mounted.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(mounted)]
+    done = subprocess.run(command, capture_output=True, check=False)
+    if done.returncode:
+        pytest.skip(f"cannot mount a small disk: {done.stderr.decode().strip()}")
+    yield mounted
+    subprocess.run(["umount", "-l", str(mounted)], check=True)
+
+
+def test_the_ledger_does_not_keep_a_full_disk_full(small_disk: Path, edge_node: EdgeNode) -> None:
+    ledger = Ledger(small_disk / "ledger.db")
+    ledger.open()
+    with Spool.open(small_disk / "gateway.spool", linger_s=0.001) as spool:
+        spool.put(*edge_node.nbirth()).result(5)
+        spool.put(*edge_node.dbirth()).result(5)
+        n = 0
+        with pytest.raises(SpoolFull):
+            while True:
+                n += 500
+                for future in [spool.put(*edge_node.ddata(n + more)) for more in range(500)]:
+                    future.result(5)
+                    ledger.count(LINE, "received")
+                ledger.flush()
+        with (small_disk / "of another program").open("wb", buffering=0) as other, pytest.raises(OSError, match="28"):
+            while True:
+                other.write(bytes(512))
+        reader, tally = Reader(spool, ledger, Decoded()), Tally(spool)
+        forwarder = Forwarder(spool, Store(), reader, ledger, tally)
+        for _ in range(400):
+            forwarder.step()
+        assert spool.stats.records == 0, forwarder.progress.trouble
+        assert spool.put(*edge_node.ddata(n)).result(5) is not None
+    ledger.close()
