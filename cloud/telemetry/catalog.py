@@ -174,8 +174,9 @@ def _load_hot(connection: duckdb.DuckDBPyConnection, catalog: Catalog, by_id: di
             _met(series, Sample(time_ns, *rest))
             if table == catalog.growing:
                 series.sealed_ns = sealed_ns
-    counts = [connection.execute(f"SELECT count(*) FROM {t}").fetchone() for t in (catalog.growing, catalog.sealing)]
-    catalog.hot_rows, catalog.sealing_rows = (count[0] for count in counts if count is not None)
+    # to the end: a result that is not read out keeps a transaction open, and with it every row that is sealed and deleted
+    ((catalog.hot_rows,),) = connection.execute(f"SELECT count(*) FROM {catalog.growing}").fetchall()
+    ((catalog.sealing_rows,),) = connection.execute(f"SELECT count(*) FROM {catalog.sealing}").fetchall()
 
 
 def _look_before(

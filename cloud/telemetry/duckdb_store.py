@@ -35,7 +35,7 @@ from cloud.telemetry.view import View
 AHEAD_NS: Final = 300 * 10**9
 """A sample this far in the future comes from a wrong clock."""
 SEAL_ROWS: Final = 250_000
-"""Rows of the growing table, which is in memory: some 7 MB."""
+"""Rows of the growing table, which is in memory: some 7 MB until they are sealed."""
 
 
 class DuckDbStore:
