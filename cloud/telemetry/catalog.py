@@ -174,7 +174,7 @@ def _load_hot(connection: duckdb.DuckDBPyConnection, catalog: Catalog, by_id: di
             _met(series, Sample(time_ns, *rest))
             if table == catalog.growing:
                 series.sealed_ns = sealed_ns
-    # to the end: a result that is not read out keeps a transaction open, and with it every row that is sealed and deleted
+    # to the end: a result that is not read out keeps a transaction open, and with it every row that was sealed
     ((catalog.hot_rows,),) = connection.execute(f"SELECT count(*) FROM {catalog.growing}").fetchall()
     ((catalog.sealing_rows,),) = connection.execute(f"SELECT count(*) FROM {catalog.sealing}").fetchall()
 
