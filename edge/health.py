@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from contract.model import Asset, Datatype, Sample, Signal
 from edge import ledger
 from edge.machine import Place
-from edge.runner import Health
 from spool import Spool
 
 PERIOD_S: Final = 5.0
+
+
+@dataclass(slots=True)
+class Health:
+    """How a machine is; times in ns since 1970 (0: never)."""
+
+    connected: bool = False
+    last_data_ns: int = 0
+    alive_ns: int = 0  # the last sign of life: data, or the driver's word that nothing changed
+    samples: int = 0
+    losses: int = 0
+    refused: int = 0  # samples of assets or signals that the plant file does not allow
+    trouble: str = ""  # why the machine is not connected, or why reading stands still
 
 
 def node_asset(place: Place, machines: Iterable[str]) -> Asset:

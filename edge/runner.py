@@ -16,6 +16,8 @@ from contract.loss import Reason
 from contract.model import Asset, Sample
 from edge.driver import Driver, Historian, Lost, NoHistory, Unreachable
 from edge.filter import Filter, inferred
+from edge.gap import Gap
+from edge.health import Health
 from edge.ledger import Heard
 from edge.machine import Machine, Place
 from spool import SpoolError
@@ -26,7 +28,6 @@ _SHORT_ATTEMPTS: Final = 20
 _LONG_DELAY_S: Final = 5.0
 _RETRY_SPOOL_S: Final = 1.0
 _TICK_S: Final = 0.05
-_UNDER_WAY_NS: Final = 10_000_000_000
 """So old may samples be that a machine had said and that were still under way to us when its line dropped."""
 
 _DETAILS: Final[dict[Reason, str]] = {
@@ -82,19 +83,6 @@ class Losses(Protocol):
 
 
 @dataclass(slots=True)
-class Health:
-    """How a machine is; times in ns since 1970 (0: never)."""
-
-    connected: bool = False
-    last_data_ns: int = 0
-    alive_ns: int = 0  # the last sign of life: data, or the driver's word that nothing changed
-    samples: int = 0
-    losses: int = 0
-    refused: int = 0  # samples of assets or signals that the plant file does not allow
-    trouble: str = ""  # why the machine is not connected, or why reading stands still
-
-
-@dataclass(slots=True)
 class _Source:
     """One asset of the machine."""
 
@@ -104,28 +92,6 @@ class _Source:
     online: bool = False
     heard_s: float = 0.0  # when it last had data, by a clock that nobody sets
     spooled: dict[str, int] = field(default_factory=dict)  # by signal: the time of the newest sample in the spool
-
-
-@dataclass(slots=True)
-class _Gap:
-    """A time in which the machine was not heard, and the filters by asset as they were when it began."""
-
-    heard: Heard
-    end_ns: int
-    reason: Literal["offline", "edge_down"]
-    detail: str
-    filters: dict[str, Filter]
-
-    @property
-    def start_ns(self) -> int:
-        """When the machine was last heard."""
-        return self.heard.alive_ns
-
-    @property
-    def missing_ns(self) -> int:
-        """From when on something may be missing: what the machine had said before may have been under way."""
-        newest_ns = max((time_ns for times in self.heard.spooled.values() for time_ns in times.values()), default=0)
-        return min(self.start_ns, newest_ns or self.start_ns) - _UNDER_WAY_NS
 
 
 class Runner:
@@ -156,7 +122,7 @@ class Runner:
         self._log = _log.bind(machine=name, address=machine.address)
         self._noted: set[str] = set()
         self._accounted: dict[Reason, int] = {}
-        self._gap: _Gap | None = None  # the one that history may still fill
+        self._gap: Gap | None = None  # the one that history may still fill
 
     @property
     def heard(self) -> Heard:
@@ -219,13 +185,13 @@ class Runner:
             return
         if self.health.alive_ns:
             past = {asset: source.filter for asset, source in self._sources.items()}
-            self._gap = _Gap(self.heard, now_ns, "offline", trouble, past)
+            self._gap = Gap(self.heard, now_ns, "offline", trouble, past)
         elif (heard := self._ledger.heard(self.name)).alive_ns:
             past = {
                 asset: Filter(source.asset.signals, heard.spooled.get(asset, {}))
                 for asset, source in self._sources.items()
             }
-            self._gap = _Gap(heard, now_ns, "edge_down", "the edge did not run", past)
+            self._gap = Gap(heard, now_ns, "edge_down", "the edge did not run", past)
         else:
             return
         for source in self._sources.values():
@@ -259,7 +225,7 @@ class Runner:
             )
         self._gap = None
 
-    async def _send_past(self, gap: _Gap, samples: Sequence[Sample]) -> int:
+    async def _send_past(self, gap: Gap, samples: Sequence[Sample]) -> int:
         count = 0
         for asset, past in gap.filters.items():
             source = self._sources[asset]

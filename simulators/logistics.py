@@ -8,7 +8,7 @@ in stock, in process, chips, scrap and shipped.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
@@ -19,18 +19,15 @@ from simulators.machines.agv import Agv, Trip
 from simulators.machines.measuring import Measuring
 from simulators.machines.robot import Job, Robot
 from simulators.part import Part
+from simulators.production import Plan, ProductionError
 
 KERF_G: Final = 60
 """What the saw turns into chips per blank."""
 DELIVERY_G: Final = 600_000
 PALLET: Final = 4
 PATIENCE_S: Final = 600.0
+PARTS: Final = 10_000
 _RACK, _TABLE = 1, 4
-_WHO: Final = ("transport", "measuring", "assembly", "packing")
-
-
-class ProductionError(ValueError):
-    """The `production` of a factory file cannot be used; the text says why."""
 
 
 @dataclass(slots=True)
@@ -58,24 +55,6 @@ class Unit:
     def material_g(self) -> int:
         """Its weight in g."""
         return sum(part.material_g for part in self.parts.values())
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """The `production` of a factory file: who does what.
-
-    `route` has the stages of each kind of part; any machine of a stage will do.
-    """
-
-    route: Mapping[str, tuple[tuple[str, ...], ...]]
-    tending: Mapping[str, str]
-    transport: str
-    measuring: str
-    assembly: str
-    packing: str
-    quantity: int = 8
-    every_s: float = 2400.0
-    box: int = 4
 
 
 @dataclass(slots=True)
@@ -118,7 +97,7 @@ class Logistics:
         self.stores.good = {kind: [] for kind in plan.route}
         self.orders: dict[str, Order] = {}
         self.parts: dict[str, Part] = {}
-        """Every part by its serial number, wherever it has gone."""
+        """The newest PARTS parts by serial number, wherever they have gone; the journal has all."""
         self.received_g = self.stock_g = 0
         self.saw_chips_g = 0
         self.shipped_g = 0
@@ -172,6 +151,8 @@ class Logistics:
         self.made["blanks"] += 1
         part = Part(f"{kind}-{self.made['blanks']:06d}", kind, order, weight)
         self.parts[part.serial] = part
+        if len(self.parts) > PARTS:
+            del self.parts[next(iter(self.parts))]
         self._say("production", "blank_cut", serial=part.serial, kind=kind, order=order, grams=weight)
         self._queue(first, part)
 
@@ -364,26 +345,22 @@ class Logistics:
         In g, `received = stock + in process + chips + scrap + shipped`; of each order and kind of part,
         `quantity = shipped + to_make`.
         """
-        open_parts = Counter((part.order, part.kind) for part in self.in_process())
+        in_process = self.in_process()
+        to_make = Counter((part.order, part.kind) for part in in_process)
         return {
             "received_g": self.received_g,
             "stock_g": self.stock_g,
-            "in_process_g": sum(part.material_g for part in self.in_process()),
+            "in_process_g": sum(part.material_g for part in in_process),
             "chips_g": self.saw_chips_g + sum(tool.chips_g for tool in self.tools.values()),
             "scrap_g": sum(part.material_g for part in self.stores.scrap),
             "shipped_g": self.shipped_g,
-            "parts_in_process": len(self.in_process()),
+            "parts_in_process": len(in_process),
             "made": dict(self.made),
             "orders": {
-                order.id: asdict(order) | {"to_make": {kind: open_parts[order.id, kind] for kind in self.plan.route}}
+                order.id: asdict(order) | {"to_make": {kind: to_make[order.id, kind] for kind in self.plan.route}}
                 for order in self.orders.values()
             },
         }
-
-
-def _stage(entry: Any) -> tuple[str, ...]:
-    """Return a stage of a route: one machine, or a list of machines that do the same."""
-    return tuple(map(str, entry)) if isinstance(entry, list) else (str(entry),)
 
 
 def _is_free(robot: Robot) -> bool:
@@ -395,18 +372,3 @@ def _of(machines: Mapping[str, SimulatedMachine], name: str, kind: type[Any]) ->
     if not isinstance(machine, kind):
         raise ProductionError(f"production: {name!r} is not a {kind.__name__.lower()} of this factory")
     return machine
-
-
-def plan_of(data: Mapping[str, Any]) -> Plan:
-    """Read the `production` of a factory file; raise ProductionError."""
-    try:
-        route = {str(kind): tuple(_stage(entry) for entry in stages) for kind, stages in data["route"].items()}
-        tending = {str(tool): str(robot) for robot, tools in data.get("tending", {}).items() for tool in tools}
-        transport, measuring, assembly, packing = (str(data[key]) for key in _WHO)
-        sizes: dict[str, Callable[[Any], Any]] = {"quantity": int, "every_s": float, "box": int}
-        chosen = {key: convert(data[key]) for key, convert in sizes.items() if key in data}
-    except (KeyError, AttributeError, TypeError, ValueError) as error:
-        raise ProductionError(f"production: {error} is missing or of the wrong kind") from error
-    if unknown := set(data) - {"route", "tending", *_WHO, *sizes}:
-        raise ProductionError(f"production: unknown key {min(unknown)!r}")
-    return Plan(route, tending, transport, measuring, assembly, packing, **chosen)

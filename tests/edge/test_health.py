@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edge.health import node_asset, samples
+from edge.health import Health, node_asset, samples
 from edge.machine import Place
-from edge.runner import Health
 from spool import Spool
 
 S = 1_000_000_000

@@ -12,16 +12,13 @@ import pytest_asyncio
 from asyncua import Client, ua
 from asyncua.common.events import Event
 from asyncua.common.subscription import Subscription
-from asyncua.crypto import cert_gen, security_policies
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from simulators import factory as factories
 from simulators.__main__ import build_faces
 from simulators.control import ToolController
 from simulators.face import Face, Setting
 from simulators.factory import Factory
+from tests.simulators.faces.client import make_certificate, secured
 
 NOW_NS = 1_700_000_000_000_000_000
 FACTORY = """
@@ -95,20 +92,8 @@ async def desk(tmp_path: Path, free_port: int) -> AsyncIterator[Desk]:
     factory = factories.parse(FACTORY)
     (face,) = build_faces(factory, Setting(tmp_path, opcua_port=free_port))
     await face.start()
-    key = cert_gen.generate_private_key()
-    names = [x509.UniformResourceIdentifier("urn:test:client")]
-    made = cert_gen.generate_self_signed_app_certificate(key, "test", {}, names, [ExtendedKeyUsageOID.CLIENT_AUTH])
-    (tmp_path / "client.der").write_bytes(made.public_bytes(Encoding.DER))
-    (tmp_path / "client.pem").write_bytes(cert_gen.dump_private_key_as_pem(key))
-    client = Client(f"opc.tcp://127.0.0.1:{free_port}")
-    client.application_uri = "urn:test:client"
-    await client.set_security(
-        security_policies.SecurityPolicyBasic256Sha256,
-        tmp_path / "client.der",
-        tmp_path / "client.pem",
-        server_certificate=tmp_path / "simulators" / "opcua.der",
-        mode=ua.MessageSecurityMode.SignAndEncrypt,
-    )
+    make_certificate(tmp_path)
+    client = await secured(free_port, tmp_path)
     desk = Desk(factory, face, client)
     async with client:
         desk.space = await client.get_namespace_index("urn:shopfloor:simulators")

@@ -14,14 +14,11 @@ from xml.etree import ElementTree
 import pytest
 import pytest_asyncio
 from asyncua import Client, ua
-from asyncua.crypto import cert_gen, security_policies
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from simulators import factory as factories
 from simulators.__main__ import build_faces
 from simulators.face import FaceError, Setting
+from tests.simulators.faces.client import make_certificate, secured
 
 NODESETS = Path(__file__).parents[4] / "shared" / "data" / "nodesets"
 OPC = "http://opcfoundation.org/UA/"
@@ -203,20 +200,8 @@ async def walk(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Walk]:
     for tick in range(1, 4):
         factory.step(0.2)
         await face.emit(1_700_000_000_000_000_000 + tick * 200_000_000)
-    key = cert_gen.generate_private_key()
-    names = [x509.UniformResourceIdentifier("urn:test:client")]
-    made = cert_gen.generate_self_signed_app_certificate(key, "test", {}, names, [ExtendedKeyUsageOID.CLIENT_AUTH])
-    (folder / "client.der").write_bytes(made.public_bytes(Encoding.DER))
-    (folder / "client.pem").write_bytes(cert_gen.dump_private_key_as_pem(key))
-    client = Client(f"opc.tcp://127.0.0.1:{port}")
-    client.application_uri = "urn:test:client"
-    await client.set_security(
-        security_policies.SecurityPolicyBasic256Sha256,
-        folder / "client.der",
-        folder / "client.pem",
-        server_certificate=folder / "simulators" / "opcua.der",
-        mode=ua.MessageSecurityMode.SignAndEncrypt,
-    )
+    make_certificate(folder)
+    client = await secured(port, folder)
     async with client:
         yield Walk(client, await client.get_namespace_array())
     await face.stop()

@@ -13,10 +13,6 @@ import paho.mqtt.client as paho
 import pytest
 import pytest_asyncio
 from asyncua import Client, ua
-from asyncua.crypto import cert_gen, security_policies
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import ExtendedKeyUsageOID
 from paho.mqtt.enums import CallbackAPIVersion
 
 from edge.config import load_plant
@@ -27,6 +23,7 @@ from simulators.face import Face, Setting
 from simulators.faces import mqtt_json, sparkplug
 from simulators.factory import Factory
 from simulators.fault import SensorFault
+from tests.simulators.faces.client import make_certificate, secured
 
 NOW_NS = 1_700_000_000_000_000_000
 TICK_NS = 200_000_000
@@ -92,28 +89,12 @@ class Listener:
         self._client.loop_stop()
 
 
-def certificate(folder: Path) -> tuple[Path, Path]:
-    """A client's own certificate and key."""
-    key = cert_gen.generate_private_key()
-    name = x509.UniformResourceIdentifier("urn:test:client")
-    made = cert_gen.generate_self_signed_app_certificate(key, "test", {}, [name], [ExtendedKeyUsageOID.CLIENT_AUTH])
-    (folder / "client.der").write_bytes(made.public_bytes(Encoding.DER))
-    (folder / "client.pem").write_bytes(cert_gen.dump_private_key_as_pem(key))
-    return folder / "client.der", folder / "client.pem"
-
-
 Opened = tuple[Line, Client, int]
 
 
 async def connect(line: Line, folder: Path) -> Client:
-    client = Client(f"opc.tcp://127.0.0.1:{line.setting.opcua_port}")
-    client.application_uri = "urn:test:client"
-    await client.set_security(
-        security_policies.SecurityPolicyBasic256Sha256,
-        *certificate(folder),
-        server_certificate=folder / "simulators" / "opcua.der",
-        mode=ua.MessageSecurityMode.SignAndEncrypt,
-    )
+    make_certificate(folder)
+    client = await secured(line.setting.opcua_port, folder)
     await client.connect()
     return client
 

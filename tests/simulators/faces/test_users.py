@@ -9,15 +9,12 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from asyncua import Client, ua
-from asyncua.crypto import cert_gen, security_policies
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from simulators import factory as factories
 from simulators.__main__ import build_faces
 from simulators.face import FaceError, Setting
 from simulators.faces.opcua import OpcUa, users
+from tests.simulators.faces.client import make_certificate, secured
 
 FACTORY = """
 enterprise: demo
@@ -29,16 +26,6 @@ li: {role: operator, password_file: li.password}
 wang: {role: viewer, certificate: wang.der}
 """
 WRONG = (ua.UaError, ConnectionError, TimeoutError)
-
-
-def make_certificate(folder: Path, name: str) -> Path:
-    """A client's certificate, with its key beside it."""
-    key = cert_gen.generate_private_key()
-    uri = x509.UniformResourceIdentifier("urn:test:client")
-    made = cert_gen.generate_self_signed_app_certificate(key, name, {}, [uri], [ExtendedKeyUsageOID.CLIENT_AUTH])
-    (folder / f"{name}.der").write_bytes(made.public_bytes(Encoding.DER))
-    (folder / f"{name}.pem").write_bytes(cert_gen.dump_private_key_as_pem(key))
-    return folder / f"{name}.der"
 
 
 @pytest_asyncio.fixture
@@ -65,15 +52,7 @@ async def guarded(tmp_path: Path, free_port: int) -> AsyncIterator[OpcUa]:
 async def client(face: OpcUa, name: str = "client", user: str = "", password: str = "") -> AsyncIterator[Client]:
     """A client with the certificate `name`, as a user with a password or, without one, with a certificate."""
     folder = face.setting.folder
-    made = Client(f"opc.tcp://127.0.0.1:{face.setting.opcua_port}", timeout=5)
-    made.application_uri = "urn:test:client"
-    await made.set_security(
-        security_policies.SecurityPolicyBasic256Sha256,
-        folder / f"{name}.der",
-        folder / f"{name}.pem",
-        server_certificate=face.certificate,
-        mode=ua.MessageSecurityMode.SignAndEncrypt,
-    )
+    made = await secured(face.setting.opcua_port, folder, name)
     if password:
         made.set_user(user)
         made.set_password(password)
