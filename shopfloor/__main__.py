@@ -13,9 +13,9 @@ from typing import Annotated
 import typer
 
 from edge.config import PlantFileError, load_plant
-from shopfloor import backup as backups
 from shopfloor import demo as plant_demo
 from shopfloor import fault, quarantine, query
+from shopfloor.backup.command import backup, restore
 from shopfloor.browse import browse
 from shopfloor.chaos import command as chaos
 from shopfloor.check import check, wrong
@@ -34,10 +34,10 @@ app = typer.Typer(
     help="An industrial IoT platform, from a machine to a screen. Settings: SHOPFLOOR_HOME (./.shopfloor), "
     "SHOPFLOOR_PORT (8080).",
 )
-app.command()(backups.backup)
+app.command()(backup)
 app.command()(check)
 app.command()(browse)
-app.command()(backups.restore)
+app.command()(restore)
 app.command()(watch)
 app.command()(ledger)
 app.command(name="chaos")(chaos.command)

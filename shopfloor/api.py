@@ -18,6 +18,11 @@ TIMEOUT_S: Final = 30.0
 Query: TypeAlias = Sequence[tuple[str, str | int]]
 
 
+def url_of(environ: Mapping[str, str]) -> str:
+    """Return the API's address: SHOPFLOOR_API_URL, or http://127.0.0.1:SHOPFLOOR_PORT."""
+    return environ.get("SHOPFLOOR_API_URL") or f"http://127.0.0.1:{port_of(environ)}"
+
+
 class Api:
     """A client of the API at http://127.0.0.1:SHOPFLOOR_PORT. Every failure is a CommandError that says what to do."""
 
@@ -29,8 +34,8 @@ class Api:
 
     @classmethod
     def of(cls, environ: Mapping[str, str]) -> Self:
-        """Return a client for the plant that SHOPFLOOR_PORT and SHOPFLOOR_HOME name."""
-        url = f"http://127.0.0.1:{port_of(environ)}"
+        """Return a client for the plant that SHOPFLOOR_PORT (or SHOPFLOOR_API_URL) and SHOPFLOOR_HOME name."""
+        url = url_of(environ)
         file = Home.of(environ).secret("cli-token")
         try:
             return cls(url, file.read_text().strip())

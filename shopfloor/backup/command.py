@@ -1,0 +1,32 @@
+"""The commands `shopfloor backup` and `shopfloor restore`; what they need is imported only when they run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def backup(
+    file: Annotated[str, typer.Argument(help="The file to write; - for standard output.")],
+) -> None:
+    """Write users, assets, all samples and minutes of the running plant into a file."""
+    from shopfloor.backup import write  # noqa: PLC0415
+
+    write.backup(file)
+
+
+def restore(
+    file: Annotated[str, typer.Argument(help="The file that `shopfloor backup` wrote; - for standard input.")],
+    store_url: Annotated[str, typer.Option(help="Where samples are written; default: the store of this plant.")] = "",
+    store_token_file: Annotated[Path | None, typer.Option(help="A token that may write there.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Also when this plant has users with passwords.")] = False,
+) -> None:
+    """Bring users, assets, samples and minutes of a backup into the running plant, which should be a new one.
+
+    Samples that are older than the plant keeps them become minutes.
+    """
+    from shopfloor.backup import restore as restoring  # noqa: PLC0415
+
+    restoring.restore(file, store_url, store_token_file, force=force)
