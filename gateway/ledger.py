@@ -40,6 +40,9 @@ INSERT OR IGNORE INTO aside (digest, time_ns, "group", edge_node, source, reason
 """
 
 STORE: Final = "store"
+LOG_PAGES: Final = 64
+"""Of the write-ahead log, before they go into the file: 256 KiB."""
+RESERVE_BYTES: Final = 1 << 20
 
 log = structlog.get_logger()
 
@@ -78,7 +81,7 @@ class Ledger:
     def __init__(self, path: Path, *, max_items: int = 10_000, max_bytes: int = 64 << 20) -> None:
         self.account = Account()
         self._path = path
-        self._reserve = Reserve(path.with_name(f"{path.name}.reserve"))
+        self._reserve = Reserve(path.with_name(f"{path.name}.reserve"), RESERVE_BYTES)
         self._max_items = max_items
         self._max_bytes = max_bytes
         self._lock = threading.Lock()
@@ -203,7 +206,7 @@ class Ledger:
         self._database.execute("PRAGMA journal_mode = WAL")
         self._database.execute("PRAGMA synchronous = FULL")
         # its log shares the disk with the spool: 4 MiB of it, SQLite's own measure, would keep a small one full
-        self._database.execute("PRAGMA wal_autocheckpoint = 64")
+        self._database.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
         self._database.executescript(SCHEMA)
         self._reserve.keep()
         self.account.load(self._database)

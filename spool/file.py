@@ -50,6 +50,7 @@ def connect(path: Path) -> sqlite3.Connection:
     try:
         connection.execute("PRAGMA locking_mode = EXCLUSIVE")
         connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA temp_store = MEMORY")
@@ -77,7 +78,9 @@ def explain(error: sqlite3.Error, path: Path) -> SpoolError:
 def is_damage(error: sqlite3.Error) -> bool:
     """Whether the error says that the file itself is broken (not that it is locked, missing or on a full disk)."""
     code = getattr(error, "sqlite_errorcode", None)
-    return code is not None and code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT)
+    if code is None:  # not of SQLite: Python cannot decode a text
+        return isinstance(error, sqlite3.OperationalError)
+    return code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT)
 
 
 class SpoolFile:
@@ -98,8 +101,9 @@ class SpoolFile:
         with Transaction(self):
             self.set_state("epoch", epoch)
             self.set_state("last_n", str(last_n))
+            self.set_state("first_n", str(last_n + 1))
         # the header in the file itself is whole from here on, whatever becomes of the log
-        self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self.empty_log()
 
     def check_and_load(self) -> None:
         """Verify the whole file and take up its state; raise Damaged or sqlite3.Error."""
@@ -140,6 +144,21 @@ class SpoolFile:
         for key, value, crc in self.connection.execute("SELECT key, value, crc FROM state"):
             if crc == checksum(key, value):
                 yield key, value
+
+    def empty_log(self) -> None:
+        """Bring SQLite's log into the file, and give the room of the log back to the disk."""
+        self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    @property
+    def free_pages(self) -> int:
+        """How many pages of removed records the file has."""
+        return int(self.connection.execute("PRAGMA freelist_count").fetchone()[0])
+
+    def shrink(self, pages: int) -> None:
+        """Give the room of removed records back to the disk, at most `pages` of it, and that of the log."""
+        # a script, since it takes a step a page, of which `execute` does one
+        self.connection.executescript(f"PRAGMA incremental_vacuum({pages})")
+        self.empty_log()
 
     def set_state(self, key: str, value: str) -> None:
         """Write a line of the spool's own state, in the transaction under way."""
@@ -201,8 +220,9 @@ class SpoolFile:
             self.connection.execute("DELETE FROM received WHERE node = ? AND epoch = ?", key)
 
     def remove(self, intervals: Iterable[tuple[int, int]]) -> None:
-        """Delete the records of closed intervals."""
+        """Delete the records of closed intervals; note which is the first one that is left."""
         execute = self.connection.execute
+        before = self.records
         for bounds in intervals:
             count, size = execute(
                 f"SELECT count(*), coalesce(sum({_SIZE}), 0) FROM records WHERE n BETWEEN ? AND ?",  # noqa: S608 a constant
@@ -212,6 +232,8 @@ class SpoolFile:
                 execute("DELETE FROM records WHERE n BETWEEN ? AND ?", bounds)
                 self.records -= count
                 self.bytes -= size
+        if self.records < before:
+            self.set_state("first_n", str(self.first_n()))
 
     def drop_oldest(self, most_bytes: int, time_ns: int) -> int:
         """Delete the oldest records until at most `most_bytes` are left; note and return how many."""
@@ -282,6 +304,11 @@ class SpoolFile:
     def newest_n(self) -> int:
         """Return the highest number that is in the spool, 0 when it is empty."""
         return int(self.connection.execute("SELECT coalesce(max(n), 0) FROM records").fetchone()[0])
+
+    def first_n(self) -> int:
+        """Return the lowest number that is in the spool, the next one when it is empty."""
+        query = "SELECT coalesce(min(n), ?) FROM records"
+        return int(self.connection.execute(query, (self.last_n + 1,)).fetchone()[0])
 
     def oldest_ns(self) -> int | None:
         """Return when the oldest record was put."""

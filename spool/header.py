@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Final
 
 APPLICATION_ID: Final = 0x53504F4C  # "SPOL"
-VERSION: Final = 1
+VERSION: Final = 2
 PAGE_BYTES: Final = 4096
 
 _START: Final = b"SQLite format 3\0" + struct.pack(">HBBBBBB", PAGE_BYTES, 2, 2, 0, 64, 32, 32)
-# schema format 4, default cache size, no vacuum, UTF-8, user version, no incremental vacuum, application id
-_MIDDLE: Final = struct.pack(">7I", 4, 0, 0, 1, VERSION, 0, APPLICATION_ID)
+_LAST_ROOT: Final = 10
+"""The page where the last table or index begins: SQLite keeps those in front, since the file may be made smaller."""
+# schema format 4, default cache size, last root, UTF-8, user version, incremental vacuum, application id
+_MIDDLE: Final = struct.pack(">7I", 4, 0, _LAST_ROOT, 1, VERSION, 1, APPLICATION_ID)
 _MIDDLE_AT: Final = 44
 
 

@@ -54,6 +54,8 @@ def recover(source: Path, target: Path, mark: Mark | None, epoch: str) -> Recove
             said = tables.state.get("last_n", "0")
             last_n = max(int(said) if said.isdigit() else 0, file.newest_n(), mark.n if mark is not None else 0)
             file.set_state("last_n", str(last_n))
+            file.last_n = last_n
+            file.set_state("first_n", str(file.first_n()))
             lost = _missing(connection, tables, last_n, is_whole=tables.is_whole and carved == 0)
             for first, last in lost:
                 file.note_dropped(Dropped(first, last, last - first + 1, time.time_ns(), "damaged"))
@@ -120,14 +122,16 @@ def _rows(damaged: sqlite3.Connection, query: str) -> Iterator[tuple[Any, ...]]:
 def _missing(connection: sqlite3.Connection, tables: _Tables, last_n: int, *, is_whole: bool) -> list[tuple[int, int]]:
     """Return which numbers may be lost: those found unsound, or, in a file with holes, all that are not there.
 
-    Records before the oldest one that was found count as removed; among the later ones some may have been, too.
+    Records before the first one that was left at the last removal count as removed, or where that cannot be read those
+    before the oldest one that was found; among the later ones some may have been, too.
     """
     if is_whole:
         said = tables.state.get("last_n", "0")
         tail = [(int(said) + 1, last_n)] if said.isdigit() and int(said) < last_n else []
         return Intervals([*((n, n) for n in tables.unsound), *tail]).as_list()
-    lost, expected = [], 0
-    for (n,) in connection.execute("SELECT n FROM records ORDER BY n"):
+    first = tables.state.get("first_n", "")
+    lost, expected = [], int(first) if first.isdigit() else 0
+    for (n,) in connection.execute("SELECT n FROM records WHERE n >= ? ORDER BY n", (expected,)):
         if expected and n > expected:
             lost.append((expected, n - 1))
         expected = n + 1

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Final
-
-RESERVE_BYTES: Final = 1 << 20
 
 
 class Reserve:
-    """A file of 1 MiB. While that of a spool is given away, the spool takes nothing new."""
+    """A file of `size` bytes, at least what the log of the database beside it may bring into the database's file."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, size: int) -> None:
         self._path = path
+        self._size = size
 
     @property
     def is_kept(self) -> bool:
         """Whether the room is there."""
         try:
-            return self._path.stat().st_size == RESERVE_BYTES
+            return self._path.stat().st_size == self._size
         except OSError:
             return False
 
@@ -30,7 +28,7 @@ class Reserve:
         try:
             fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
-                os.posix_fallocate(fd, 0, RESERVE_BYTES)
+                os.posix_fallocate(fd, 0, self._size)
             finally:
                 os.close(fd)
         except OSError:

@@ -27,6 +27,9 @@ _T = TypeVar("_T")
 _LAST_N: Final = 2**63 - 1
 _BUFFER_BYTES: Final = 16 << 20
 _READ_BYTES: Final = 8 << 20
+_COMMIT_BYTES: Final = 2 << 20  # of messages in a transaction, when it takes more than one
+_RESERVE_BYTES: Final = 8 << 20  # SQLite's log is brought into the file from 4 MiB on, after a transaction
+_SHRINK_PAGES: Final = 512  # moved at once: 2 MiB of log
 _CLOSE_TIMEOUT_S: Final = 3.0
 
 
@@ -67,7 +70,7 @@ class Spool:
         self.salvage = salvage
         self.epoch = file.epoch
         self._file, self._mark = file, mark
-        self._reserve = Reserve(path.with_name(f"{path.name}.reserve"))
+        self._reserve = Reserve(path.with_name(f"{path.name}.reserve"), _RESERVE_BYTES)
         self._max_bytes, self._on_full = max_bytes, on_full
         self._batch, self._linger_s = batch, linger_s
         self._clock_ns = clock_ns
@@ -269,26 +272,32 @@ class Spool:
                 self._wake.wait_for(
                     lambda: len(self._buffer) >= self._batch or self._changes or self._closing, self._linger_s
                 )
-            puts = [self._buffer.popleft() for _ in range(min(self._batch, len(self._buffer)))]
+            puts = self._take_puts()
             changes, self._changes = self._changes, []
             if not puts and not changes:
                 return None
             self._wake.notify_all()
             return puts, changes
 
+    def _take_puts(self) -> list[_Put]:
+        puts, size = list[_Put](), 0
+        while self._buffer and len(puts) < self._batch and (not puts or size + self._buffer[0].size <= _COMMIT_BYTES):
+            puts.append(self._buffer.popleft())
+            size += puts[-1].size
+        return puts
+
     def _commit(self, puts: list[_Put], changes: list[_Change]) -> None:
         failure: SpoolError | None = None
         numbers: list[int | None] = []
         with self._file_lock:
-            if puts and not self._reserve.keep():
+            if puts and not self._keeps_reserve():
                 failure = SpoolFull(f"{self.path}: the disk is full; free some space, the spool goes on by itself")
-            try:
-                numbers = self._transact([] if failure else puts, changes)
-            except sqlite3.Error as error:
-                failure = explain(error, self.path)
-                change_failure = self._change_alone(changes) if isinstance(failure, SpoolFull) else failure
             else:
-                change_failure = None
+                try:
+                    numbers = self._transact(puts, changes)
+                except sqlite3.Error as error:
+                    failure = explain(error, self.path)
+            change_failure = self._make_room(changes) if isinstance(failure, SpoolFull) else failure
             newest_n = self._file.newest_n()
         self._count(puts, numbers, failed=failure is not None)
         for change in changes:
@@ -323,14 +332,18 @@ class Spool:
         self._mark.write(file.last_n)
         return numbers
 
-    def _change_alone(self, changes: list[_Change]) -> SpoolError | None:
+    def _keeps_reserve(self) -> bool:
+        """Whether the reserve is there, if need be in the room that removed records had."""
+        return self._reserve.keep() or (self._make_room([]) is None and self._reserve.keep())
+
+    def _make_room(self, changes: list[_Change]) -> SpoolError | None:
         """Write only the changes after the disk was full: removing makes room, with the reserve as its start."""
-        if not changes:
-            return None
-        self._reserve.give()
         try:
-            self._transact([], changes)
-            self._file.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            if changes or self._file.free_pages:
+                self._reserve.give()
+            if changes:
+                self._transact([], changes)
+            self._file.shrink(_SHRINK_PAGES)
         except sqlite3.Error as error:
             return explain(error, self.path)
         return None

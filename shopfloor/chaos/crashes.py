@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from spool import Spool
+from spool import Spool, SpoolError
 
 SETTLED: Final = 30
 """Records that lie in the file itself; the later ones are in its log."""
@@ -95,10 +95,13 @@ def wrong_with(state: State, made: Original, folder: Path) -> str:
     """Open a state; return what is wrong with what it gives, or an empty text."""
     for name, data in state.files.items():
         (folder / name).write_bytes(data)
-    with Spool.open(folder / NAME, linger_s=0) as spool:
-        records = {record.n: record.body for record in spool.read(limit=1000)}
-        epoch, salvage, stats = spool.epoch, spool.salvage, spool.stats
-        next_n = spool.put("topic", b"next").result(10)
+    try:
+        with Spool.open(folder / NAME, linger_s=0) as spool:
+            records = {record.n: record.body for record in spool.read(limit=1000)}
+            epoch, salvage, stats = spool.epoch, spool.salvage, spool.stats
+            next_n = spool.put("topic", b"next").result(10)
+    except SpoolError as error:
+        return str(error)
     if changed := [n for n, body in records.items() if made.bodies.get(n) != body]:
         return f"records {changed} are not what was put"
     missing = made.bodies.keys() - records.keys()

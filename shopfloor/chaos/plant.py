@@ -26,7 +26,7 @@ from shopfloor.supervisor import Supervisor
 
 READY_S: Final = 120.0
 STORE_TIMEOUT_S: Final = 3.0
-DISK: Final = "size=8m"
+DISK: Final = "size=24m"
 FAKETIME: Final = Path("/usr/lib") / f"{os.uname().machine}-linux-gnu" / "faketime" / "libfaketime.so.1"
 OPCUA: Final = frozenset(("cnc-01", "cnc-02"))
 DIRECT: Final = frozenset(("robot-01", source.ASSET))

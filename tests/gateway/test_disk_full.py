@@ -31,7 +31,7 @@ class Store:
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     mounted = tmp_path / "disk"
     mounted.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(mounted)]
+    command = ["mount", "-t", "tmpfs", "-o", "size=20m", "tmpfs", str(mounted)]
     done = subprocess.run(command, capture_output=True, check=False)
     if done.returncode:
         pytest.skip(f"cannot mount a small disk: {done.stderr.decode().strip()}")
@@ -39,9 +39,12 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", str(mounted)], check=True)
 
 
-def test_the_ledger_does_not_keep_a_full_disk_full(small_disk: Path, edge_node: EdgeNode) -> None:
+@pytest.mark.parametrize("room_kib", range(1_000, 10_000, 1_000))  # the spool's log is somewhere else at each end
+def test_a_full_disk_empties_behind_the_ledger(small_disk: Path, edge_node: EdgeNode, room_kib: int) -> None:
     ledger = Ledger(small_disk / "ledger.db")
     ledger.open()
+    with (small_disk / "of a third program").open("wb") as third:
+        third.write(bytes((10_000 - room_kib) << 10))
     with Spool.open(small_disk / "gateway.spool", linger_s=0.001) as spool:
         spool.put(*edge_node.nbirth()).result(5)
         spool.put(*edge_node.dbirth()).result(5)

@@ -163,3 +163,33 @@ def test_a_lost_mark_begins_a_new_epoch(original: Original, tmp_path: Path) -> N
 def test_a_checksum_knows_where_its_parts_end() -> None:
     assert checksum("ab", "c") != checksum("a", "bc")
     assert checksum(1, b"") != checksum(1, b"\0")
+
+
+def test_a_topic_that_is_no_text_any_more_costs_its_record_only(original: Original, tmp_path: Path) -> None:
+    first = original.records[1]
+    at = original.data.index(first.topic.encode() + first.body[:100])
+    data = original.data[:at] + b"\xff" + original.data[at + 1 :]
+    path = original.lay(tmp_path / "a.spool", data)
+    assert check(original, path) == COUNT - 1
+
+
+def test_the_oldest_record_is_missed_too(original: Original, tmp_path: Path) -> None:
+    at = original.data.index(original.records[1].body[:100])
+    page = at // 4096 * 4096
+    path = original.lay(tmp_path / "a.spool", original.data[:page] + bytes(4096) + original.data[page + 4096 :])
+    assert check(original, path) < COUNT
+    with Spool.open(path) as spool:
+        assert spool.stats.dropped_ranges[0].first == 1
+
+
+def test_what_was_removed_is_not_missed(original: Original, tmp_path: Path) -> None:
+    path = original.lay(tmp_path / "a.spool", original.data)
+    with Spool.open(path) as spool:
+        spool.remove([(1, 10)])
+        size = path.stat().st_size
+    with path.open("r+b") as file:
+        file.truncate(size - 4096)
+    with Spool.open(path) as spool:
+        assert spool.salvage is not None
+        assert all(first > 10 for first, _ in spool.salvage.lost)
+        assert spool.read()[0].n == 11
