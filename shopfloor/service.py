@@ -16,7 +16,7 @@ from shopfloor.logfile import LogFile
 
 FIRST_DELAY_S: Final = 0.25
 LAST_DELAY_S: Final = 15.0
-SETTLED_S: Final = 10.0
+SETTLED_S: Final = 3.0
 """After this long in life a death is taken for a new one, not for the next of a row."""
 WRONG_CONFIGURATION: Final = 2
 PROBE_S: Final = 0.1
