@@ -7,9 +7,11 @@ thread, `is_alive` then is False, and the owner's process should end too.
 
 from __future__ import annotations
 
+import io
 import ssl
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -31,6 +33,7 @@ _ANSWER_TIMEOUT_S: Final = 10.0
 _UNACKNOWLEDGED_TIMEOUT_S: Final = 30.0
 _STABLE_S: Final = 10.0
 _READ_AT_ONCE: Final = 100
+_READ_BYTES: Final = 1 << 16
 _PORTS: Final = {"mqtt": 1883, "mqtts": 8883}
 
 
@@ -105,6 +108,35 @@ class Subscription(NamedTuple):
 OnMessage = Callable[[str, bytes, bool], None]
 
 
+class _ReadAhead:
+    """A socket that is read 64 KiB at a time: paho asks for each message in four pieces, a system call each."""
+
+    def __init__(self, plain: Any) -> None:
+        self._plain = plain
+        self._ahead = io.BytesIO()
+        self.send, self.close, self.fileno, self.setblocking = plain.send, plain.close, plain.fileno, plain.setblocking
+
+    def pending(self) -> int:
+        """Return how many bytes can be had without asking the network."""
+        of_tls = self._plain.pending() if isinstance(self._plain, ssl.SSLSocket) else 0
+        return self._ahead.getbuffer().nbytes - self._ahead.tell() + of_tls
+
+    def recv(self, size: int) -> bytes:
+        """Return at most `size` bytes, none at the end of the connection; raise what the socket raises."""
+        data = self._ahead.read(size)
+        if not data:
+            self._ahead = io.BytesIO(self._plain.recv(_READ_BYTES))
+            data = self._ahead.read(size)
+        return data
+
+
+class _Client(Client):
+    """paho's client, on a socket that reads ahead."""
+
+    def _create_socket(self) -> Any:
+        return _ReadAhead(super()._create_socket())
+
+
 class Session:
     """A connection to a broker that is made again for ever, until `stop`.
 
@@ -144,6 +176,8 @@ class Session:
         self._refused = 0
         self._reason = "not started"
         self._end_reason = ""  # of the connection under way, once known
+        # of the session's thread alone
+        self._done: deque[int] = deque()  # ids of messages that are written or acknowledged
         self._has_read = False  # a message in the last read: there may be more
 
     def start(self) -> None:
@@ -232,7 +266,7 @@ class Session:
     def _connect_once(self) -> tuple[bool, str]:
         """Make a connection and serve it until it ends; return whether it was ever of use, and why it ended."""
         self._end_reason = ""
-        client = Client(
+        client = _Client(
             CallbackAPIVersion.VERSION2,
             client_id=self._client_id,
             clean_session=True,
@@ -283,6 +317,7 @@ class Session:
             self._has_read = False
             if client.loop(1.0) != MQTTErrorCode.MQTT_ERR_SUCCESS or not self._read_on(client):
                 return
+            self._settle()
             now = time.monotonic()
             if self._client is None and now > answer_due:
                 self._end_reason = self._end_reason or f"the broker did not answer within {_ANSWER_TIMEOUT_S:.0f} s"
@@ -303,11 +338,23 @@ class Session:
                 return False
         return True
 
+    def _settle(self) -> None:
+        """Take what is written or acknowledged out of what is in flight."""
+        if not self._done:
+            return
+        with self._lock:
+            while self._done:
+                size, _ = self._in_flight.pop(self._done.popleft(), (0, 0.0))
+                self._in_flight_bytes -= size
+            if not self._in_flight:
+                self._lock.notify_all()
+
     def _forget(self, client: Client) -> bool:
         with self._lock:
             was_connected = self._client is not None
             self._client = None
             self._in_flight.clear()
+            self._done.clear()
             self._in_flight_bytes = 0
             self._lock.notify_all()
         if client.socket() is not None:
@@ -362,11 +409,8 @@ class Session:
     def _published(
         self, _client: Client, _data: Any, mid: int, _code: ReasonCode, _properties: Properties | None
     ) -> None:
-        with self._lock:
-            size, _ = self._in_flight.pop(mid, (0, 0.0))
-            self._in_flight_bytes -= size
-            if not self._in_flight:
-                self._lock.notify_all()
+        # not with the lock: paho holds one of its own here, which `publish` waits for while it has ours
+        self._done.append(mid)
 
     def _received(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
         self._has_read = True

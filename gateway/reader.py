@@ -43,7 +43,7 @@ class Decoded:
     Bounded: the oldest are forgotten and will be decoded again.
     """
 
-    def __init__(self, most: int = 2000) -> None:
+    def __init__(self, most: int = 4000) -> None:
         self._most = most
         self._lock = threading.Lock()
         self._batches: OrderedDict[tuple[str, bytes], tuple[Birth, Batch]] = OrderedDict()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future
 from functools import partial
 from typing import Final
 
@@ -90,8 +89,7 @@ class Receiver:
 
     def _node_birth(self, topic: str, parsed: SparkplugTopic, body: bytes, now: float, now_ns: int) -> None:
         birth = Birth(parsed.node, None, body)
-        done = self._spool.put(topic, body, timeout_s=PUT_S)
-        done.add_done_callback(partial(self._birth_done, parsed.node, now, now_ns))
+        self._spool.hand(topic, body, None, partial(self._birth_done, parsed.node, now, now_ns), timeout_s=PUT_S)
         self._births[parsed.node, None] = birth
         self._host.node_birth(
             parsed.node, seq=birth.payload.seq, bdseq=birth.bdseq, acknowledges=birth.acknowledges, now=now
@@ -102,8 +100,7 @@ class Receiver:
         birth = Birth(parsed.node, parsed.device, body)
         if not self._host.device_birth(parsed.node, str(parsed.device), seq=birth.payload.seq, now=now):
             return
-        done = self._spool.put(topic, body, timeout_s=PUT_S)
-        done.add_done_callback(partial(self._birth_done, parsed.node, now, now_ns))
+        self._spool.hand(topic, body, None, partial(self._birth_done, parsed.node, now, now_ns), timeout_s=PUT_S)
         self._births[parsed.node, parsed.device] = birth
         self._mirror.born(birth)
 
@@ -128,8 +125,7 @@ class Receiver:
         elif not self._ledger.account.knows(node, origin.epoch):
             before = self._spool.received(origin.node, origin.epoch)
             self._ledger.account.begin(node, origin.epoch, sum(last - first + 1 for first, last in before), now_ns)
-        done = self._spool.put(topic, body, origin, timeout_s=PUT_S)
-        done.add_done_callback(partial(self._data_done, node, origin, now_ns))
+        self._spool.hand(topic, body, origin, partial(self._data_done, node, origin, now_ns), timeout_s=PUT_S)
         self._mirror.update(birth, batch if timed else birth.read(body, now_ns))
 
     def _death(self, parsed: SparkplugTopic, body: bytes, now: float) -> None:
@@ -150,21 +146,21 @@ class Receiver:
         except AckError:
             return None
 
-    def _data_done(self, node: Node, origin: Origin | None, now_ns: int, done: Future[int | None]) -> None:
+    def _data_done(
+        self, node: Node, origin: Origin | None, now_ns: int, number: int | None, error: SpoolError | None
+    ) -> None:
         """Count and acknowledge what is durable now; runs in the spool's thread."""
-        error = done.exception()
-        if isinstance(error, SpoolError):
+        if error is not None:
             self._refused(node, error, now_ns)
             return
         if self._commits_to_calm:
             self._commits_to_calm -= 1
-        self._ledger.count(node, "received" if done.result() is not None else "repeated")
+        self._ledger.count(node, "received" if number is not None else "repeated")
         if origin is not None:
             self._acks.committed(node, origin.epoch, origin.n)
 
-    def _birth_done(self, node: Node, now: float, now_ns: int, done: Future[int | None]) -> None:
-        error = done.exception()
-        if isinstance(error, SpoolError):
+    def _birth_done(self, node: Node, now: float, now_ns: int, _number: int | None, error: SpoolError | None) -> None:
+        if error is not None:
             self._refused(node, error, now_ns)
             self._host.forget(node, now)
 

@@ -6,6 +6,7 @@ first. Numbers count up from 1 in an epoch that was made with the file; a number
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import threading
 import time
@@ -15,7 +16,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Literal, Self, TypeVar
+from typing import Final, Literal, Self
 
 from spool.file import Damaged, SpoolFile, Transaction, explain
 from spool.mark import MarkFile
@@ -23,7 +24,10 @@ from spool.records import Origin, Record, Salvage, SpoolError, SpoolFull, Stats,
 from spool.reserve import Reserve
 from spool.salvage import open_file
 
-_T = TypeVar("_T")
+Done = Callable[[int | None, SpoolError | None], None]
+"""Called with the number of a message that is durable now (None: it had arrived before), or with why it is not."""
+
+_log = logging.getLogger(__name__)
 _LAST_N: Final = 2**63 - 1
 _BUFFER_BYTES: Final = 16 << 20
 _READ_BYTES: Final = 8 << 20
@@ -40,7 +44,7 @@ class _Put:
     origin: Origin | None
     time_ns: int
     size: int
-    future: Future[int | None]
+    done: Done
 
 
 @dataclass(slots=True)
@@ -146,6 +150,20 @@ class Spool:
         spool is closed, ValueError for an origin that cannot be; the future raises SpoolFull or SpoolError when the
         disk does not take the message.
         """
+        future = Future[int | None]()
+        future.set_running_or_notify_cancel()  # cannot be canceled: it may be on the disk already
+
+        def done(number: int | None, failure: SpoolError | None) -> None:
+            if failure is None:
+                future.set_result(number)
+            else:
+                future.set_exception(failure)
+
+        self.hand(topic, body, origin, done, timeout_s=timeout_s)
+        return future
+
+    def hand(self, topic: str, body: bytes, origin: Origin | None, done: Done, *, timeout_s: float = 5.0) -> None:
+        """Queue a message as `put` does, at less cost: `done` is called in the spool's thread."""
         if origin is not None and not 0 < origin.n <= _LAST_N:
             raise ValueError(f"the number of a message goes from 1 to 2^63-1, not {origin.n}")
         size = size_of(topic, body)
@@ -158,13 +176,10 @@ class Spool:
             if self._closing:
                 raise SpoolError(f"{self.path}: closed")
             self._refuse_if_full(size)
-            put = _Put(topic, bytes(body), origin, self._clock_ns(), size, Future())
-            put.future.set_running_or_notify_cancel()  # cannot be canceled: it may be on the disk already
-            self._buffer.append(put)
+            self._buffer.append(_Put(topic, bytes(body), origin, self._clock_ns(), size, done))
             self._buffered_bytes += size
             if len(self._buffer) in (1, self._batch):
                 self._wake.notify_all()
-        return put.future
 
     def read(self, after: int = 0, limit: int = 500) -> list[Record]:
         """Return durable records with a number above `after`, in order, at most `limit` and about 8 MiB."""
@@ -301,9 +316,9 @@ class Spool:
             newest_n = self._file.newest_n()
         self._count(puts, numbers, failed=failure is not None)
         for change in changes:
-            _settle(change.future, None, change_failure)
+            _settle(change, change_failure)
         for index, put in enumerate(puts):
-            _settle(put.future, None if failure else numbers[index], failure)
+            _tell(put, None if failure else numbers[index], failure)
         with self._arrived:
             self._newest_n = newest_n
             self._arrived.notify_all()
@@ -373,17 +388,24 @@ class Spool:
             self._mark.close()
         closed = SpoolError(f"{self.path}: closed")
         for put in puts:
-            _settle(put.future, None, closed)
+            _tell(put, None, closed)
         for change in changes:
-            _settle(change.future, None, closed)
+            _settle(change, closed)
         with self._arrived:
             self._arrived.notify_all()
 
 
-def _settle(future: Future[_T], result: _T, failure: SpoolError | None) -> None:
-    if future.done():
+def _tell(put: _Put, number: int | None, failure: SpoolError | None) -> None:
+    try:
+        put.done(number, failure)
+    except Exception:  # noqa: BLE001 - as a future does: the spool goes on
+        _log.exception("what was to be done after a commit has failed")
+
+
+def _settle(change: _Change, failure: SpoolError | None) -> None:
+    if change.future.done():
         return
     if failure is None:
-        future.set_result(result)
+        change.future.set_result(None)
     else:
-        future.set_exception(failure)
+        change.future.set_exception(failure)

@@ -91,9 +91,9 @@ MUTANTS: Final = (
         (
             Change(
                 "gateway/receive.py",
-                "        done = self._spool.put(topic, body, origin, timeout_s=PUT_S)\n",
+                "        self._spool.hand(topic, body, origin, partial(",
                 "        if origin is not None:\n            self._acks.committed(node, origin.epoch, origin.n)\n"
-                "        done = self._spool.put(topic, body, origin, timeout_s=PUT_S)\n",
+                "        self._spool.hand(topic, body, origin, partial(",
             ),
             Change(
                 "gateway/acks.py",

@@ -77,6 +77,16 @@ def test_edge_and_gateway_reach_each_other(client: Callable[..., Client]) -> Non
     assert edge.hears(b"command")
 
 
+def test_many_messages_at_once_arrive_in_order(client: Callable[..., Client]) -> None:
+    gateway, edge = client("gateway", "spBv1.0/+/NDATA/+"), client("edge-machining")
+    assert gateway.connected() and edge.connected()
+    bodies = [b"%04d" % n * 50 for n in range(900)]
+    for body in bodies:
+        assert edge.session.publish(NDATA, body, qos=1)
+    assert gateway.hears(bodies[-1])
+    assert [body for _, body in gateway.heard] == bodies
+
+
 def test_nobody_gets_in_without_a_certificate(client: Callable[..., Client]) -> None:
     nobody = client(None)
     assert not nobody.connected(2.0)

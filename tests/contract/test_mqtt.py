@@ -115,6 +115,20 @@ def test_messages_arrive_once_and_in_order(broker: Any, sessions: list[Session])
     assert {(topic, retained) for topic, _, retained in received} == {("a/b.c/d", False)}
 
 
+def test_messages_of_any_size_arrive_whole(broker: Any, sessions: list[Session]) -> None:
+    ear, mouth = Ear(), Ear()
+    sessions += [ear.session(broker, "ear", ["a/#"]), mouth.session(broker, "mouth", [])]
+    for session in sessions:
+        session.start()
+    ear.connects.get(timeout=TIMEOUT_S)
+    mouth.connects.get(timeout=TIMEOUT_S)
+    # below, at and beyond the 64 KiB that are read at once
+    bodies = [bytes([n]) * size for n, size in enumerate([0, 1, 65_000, 127, 65_536, 128, 200_000, 2])]
+    for body in bodies:
+        assert sessions[1].publish("a/b", body, qos=1)
+    assert [ear.messages.get(timeout=TIMEOUT_S)[1] for _ in bodies] == bodies
+
+
 def test_each_connection_has_a_will_of_its_own(broker: Any, sessions: list[Session], relay: Relay) -> None:
     wills = iter(range(10))
     ear, mouth = Ear(), Ear()
