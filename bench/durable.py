@@ -19,14 +19,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import rig
-from paho.mqtt.client import Client, MQTTMessage
+from paho.mqtt.client import MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
 from stages import SIGNALS, WIDE, samples
 
 from contract.ack import SPOOL_ACK, format_uuid, parse_ack
 from contract.birth import device_birth, node_birth
 from contract.model import Asset, Signal
-from contract.mqtt import Session, Subscription
+from contract.mqtt import ReadAheadClient, Session, Subscription
 from contract.sparkplug import Code, Decoder, Metric, Payload, decode, encode, encode_samples, stamp
 from contract.topics import Node, state_topic
 
@@ -156,7 +156,7 @@ def bare_loop(broker: int, store: int, path: Path) -> None:
     decoder = Decoder([Metric(name, alias, Code.DOUBLE) for name, alias in ALIASES.items()])
     store_line = http.client.HTTPConnection("127.0.0.1", store)
     group: list[tuple[str, bytes]] = []
-    client = Client(CallbackAPIVersion.VERSION2)
+    client = ReadAheadClient(CallbackAPIVersion.VERSION2)
     client.on_message = lambda _client, _data, message: _keep(group, message)
     client.connect("127.0.0.1", broker)
     client.subscribe(NODE.topic("DDATA", ASSET.id))

@@ -130,7 +130,7 @@ class _ReadAhead:
         return data
 
 
-class _Client(Client):
+class ReadAheadClient(Client):
     """paho's client, on a socket that reads ahead."""
 
     def _create_socket(self) -> Any:
@@ -266,7 +266,7 @@ class Session:
     def _connect_once(self) -> tuple[bool, str]:
         """Make a connection and serve it until it ends; return whether it was ever of use, and why it ended."""
         self._end_reason = ""
-        client = _Client(
+        client = ReadAheadClient(
             CallbackAPIVersion.VERSION2,
             client_id=self._client_id,
             clean_session=True,

@@ -50,8 +50,8 @@ MUTANTS: Final = (
     _mutant(
         "the spool says durable before the commit",
         "spool/spool.py",
-        "            self._buffer.append(put)\n",
-        "            self._buffer.append(put)\n            put.future.set_result(1)\n",
+        "self._clock_ns(), size, done))\n",
+        "self._clock_ns(), size, lambda *_: None))\n            done(1, None)\n",
     ),
     _mutant(
         "a repeat is taken for new",
