@@ -92,17 +92,16 @@ class _State:
     sent: Sample | None = None
     waiting: Sample | None = None
     waiting_since_ns: int = 0
-    settled_ns: int = 0  # the source's own time of the newest sample that passed, or that never will
 
 
 class Filter:
     """The samples of one asset, on their way out."""
 
-    def __init__(self, signals: Iterable[Signal], settled: Mapping[str, int] = MappingProxyType({})) -> None:
-        """`settled`: what another filter says of the signals."""
-        self._states = {signal.name: _State(signal, settled_ns=settled.get(signal.name, 0)) for signal in signals}
+    def __init__(self, signals: Iterable[Signal], given_out: Mapping[str, int] = MappingProxyType({})) -> None:
+        """`given_out`: the newest time of signals that an earlier filter gave out."""
+        self._states = {signal.name: _State(signal, given_out.get(signal.name, 0)) for signal in signals}
         self._waiting: dict[str, _State] = {}
-        self.redated = False  # a sample has passed with another time than the source's; set by this, cleared by others
+        self.late = 0  # samples whose time was replaced by the time of arrival
         self.misfits = 0  # values that do not fit their datatype
 
     def set_datatype(self, signal: Signal) -> None:
@@ -117,13 +116,8 @@ class Filter:
             state.last_ns = max(state.last_ns, now_ns)
 
     def newer(self, samples: Iterable[Sample]) -> list[Sample]:
-        """Return those of `samples`, with the source's own times, that are newer than what is settled."""
-        return [sample for sample in samples if sample.time_ns > self._states[sample.signal].settled_ns]
-
-    @property
-    def settled(self) -> dict[str, int]:
-        """By signal, the source's own time of the newest sample that passed, or that never will."""
-        return {name: state.settled_ns for name, state in self._states.items() if state.settled_ns}
+        """Return those of `samples` that are newer than what was given out of their signals."""
+        return [sample for sample in samples if sample.time_ns > self._states[sample.signal].last_ns]
 
     @property
     def waits(self) -> bool:
@@ -143,20 +137,20 @@ class Filter:
     def flush(self, now_ns: int) -> list[Sample]:
         """Return the waiting samples whose period is over; call it a few times per period."""
         passed = []
-        for state in list(self._waiting.values()):
+        for name, state in list(self._waiting.items()):
             period_ns = round(state.signal.period_s * 1e9)
             since = now_ns - state.waiting_since_ns
             if state.waiting is not None and (since >= period_ns or since < 0):
                 passed.append(state.waiting)
-                state.sent = state.waiting
-                self._settle(state, state.sent)
+                state.sent, state.waiting = state.waiting, None
+                del self._waiting[name]
         return passed
 
     def drain(self) -> list[Sample]:
         """Return all that wait, whatever their period: the machine is lost."""
         passed = [state.waiting for state in self._waiting.values() if state.waiting is not None]
         for state in list(self._waiting.values()):
-            self._settle(state, state.waiting)
+            self._forget(state)
         return passed
 
     def _date(self, state: _State, sample: Sample, now_ns: int) -> Sample | None:
@@ -173,11 +167,13 @@ class Filter:
                 self.misfits += 1
                 quality = Quality.BAD
         if time_ns > now_ns + _AHEAD_NS or time_ns <= 0:
+            self.late += 1
             time_ns = now_ns
         elif state.last_ns > now_ns + _AHEAD_NS:
             state.last_ns = 0
         if time_ns <= state.last_ns:
             if state.last_ns - time_ns >= _STEP_BACK_NS:
+                self.late += state.sent is not None
                 time_ns = now_ns
             time_ns = max(time_ns, state.last_ns + 1)
         state.last_ns = time_ns
@@ -187,7 +183,7 @@ class Filter:
         sent, signal = state.sent, state.signal
         if sent is not None and sent.quality == sample.quality:
             if signal.deadband and _within(sample, sent, signal.deadband):
-                self._settle(state)  # it is back where it was: what waited is history
+                self._forget(state)  # it is back where it was: what waited is history
                 return False
             if signal.period_s and 0 <= sample.time_ns - sent.time_ns < round(signal.period_s * 1e9):
                 if state.waiting is None:
@@ -195,15 +191,11 @@ class Filter:
                     self._waiting[signal.name] = state
                 state.waiting = sample
                 return False
-        self._settle(state, sample)
+        self._forget(state)
         state.sent = sample
         return True
 
-    def _settle(self, state: _State, passed: Sample | None = None) -> None:
-        """End the waiting: what was seen last, which is what waits if anything does, has `passed` or never will."""
-        if state.seen is not None:
-            state.settled_ns = state.seen.time_ns
-            self.redated |= passed is not None and passed.time_ns != state.settled_ns
+    def _forget(self, state: _State) -> None:
         if state.waiting is not None:
             state.waiting = None
             del self._waiting[state.signal.name]

@@ -33,10 +33,9 @@ Put = Callable[[str, Sequence[Sample]], list[Future[int | None]]]
 
 
 class Heard(NamedTuple):
-    """When a machine was last heard (0: never), and the newest samples in the spool, by asset and signal.
+    """When a machine was last heard (0: never), and the times of the newest samples in the spool by asset and signal.
 
-    Of those the times are the source's own, whatever they were stored with: history is read from there on. Only of a
-    machine that may keep a record of its own are they known.
+    Only of a machine that may keep a record of its own are these times known.
     """
 
     alive_ns: int = 0
@@ -137,14 +136,9 @@ class EdgeLedger:
         self._send()
         known = {name: until for name, until in heard.items() if until.alive_ns}
         if known and known != {name: self._heard.get(name) for name in known}:
-            self._spool.set_notes(self.note(known))
-
-    def note(self, heard: Mapping[str, Heard]) -> dict[str, bytes]:
-        """Return the note that tells the next run until when machines were heard, for what it becomes durable with."""
-        with self._lock:
-            self._heard |= heard
+            self._heard |= known
             told = {name: [until.alive_ns, until.spooled] for name, until in self._heard.items()}
-        return {_HEARD_NOTE: orjson.dumps(told)}
+            self._spool.set_notes({_HEARD_NOTE: orjson.dumps(told)})
 
     def balance(self) -> Balance:
         """Return the balance of the spool now."""

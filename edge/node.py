@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Final
 
 import structlog
@@ -124,18 +123,10 @@ class EdgeNode:
             self._devices[asset].online = False
         self.wake()
 
-    def put(
-        self,
-        asset: str,
-        samples: Sequence[Sample],
-        *,
-        past: bool = False,
-        notes: Mapping[str, bytes] = MappingProxyType({}),
-    ) -> list[Future[int | None]]:
+    def put(self, asset: str, samples: Sequence[Sample], *, past: bool = False) -> list[Future[int | None]]:
         """Keep samples of an asset ("": of the node); it is online by that. Raises SpoolError.
 
-        `past`: they are history that was read, and newer ones may have been put before. `notes` become durable with
-        the last part.
+        `past`: they are history that was read, and newer ones may have been put before.
         """
         with self._lock:
             device = self._devices[asset]
@@ -146,17 +137,13 @@ class EdgeNode:
                     last[sample.signal] = sample
             alias_of, codes = device.alias_of, device.code_of
         topic = self.node.topic("DDATA", asset) if asset else self.node.topic("NDATA")
-        bodies = [
-            body
-            for start in range(0, len(samples), _MOST_METRICS)
-            for body in _bodies(samples[start : start + _MOST_METRICS], alias_of, codes)
-        ]
         futures = []
-        for left, plain in zip(range(len(bodies) - 1, -1, -1), bodies, strict=True):
-            body = self._named(plain) if past else plain
-            future = self._spool.put(topic, body, notes={} if left else notes, timeout_s=_PUT_TIMEOUT_S)
-            future.add_done_callback(self._put_done)
-            futures.append(future)
+        for start in range(0, len(samples), _MOST_METRICS):
+            for plain in _bodies(samples[start : start + _MOST_METRICS], alias_of, codes):
+                body = self._named(plain) if past else plain
+                future = self._spool.put(topic, body, timeout_s=_PUT_TIMEOUT_S)
+                future.add_done_callback(self._put_done)
+                futures.append(future)
         return futures
 
     def _put_done(self, _: Future[int | None]) -> None:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
 from typing import Final, Literal, Protocol
 
 import structlog
@@ -49,18 +48,10 @@ class Outlet(Protocol):
     def offline(self, asset: str) -> None:
         """Tell that an asset is lost."""
 
-    def put(
-        self,
-        asset: str,
-        samples: Sequence[Sample],
-        *,
-        past: bool = False,
-        notes: Mapping[str, bytes] = MappingProxyType({}),
-    ) -> list[Future[int | None]]:
+    def put(self, asset: str, samples: Sequence[Sample], *, past: bool = False) -> list[Future[int | None]]:
         """Take samples of an asset, which is online by that; each future ends when its part is durable.
 
-        `past`: they are history that was read, and newer ones may have been put before. `notes` become durable with
-        the last part.
+        `past`: they are history that was read, and newer ones may have been put before.
 
         Raises SpoolError (also through the futures).
         """
@@ -71,9 +62,6 @@ class Losses(Protocol):
 
     def heard(self, machine: str) -> Heard:
         """Return until when a machine was heard by an earlier run of the edge."""
-
-    def note(self, heard: Mapping[str, Heard]) -> Mapping[str, bytes]:
-        """Return the note of the spool that tells the next run until when machines were heard."""
 
     def enter(
         self,
@@ -103,7 +91,7 @@ class _Source:
     unknown: set[str]  # signals whose datatype neither the plant file nor a value has told yet
     online: bool = False
     heard_s: float = 0.0  # when it last had data, by a clock that nobody sets
-    spooled: dict[str, int] = field(default_factory=dict)  # by signal: the source's own time of the newest in the spool
+    spooled: dict[str, int] = field(default_factory=dict)  # by signal: the time of the newest sample in the spool
 
 
 class Runner:
@@ -134,7 +122,6 @@ class Runner:
         self._log = _log.bind(machine=name, address=machine.address)
         self._noted: set[str] = set()
         self._accounted: dict[Reason, int] = {}
-        self._keeps_record = isinstance(driver, Historian)
         self._gap: Gap | None = None  # the one that history may still fill
 
     @property
@@ -142,7 +129,8 @@ class Runner:
         """Until when the machine was heard; while a gap is being filled, until it began."""
         if self._gap is not None:
             return self._gap.heard
-        spooled = {asset: source.spooled for asset, source in self._sources.items()} if self._keeps_record else {}
+        is_historian = isinstance(self._driver, Historian)
+        spooled = {asset: dict(source.spooled) for asset, source in self._sources.items()} if is_historian else {}
         return Heard(self.health.alive_ns, spooled)
 
     async def run(self) -> None:
@@ -195,17 +183,17 @@ class Runner:
         if self._gap is not None:
             self._gap.end_ns = now_ns  # history was being read when the machine was lost again
             return
-        reason: Reason = "offline" if self.health.alive_ns else "edge_down"
         if self.health.alive_ns:
-            heard, detail = self.heard, trouble
+            past = {asset: source.filter for asset, source in self._sources.items()}
+            self._gap = Gap(self.heard, now_ns, "offline", trouble, past)
+        elif (heard := self._ledger.heard(self.name)).alive_ns:
+            past = {
+                asset: Filter(source.asset.signals, heard.spooled.get(asset, {}))
+                for asset, source in self._sources.items()
+            }
+            self._gap = Gap(heard, now_ns, "edge_down", "the edge did not run", past)
         else:
-            heard, detail = self._ledger.heard(self.name), "the edge did not run"
-        if not heard.alive_ns:
             return
-        past = {
-            asset: Filter(source.asset.signals, heard.spooled.get(asset, {})) for asset, source in self._sources.items()
-        }
-        self._gap = Gap(heard, now_ns, reason, detail, past)
         for source in self._sources.values():
             source.filter = Filter(source.asset.signals)
 
@@ -308,23 +296,12 @@ class Runner:
             await self._send(source, passed)
 
     async def _send(self, source: _Source, samples: Sequence[Sample], *, past: bool = False) -> None:
-        """Put samples into the spool, for as long as it takes: meanwhile nothing more is read.
-
-        A sample that has another time there than the source's takes the note with it until when the machine was heard:
-        read again after a death it would be a second sample. The others would be the same ones.
-        """
+        """Put samples into the spool, for as long as it takes: meanwhile nothing more is read."""
         standing = False
-        settled = source.spooled | source.filter.settled
-        notes: Mapping[str, bytes] = {}
-        if self._keeps_record and self._gap is None and samples and not past and source.filter.redated:
-            heard = self.heard
-            spooled = {**heard.spooled, source.asset.id: settled}
-            notes = self._ledger.note({self.name: heard._replace(spooled=spooled)})
-            source.filter.redated = False
         source.online = source.online or bool(samples)
         while samples:
             try:
-                for future in self._outlet.put(source.asset.id, samples, past=past, notes=notes):
+                for future in self._outlet.put(source.asset.id, samples, past=past):
                     if not future.done():
                         await asyncio.wrap_future(future)
                     future.result()
@@ -336,7 +313,7 @@ class Runner:
             else:
                 break
         if not past:
-            source.spooled = settled
+            source.spooled.update((sample.signal, sample.time_ns) for sample in samples)
         if standing:
             self._log.info("the spool takes data again; reading goes on")
             self.health.trouble = ""

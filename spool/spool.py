@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType, TracebackType
+from types import TracebackType
 from typing import Final, Literal, Self
 
 from spool.file import Damaged, SpoolFile, Transaction, explain
@@ -45,7 +45,6 @@ class _Put:
     time_ns: int
     size: int
     done: Done
-    notes: Mapping[str, bytes]
 
 
 @dataclass(slots=True)
@@ -143,17 +142,10 @@ class Spool:
             raise SpoolError(f"{self.path}: the disk has not taken the last records after {_CLOSE_TIMEOUT_S:.0f} s")
 
     def put(
-        self,
-        topic: str,
-        body: bytes,
-        origin: Origin | None = None,
-        *,
-        notes: Mapping[str, bytes] = MappingProxyType({}),
-        timeout_s: float = 5.0,
+        self, topic: str, body: bytes, origin: Origin | None = None, *, timeout_s: float = 5.0
     ) -> Future[int | None]:
         """Queue a message; the future gives its number once it is durable, None when `origin` had arrived before.
 
-        `notes` become durable with it: both are kept, or neither.
         Waits up to `timeout_s` while the buffer is full. Raises SpoolFull when there is no room, SpoolError when the
         spool is closed, ValueError for an origin that cannot be; the future raises SpoolFull or SpoolError when the
         disk does not take the message.
@@ -167,19 +159,10 @@ class Spool:
             else:
                 future.set_exception(failure)
 
-        self.hand(topic, body, origin, done, notes=notes, timeout_s=timeout_s)
+        self.hand(topic, body, origin, done, timeout_s=timeout_s)
         return future
 
-    def hand(
-        self,
-        topic: str,
-        body: bytes,
-        origin: Origin | None,
-        done: Done,
-        *,
-        notes: Mapping[str, bytes] = MappingProxyType({}),
-        timeout_s: float = 5.0,
-    ) -> None:
+    def hand(self, topic: str, body: bytes, origin: Origin | None, done: Done, *, timeout_s: float = 5.0) -> None:
         """Queue a message as `put` does, at less cost: `done` is called in the spool's thread."""
         if origin is not None and not 0 < origin.n <= _LAST_N:
             raise ValueError(f"the number of a message goes from 1 to 2^63-1, not {origin.n}")
@@ -193,7 +176,7 @@ class Spool:
             if self._closing:
                 raise SpoolError(f"{self.path}: closed")
             self._refuse_if_full(size)
-            self._buffer.append(_Put(topic, bytes(body), origin, self._clock_ns(), size, done, notes))
+            self._buffer.append(_Put(topic, bytes(body), origin, self._clock_ns(), size, done))
             self._buffered_bytes += size
             if len(self._buffer) in (1, self._batch):
                 self._wake.notify_all()
@@ -348,9 +331,6 @@ class Spool:
             for change in changes:
                 file.remove(change.intervals)
                 file.set_notes(change.notes)
-            for put in puts:
-                if put.notes:
-                    file.set_notes(put.notes)
             is_new = [put.origin is None or file.receive(put.origin) for put in puts]
             if any(is_new):
                 written = iter(

@@ -99,24 +99,6 @@ def test_after_a_loss_the_first_value_passes_dated_at_the_return() -> None:
     assert text(back.update(samples("1@0"), (START + 5001) * MS)) == "1@5001"
 
 
-def test_what_is_settled_has_the_times_of_the_source() -> None:
-    behind = Filter([Signal("s", period_s=0.1)])
-    hour = 3_600_000
-    assert text(behind.update(samples(f"1@{hour} 2@{hour + 10}"), START * MS)) == "1@0"
-    assert behind.settled == {"s": (START + hour) * MS}  # the second waits, and may be read again
-    assert behind.redated
-    assert text(behind.flush((START + 100) * MS)) == "2@0+1"
-    assert behind.settled == {"s": (START + hour + 10) * MS}
-    after = Filter([Signal("s")], behind.settled)
-    assert text(after.newer(samples(f"1@{hour} 2@{hour + 10} 3@{hour + 20}"))) == f"3@{hour + 20}"
-
-
-def test_what_stays_in_the_deadband_is_settled_with_its_own_time() -> None:
-    quiet = Filter([Signal("s", deadband=1)])
-    assert text(quiet.update(samples("1@0 1.5@10"), START * MS)) == "1@0"
-    assert (quiet.settled, quiet.redated) == ({"s": (START + 10) * MS}, False)
-
-
 def test_values_take_the_datatype_of_their_signal() -> None:
     assert coerce(3, Datatype.DOUBLE) == 3.0
     assert coerce(float("nan"), Datatype.DOUBLE) is None

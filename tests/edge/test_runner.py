@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import itertools
 import json
-import time
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -41,19 +40,12 @@ class Workshop:
         self.owners: dict[str, str] = {}
         self.tasks: list[asyncio.Task[None]] = []
 
-    def run(self, name: str, settings: dict[str, Any], clock_ns: Callable[[], int] = time.time_ns) -> Runner:
+    def run(self, name: str, settings: dict[str, Any]) -> Runner:
         module = load(settings["driver"])
         machine: Machine = module.Machine.model_validate(settings)
         driver = module.connection(name, machine, self.context)
         runner = Runner(
-            name,
-            machine,
-            driver,
-            place=PLACE,
-            outlet=self.uplink.node,
-            ledger=self.ledger,
-            owners=self.owners,
-            clock_ns=clock_ns,
+            name, machine, driver, place=PLACE, outlet=self.uplink.node, ledger=self.ledger, owners=self.owners
         )
         self.tasks.append(asyncio.create_task(runner.run()))
         return runner
@@ -193,48 +185,6 @@ async def test_history_is_read_for_what_was_under_way_when_the_line_dropped(
         await host.wait_for_value("cnc-01", "cutting")
         [cutting] = [m for h in host.of("DDATA") for m in h.payload.metrics if m.value == "cutting"]
         assert (cutting.is_historical, cutting.time_ns // 10**6) == (True, round(said.timestamp() * 1000 - 0.5))
-    finally:
-        await line.stop()
-
-
-@pytest.mark.parametrize("off_s", [-3600, 3600])
-@pytest.mark.parametrize("again", ["the edge is killed", "the line is cut"])
-async def test_history_does_not_repeat_what_was_stored_while_the_clock_was_wrong(
-    nats_broker: Any, hosts: Any, serve: Any, workshop: Any, free_port: int, until: Any, again: str, off_s: int
-) -> None:
-    host = await hosts(nats_broker)
-    server = await serve()
-    await server.server.historize_node_data_change([server.nodes["Speed"]], period=None, count=100)
-    line = Link(free_port, server.port)
-    await line.start()
-    clock = {"off_ns": off_s * 10**9}
-    settings = opcua(server, speed={}) | {"address": f"opc.tcp://127.0.0.1:{free_port}"}
-    try:
-        plant = workshop(nats_broker)
-        plant.run("cnc-01", settings, lambda: time.time_ns() + clock["off_ns"])
-        await host.wait_for_value("cnc-01", 1000.0)
-        for value in (1.0, 2.0, 3.0):
-            await server.write("Speed", value, time=datetime.now(UTC))
-            await host.wait_for_value("cnc-01", value)
-        if again == "the edge is killed":  # no tick: what the next run must know came with the samples
-            for task in plant.tasks:
-                task.cancel()
-            await asyncio.gather(*plant.tasks, return_exceptions=True)
-            plant.tasks.clear()
-        await line.stop()
-        await until(lambda: host.of("DDEATH", device="cnc-01") or not plant.tasks)
-        clock["off_ns"] = 0
-        for value in (4.0, 5.0):
-            await server.write("Speed", value, time=datetime.now(UTC))
-        await line.start()
-        if not plant.tasks:
-            plant.ledger.open(0)
-            plant.run("cnc-01", settings)
-        await until(lambda: entries(host) != [])
-        [gap] = entries(host)
-        assert (gap.outcome, gap.count) == ("filled", 2), gap
-        told = [(m.value, m.time_ns) for h in host.of("DDATA", device="cnc-01") for m in h.payload.metrics]
-        assert [len({at for value, at in told if value == known}) for known in (1.0, 2.0, 3.0, 4.0)] == [1, 1, 1, 1]
     finally:
         await line.stop()
 

@@ -307,11 +307,3 @@ class SpoolModel(RuleBasedStateMachine):
 
 
 test_a_spool_is_a_dictionary_that_lasts = SpoolModel.TestCase
-
-
-def test_notes_are_durable_with_their_message(tmp_path: Path) -> None:
-    with Spool.open(tmp_path / "spool", max_bytes=1 << 20) as spool:
-        spool.put("t", b"1", notes={"until": b"10"}).result()
-        assert spool.note("until") == b"10"
-    with Spool.open(tmp_path / "spool", max_bytes=1 << 20) as spool:
-        assert spool.note("until") == b"10"
