@@ -26,7 +26,8 @@ from stages import SIGNALS, WIDE, samples
 from contract.ack import SPOOL_ACK, format_uuid, parse_ack
 from contract.birth import device_birth, node_birth
 from contract.model import Asset, Signal
-from contract.mqtt import ReadAheadClient, Session, Subscription
+from contract.mqtt import Session, Subscription
+from contract.read_ahead import ReadAheadClient
 from contract.sparkplug import Code, Decoder, Metric, Payload, decode, encode, encode_samples, stamp
 from contract.topics import Node, state_topic
 

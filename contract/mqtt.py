@@ -7,7 +7,6 @@ thread, `is_alive` then is False, and the owner's process should end too.
 
 from __future__ import annotations
 
-import io
 import ssl
 import threading
 import time
@@ -26,6 +25,7 @@ from pydantic import BaseModel, ConfigDict, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from contract.backoff import Backoff
+from contract.read_ahead import ReadAheadClient
 
 log = structlog.get_logger(__name__)
 
@@ -33,7 +33,6 @@ _ANSWER_TIMEOUT_S: Final = 10.0
 _UNACKNOWLEDGED_TIMEOUT_S: Final = 30.0
 _STABLE_S: Final = 10.0
 _READ_AT_ONCE: Final = 100
-_READ_BYTES: Final = 1 << 16
 _PORTS: Final = {"mqtt": 1883, "mqtts": 8883}
 
 
@@ -106,35 +105,6 @@ class Subscription(NamedTuple):
 
 
 OnMessage = Callable[[str, bytes, bool], None]
-
-
-class _ReadAhead:
-    """A socket that is read 64 KiB at a time: paho asks for each message in four pieces, a system call each."""
-
-    def __init__(self, plain: Any) -> None:
-        self._plain = plain
-        self._ahead = io.BytesIO()
-        self.send, self.close, self.fileno, self.setblocking = plain.send, plain.close, plain.fileno, plain.setblocking
-
-    def pending(self) -> int:
-        """Return how many bytes can be had without asking the network."""
-        of_tls = self._plain.pending() if isinstance(self._plain, ssl.SSLSocket) else 0
-        return self._ahead.getbuffer().nbytes - self._ahead.tell() + of_tls
-
-    def recv(self, size: int) -> bytes:
-        """Return at most `size` bytes, none at the end of the connection; raise what the socket raises."""
-        data = self._ahead.read(size)
-        if not data:
-            self._ahead = io.BytesIO(self._plain.recv(_READ_BYTES))
-            data = self._ahead.read(size)
-        return data
-
-
-class ReadAheadClient(Client):
-    """paho's client, on a socket that reads ahead."""
-
-    def _create_socket(self) -> Any:
-        return _ReadAhead(super()._create_socket())
 
 
 class Session:

@@ -40,8 +40,6 @@ INSERT OR IGNORE INTO aside (digest, time_ns, "group", edge_node, source, reason
 """
 
 STORE: Final = "store"
-LOG_PAGES: Final = 64
-"""Of the write-ahead log, before they go into the file: 256 KiB."""
 RESERVE_BYTES: Final = 1 << 20
 
 log = structlog.get_logger()
@@ -206,7 +204,7 @@ class Ledger:
         self._database.execute("PRAGMA journal_mode = WAL")
         self._database.execute("PRAGMA synchronous = FULL")
         # its log shares the disk with the spool: 4 MiB of it, SQLite's own measure, would keep a small one full
-        self._database.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
+        self._database.execute("PRAGMA wal_autocheckpoint = 64")
         self._database.executescript(SCHEMA)
         self._reserve.keep()
         self.account.load(self._database)

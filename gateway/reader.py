@@ -40,7 +40,8 @@ class Notes(Protocol):
 class Decoded:
     """Payloads that were decoded on arrival, for the forwarder to take, so that none is decoded twice.
 
-    Bounded: the oldest are forgotten and will be decoded again.
+    Bounded by what the spool has in memory, 2000 messages, and as many that wait for the forwarder: the oldest are
+    forgotten and will be decoded again.
     """
 
     def __init__(self, most: int = 4000) -> None:

@@ -6,28 +6,24 @@ first. Numbers count up from 1 in an epoch that was made with the file; a number
 
 from __future__ import annotations
 
-import logging
 import sqlite3
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Literal, Self
 
 from spool.file import Damaged, SpoolFile, Transaction, explain
 from spool.mark import MarkFile
+from spool.pending import Change, Done, Put, settle
 from spool.records import Origin, Record, Salvage, SpoolError, SpoolFull, Stats, size_of
 from spool.reserve import Reserve
 from spool.salvage import open_file
 
-Done = Callable[[int | None, SpoolError | None], None]
-"""Called with the number of a message that is durable now (None: it had arrived before), or with why it is not."""
-
-_log = logging.getLogger(__name__)
 _LAST_N: Final = 2**63 - 1
 _BUFFER_BYTES: Final = 16 << 20
 _READ_BYTES: Final = 8 << 20
@@ -35,23 +31,6 @@ _COMMIT_BYTES: Final = 2 << 20  # of messages in a transaction, when it takes mo
 _RESERVE_BYTES: Final = 8 << 20  # SQLite's log is brought into the file from 4 MiB on, after a transaction
 _SHRINK_PAGES: Final = 512  # moved at once: 2 MiB of log
 _CLOSE_TIMEOUT_S: Final = 3.0
-
-
-@dataclass(slots=True)
-class _Put:
-    topic: str
-    body: bytes
-    origin: Origin | None
-    time_ns: int
-    size: int
-    done: Done
-
-
-@dataclass(slots=True)
-class _Change:
-    intervals: list[tuple[int, int]]
-    notes: Mapping[str, bytes]
-    future: Future[None] = field(default_factory=Future)
 
 
 class Spool:
@@ -79,10 +58,10 @@ class Spool:
         self._batch, self._linger_s = batch, linger_s
         self._clock_ns = clock_ns
         self._file_lock = threading.Lock()
-        self._buffer: deque[_Put] = deque()
+        self._buffer: deque[Put] = deque()
         self._buffered_bytes = 0
-        self._changes: list[_Change] = []
-        self._taken: tuple[list[_Put], list[_Change]] = [], []  # in the transaction under way
+        self._changes: list[Change] = []
+        self._taken: tuple[list[Put], list[Change]] = [], []  # in the transaction under way
         self._closing = False
         self._ended = False
         self._wake = threading.Condition()  # guards what is above it and the counters
@@ -152,14 +131,7 @@ class Spool:
         """
         future = Future[int | None]()
         future.set_running_or_notify_cancel()  # cannot be canceled: it may be on the disk already
-
-        def done(number: int | None, failure: SpoolError | None) -> None:
-            if failure is None:
-                future.set_result(number)
-            else:
-                future.set_exception(failure)
-
-        self.hand(topic, body, origin, done, timeout_s=timeout_s)
+        self.hand(topic, body, origin, partial(settle, future), timeout_s=timeout_s)
         return future
 
     def hand(self, topic: str, body: bytes, origin: Origin | None, done: Done, *, timeout_s: float = 5.0) -> None:
@@ -176,7 +148,7 @@ class Spool:
             if self._closing:
                 raise SpoolError(f"{self.path}: closed")
             self._refuse_if_full(size)
-            self._buffer.append(_Put(topic, bytes(body), origin, self._clock_ns(), size, done))
+            self._buffer.append(Put(topic, bytes(body), origin, self._clock_ns(), size, done))
             self._buffered_bytes += size
             if len(self._buffer) in (1, self._batch):
                 self._wake.notify_all()
@@ -203,7 +175,7 @@ class Spool:
         Raises SpoolError. A number that is not there is as if deleted.
         """
         bounded = [(max(first, 0), min(last, _LAST_N)) for first, last in intervals]
-        change = _Change(bounded, dict(notes or {}))
+        change = Change(bounded, dict(notes or {}))
         with self._wake:
             if self._closing:
                 raise SpoolError(f"{self.path}: closed")
@@ -279,7 +251,7 @@ class Spool:
         finally:
             self._end()
 
-    def _take(self) -> tuple[list[_Put], list[_Change]] | None:
+    def _take(self) -> tuple[list[Put], list[Change]] | None:
         """Wait for what one transaction writes; None at the end."""
         with self._wake:
             self._wake.wait_for(lambda: self._buffer or self._changes or self._closing)
@@ -294,14 +266,14 @@ class Spool:
             self._wake.notify_all()
             return puts, changes
 
-    def _take_puts(self) -> list[_Put]:
-        puts, size = list[_Put](), 0
+    def _take_puts(self) -> list[Put]:
+        puts, size = list[Put](), 0
         while self._buffer and len(puts) < self._batch and (not puts or size + self._buffer[0].size <= _COMMIT_BYTES):
             puts.append(self._buffer.popleft())
             size += puts[-1].size
         return puts
 
-    def _commit(self, puts: list[_Put], changes: list[_Change]) -> None:
+    def _commit(self, puts: list[Put], changes: list[Change]) -> None:
         failure: SpoolError | None = None
         numbers: list[int | None] = []
         with self._file_lock:
@@ -316,14 +288,14 @@ class Spool:
             newest_n = self._file.newest_n()
         self._count(puts, numbers, failed=failure is not None)
         for change in changes:
-            _settle(change, change_failure)
+            settle(change.future, None, change_failure)
         for index, put in enumerate(puts):
-            _tell(put, None if failure else numbers[index], failure)
+            put.tell(None if failure else numbers[index], failure)
         with self._arrived:
             self._newest_n = newest_n
             self._arrived.notify_all()
 
-    def _transact(self, puts: list[_Put], changes: list[_Change]) -> list[int | None]:
+    def _transact(self, puts: list[Put], changes: list[Change]) -> list[int | None]:
         """Write puts and changes in one transaction; return the number of each put, None for a repeat."""
         file = self._file
         numbers: list[int | None] = []
@@ -351,7 +323,7 @@ class Spool:
         """Whether the reserve is there, if need be in the room that removed records had."""
         return self._reserve.keep() or (self._make_room([]) is None and self._reserve.keep())
 
-    def _make_room(self, changes: list[_Change]) -> SpoolError | None:
+    def _make_room(self, changes: list[Change]) -> SpoolError | None:
         """Write only the changes after the disk was full: removing makes room, with the reserve as its start."""
         try:
             if changes or self._file.free_pages:
@@ -363,7 +335,7 @@ class Spool:
             return explain(error, self.path)
         return None
 
-    def _count(self, puts: list[_Put], numbers: list[int | None], *, failed: bool) -> None:
+    def _count(self, puts: list[Put], numbers: list[int | None], *, failed: bool) -> None:
         with self._wake:
             self._buffered_bytes -= sum(put.size for put in puts)
             self._commits += 1
@@ -388,24 +360,8 @@ class Spool:
             self._mark.close()
         closed = SpoolError(f"{self.path}: closed")
         for put in puts:
-            _tell(put, None, closed)
+            put.tell(None, closed)
         for change in changes:
-            _settle(change, closed)
+            settle(change.future, None, closed)
         with self._arrived:
             self._arrived.notify_all()
-
-
-def _tell(put: _Put, number: int | None, failure: SpoolError | None) -> None:
-    try:
-        put.done(number, failure)
-    except Exception:  # noqa: BLE001 - as a future does: the spool goes on
-        _log.exception("what was to be done after a commit has failed")
-
-
-def _settle(change: _Change, failure: SpoolError | None) -> None:
-    if change.future.done():
-        return
-    if failure is None:
-        change.future.set_result(None)
-    else:
-        change.future.set_exception(failure)

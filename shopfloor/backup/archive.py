@@ -40,6 +40,7 @@ def writing(file: str) -> Iterator[IO[bytes]]:
 
 @contextmanager
 def reading(file: str) -> Iterator[IO[bytes]]:
+    """Give a backup to read; whatever shows that it is none, or is cut, becomes a ConfigurationError."""
     try:
         if file == "-":
             yield sys.stdin.buffer
@@ -51,10 +52,12 @@ def reading(file: str) -> Iterator[IO[bytes]]:
 
 
 def add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
+    """Add a member."""
     add_file(tar, name, io.BytesIO(content))
 
 
 def add_file(tar: tarfile.TarFile, name: str, content: IO[bytes]) -> None:
+    """Add a member that is too large for memory."""
     info = tarfile.TarInfo(name)
     info.size = content.seek(0, os.SEEK_END)
     info.mode = 0o600
@@ -63,6 +66,7 @@ def add_file(tar: tarfile.TarFile, name: str, content: IO[bytes]) -> None:
 
 
 def read_json(tar: tarfile.TarFile, members: Iterator[tarfile.TarInfo], name: str) -> Any:
+    """Read the next member, which must have this name; raise ValueError."""
     member = next(members, None)
     content = tar.extractfile(member) if member is not None and member.name == name else None
     if content is None:

@@ -100,13 +100,19 @@ def sessions() -> Iterator[list[Session]]:
         assert not session.is_alive
 
 
-def test_messages_arrive_once_and_in_order(broker: Any, sessions: list[Session]) -> None:
+def hear_and_speak(broker: Any, sessions: list[Session]) -> Ear:
+    """Connect a session that hears a/# (the ear is returned) and a second one to speak with."""
     ear, mouth = Ear(), Ear()
     sessions += [ear.session(broker, "ear", ["a/#"]), mouth.session(broker, "mouth", [])]
     for session in sessions:
         session.start()
     ear.connects.get(timeout=TIMEOUT_S)
     mouth.connects.get(timeout=TIMEOUT_S)
+    return ear
+
+
+def test_messages_arrive_once_and_in_order(broker: Any, sessions: list[Session]) -> None:
+    ear = hear_and_speak(broker, sessions)
     for number in range(300):
         assert sessions[1].publish("a/b.c/d", str(number).encode(), qos=number % 2)
     received = [ear.messages.get(timeout=TIMEOUT_S) for _ in range(300)]
@@ -116,12 +122,7 @@ def test_messages_arrive_once_and_in_order(broker: Any, sessions: list[Session])
 
 
 def test_messages_of_any_size_arrive_whole(broker: Any, sessions: list[Session]) -> None:
-    ear, mouth = Ear(), Ear()
-    sessions += [ear.session(broker, "ear", ["a/#"]), mouth.session(broker, "mouth", [])]
-    for session in sessions:
-        session.start()
-    ear.connects.get(timeout=TIMEOUT_S)
-    mouth.connects.get(timeout=TIMEOUT_S)
+    ear = hear_and_speak(broker, sessions)
     # below, at and beyond the 64 KiB that are read at once
     bodies = [bytes([n]) * size for n, size in enumerate([0, 1, 65_000, 127, 65_536, 128, 200_000, 2])]
     for body in bodies:
