@@ -9,6 +9,10 @@ A last time that lies so far ahead is of a clock that was wrong and has been set
 A sample equal to the one before it in time, value and quality is a repeat and is left out. After a loss (`resume`) the
 first sample of each signal passes whatever it is, dated not before the return: it tells that the value holds again.
 
+The source's own times are remembered beside, since those that were given out may be others. They tell what of the
+source's record was never read: what is later than the newest time that was read before a loss, and not later than the
+first one after the return. A sample without a value says nothing of that; the edge may have dated it.
+
 Deadband and period. A sample passes when its quality changed, or its value moved by more than the deadband since the
 last one that passed, and the period has gone by. What arrives inside the period waits, the newest of it passes when the
 period is over: the last value before a silence is never lost. With a deadband, a value passes at least every 20 s while
@@ -19,7 +23,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
@@ -28,6 +32,7 @@ from contract.model import Datatype, Quality, Sample, Signal, Value
 _STEP_BACK_NS: Final = 1_000_000_000
 _AHEAD_NS: Final = 300_000_000_000
 _AT_LEAST_NS: Final = 20_000_000_000
+_MOST_INTERVALS: Final = 100
 
 _INTEGERS: Final = {
     Datatype.INT8: (-(2**7), 2**7 - 1),
@@ -92,14 +97,20 @@ class _State:
     sent: Sample | None = None
     waiting: Sample | None = None
     waiting_since_ns: int = 0
+    # the source's own times, 0 while there is none
+    begun_ns: int = 0  # the first that was read
+    read_ns: int = 0  # the newest that was read
+    waiting_ns: int = 0
+    passed_ns: int = 0
+    elsewhere: list[tuple[int, int]] = field(default_factory=list)  # closed intervals that another filter has read
 
 
 class Filter:
     """The samples of one asset, on their way out."""
 
-    def __init__(self, signals: Iterable[Signal], given_out: Mapping[str, int] = MappingProxyType({})) -> None:
-        """`given_out`: the newest time of signals that an earlier filter gave out."""
-        self._states = {signal.name: _State(signal, given_out.get(signal.name, 0)) for signal in signals}
+    def __init__(self, signals: Iterable[Signal], passed: Mapping[str, int] = MappingProxyType({})) -> None:
+        """`passed`: by signal, the source's time of the newest sample that an earlier filter let pass."""
+        self._states = {signal.name: _State(signal, read_ns=passed.get(signal.name, 0)) for signal in signals}
         self._waiting: dict[str, _State] = {}
         self.late = 0  # samples whose time was replaced by the time of arrival
         self.misfits = 0  # values that do not fit their datatype
@@ -115,9 +126,49 @@ class Filter:
             state.seen = state.sent = state.waiting = None
             state.last_ns = max(state.last_ns, now_ns)
 
-    def newer(self, samples: Iterable[Sample]) -> list[Sample]:
-        """Return those of `samples` that are newer than what was given out of their signals."""
-        return [sample for sample in samples if sample.time_ns > self._states[sample.signal].last_ns]
+    @property
+    def has_all(self) -> bool:
+        """Whether a value of each signal was read."""
+        return all(state.begun_ns for state in self._states.values())
+
+    @property
+    def begun_ns(self) -> int:
+        """The newest of the source's times with which its signals began; 0 for none."""
+        return max((state.begun_ns for state in self._states.values()), default=0)
+
+    @property
+    def read_ns(self) -> int:
+        """The newest of the source's times that was read, of any signal; 0 for none."""
+        return max((state.read_ns for state in self._states.values()), default=0)
+
+    def passed(self, signals: Iterable[str] | None = None) -> dict[str, int]:
+        """Return, by signal (of all, or of some), the source's time of the newest sample that passed."""
+        names = self._states if signals is None else set(signals)
+        return {name: time_ns for name in names if (time_ns := self._states[name].passed_ns)}
+
+    def rewind(self) -> None:
+        """Go on with what the source recorded, in its own times."""
+        for state in self._states.values():
+            state.last_ns = state.read_ns
+
+    def missing(self, samples: Iterable[Sample], live: Filter) -> list[Sample]:
+        """Return those of `samples`, which the source recorded, that neither this filter nor `live` behind it read."""
+        return [sample for sample in samples if self._is_missing(sample, live._states[sample.signal].begun_ns)]
+
+    def _is_missing(self, sample: Sample, until_ns: int) -> bool:
+        state, time_ns = self._states[sample.signal], sample.time_ns
+        if 0 < until_ns < state.read_ns:  # the source's clock was set back
+            state.read_ns = state.last_ns = 0
+        is_new = state.read_ns < time_ns and (time_ns <= until_ns or not until_ns)
+        return is_new and not any(first <= time_ns <= last for first, last in state.elsewhere)
+
+    def leave_out(self, live: Filter) -> None:
+        """Take what `live` has read for read, whatever is missing before it."""
+        for name, other in live._states.items():
+            if other.begun_ns:
+                elsewhere = self._states[name].elsewhere
+                elsewhere.append((other.begun_ns + 1, other.read_ns))
+                del elsewhere[:-_MOST_INTERVALS]
 
     @property
     def waits(self) -> bool:
@@ -132,6 +183,7 @@ class Filter:
             dated = self._date(state, sample, now_ns)
             if dated is not None and self._passes(state, dated, now_ns):
                 passed.append(dated)
+                state.passed_ns = state.read_ns
         return passed
 
     def flush(self, now_ns: int) -> list[Sample]:
@@ -142,7 +194,7 @@ class Filter:
             since = now_ns - state.waiting_since_ns
             if state.waiting is not None and (since >= period_ns or since < 0):
                 passed.append(state.waiting)
-                state.sent, state.waiting = state.waiting, None
+                state.sent, state.waiting, state.passed_ns = state.waiting, None, state.waiting_ns
                 del self._waiting[name]
         return passed
 
@@ -150,6 +202,7 @@ class Filter:
         """Return all that wait, whatever their period: the machine is lost."""
         passed = [state.waiting for state in self._waiting.values() if state.waiting is not None]
         for state in list(self._waiting.values()):
+            state.passed_ns = state.waiting_ns
             self._forget(state)
         return passed
 
@@ -159,6 +212,9 @@ class Filter:
         if sample == state.seen:
             return None
         state.seen = sample
+        if value is not None:
+            state.begun_ns = state.begun_ns or time_ns
+            state.read_ns = time_ns
         if value is None:
             quality = Quality.BAD if quality == Quality.GOOD else quality
         elif not (type(value) is float and state.signal.datatype is Datatype.DOUBLE and value - value == 0):
@@ -189,7 +245,7 @@ class Filter:
                 if state.waiting is None:
                     state.waiting_since_ns = now_ns
                     self._waiting[signal.name] = state
-                state.waiting = sample
+                state.waiting, state.waiting_ns = sample, state.read_ns
                 return False
         self._forget(state)
         state.sent = sample

@@ -10,8 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from types import MappingProxyType
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal
 
 import orjson
 
@@ -24,22 +23,12 @@ SIGNALS: Final = (
     Signal(BALANCE, Datatype.STRING, description="what became of the messages of the spool"),
 )
 _ORIGIN_NOTE: Final = "ledger_origin"
-_HEARD_NOTE: Final = "ledger_heard_until"
+_HEARD_NOTE: Final = "heard_until"
 _MERGE_NS: Final = 60_000_000_000  # losses of one sort within this time are one entry, which grows
 _MOST_WAITING: Final = 1000
 _JUMP_NS: Final = 1_000_000_000
 
 Put = Callable[[str, Sequence[Sample]], list[Future[int | None]]]
-
-
-class Heard(NamedTuple):
-    """When a machine was last heard (0: never), and the times of the newest samples in the spool by asset and signal.
-
-    Only of a machine that may keep a record of its own are these times known.
-    """
-
-    alive_ns: int = 0
-    spooled: Mapping[str, Mapping[str, int]] = MappingProxyType({})
 
 
 class EdgeLedger:
@@ -56,13 +45,12 @@ class EdgeLedger:
         self._told_drops: dict[tuple[int, int], int] = {}
         self._clock: tuple[int, int] | None = None  # wall, monotonic
         self._origin: dict[str, Any] = {}
-        self._heard: dict[str, Heard] = {}
+        self._heard_until: dict[str, int] = {}
         self.overrun = 0  # entries that were merged because too many waited
 
     def open(self, now_ns: int) -> None:
         """Read the notes; raise SpoolError."""
-        heard = orjson.loads(self._spool.note(_HEARD_NOTE) or b"{}")
-        self._heard = {machine: Heard(*values) for machine, values in heard.items()}
+        self._heard_until = orjson.loads(self._spool.note(_HEARD_NOTE) or b"{}")
         self._origin = orjson.loads(self._spool.note(_ORIGIN_NOTE) or b"{}")
         stats = self._spool.stats
         if self._origin.get("epoch") != self._spool.epoch:
@@ -74,9 +62,9 @@ class EdgeLedger:
             detail = f"{salvage.reason}; {salvage.kept} messages were kept"
             self.enter("", "edge_spool", now_ns, now_ns, outcome="noted", detail=detail)
 
-    def heard(self, machine: str) -> Heard:
-        """Return until when a machine was heard by an earlier run of the edge."""
-        return self._heard.get(machine, Heard())
+    def heard_until(self, machine: str) -> int:
+        """Return until when a machine was heard by an earlier run of the edge; 0 for never."""
+        return self._heard_until.get(machine, 0)
 
     def enter(
         self,
@@ -129,16 +117,15 @@ class EdgeLedger:
         if old is None:
             self._send()
 
-    def tick(self, now_ns: int, monotonic_ns: int, heard: Mapping[str, Heard]) -> None:
-        """Tell what is due; `heard` says until when each machine was heard, for the next run."""
+    def tick(self, now_ns: int, monotonic_ns: int, heard_until: Mapping[str, int]) -> None:
+        """Tell what is due; `heard_until` says it of each machine (0: not yet), for the next run."""
         self._look_at_clock(now_ns, monotonic_ns)
         self._look_at_drops()
         self._send()
-        known = {name: until for name, until in heard.items() if until.alive_ns}
-        if known and known != {name: self._heard.get(name) for name in known}:
-            self._heard |= known
-            told = {name: [until.alive_ns, until.spooled] for name, until in self._heard.items()}
-            self._spool.set_notes({_HEARD_NOTE: orjson.dumps(told)})
+        known = self._heard_until | {name: until_ns for name, until_ns in heard_until.items() if until_ns}
+        if known != self._heard_until:
+            self._heard_until = known
+            self._spool.set_notes({_HEARD_NOTE: orjson.dumps(known)})
 
     def balance(self) -> Balance:
         """Return the balance of the spool now."""

@@ -94,10 +94,10 @@ class LineService:
                 now_ns=time.time_ns(),
                 asset=self._line.place.line,
             )
-            heard = {name: runner.heard for name, runner in self._runners.items()}
+            heard_until = {name: runner.heard_until_ns for name, runner in self._runners.items()}
             try:
                 uplink.node.put("", [*samples, ledger.sample(time.time_ns())])
-                await asyncio.to_thread(ledger.tick, time.time_ns(), time.monotonic_ns(), heard)
+                await asyncio.to_thread(ledger.tick, time.time_ns(), time.monotonic_ns(), heard_until)
             except SpoolError as error:
                 _log.debug("no room for the health of the node", reason=str(error))
             await asyncio.sleep(health.PERIOD_S)

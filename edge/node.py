@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Final
 
 import structlog
@@ -123,10 +124,18 @@ class EdgeNode:
             self._devices[asset].online = False
         self.wake()
 
-    def put(self, asset: str, samples: Sequence[Sample], *, past: bool = False) -> list[Future[int | None]]:
+    def put(
+        self,
+        asset: str,
+        samples: Sequence[Sample],
+        *,
+        past: bool = False,
+        read: Mapping[str, int] = MappingProxyType({}),
+    ) -> list[Future[int | None]]:
         """Keep samples of an asset ("": of the node); it is online by that. Raises SpoolError.
 
-        `past`: they are history that was read, and newer ones may have been put before.
+        `past`: they are history that was read, and newer ones may have been put before. `read`: by signal, until when
+        by the source's clock all is durable once these samples are; see `read_until`.
         """
         with self._lock:
             device = self._devices[asset]
@@ -137,14 +146,22 @@ class EdgeNode:
                     last[sample.signal] = sample
             alias_of, codes = device.alias_of, device.code_of
         topic = self.node.topic("DDATA", asset) if asset else self.node.topic("NDATA")
+        groups = [samples[start : start + _MOST_METRICS] for start in range(0, len(samples), _MOST_METRICS)]
+        bodies = [body for group in groups for body in _bodies(group, alias_of, codes)]
         futures = []
-        for start in range(0, len(samples), _MOST_METRICS):
-            for plain in _bodies(samples[start : start + _MOST_METRICS], alias_of, codes):
-                body = self._named(plain) if past else plain
-                future = self._spool.put(topic, body, timeout_s=_PUT_TIMEOUT_S)
-                future.add_done_callback(self._put_done)
-                futures.append(future)
+        for index, plain in enumerate(bodies, start=1):
+            body = self._named(plain) if past else plain
+            # with the last: all before it is durable by then
+            notes = {_read_note(asset, s): b"%d" % t for s, t in read.items()} if index == len(bodies) else {}
+            future = self._spool.put(topic, body, notes=notes, timeout_s=_PUT_TIMEOUT_S)
+            future.add_done_callback(self._put_done)
+            futures.append(future)
         return futures
+
+    def read_until(self, asset: str) -> dict[str, int]:
+        """Return, by signal, until when by the source's clock all is durable, also of an earlier run; see `put`."""
+        notes = {s.name: self._spool.note(_read_note(asset, s.name)) for s in self._devices[asset].asset.signals}
+        return {signal: int(note) for signal, note in notes.items() if note is not None}
 
     def _put_done(self, _: Future[int | None]) -> None:
         self.wake()
@@ -365,6 +382,10 @@ class EdgeNode:
     def _named(self, body: bytes) -> bytes:
         with self._lock:
             return to_historical(body, self._aliases.name_of, self._aliases.code_of)
+
+
+def _read_note(asset: str, signal: str) -> str:
+    return f"read:{asset}:{signal}"
 
 
 def _bodies(samples: Sequence[Sample], alias_of: dict[str, int], codes: dict[str, int]) -> list[bytes]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal, Protocol
@@ -18,7 +18,6 @@ from edge.driver import Driver, Historian, Lost, NoHistory, Unreachable
 from edge.filter import Filter, inferred
 from edge.gap import Gap
 from edge.health import Health
-from edge.ledger import Heard
 from edge.machine import Machine, Place
 from spool import SpoolError
 
@@ -28,7 +27,7 @@ _SHORT_ATTEMPTS: Final = 20
 _LONG_DELAY_S: Final = 5.0
 _RETRY_SPOOL_S: Final = 1.0
 _TICK_S: Final = 0.05
-"""So old may samples be that a machine had said and that were still under way to us when its line dropped."""
+_FIRST_VALUES_S: Final = 2.0  # so long it may take a connection to give each signal's value
 
 _DETAILS: Final[dict[Reason, str]] = {
     "overflow": "the source's queue overflowed; it does not say how many values it threw away, at least so many",
@@ -48,20 +47,26 @@ class Outlet(Protocol):
     def offline(self, asset: str) -> None:
         """Tell that an asset is lost."""
 
-    def put(self, asset: str, samples: Sequence[Sample], *, past: bool = False) -> list[Future[int | None]]:
+    def put(
+        self, asset: str, samples: Sequence[Sample], *, past: bool = False, read: Mapping[str, int] = ...
+    ) -> list[Future[int | None]]:
         """Take samples of an asset, which is online by that; each future ends when its part is durable.
 
-        `past`: they are history that was read, and newer ones may have been put before.
+        `past`: they are history that was read, and newer ones may have been put before. `read`: by signal, until when
+        by the source's clock all is durable with them.
 
         Raises SpoolError (also through the futures).
         """
+
+    def read_until(self, asset: str) -> dict[str, int]:
+        """Return, by signal, the newest `read` that is durable, also of an earlier run."""
 
 
 class Losses(Protocol):
     """Where it is told what did not become a sample; see edge.ledger."""
 
-    def heard(self, machine: str) -> Heard:
-        """Return until when a machine was heard by an earlier run of the edge."""
+    def heard_until(self, machine: str) -> int:
+        """Return until when a machine was heard by an earlier run of the edge; 0 for never."""
 
     def enter(
         self,
@@ -91,7 +96,7 @@ class _Source:
     unknown: set[str]  # signals whose datatype neither the plant file nor a value has told yet
     online: bool = False
     heard_s: float = 0.0  # when it last had data, by a clock that nobody sets
-    spooled: dict[str, int] = field(default_factory=dict)  # by signal: the time of the newest sample in the spool
+    unnoted: dict[str, int] = field(default_factory=dict)  # what the outlet has not been told of `read`
 
 
 class Runner:
@@ -125,13 +130,9 @@ class Runner:
         self._gap: Gap | None = None  # the one that history may still fill
 
     @property
-    def heard(self) -> Heard:
-        """Until when the machine was heard; while a gap is being filled, until it began."""
-        if self._gap is not None:
-            return self._gap.heard
-        is_historian = isinstance(self._driver, Historian)
-        spooled = {asset: dict(source.spooled) for asset, source in self._sources.items()} if is_historian else {}
-        return Heard(self.health.alive_ns, spooled)
+    def heard_until_ns(self) -> int:
+        """Until when the machine was heard, 0 for never; while a gap is being filled, until it began."""
+        return self._gap.start_ns if self._gap is not None else self.health.alive_ns
 
     async def run(self) -> None:
         """Serve the machine until cancelled."""
@@ -180,18 +181,21 @@ class Runner:
 
     def _look_for_gap(self, now_ns: int, trouble: str) -> None:
         """See from when to when the machine was not heard; if it keeps no record, nobody knows what it said."""
-        if self._gap is not None:
-            self._gap.end_ns = now_ns  # history was being read when the machine was lost again
-            return
-        if self.health.alive_ns:
-            past = {asset: source.filter for asset, source in self._sources.items()}
-            self._gap = Gap(self.heard, now_ns, "offline", trouble, past)
-        elif (heard := self._ledger.heard(self.name)).alive_ns:
-            past = {
-                asset: Filter(source.asset.signals, heard.spooled.get(asset, {}))
+        if self._gap is not None:  # history was being read when the machine was lost again
+            self._gap.end_ns = now_ns
+            for asset, past in self._gap.filters.items():
+                past.leave_out(self._sources[asset].filter)
+        elif self.health.alive_ns:
+            filters = {asset: source.filter for asset, source in self._sources.items()}
+            self._gap = Gap(self.health.alive_ns, now_ns, "offline", trouble, filters)
+            for past in filters.values():
+                past.rewind()
+        elif heard_ns := self._ledger.heard_until(self.name):
+            filters = {
+                asset: Filter(source.asset.signals, self._outlet.read_until(asset))
                 for asset, source in self._sources.items()
             }
-            self._gap = Gap(heard, now_ns, "edge_down", "the edge did not run", past)
+            self._gap = Gap(heard_ns, now_ns, "edge_down", "the edge did not run", filters)
         else:
             return
         for source in self._sources.values():
@@ -202,12 +206,10 @@ class Runner:
         gap = self._gap
         if gap is None:
             return
-        filled, missing = 0, "the machine keeps no history that can be read"
+        missing = "the machine keeps no history that can be read"
         if isinstance(self._driver, Historian):
             try:
-                # what came before the gap is left out by the filters
-                async for samples in self._driver.history(gap.missing_ns, gap.end_ns):
-                    filled += await self._send_past(gap, samples)
+                await self._send_record(self._driver, gap)
                 missing = ""
             except NoHistory as error:
                 missing = str(error)
@@ -218,22 +220,38 @@ class Runner:
         if missing:
             detail = f"{gap.detail}; {missing}"
             self._ledger.enter(self.name, gap.reason, gap.start_ns, gap.end_ns, detail=detail)
-        if filled or not missing:
-            detail = f"{gap.detail}; gap filled by history, {filled} samples"
+        if gap.filled or not missing:
+            detail = f"{gap.detail}; gap filled by history, {gap.filled} samples"
             self._ledger.enter(
-                self.name, gap.reason, gap.start_ns, gap.end_ns, outcome="filled", count=filled, detail=detail
+                self.name, gap.reason, gap.start_ns, gap.end_ns, outcome="filled", count=gap.filled, detail=detail
             )
         self._gap = None
-
-    async def _send_past(self, gap: Gap, samples: Sequence[Sample]) -> int:
-        count = 0
         for asset, past in gap.filters.items():
             source = self._sources[asset]
-            own = past.newer(sample for sample in samples if sample.asset == asset)
-            passed = past.update(self._learn(source, own), self._clock_ns())
-            await self._send(source, passed, past=True)
-            count += len(passed)
-        return count
+            source.unnoted |= past.passed() | source.filter.passed()
+
+    async def _send_record(self, driver: Historian, gap: Gap) -> None:
+        """Send what the machine recorded in the gap; raise NoHistory or Lost."""
+        await self._first_values()
+        start_ns, end_ns = gap.window({asset: self._sources[asset].filter for asset in gap.filters})
+        if start_ns >= end_ns:
+            raise NoHistory("its clock was set back, so it cannot be asked for that time")
+        async for samples in driver.history(start_ns, end_ns):
+            for asset, past in gap.filters.items():
+                source = self._sources[asset]
+                own = past.missing((sample for sample in samples if sample.asset == asset), source.filter)
+                newest_ns = max((sample.time_ns for sample in own), default=0)
+                passed = past.update(self._learn(source, own), newest_ns)
+                await self._send(source, passed, past=True)
+                gap.filled += len(passed)
+
+    async def _first_values(self) -> None:
+        """Wait for the value of each signal: what was recorded after it comes over this connection."""
+        deadline_s = time.monotonic() + _FIRST_VALUES_S
+        while time.monotonic() < deadline_s:
+            if all(source.filter.has_all for source in self._sources.values()):
+                return
+            await asyncio.sleep(_TICK_S)
 
     def _lost(self, why: str) -> None:
         self.health.connected, self.health.trouble = False, why
@@ -299,9 +317,12 @@ class Runner:
         """Put samples into the spool, for as long as it takes: meanwhile nothing more is read."""
         standing = False
         source.online = source.online or bool(samples)
+        read: dict[str, int] = {}
+        if not past and self._gap is None and isinstance(self._driver, Historian):
+            read = source.unnoted | source.filter.passed(sample.signal for sample in samples)
         while samples:
             try:
-                for future in self._outlet.put(source.asset.id, samples, past=past):
+                for future in self._outlet.put(source.asset.id, samples, past=past, read=read):
                     if not future.done():
                         await asyncio.wrap_future(future)
                     future.result()
@@ -312,8 +333,8 @@ class Runner:
                 await asyncio.sleep(_RETRY_SPOOL_S)
             else:
                 break
-        if not past:
-            source.spooled.update((sample.signal, sample.time_ns) for sample in samples)
+        if samples and read:
+            source.unnoted = {}
         if standing:
             self._log.info("the spool takes data again; reading goes on")
             self.health.trouble = ""

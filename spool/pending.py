@@ -27,6 +27,7 @@ class Put:
     time_ns: int
     size: int
     done: Done
+    notes: Mapping[str, bytes]
 
     def tell(self, number: int | None, failure: SpoolError | None) -> None:
         """Tell what became of it; an error there is logged, as a future does, and the spool goes on."""

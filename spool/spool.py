@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Final, Literal, Self
 
 from spool.file import Damaged, SpoolFile, Transaction, explain
@@ -24,6 +24,7 @@ from spool.records import Origin, Record, Salvage, SpoolError, SpoolFull, Stats,
 from spool.reserve import Reserve
 from spool.salvage import open_file
 
+_NO_NOTES: Final[Mapping[str, bytes]] = MappingProxyType({})
 _LAST_N: Final = 2**63 - 1
 _BUFFER_BYTES: Final = 16 << 20
 _READ_BYTES: Final = 8 << 20
@@ -121,20 +122,35 @@ class Spool:
             raise SpoolError(f"{self.path}: the disk has not taken the last records after {_CLOSE_TIMEOUT_S:.0f} s")
 
     def put(
-        self, topic: str, body: bytes, origin: Origin | None = None, *, timeout_s: float = 5.0
+        self,
+        topic: str,
+        body: bytes,
+        origin: Origin | None = None,
+        *,
+        notes: Mapping[str, bytes] = _NO_NOTES,
+        timeout_s: float = 5.0,
     ) -> Future[int | None]:
         """Queue a message; the future gives its number once it is durable, None when `origin` had arrived before.
 
-        Waits up to `timeout_s` while the buffer is full. Raises SpoolFull when there is no room, SpoolError when the
-        spool is closed, ValueError for an origin that cannot be; the future raises SpoolFull or SpoolError when the
-        disk does not take the message.
+        `notes` are written in the transaction of the message. Waits up to `timeout_s` while the buffer is full. Raises
+        SpoolFull when there is no room, SpoolError when the spool is closed, ValueError for an origin that cannot be;
+        the future raises SpoolFull or SpoolError when the disk does not take the message.
         """
         future = Future[int | None]()
         future.set_running_or_notify_cancel()  # cannot be canceled: it may be on the disk already
-        self.hand(topic, body, origin, partial(settle, future), timeout_s=timeout_s)
+        self.hand(topic, body, origin, partial(settle, future), notes=notes, timeout_s=timeout_s)
         return future
 
-    def hand(self, topic: str, body: bytes, origin: Origin | None, done: Done, *, timeout_s: float = 5.0) -> None:
+    def hand(
+        self,
+        topic: str,
+        body: bytes,
+        origin: Origin | None,
+        done: Done,
+        *,
+        notes: Mapping[str, bytes] = _NO_NOTES,
+        timeout_s: float = 5.0,
+    ) -> None:
         """Queue a message as `put` does, at less cost: `done` is called in the spool's thread."""
         if origin is not None and not 0 < origin.n <= _LAST_N:
             raise ValueError(f"the number of a message goes from 1 to 2^63-1, not {origin.n}")
@@ -148,7 +164,7 @@ class Spool:
             if self._closing:
                 raise SpoolError(f"{self.path}: closed")
             self._refuse_if_full(size)
-            self._buffer.append(Put(topic, bytes(body), origin, self._clock_ns(), size, done))
+            self._buffer.append(Put(topic, bytes(body), origin, self._clock_ns(), size, done, notes))
             self._buffered_bytes += size
             if len(self._buffer) in (1, self._batch):
                 self._wake.notify_all()
@@ -303,6 +319,7 @@ class Spool:
             for change in changes:
                 file.remove(change.intervals)
                 file.set_notes(change.notes)
+            file.set_notes({key: value for put in puts for key, value in put.notes.items()})
             is_new = [put.origin is None or file.receive(put.origin) for put in puts]
             if any(is_new):
                 written = iter(

@@ -7,7 +7,7 @@ sample from the machine (its line was cut, the process that reads it was dead). 
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -128,33 +128,65 @@ def _check_series(
             verdict.explained[why] += 1
         else:
             verdict.note(Finding("lost", *key, time_ns, repr(value)))
-    times = sorted(ever)
-    for time_ns in there.keys() - made.keys():
-        value = there[time_ns]
-        if _was_so(ever, times, time_ns, value, outages):
-            verdict.repeated += 1
-        else:
-            verdict.note(Finding("alien", *key, time_ns, repr(value)))
+    _check_strange(verdict, key, there, outages=outages, ever=ever)
 
 
 def _outage(outages: Sequence[Outage], time_ns: int) -> str:
     return next((outage.why for outage in outages if outage.start_ns <= time_ns <= outage.end_ns), "")
 
 
+def _check_strange(
+    verdict: Verdict, key: Key, there: Mapping[int, Value], *, outages: Sequence[Outage], ever: Mapping[int, Value]
+) -> None:
+    """Check what is stored at a time at which nothing was produced: told again after an outage, or moved.
+
+    What stands right behind another sample (tied) was moved there: a sample that was produced in the outage and is not
+    stored under its own time. Each is moved once, and in order.
+    """
+    times, known = sorted(ever), sorted(ever.keys() | there.keys())
+    gone = [time_ns for time_ns in times if time_ns not in there]
+    for time_ns in sorted(there.keys() - ever.keys()):
+        value = there[time_ns]
+        at = bisect_left(known, time_ns)
+        is_tied = at > 0 and time_ns - known[at - 1] < TIE_NS
+        if not is_tied:
+            is_right = _was_so(ever, times, time_ns, value, outages)
+        elif value is None:
+            is_right = bool(_outage(outages, time_ns))
+        else:
+            moved = _moved(ever, gone, time_ns, value, outages)
+            is_right = moved is not None
+            gone = gone if moved is None else gone[gone.index(moved) + 1 :]
+        if is_right:
+            verdict.repeated += 1
+        else:
+            verdict.note(Finding("doubled" if is_tied else "alien", *key, time_ns, repr(value)))
+
+
+def _moved(
+    ever: Mapping[int, Value], gone: Sequence[int], time_ns: int, value: Value, outages: Sequence[Outage]
+) -> int | None:
+    """Return which of the samples that are not stored under their own times is stored at `time_ns`, None for none."""
+    behind = bisect_right(gone, time_ns)
+    # what is tied to the sample before it was produced with the next one, or later
+    taken_ns = (time_ns, *gone[behind : behind + 1])
+    mine = [outage for outage in outages if any(outage.start_ns <= t <= outage.end_ns for t in taken_ns)]
+    if not mine:
+        return None
+    first = bisect_left(gone, min(outage.start_ns for outage in mine))
+    last = bisect_right(gone, max(outage.end_ns for outage in mine))
+    return next((t for t in gone[first:last] if same(ever[t], value)), None)
+
+
 def _was_so(
     ever: Mapping[int, Value], times: Sequence[int], time_ns: int, value: Value, outages: Sequence[Outage]
 ) -> bool:
     """Whether the source had the value during an outage that the stored time lies in, or still when it began."""
-    behind = bisect_right(times, time_ns)
-    is_tied = 0 < behind < len(times) and time_ns - times[behind - 1] < TIE_NS
-    # what is tied to the sample before it was produced with the next one, or later
-    taken_ns = (time_ns, times[behind]) if is_tied else (time_ns,)
-    mine = [outage for outage in outages if any(outage.start_ns <= t <= outage.end_ns for t in taken_ns)]
+    mine = [outage for outage in outages if outage.start_ns <= time_ns <= outage.end_ns]
     if not mine:
         return False
-    until_ns = max(outage.end_ns for outage in mine) if is_tied else time_ns + AFTER_NS
     first = max(bisect_right(times, min(outage.start_ns for outage in mine)) - 1, 0)
-    last = bisect_right(times, until_ns)
+    last = bisect_right(times, time_ns + AFTER_NS)
     return value is None or any(same(ever[t], value) for t in times[first:last])
 
 

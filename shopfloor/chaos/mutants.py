@@ -50,8 +50,8 @@ MUTANTS: Final = (
     _mutant(
         "the spool says durable before the commit",
         "spool/spool.py",
-        "self._clock_ns(), size, done))\n",
-        "self._clock_ns(), size, lambda *_: None))\n            done(1, None)\n",
+        "self._clock_ns(), size, done, notes))\n",
+        "self._clock_ns(), size, lambda *_: None, notes))\n            done(1, None)\n",
     ),
     _mutant(
         "a repeat is taken for new",

@@ -99,6 +99,60 @@ def test_after_a_loss_the_first_value_passes_dated_at_the_return() -> None:
     assert text(back.update(samples("1@0"), (START + 5001) * MS)) == "1@5001"
 
 
+def test_what_the_source_recorded_is_missing_where_nobody_read_it() -> None:
+    past, live = Filter([Signal("s")]), Filter([Signal("s")])
+    past.update(samples("1@0 2@10"), START * MS)
+    live.resume((START + 100) * MS)
+    record = samples("1@0 2@10 3@11 4@50 5@60")
+    assert text(past.missing(record, live)) == "3@11 4@50 5@60"
+    assert text(live.update(samples("4@50 5@60"), (START + 100) * MS)) == "4@100+1 5@100+2"
+    assert text(past.missing(record, live)) == "3@11 4@50"
+    assert (past.read_ns, live.begun_ns, live.passed()) == (
+        (START + 10) * MS,
+        (START + 50) * MS,
+        {"s": (START + 60) * MS},
+    )
+
+
+def test_what_was_read_between_two_losses_is_not_missing() -> None:
+    past, between, live = (Filter([Signal("s")]) for _ in range(3))
+    past.update(samples("1@0"), START * MS)
+    between.update(samples("3@20 4@30"), START * MS)
+    past.leave_out(between)
+    live.update(samples("6@50"), START * MS)
+    assert text(past.missing(samples("1@0 2@10 3@20 4@30 5@40 6@50 7@60"), live)) == "2@10 3@20 5@40 6@50"
+
+
+def test_a_record_keeps_its_times_though_others_were_given_out() -> None:
+    past, live = Filter([Signal("s")]), Filter([Signal("s")])
+    past.resume((START + 5000) * MS)
+    past.update(samples("1@0"), (START + 5000) * MS)
+    past.rewind()
+    own = past.missing(samples("1@0 2@10 3@20"), live)
+    assert text(past.update(own, own[-1].time_ns)) == "2@10 3@20"
+
+
+def test_a_source_whose_clock_was_set_back_is_read_anew() -> None:
+    past, live = Filter([Signal("s")]), Filter([Signal("s")])
+    past.update(samples("1@5000"), (START + 5000) * MS)
+    live.update(samples("3@30"), (START + 6000) * MS)
+    assert text(past.missing(samples("2@20 3@30"), live)) == "2@20 3@30"
+
+
+def test_a_sample_without_a_value_does_not_tell_what_was_read() -> None:
+    live = Filter([Signal("s"), Signal("t")])
+    live.update(samples("_@90"), (START + 100) * MS)
+    assert (live.read_ns, live.begun_ns, live.has_all) == (0, 0, False)
+
+
+def test_what_waits_has_not_passed() -> None:
+    slow = Filter([Signal("s", period_s=0.1)])
+    slow.update(samples("1@0 2@10"), START * MS)
+    assert slow.passed() == {"s": START * MS}
+    slow.flush((START + 200) * MS)
+    assert slow.passed(["s"]) == {"s": (START + 10) * MS}
+
+
 def test_values_take_the_datatype_of_their_signal() -> None:
     assert coerce(3, Datatype.DOUBLE) == 3.0
     assert coerce(float("nan"), Datatype.DOUBLE) is None

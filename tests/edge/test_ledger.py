@@ -11,7 +11,7 @@ import pytest
 
 from contract.loss import BALANCE, ENTRY, Entry
 from contract.model import Sample
-from edge.ledger import EdgeLedger, Heard
+from edge.ledger import EdgeLedger
 from spool import Spool, SpoolError, SpoolFull
 
 SECOND = 1_000_000_000
@@ -156,14 +156,13 @@ def test_the_balance_adds_up_from_the_first_message_of_the_epoch(tmp_path: Path)
         assert (balance.produced, balance.acknowledged, balance.waiting) == (6, 0, 6)
         spool.remove([(5, 7)])
         spool.put("t", b"x").result()
-        heard = Heard(NOON - SECOND, {"cnc-01": {"speed": NOON - 2 * SECOND}})
-        ledger.tick(NOON, 0, {"cnc-01": heard})
+        ledger.tick(NOON, 0, {"cnc-01": NOON - SECOND, "cnc-03": 0})
     with Spool.open(path, max_bytes=1 << 20, linger_s=0.0) as spool:
         ledger = EdgeLedger(spool, Outlet(spool).put, "line1")
         ledger.open(NOON)
         balance = ledger.balance()
         assert (balance.produced, balance.acknowledged, balance.waiting, balance.dropped) == (7, 3, 4, 0)
-        assert (ledger.heard("cnc-01"), ledger.heard("cnc-02")) == (heard, Heard())
+        assert [ledger.heard_until(f"cnc-0{n}") for n in (1, 2, 3)] == [NOON - SECOND, 0, 0]
         assert ledger.sample(NOON).signal == BALANCE
 
 

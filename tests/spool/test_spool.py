@@ -120,6 +120,17 @@ def test_removing_and_notes_are_one_step(path: Path) -> None:
         assert spool.stats.bytes == 5 * (1 + 4 + RECORD_OVERHEAD)
 
 
+def test_notes_are_written_with_their_message(path: Path) -> None:
+    with Spool.open(path, max_bytes=500) as spool:
+        commits = spool.stats.commits
+        assert result(spool.put("t", b"a", notes={"read": b"7"})) == 1
+        assert (spool.stats.commits - commits, spool.note("read")) == (1, b"7")
+        with pytest.raises(SpoolFull):
+            spool.put("t", bytes(500), notes={"read": b"8"})
+    with Spool.open(path) as spool:
+        assert ([record.body for record in spool.read()], spool.note("read")) == ([b"a"], b"7")
+
+
 def test_waiting_ends_with_a_record_a_timeout_or_the_end(spool: Spool) -> None:
     assert not spool.wait(0, 0.01)
     threading.Timer(0.01, fill, (spool, 2)).start()

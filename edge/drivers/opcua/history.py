@@ -38,7 +38,7 @@ async def raw(
         without += [f"{item.signal} (not recorded)" for item in group if item not in recorded]
         for item in recorded:
             try:
-                async for values in _of(client, item, _micro(start_ns), _micro(end_ns)):
+                async for values in _of(client, item, _micro(start_ns), _micro(end_ns + 999)):
                     yield item, values
             except NoHistory as error:
                 without.append(f"{item.signal} ({error})")
