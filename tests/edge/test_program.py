@@ -62,7 +62,7 @@ def start_edge(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]
 
 
 async def test_a_machine_is_heard_by_the_host(
-    serve: Any, broker: Any, hosts: Any, start_edge: Any, tmp_path: Path
+    serve: Any, broker: Any, hosts: Any, start_edge: Any, tmp_path: Path, until: Any
 ) -> None:
     machine = await serve()
     host = await hosts(broker)
@@ -72,7 +72,8 @@ async def test_a_machine_is_heard_by_the_host(
     birth = host.of("DBIRTH", device="cnc-01")[-1]
     assert birth.metric("Properties/Kind").value == "cnc"
     assert birth.metric("speed").properties["engUnit"].value == "rpm"
-    assert birth.metric("state").value == "idle"
+    told = ("DBIRTH", "DDATA")
+    await until(lambda: "idle" in [m.value for h in host.of(*told, device="cnc-01") for m in h.payload.metrics])
     await machine.write("Speed", 4321.0)
     await host.wait_for_value("cnc-01", 4321.0)
     await host.wait_for("NDATA")

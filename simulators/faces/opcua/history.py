@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import Final
 
@@ -15,6 +15,9 @@ from simulators.machine import Signal, Value
 
 KEPT: Final = 600
 """Values per signal: two minutes of one that changes at each emission. Older ones are forgotten."""
+
+KEPT_FOR: Final = timedelta(minutes=10)
+"""No value behind the newest one is older, so that a machine's history is full, and takes no more room, by then."""
 
 
 class History(HistoryStorageInterface):  # type: ignore[misc]
@@ -41,8 +44,11 @@ class History(HistoryStorageInterface):  # type: ignore[misc]
         await variable.write_attribute(ua.AttributeIds.Historizing, ua.DataValue(True))
 
     def keep(self, node: ua.NodeId, value: Value | None, stamp: datetime) -> None:
-        """Remember a value; the oldest makes room for it."""
-        self._kept[node][1].append((stamp, value))
+        """Remember a value; the oldest make room for it."""
+        kept = self._kept[node][1]
+        kept.append((stamp, value))
+        while kept[0][0] < stamp - KEPT_FOR:
+            kept.popleft()
 
     async def read_node_history(
         self, node_id: ua.NodeId, start: datetime | None, end: datetime | None, nb_values: int
