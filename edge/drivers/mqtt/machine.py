@@ -21,6 +21,7 @@ from edge.machine import Context
 
 _BATCH: Final = 2000  # messages in one read
 _MOST_LEAVES: Final = 200  # of one message, when browsing
+_REMEMBERED: Final = 2000  # messages that would be recognized
 
 Message = tuple[str, bytes, int]
 
@@ -36,6 +37,7 @@ class MqttDriver:
         self._mapping = Mapping(name, machine, self.counters)
         self._session: Session | None = None
         self._queue: deque[Message] = deque()
+        self._recent: dict[int, None] = {}  # hashes of messages, oldest first
         self._loop: asyncio.AbstractEventLoop | None = None
         self._arrived = asyncio.Event()
         self._waiting = False  # a wake-up of the loop is under way
@@ -113,8 +115,21 @@ class MqttDriver:
         messages = await self._messages()
         samples: list[Sample] = []
         for topic, payload, arrived_ns in messages:
-            samples += self._mapping.samples(topic, payload, arrived_ns)
+            if not self._is_repeat(topic, payload):
+                samples += self._mapping.samples(topic, payload, arrived_ns)
         return samples
+
+    def _is_repeat(self, topic: str, payload: bytes) -> bool:
+        """Tell whether it is a message that was delivered again (QoS 1): when each has its time, no two are alike."""
+        if self.machine.time is None:
+            return False
+        message = hash((topic, payload))
+        if message in self._recent:
+            return True
+        self._recent[message] = None
+        if len(self._recent) > _REMEMBERED:
+            del self._recent[next(iter(self._recent))]
+        return False
 
     async def _messages(self) -> list[Message]:
         while not self._queue:

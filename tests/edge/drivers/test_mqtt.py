@@ -92,6 +92,24 @@ async def test_the_topic_names_the_assets(broker: Any, connect: Any, publisher: 
     }
 
 
+@pytest.mark.parametrize("time", [{"path": "ts"}, None], ids=["with its time", "without"])
+async def test_a_message_that_is_delivered_again_is_left_out_when_it_has_its_time(
+    nats_broker: Any, connect: Any, publisher: Any, time: dict[str, str] | None
+) -> None:
+    driver = await connect(nats_broker, time=time)
+    machines = await publisher(nats_broker)
+    for second in (1, 2, 3, 1, 2, 3, 4):
+        machines.publish("factory/robot-01/telemetry", orjson.dumps({"ts": 1000 * second, "mode": "auto"}), qos=1)
+    machines.publish("factory/robot-01/telemetry", orjson.dumps({"ts": 9000, "mode": "end"}), qos=1)
+    samples: list[Sample] = []
+    while not samples or samples[-1].value != "end":
+        samples += await driver.read()
+    if time is None:
+        assert len(samples) == 8
+    else:
+        assert [sample.time_ns // 10**9 for sample in samples] == [1, 2, 3, 4, 9]
+
+
 async def test_it_is_lost_with_its_broker_and_comes_back(mosquitto_broker: Any, connect: Any) -> None:
     driver = await connect(mosquitto_broker, timeout_s=1)
     mosquitto_broker.stop()
