@@ -1,6 +1,6 @@
 """What a machine's samples become before they are sent: strictly increasing times, stated datatypes, deadband, period.
 
-Per signal, memory is constant. Time is an argument: `now_ns` is the edge's wall clock at arrival.
+Per signal, memory is bounded. Time is an argument: `now_ns` is the edge's wall clock at arrival.
 
 Times. A signal's times strictly increase, so that (asset, signal, time) names one sample. The source's time is kept;
 a tie, or a step back of less than a second, becomes the last time + 1 ns. A larger step back (a clock that was set, or
@@ -23,9 +23,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
 from contract.model import Datatype, Quality, Sample, Signal, Value
 
@@ -89,6 +89,20 @@ def _as_boolean(value: Value) -> bool | None:
     return bool(value) if value in (0, 1) else None
 
 
+class Read(NamedTuple):
+    """What was read of a signal, in the source's times: all until one, and closed intervals after it."""
+
+    until_ns: int
+    intervals: tuple[tuple[int, int], ...] = ()
+
+    def and_also(self, first_ns: int, last_ns: int) -> Read:
+        """Add an interval; of very many the oldest is forgotten."""
+        return Read(self.until_ns, (*self.intervals, (first_ns, last_ns))[-_MOST_INTERVALS:])
+
+
+_NOTHING: Final = Read(0)
+
+
 @dataclass(slots=True)
 class _State:
     signal: Signal
@@ -102,15 +116,18 @@ class _State:
     read_ns: int = 0  # the newest that was read
     waiting_ns: int = 0
     passed_ns: int = 0
-    elsewhere: list[tuple[int, int]] = field(default_factory=list)  # closed intervals that another filter has read
+    before: Read = _NOTHING  # what was read before the gap that this filter is to fill
 
 
 class Filter:
     """The samples of one asset, on their way out."""
 
-    def __init__(self, signals: Iterable[Signal], passed: Mapping[str, int] = MappingProxyType({})) -> None:
-        """`passed`: by signal, the source's time of the newest sample that an earlier filter let pass."""
-        self._states = {signal.name: _State(signal, read_ns=passed.get(signal.name, 0)) for signal in signals}
+    def __init__(self, signals: Iterable[Signal], read: Mapping[str, Read] = MappingProxyType({})) -> None:
+        """`read`: by signal, what earlier filters have read."""
+        self._states = {signal.name: _State(signal) for signal in signals}
+        for name, before in read.items():
+            state = self._states[name]
+            state.before, state.read_ns = before, before.until_ns
         self._waiting: dict[str, _State] = {}
         self.late = 0  # samples whose time was replaced by the time of arrival
         self.misfits = 0  # values that do not fit their datatype
@@ -137,19 +154,25 @@ class Filter:
         return max((state.begun_ns for state in self._states.values()), default=0)
 
     @property
-    def read_ns(self) -> int:
-        """The newest of the source's times that was read, of any signal; 0 for none."""
-        return max((state.read_ns for state in self._states.values()), default=0)
+    def before_ns(self) -> int:
+        """The newest of the source's times until which all of a signal was read before a gap; 0 for none."""
+        return max((state.before.until_ns for state in self._states.values()), default=0)
 
-    def passed(self, signals: Iterable[str] | None = None) -> dict[str, int]:
-        """Return, by signal (of all, or of some), the source's time of the newest sample that passed."""
-        names = self._states if signals is None else set(signals)
-        return {name: time_ns for name in names if (time_ns := self._states[name].passed_ns)}
+    def read(self, signals: Iterable[str], past: Filter | None) -> dict[str, Read]:
+        """Return, by signal, what was read when its last sample passed; `past` is to fill a gap that is still open."""
+        read = {}
+        for name in set(signals):
+            state = self._states[name]
+            if state.passed_ns and past is None:
+                read[name] = Read(state.passed_ns)
+            elif state.passed_ns and past is not None:
+                read[name] = past._states[name].before.and_also(state.begun_ns + 1, state.passed_ns)
+        return read
 
     def rewind(self) -> None:
-        """Go on with what the source recorded, in its own times."""
+        """Begin to fill a gap: what follows is what the source recorded, in its own times."""
         for state in self._states.values():
-            state.last_ns = state.read_ns
+            state.last_ns, state.before = state.read_ns, Read(state.read_ns)
 
     def missing(self, samples: Iterable[Sample], live: Filter) -> list[Sample]:
         """Return those of `samples`, which the source recorded, that neither this filter nor `live` behind it read."""
@@ -160,15 +183,14 @@ class Filter:
         if 0 < until_ns < state.read_ns:  # the source's clock was set back
             state.read_ns = state.last_ns = 0
         is_new = state.read_ns < time_ns and (time_ns <= until_ns or not until_ns)
-        return is_new and not any(first <= time_ns <= last for first, last in state.elsewhere)
+        return is_new and not any(first <= time_ns <= last for first, last in state.before.intervals)
 
     def leave_out(self, live: Filter) -> None:
-        """Take what `live` has read for read, whatever is missing before it."""
+        """Take what `live` has read for read; the gap before it is still open."""
         for name, other in live._states.items():
             if other.begun_ns:
-                elsewhere = self._states[name].elsewhere
-                elsewhere.append((other.begun_ns + 1, other.read_ns))
-                del elsewhere[:-_MOST_INTERVALS]
+                state = self._states[name]
+                state.before = state.before.and_also(other.begun_ns + 1, other.read_ns)
 
     @property
     def waits(self) -> bool:

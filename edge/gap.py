@@ -28,7 +28,7 @@ class Gap:
 
     def window(self, live: Mapping[str, Filter]) -> tuple[int, int]:
         """Return from when to before when, by the source's clock, something may be missing before what `live` reads."""
-        read_ns = max((past.read_ns for past in self.filters.values()), default=0) or self.start_ns
+        read_ns = max((past.before_ns for past in self.filters.values()), default=0) or self.start_ns
         end_ns = max((each.begun_ns for each in live.values()), default=0)
         if not all(each.has_all for each in live.values()):
             end_ns = max(end_ns, self.end_ns)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
+import orjson
 import structlog
 
 from contract.ack import SPOOL_ACK, AckError, format_uuid, parse_ack
@@ -32,6 +33,7 @@ from contract.sparkplug import (
 )
 from contract.topics import MessageType, Node, parse_sparkplug
 from edge.aliases import Aliases
+from edge.filter import Read
 from edge.host import PrimaryHost
 from edge.window import Window
 from spool import Record, Spool, SpoolError
@@ -130,12 +132,12 @@ class EdgeNode:
         samples: Sequence[Sample],
         *,
         past: bool = False,
-        read: Mapping[str, int] = MappingProxyType({}),
+        read: Mapping[str, Read] = MappingProxyType({}),
     ) -> list[Future[int | None]]:
         """Keep samples of an asset ("": of the node); it is online by that. Raises SpoolError.
 
-        `past`: they are history that was read, and newer ones may have been put before. `read`: by signal, until when
-        by the source's clock all is durable once these samples are; see `read_until`.
+        `past`: they are history that was read, and newer ones may have been put before. `read`: by signal, what has
+        been read of it once these samples are durable; see `read_before`.
         """
         with self._lock:
             device = self._devices[asset]
@@ -152,16 +154,21 @@ class EdgeNode:
         for index, plain in enumerate(bodies, start=1):
             body = self._named(plain) if past else plain
             # with the last: all before it is durable by then
-            notes = {_read_note(asset, s): b"%d" % t for s, t in read.items()} if index == len(bodies) else {}
+            notes = {_read_note(asset, s): orjson.dumps([*r]) for s, r in read.items()} if index == len(bodies) else {}
             future = self._spool.put(topic, body, notes=notes, timeout_s=_PUT_TIMEOUT_S)
             future.add_done_callback(self._put_done)
             futures.append(future)
         return futures
 
-    def read_until(self, asset: str) -> dict[str, int]:
-        """Return, by signal, until when by the source's clock all is durable, also of an earlier run; see `put`."""
+    def read_before(self, asset: str) -> dict[str, Read]:
+        """Return, by signal, what was read and is durable, also of an earlier run; see `put`."""
         notes = {s.name: self._spool.note(_read_note(asset, s.name)) for s in self._devices[asset].asset.signals}
-        return {signal: int(note) for signal, note in notes.items() if note is not None}
+        return {
+            signal: Read(until_ns, tuple((first, last) for first, last in intervals))
+            for signal, note in notes.items()
+            if note is not None
+            for until_ns, intervals in [orjson.loads(note)]
+        }
 
     def _put_done(self, _: Future[int | None]) -> None:
         self.wake()

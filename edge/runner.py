@@ -7,7 +7,7 @@ import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Final, Literal, Protocol
 
 import structlog
@@ -15,7 +15,7 @@ import structlog
 from contract.loss import Reason
 from contract.model import Asset, Sample
 from edge.driver import Driver, Historian, Lost, NoHistory, Unreachable
-from edge.filter import Filter, inferred
+from edge.filter import Filter, Read, inferred
 from edge.gap import Gap
 from edge.health import Health
 from edge.machine import Machine, Place
@@ -48,17 +48,17 @@ class Outlet(Protocol):
         """Tell that an asset is lost."""
 
     def put(
-        self, asset: str, samples: Sequence[Sample], *, past: bool = False, read: Mapping[str, int] = ...
+        self, asset: str, samples: Sequence[Sample], *, past: bool = False, read: Mapping[str, Read] = ...
     ) -> list[Future[int | None]]:
         """Take samples of an asset, which is online by that; each future ends when its part is durable.
 
-        `past`: they are history that was read, and newer ones may have been put before. `read`: by signal, until when
-        by the source's clock all is durable with them.
+        `past`: they are history that was read, and newer ones may have been put before. `read`: by signal, what has
+        been read of it once these samples are durable.
 
         Raises SpoolError (also through the futures).
         """
 
-    def read_until(self, asset: str) -> dict[str, int]:
+    def read_before(self, asset: str) -> dict[str, Read]:
         """Return, by signal, the newest `read` that is durable, also of an earlier run."""
 
 
@@ -96,7 +96,6 @@ class _Source:
     unknown: set[str]  # signals whose datatype neither the plant file nor a value has told yet
     online: bool = False
     heard_s: float = 0.0  # when it last had data, by a clock that nobody sets
-    unnoted: dict[str, int] = field(default_factory=dict)  # what the outlet has not been told of `read`
 
 
 class Runner:
@@ -192,7 +191,7 @@ class Runner:
                 past.rewind()
         elif heard_ns := self._ledger.heard_until(self.name):
             filters = {
-                asset: Filter(source.asset.signals, self._outlet.read_until(asset))
+                asset: Filter(source.asset.signals, self._outlet.read_before(asset))
                 for asset, source in self._sources.items()
             }
             self._gap = Gap(heard_ns, now_ns, "edge_down", "the edge did not run", filters)
@@ -226,9 +225,6 @@ class Runner:
                 self.name, gap.reason, gap.start_ns, gap.end_ns, outcome="filled", count=gap.filled, detail=detail
             )
         self._gap = None
-        for asset, past in gap.filters.items():
-            source = self._sources[asset]
-            source.unnoted |= past.passed() | source.filter.passed()
 
     async def _send_record(self, driver: Historian, gap: Gap) -> None:
         """Send what the machine recorded in the gap; raise NoHistory or Lost."""
@@ -317,9 +313,10 @@ class Runner:
         """Put samples into the spool, for as long as it takes: meanwhile nothing more is read."""
         standing = False
         source.online = source.online or bool(samples)
-        read: dict[str, int] = {}
-        if not past and self._gap is None and isinstance(self._driver, Historian):
-            read = source.unnoted | source.filter.passed(sample.signal for sample in samples)
+        read: dict[str, Read] = {}
+        if not past and isinstance(self._driver, Historian):
+            gap = None if self._gap is None else self._gap.filters.get(source.asset.id)
+            read = source.filter.read((sample.signal for sample in samples), gap)
         while samples:
             try:
                 for future in self._outlet.put(source.asset.id, samples, past=past, read=read):
@@ -333,8 +330,6 @@ class Runner:
                 await asyncio.sleep(_RETRY_SPOOL_S)
             else:
                 break
-        if samples and read:
-            source.unnoted = {}
         if standing:
             self._log.info("the spool takes data again; reading goes on")
             self.health.trouble = ""

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contract.model import Datatype, Quality, Sample, Signal
-from edge.filter import Filter, coerce, inferred
+from edge.filter import Filter, Read, coerce, inferred
 
 MS = 1_000_000
 START = 1_700_000_000_000  # ms
@@ -99,34 +99,49 @@ def test_after_a_loss_the_first_value_passes_dated_at_the_return() -> None:
     assert text(back.update(samples("1@0"), (START + 5001) * MS)) == "1@5001"
 
 
+def at(time: int) -> int:
+    return (START + time) * MS
+
+
 def test_what_the_source_recorded_is_missing_where_nobody_read_it() -> None:
     past, live = Filter([Signal("s")]), Filter([Signal("s")])
-    past.update(samples("1@0 2@10"), START * MS)
-    live.resume((START + 100) * MS)
+    past.update(samples("1@0 2@10"), at(10))
+    past.rewind()
+    live.resume(at(100))
     record = samples("1@0 2@10 3@11 4@50 5@60")
     assert text(past.missing(record, live)) == "3@11 4@50 5@60"
-    assert text(live.update(samples("4@50 5@60"), (START + 100) * MS)) == "4@100+1 5@100+2"
+    assert text(live.update(samples("4@50 5@60"), at(100))) == "4@100+1 5@100+2"
     assert text(past.missing(record, live)) == "3@11 4@50"
-    assert (past.read_ns, live.begun_ns, live.passed()) == (
-        (START + 10) * MS,
-        (START + 50) * MS,
-        {"s": (START + 60) * MS},
-    )
+    assert (past.before_ns, live.begun_ns) == (at(10), at(50))
 
 
 def test_what_was_read_between_two_losses_is_not_missing() -> None:
     past, between, live = (Filter([Signal("s")]) for _ in range(3))
-    past.update(samples("1@0"), START * MS)
-    between.update(samples("3@20 4@30"), START * MS)
+    past.update(samples("1@0"), at(0))
+    past.rewind()
+    between.update(samples("3@20 4@30"), at(30))
     past.leave_out(between)
-    live.update(samples("6@50"), START * MS)
+    live.update(samples("6@50"), at(50))
     assert text(past.missing(samples("1@0 2@10 3@20 4@30 5@40 6@50 7@60"), live)) == "2@10 3@20 5@40 6@50"
+
+
+def test_a_later_filter_is_told_what_was_read() -> None:
+    first = Filter([Signal("s"), Signal("t")])
+    first.update(samples("1@0"), at(0))
+    told = first.read(["s", "t"], None)
+    past, live = Filter([Signal("s"), Signal("t")], told), Filter([Signal("s"), Signal("t")])
+    live.update(samples("3@20 4@30"), at(30))
+    still_open = live.read(["s"], past)
+    assert told == {"s": Read(at(0))}
+    assert still_open == {"s": Read(at(0), ((at(20) + 1, at(30)),))}
+    later = Filter([Signal("s"), Signal("t")], still_open)
+    assert text(later.missing(samples("1@0 2@10 3@20 4@30 5@40"), Filter([Signal("s")]))) == "2@10 3@20 5@40"
 
 
 def test_a_record_keeps_its_times_though_others_were_given_out() -> None:
     past, live = Filter([Signal("s")]), Filter([Signal("s")])
-    past.resume((START + 5000) * MS)
-    past.update(samples("1@0"), (START + 5000) * MS)
+    past.resume(at(5000))
+    past.update(samples("1@0"), at(5000))
     past.rewind()
     own = past.missing(samples("1@0 2@10 3@20"), live)
     assert text(past.update(own, own[-1].time_ns)) == "2@10 3@20"
@@ -134,23 +149,24 @@ def test_a_record_keeps_its_times_though_others_were_given_out() -> None:
 
 def test_a_source_whose_clock_was_set_back_is_read_anew() -> None:
     past, live = Filter([Signal("s")]), Filter([Signal("s")])
-    past.update(samples("1@5000"), (START + 5000) * MS)
-    live.update(samples("3@30"), (START + 6000) * MS)
+    past.update(samples("1@5000"), at(5000))
+    past.rewind()
+    live.update(samples("3@30"), at(6000))
     assert text(past.missing(samples("2@20 3@30"), live)) == "2@20 3@30"
 
 
 def test_a_sample_without_a_value_does_not_tell_what_was_read() -> None:
     live = Filter([Signal("s"), Signal("t")])
-    live.update(samples("_@90"), (START + 100) * MS)
-    assert (live.read_ns, live.begun_ns, live.has_all) == (0, 0, False)
+    live.update(samples("_@90"), at(100))
+    assert (live.read(["s"], None), live.begun_ns, live.has_all) == ({}, 0, False)
 
 
-def test_what_waits_has_not_passed() -> None:
+def test_what_waits_is_not_read_yet() -> None:
     slow = Filter([Signal("s", period_s=0.1)])
-    slow.update(samples("1@0 2@10"), START * MS)
-    assert slow.passed() == {"s": START * MS}
-    slow.flush((START + 200) * MS)
-    assert slow.passed(["s"]) == {"s": (START + 10) * MS}
+    slow.update(samples("1@0 2@10"), at(0))
+    assert slow.read(["s"], None) == {"s": Read(at(0))}
+    slow.flush(at(200))
+    assert slow.read(["s"], None) == {"s": Read(at(10))}
 
 
 def test_values_take_the_datatype_of_their_signal() -> None:

@@ -213,13 +213,6 @@ async def test_each_value_is_sent_once_though_the_clock_of_the_edge_is_wrong(
     server = await serve()
     await server.server.historize_node_data_change([server.nodes["Speed"]], period=None, count=100)
     said: dict[float, int] = {}
-
-    async def say(*values: float) -> None:
-        for value in values:
-            now = datetime.now(UTC)
-            said[value] = (now - datetime.fromtimestamp(0, UTC)) // timedelta(microseconds=1) * 1000
-            await server.write("Speed", value, time=now)
-
     line = Link(free_port, server.port)
     await line.start()
     try:
@@ -227,20 +220,20 @@ async def test_each_value_is_sent_once_though_the_clock_of_the_edge_is_wrong(
         settings = opcua(server, speed={}) | {"address": f"opc.tcp://127.0.0.1:{free_port}"}
         runner = plant.run("cnc-01", settings)
         await host.wait_for_value("cnc-01", 1000.0)
-        await say(1.0, 2.0)
+        await say(server, said, 1.0, 2.0)
         await host.wait_for_value("cnc-01", 2.0)
         plant.clock_offset_s = offset_s
-        await say(3.0, 4.0)
+        await say(server, said, 3.0, 4.0)
         await host.wait_for_value("cnc-01", 4.0)
         await (plant.kill(runner) if how == "edge killed" else line.stop())
-        await say(5.0, 6.0, 7.0)
+        await say(server, said, 5.0, 6.0, 7.0)
         plant.clock_offset_s = 0 if right_again else offset_s
         if how == "edge killed":
             plant.run("cnc-01", settings)
         else:
             await line.start()
         await host.wait_for_value("cnc-01", 6.0)
-        await say(8.0)
+        await say(server, said, 8.0)
         await host.wait_for_value("cnc-01", 8.0)
     finally:
         await line.stop()
@@ -250,6 +243,45 @@ async def test_each_value_is_sent_once_though_the_clock_of_the_edge_is_wrong(
     assert counts == {value: 2 if value == 7.0 else 1 for value in said}
     past = {m.value: m.time_ns for m in metrics if m.is_historical}
     assert past == {value: said[value] for value in (5.0, 6.0, 7.0)}
+
+
+async def test_an_edge_that_is_killed_while_a_gap_is_open_begins_with_the_same_gap(
+    nats_broker: Any, hosts: Any, serve: Any, workshop: Any
+) -> None:
+    host = await hosts(nats_broker)
+    server = await serve()
+    await server.server.historize_node_data_change([server.nodes["Speed"]], period=None, count=100)
+    said: dict[float, int] = {}
+    plant = workshop(nats_broker)
+    settings = opcua(server, speed={}, nowhere={})  # it waits for the value of a node that is not there
+    runner = plant.run("cnc-01", settings)
+    await host.wait_for_value("cnc-01", 1000.0)
+    await say(server, said, 1.0)
+    await host.wait_for_value("cnc-01", 1.0)
+    await plant.kill(runner)
+    await say(server, said, 2.0, 3.0)
+    plant.clock_offset_s = 3600
+    runner = plant.run("cnc-01", settings)
+    await host.wait_for_value("cnc-01", 3.0)
+    await say(server, said, 4.0, 5.0)
+    await host.wait_for_value("cnc-01", 5.0)
+    assert runner.heard_until_ns < said[2.0]
+    await plant.kill(runner)
+    await say(server, said, 6.0, 7.0)
+    plant.clock_offset_s = 0
+    plant.run("cnc-01", settings)
+    await host.wait_for_value("cnc-01", 6.0)
+    metrics = [m for heard in host.of("DDATA", device="cnc-01") for m in heard.payload.metrics if m.value is not None]
+    counts = Counter(m.value for m in metrics if m.value != 1000.0)
+    assert counts == {value: 2 if value in (3.0, 7.0) else 1 for value in said}
+
+
+async def say(server: Any, said: dict[float, int], *values: float) -> None:
+    """Let the machine take values, one after the other; note when, by its clock."""
+    for value in values:
+        now = datetime.now(UTC)
+        said[value] = (now - datetime.fromtimestamp(0, UTC)) // timedelta(microseconds=1) * 1000
+        await server.write("Speed", value, time=now)
 
 
 def entries(host: Any) -> list[Entry]:

@@ -15,6 +15,7 @@ from contract.model import Asset, Datatype, Quality, Sample, Signal
 from contract.mqtt import Broker
 from contract.sparkplug import Code
 from contract.topics import Node
+from edge.filter import Read
 from edge.uplink import Uplink
 from edge.window import Window
 from spool import Spool
@@ -271,15 +272,16 @@ async def test_a_large_batch_is_cut_into_messages(nats_broker: Any, hosts: Any, 
     assert len(host.of("DDATA", device="robot-01")) > 1
 
 
-async def test_until_when_a_source_was_read_is_known_after_a_restart(nats_broker: Any, lines: Any) -> None:
+async def test_what_was_read_of_a_source_is_known_after_a_restart(nats_broker: Any, lines: Any) -> None:
     line = lines(nats_broker)
     many = [Sample("cnc-01", "speed", 1000 + n, float(n)) for n in range(1200)]
-    for future in line.node.put("cnc-01", many, read={"speed": 5}):
+    for future in line.node.put("cnc-01", many, read={"speed": Read(5, ((7, 9),))}):
         future.result(5)
     line.put("robot-01", 1.0)
     line.stop()
     line.start()
-    assert (line.node.read_until("cnc-01"), line.node.read_until("robot-01")) == ({"speed": 5}, {})
+    assert line.node.read_before("cnc-01") == {"speed": Read(5, ((7, 9),))}
+    assert line.node.read_before("robot-01") == {}
 
 
 async def test_the_end_of_a_session_that_is_late_does_not_silence_the_next_one(
