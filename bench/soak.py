@@ -1,8 +1,9 @@
 """The demo for an hour: whether memory, descriptors, threads or tasks of any process grow.
 
 Each process is looked at every ten seconds. The slope of its resident memory is a line of least squares through the
-means of whole minutes after the warm-up; its upper bound allows for the scatter of these means (one-sided 95 %,
-Student).
+lowest looks of five minutes each, after the warm-up: what a process gives back (a table that is being sealed, garbage
+that is not collected yet) is no growth, and what it does not give back raises its floor. The upper bound of the slope
+allows for the scatter of the floor (one-sided 95 %, Student).
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ import chain
 from shopfloor.usage import usage
 
 PERIOD_S = 10.0
-BLOCK = 6
-"""Looks that are averaged, so that neighbours are nearly independent."""
+BLOCK = 30
+"""Looks of which the lowest counts."""
 
 
 class Look(NamedTuple):
@@ -73,11 +74,11 @@ def _tasks(plant: chain.Plant) -> int:
 
 def slope(values: Sequence[float]) -> tuple[float, float]:
     """Return the slope of values in units an hour, and its one-sided upper 95 % bound."""
-    means = [statistics.fmean(values[n : n + BLOCK]) for n in range(0, len(values) - BLOCK + 1, BLOCK)]
-    hours = [n * BLOCK * PERIOD_S / 3600 for n in range(len(means))]
-    line = statistics.linear_regression(hours, means)
-    rest = [mean - line.intercept - line.slope * hour for hour, mean in zip(hours, means, strict=True)]
-    freedom = len(means) - 2
+    floor = [min(values[n : n + BLOCK]) for n in range(0, len(values) - BLOCK + 1, BLOCK)]
+    hours = [n * BLOCK * PERIOD_S / 3600 for n in range(len(floor))]
+    line = statistics.linear_regression(hours, floor)
+    rest = [low - line.intercept - line.slope * hour for hour, low in zip(hours, floor, strict=True)]
+    freedom = len(floor) - 2
     middle = statistics.fmean(hours)
     error = math.sqrt(sum(r * r for r in rest) / freedom / sum((hour - middle) ** 2 for hour in hours))
     return line.slope, line.slope + student(freedom) * error

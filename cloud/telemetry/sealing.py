@@ -73,7 +73,8 @@ class Sealer:
                 return
             try:
                 with self._store.maintaining:
-                    self._store.swap(self._store.seal_rows)
+                    if self._store.is_long():
+                        self._store.swap()
                     self.seal()
                     while not self._stopping.is_set() and self.merge():
                         pass
