@@ -322,17 +322,26 @@ def _finish(
         times_ms = [ms or default for ms in times_ms]
     if max(times_ms, default=0) > _LAST_MS:
         raise SparkplugError(f"timestamp {max(times_ms)} ms is after the year 2262: is it in nanoseconds?")
-    nanos = message.nanos
-    if not nanos:
-        batch.times_ns = [ms * 1_000_000 for ms in times_ms]
-    else:
-        if len(nanos) != count or max(nanos) > 999_999:
-            raise SparkplugError(f"{len(nanos)} nanosecond parts for {count} metrics, or one too large")
-        parts = list(nanos)
-        for index in reversed(left_out):
-            del parts[index]
-        batch.times_ns = [ms * 1_000_000 + part for ms, part in zip(times_ms, parts, strict=True)]
+    parts = list(message.nanos)
+    if parts and (len(parts) != count or max(parts) > 999_999):
+        raise SparkplugError(f"{len(parts)} nanosecond parts for {count} metrics, or one too large")
+    for index in reversed(left_out if parts else ()):
+        del parts[index]
+    batch.times_ns = _times_ns(times_ms, parts)
     _drop_non_finite(batch)
+
+
+def _times_ns(times_ms: list[int], parts: list[int]) -> list[int]:
+    """Return times of milliseconds and, unless there are none, the nanoseconds beside them."""
+    count = len(times_ms)
+    if count and times_ms.count(times_ms[0]) == count:  # most messages hold one moment
+        base_ns = times_ms[0] * 1_000_000
+        if not parts or parts.count(parts[0]) == count:
+            return [base_ns + sum(parts[:1])] * count
+        return [base_ns + part for part in parts]
+    if not parts:
+        return [ms * 1_000_000 for ms in times_ms]
+    return [ms * 1_000_000 + part for ms, part in zip(times_ms, parts, strict=True)]
 
 
 def _drop_non_finite(batch: Batch) -> None:
