@@ -24,6 +24,8 @@ from rich.console import Console
 PARTS = ("stages", "durable", "backlog", "simulators", "plant", "queries")
 LONG = ("soak",)
 """Only when asked for."""
+WARM_UP_MINUTES = 30.0
+"""Until each kind of work that comes by itself was done at least once: sealed tables are merged after 16 minutes."""
 
 console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
 
@@ -35,7 +37,7 @@ def main() -> None:
     parser.add_argument("--points", type=int, default=10_000_000, help="points in the store for the queries")
     parser.add_argument("--seconds", type=float, default=30.0, help="how long plants and factories are watched")
     parser.add_argument("--messages", type=int, default=20_000, help="messages of 50 metrics for the durable path")
-    parser.add_argument("--minutes", type=float, default=60.0, help="how long the soak watches, after ten to warm up")
+    parser.add_argument("--minutes", type=float, default=60.0, help="how long the soak watches after its warm-up")
     parser.add_argument("--backlog", type=int, default=8_640_000, help="samples that wait at the edge")
     options = parser.parse_args()
     parts = options.parts or PARTS
@@ -139,7 +141,7 @@ def show_plant(seconds: float) -> None:
 
 def show_soak(minutes: float) -> None:
     """Print whether any process of the demo grows."""
-    console.print(f"\nThe demo for {minutes:.0f} minutes after ten to warm up")
+    console.print(f"\nThe demo for {minutes:.0f} minutes after {WARM_UP_MINUTES:.0f} to warm up")
     rows = [
         (
             growth.process,
@@ -151,7 +153,7 @@ def show_soak(minutes: float) -> None:
             f"{growth.first.threads} {growth.last.threads}",
             f"{growth.first.tasks} {growth.last.tasks}",
         )
-        for growth in soak.measure(minutes, 10.0)
+        for growth in soak.measure(minutes, WARM_UP_MINUTES)
     ]
     show(("process", "MiB first", "last", "MiB/h", "at most (95 %)", "descriptors", "threads", "tasks"), rows)
     console.print("goal: at most +1 MiB/h (95 %), no growth of descriptors, threads and tasks")
