@@ -25,7 +25,7 @@ PARTS = ("stages", "durable", "backlog", "simulators", "plant", "queries")
 LONG = ("soak",)
 """Only when asked for."""
 WARM_UP_MINUTES = 30.0
-"""Until each kind of work that comes by itself was done at least once: sealed tables are merged after 16 minutes."""
+"""Until records and caches that fill are full, and a table has been sealed twice."""
 
 console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
 

@@ -36,8 +36,6 @@ AHEAD_NS: Final = 300 * 10**9
 """A sample this far in the future comes from a wrong clock."""
 SEAL_ROWS: Final = 250_000
 """Rows of the growing table, which is in memory: some 7 MB until they are sealed."""
-SEAL_NS: Final = 120 * 10**9
-"""Rows that came so long ago are sealed though they are few: memory stays level, and less is read again at a start."""
 
 
 class DuckDbStore:
@@ -66,7 +64,6 @@ class DuckDbStore:
         self._now_ns = now_ns
         self._connection: duckdb.DuckDBPyConnection | None = None
         self._closed = False
-        self._growing_since_ns = now_ns()
         self._sealer = Sealer(self)
         self.catalog = Catalog()
         # one write at a time; and, inside of it, the short moments in which a view must not be taken
@@ -147,8 +144,7 @@ class DuckDbStore:
                     series.tip_ns = series.newest_ns
                 raise
             self._remember(catalog, batch)
-            if self.catalog.sealing_rows or self.is_long():
-                self.seal_wanted.set()
+            self._seal_when_long()
             return WriteResult(batch.samples, len(batch.late))
 
     def _commit(self, catalog: Catalog, batch: Batch) -> None:
@@ -194,11 +190,11 @@ class DuckDbStore:
             if given.rows:
                 self._sealer.take(given.rows)
 
-    # --- sealing, driven by cloud.telemetry.sealing
+    def _seal_when_long(self) -> None:
+        if self.catalog.sealing_rows or self.catalog.hot_rows >= self.seal_rows:
+            self.seal_wanted.set()
 
-    def is_long(self) -> bool:
-        """Return whether the growing table is to be sealed, for its rows or for its age."""
-        return self.catalog.hot_rows >= self.seal_rows or self._now_ns() - self._growing_since_ns >= SEAL_NS
+    # --- sealing, driven by cloud.telemetry.sealing
 
     def horizons(self) -> tuple[int, int]:
         """Return before which times samples and minutes are not kept."""
@@ -227,17 +223,16 @@ class DuckDbStore:
             catalog.minutes = sorted([*catalog.minutes, *new])
             catalog.raw_since = raw_since
 
-    def swap(self) -> None:
-        """Let the empty hot table take over from the growing one, which is to be sealed, when that has rows."""
+    def swap(self, least: int = 1) -> None:
+        """Let the empty hot table take over from the growing one, which is to be sealed; not below `least` rows."""
         with self._writing, self._changing:
             catalog = self.catalog
-            if catalog.sealing_rows or not catalog.hot_rows:
+            if catalog.sealing_rows or catalog.hot_rows < least:
                 return
             with self.change() as cursor:
                 # neither UPDATE nor CREATE OR REPLACE: after them DuckDB 2.0 never checkpoints again
                 cursor.execute("DELETE FROM meta")
                 cursor.execute("INSERT INTO meta VALUES (?, ?)", [catalogs.FORMAT, 1 - catalog.active])
-            self._growing_since_ns = self._now_ns()
             catalog.active = 1 - catalog.active
             catalog.hot_rows, catalog.sealing_rows = 0, catalog.hot_rows
             catalog.overlapping_sealing, catalog.overlapping = catalog.overlapping, set()

@@ -73,8 +73,7 @@ class Sealer:
                 return
             try:
                 with self._store.maintaining:
-                    if self._store.is_long():
-                        self._store.swap()
+                    self._store.swap(self._store.seal_rows)
                     self.seal()
                     while not self._stopping.is_set() and self.merge():
                         pass

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from cloud.telemetry.duckdb_store import AHEAD_NS, SEAL_NS, DuckDbStore
+from cloud.telemetry.duckdb_store import AHEAD_NS, DuckDbStore
 from cloud.telemetry.sealing import Sealer
 from cloud.telemetry.store import Query, StoreUnavailable
 
@@ -173,22 +172,6 @@ def test_a_query_keeps_its_view_while_segments_are_replaced(tmp_path: Path, open
     rest = pa.Table.from_batches([first, *export])
     assert rest["value"].to_pylist() == [float(n) for n in range(1000)]
     assert len(list((tmp_path / "telemetry" / "segments").iterdir())) == len(store.catalog.segments) == 1
-
-
-def test_few_rows_are_sealed_when_they_are_old(open_duckdb: Open) -> None:
-    now = [T]
-    store = open_duckdb(now_ns=lambda: now[0])
-    store.write(line("a", 0, T).encode())
-    now[0] += SEAL_NS - 1
-    store.write(line("a", 1, T + 1).encode())
-    assert (store.is_long(), store.catalog.hot_rows) == (False, 2)
-    now[0] += 1
-    store.write(line("a", 2, T + 2).encode())
-    deadline = time.monotonic() + 10
-    while not store.catalog.segments:
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-    assert (store.is_long(), values(store)) == (False, [0.0, 1.0, 2.0])
 
 
 def test_writes_queries_and_sealing_go_on_side_by_side(open_duckdb: Open) -> None:
