@@ -93,6 +93,7 @@ def connect(path: Path) -> duckdb.DuckDBPyConnection:
     config: dict[str, str | bool | int | float | list[str]] = {
         "memory_limit": MEMORY,
         "threads": 2,
+        "allocator_background_threads": True,  # what a merge took goes back at once, not after minutes
         "temp_directory": str(path.with_suffix(".tmp")),
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
