@@ -207,8 +207,7 @@ class Forwarder:
         )
 
     def _forget(self, batch: Batch) -> None:
-        # what was set aside must be durable before its record goes
-        self._ledger.flush()
+        self._flush()
         if batch.counted:
             batch.tallied, batch.counted = self._tally.add(batch.counted), {}
         self._spool.remove(batch.intervals, batch.notes | batch.tallied)
@@ -216,6 +215,15 @@ class Forwarder:
         self.progress.records += batch.records
         self.progress.samples += batch.samples
         self._working()
+
+    def _flush(self) -> None:
+        """Make durable what was set aside or told before its record goes."""
+        try:
+            self._ledger.flush()
+        except LedgerError:
+            # the ledger's own reserve is gone when something else took the room that it had given
+            self._spool.give_reserve()
+            self._ledger.flush()
 
     def _wait(self, trouble: str, at_least_s: float = 0.0) -> float:
         if self.progress.failing_since is None:

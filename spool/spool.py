@@ -203,6 +203,14 @@ class Spool:
         """Write notes; return when durable. Raises SpoolError."""
         self.remove([], notes)
 
+    def give_reserve(self) -> None:
+        """Give the reserve to a full disk, for what must be written before records may be removed.
+
+        Nothing is taken until there is room for it again.
+        """
+        with self._file_lock:
+            self._reserve.give()
+
     def note(self, key: str) -> bytes | None:
         """Return a note, None when there is none."""
         with self._file_lock:

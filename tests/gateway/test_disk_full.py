@@ -39,8 +39,17 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", str(mounted)], check=True)
 
 
-@pytest.mark.parametrize("room_kib", range(1_000, 10_000, 1_000))  # the spool's log is somewhere else at each end
-def test_a_full_disk_empties_behind_the_ledger(small_disk: Path, edge_node: EdgeNode, room_kib: int) -> None:
+ROOMS_KIB = range(1_000, 10_000, 1_000)
+"""The spool's log is somewhere else at the end of each."""
+
+
+@pytest.mark.parametrize(
+    ("room_kib", "ledger_has_reserve"),
+    [*((room, True) for room in ROOMS_KIB), *((room, False) for room in ROOMS_KIB[::4])],
+)
+def test_a_full_disk_empties_behind_the_ledger(
+    small_disk: Path, edge_node: EdgeNode, room_kib: int, ledger_has_reserve: bool
+) -> None:
     ledger = Ledger(small_disk / "ledger.db")
     ledger.open()
     with (small_disk / "of a third program").open("wb") as third:
@@ -56,6 +65,8 @@ def test_a_full_disk_empties_behind_the_ledger(small_disk: Path, edge_node: Edge
                     future.result(5)
                     ledger.count(LINE, "received")
                 ledger.flush()
+        if not ledger_has_reserve:
+            (small_disk / "ledger.db.reserve").unlink(missing_ok=True)
         with (small_disk / "of another program").open("wb", buffering=0) as other, pytest.raises(OSError, match="28"):
             while True:
                 other.write(bytes(512))
