@@ -15,7 +15,7 @@ from google.protobuf.message import DecodeError
 
 from contract import sparkplug_b_pb2 as pb
 from contract.model import Quality, Sample, Value
-from contract.sparkplug_plain import read_plain
+from contract.sparkplug_plain import Aliases, read_plain
 from contract.sparkplug_values import (
     Code,
     SparkplugError,
@@ -140,6 +140,7 @@ class Described(Protocol):
 class Batch:
     """The samples of one payload as columns of one length: `names`, `times_ns`, `values`.
 
+    `names` may be shared with other batches: they are not to be changed.
     `values` has None where a metric is null or not a finite number; `qualities` holds, by index, each quality that is
     not GOOD. `unknown` counts metrics that no birth explained (ask for a rebirth), `skipped` those whose datatype no
     signal can hold (tables, files, arrays, …) or whose value does not fit it.
@@ -169,6 +170,7 @@ class Decoder:
     def __init__(self, birth: Iterable[Described] = ()) -> None:
         self._by_alias: dict[int, _Entry] = {}  # never 0: a missing alias reads as 0
         self._double_of: dict[int, str] = {}
+        self._plain_names: dict[Aliases, list[str]] = {}
         self._code_of: dict[str, int] = {}
         self._name_of: dict[int, str] = {}
         self._entries: dict[tuple[str, int], _Entry | None] = {}
@@ -189,7 +191,7 @@ class Decoder:
 
         `received_ns` is the time of a metric when neither it nor the payload has one.
         """
-        plain = self._read_plain(body, received_ns)
+        plain = self._read_plain(body)
         if plain is not None:
             return plain
         message = _parse(body)
@@ -217,22 +219,32 @@ class Decoder:
         _finish(batch, message, len(message.metrics), times_ms, received_ns, left_out=left_out)
         return batch
 
-    def _read_plain(self, body: bytes, received_ns: int) -> Batch | None:
+    def _read_plain(self, body: bytes) -> Batch | None:
         """Return the samples of a payload of nothing but plain doubles that were born as such; None for any other."""
         plain = read_plain(body)
         if plain is None:
             return None
-        name_of = self._double_of
-        try:
-            names = [name_of[alias] for alias in plain.aliases]
-        except KeyError:
+        names = self._names_of(plain.aliases)
+        if names is None:
             return None
         rest = _parse(plain.rest)
         if rest.metrics:
             return None
         batch = Batch(names, values=plain.values)  # type: ignore[arg-type]
-        _finish(batch, rest, len(names), plain.times_ms, received_ns)
+        _take_head(batch, rest)
+        batch.times_ns = _times_ns(plain.times_ms, _nanos(rest, len(names)))
+        _drop_non_finite(batch)
         return batch
+
+    def _names_of(self, aliases: Aliases) -> list[str] | None:
+        """Return the names of metrics that were born as doubles; None when any was not."""
+        names = self._plain_names.get(aliases)
+        if names is None and self._double_of.keys() >= set(numbers := aliases.numbers()):
+            names = [self._double_of[alias] for alias in numbers]
+            if len(self._plain_names) >= _MOST_MIXTURES:
+                self._plain_names.clear()
+            self._plain_names[aliases] = names
+        return names
 
     def _find(self, metric: pb.Metric, batch: Batch) -> _Entry | None:
         """Return how to read a metric that the table of aliases does not explain; None after counting it."""
@@ -255,6 +267,7 @@ class Decoder:
 
 
 _MOST_ENTRIES: Final = 10_000
+_MOST_MIXTURES: Final = 1_000  # of aliases in a message
 
 
 def _entry(name: str, code: int) -> _Entry | None:
@@ -313,22 +326,31 @@ def _finish(
     *,
     left_out: Sequence[int] = (),
 ) -> None:
-    has = message.HasField
-    batch.time_ms = message.timestamp if has("timestamp") else None
-    batch.seq = message.seq if has("seq") else None
-    batch.uuid = _utf8(message.uuid) if has("uuid") else None
+    _take_head(batch, message)
     if 0 in times_ms:
         default = received_ns // 1_000_000 if batch.time_ms is None else batch.time_ms
         times_ms = [ms or default for ms in times_ms]
     if max(times_ms, default=0) > _LAST_MS:
         raise SparkplugError(f"timestamp {max(times_ms)} ms is after the year 2262: is it in nanoseconds?")
-    parts = list(message.nanos)
-    if parts and (len(parts) != count or max(parts) > 999_999):
-        raise SparkplugError(f"{len(parts)} nanosecond parts for {count} metrics, or one too large")
+    parts = _nanos(message, count)
     for index in reversed(left_out if parts else ()):
         del parts[index]
     batch.times_ns = _times_ns(times_ms, parts)
     _drop_non_finite(batch)
+
+
+def _take_head(batch: Batch, message: pb.Payload) -> None:
+    has = message.HasField
+    batch.time_ms = message.timestamp if has("timestamp") else None
+    batch.seq = message.seq if has("seq") else None
+    batch.uuid = _utf8(message.uuid) if has("uuid") else None
+
+
+def _nanos(message: pb.Payload, count: int) -> list[int]:
+    parts = list(message.nanos)
+    if parts and (len(parts) != count or max(parts) > 999_999):
+        raise SparkplugError(f"{len(parts)} nanosecond parts for {count} metrics, or one too large")
+    return parts
 
 
 def _times_ns(times_ms: list[int], parts: list[int]) -> list[int]:
@@ -337,7 +359,7 @@ def _times_ns(times_ms: list[int], parts: list[int]) -> list[int]:
     if count and times_ms.count(times_ms[0]) == count:  # most messages hold one moment
         base_ns = times_ms[0] * 1_000_000
         if not parts or parts.count(parts[0]) == count:
-            return [base_ns + sum(parts[:1])] * count
+            return [base_ns + (parts[0] if parts else 0)] * count
         return [base_ns + part for part in parts]
     if not parts:
         return [ms * 1_000_000 for ms in times_ms]

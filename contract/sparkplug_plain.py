@@ -17,16 +17,28 @@ _TIME: Final = rb"[\x80-\xff]{5}[\x01-\x7f]"
 _ALIAS_1: Final = rb"\x12\x12\x10[\x01-\x7f]\x18" + _TIME + rb"\x69[\x00-\xff]{8}"
 _ALIAS_2: Final = rb"\x12\x13\x10[\x80-\xff][\x01-\x7f]\x18" + _TIME + rb"\x69[\x00-\xff]{8}"
 _PLAIN: Final = re.compile(rb"\x08" + _TIME + b"((?:" + _ALIAS_1 + b")*+)((?:" + _ALIAS_2 + b")*+)")
-# alias, low two and high four bytes of the time, value
-_ROW_1: Final = "3xBxHIxd"
-_ROW_2: Final = "3xHxHIxd"
+_SHORT: Final = 20
+"""Bytes of a metric whose alias has one byte; with an alias of two bytes it has one more."""
+_ALIAS_AT: Final = 3
 _VARINT_2: Final = array("H", ((two & 0x7F) | (two >> 1 & 0x3F80) for two in range(1 << 16)))
+
+
+class Aliases(NamedTuple):
+    """The aliases of a payload as its bytes: those of one byte, then the low and the high bytes of those of two."""
+
+    short: bytes
+    low: bytes
+    high: bytes
+
+    def numbers(self) -> list[int]:
+        """Return the aliases, in the order of the metrics."""
+        return [*self.short, *((low & 0x7F) | high << 7 for low, high in zip(self.low, self.high, strict=True))]
 
 
 class Plain(NamedTuple):
     """Columns of one length, and the payload without its metrics."""
 
-    aliases: tuple[int, ...]
+    aliases: Aliases
     times_ms: list[int]
     values: list[float]
     rest: bytes
@@ -40,33 +52,43 @@ def read_plain(body: bytes) -> Plain | None:
     match = _PLAIN.match(body)
     if match is None:
         return None
-    start, middle, end = match.start(1), match.end(1), match.end(2)
-    if start == end:
+    short, long = match.groups()
+    if not short and not long:
         return None
-    count = (middle - start) // 20
-    flat = _layout(count, (end - middle) // 21).unpack_from(body, start)
-    aliases = flat[0::4]
-    if middle != end:
-        aliases = aliases[:count] + tuple([_VARINT_2[alias] for alias in aliases[count:]])
-    return Plain(aliases, _times_ms(flat[1::4], flat[2::4]), list(flat[3::4]), body[:start] + body[end:])
+    start, end = match.start(1), match.end(2)
+    counts = len(short) // _SHORT, len(long) // (_SHORT + 1)
+    aliases = Aliases(short[_ALIAS_AT::_SHORT], long[_ALIAS_AT :: _SHORT + 1], long[_ALIAS_AT + 1 :: _SHORT + 1])
+    time = body[end - 15 : end - 9]
+    if _is_always(time, short, _ALIAS_AT + 2, _SHORT) and _is_always(time, long, _ALIAS_AT + 3, _SHORT + 1):
+        times_ms = [_time_ms(*_TIME_ROW.unpack(time))] * sum(counts)
+    else:
+        flat = _times_layout(*counts).unpack_from(body, start)
+        times_ms = [_time_ms(low, high) for low, high in zip(flat[0::2], flat[1::2], strict=True)]
+    return Plain(aliases, times_ms, list(_values_layout(*counts).unpack_from(body, start)), body[:start] + body[end:])
 
 
 @lru_cache(maxsize=1024)
-def _layout(short: int, long: int) -> struct.Struct:
-    """Return the layout of so many metrics with an alias of one byte and then of two."""
-    return struct.Struct("<" + _ROW_1 * short + _ROW_2 * long)
+def _values_layout(short: int, long: int) -> struct.Struct:
+    """Return the layout of the values of so many metrics with an alias of one byte and then of two."""
+    return struct.Struct("<" + "12xd" * short + "13xd" * long)
 
 
-def _times_ms(lows: tuple[int, ...], highs: tuple[int, ...]) -> list[int]:
-    count, low, high = len(lows), lows[0], highs[0]
-    if highs.count(high) != count:
-        return [_VARINT_2[low] + _high_ms(high) for low, high in zip(lows, highs, strict=True)]
-    base_ms = _high_ms(high)
-    if lows.count(low) == count:
-        return [base_ms + _VARINT_2[low]] * count
-    return [base_ms + _VARINT_2[low] for low in lows]
+@lru_cache(maxsize=1024)
+def _times_layout(short: int, long: int) -> struct.Struct:
+    """Return the layout of the times: the two low and the four high bytes of each."""
+    return struct.Struct("<" + "5xHI9x" * short + "6xHI9x" * long)
 
 
-def _high_ms(four: int) -> int:
-    """Return what the last four bytes of a six-byte varint are worth."""
-    return (four & 0x7F) << 14 | (four & 0x7F00) << 13 | (four & 0x7F0000) << 12 | (four & 0x7F000000) << 11
+_TIME_ROW: Final = struct.Struct("<HI")
+
+
+def _is_always(time: bytes, run: bytes, at: int, stride: int) -> bool:
+    """Whether each metric of a run has this time."""
+    count = len(run) // stride
+    return not run or all(run[at + k :: stride].count(byte) == count for k, byte in enumerate(time))
+
+
+def _time_ms(low: int, high: int) -> int:
+    """Return what a varint of six bytes is worth, given as two little-endian numbers of two and four bytes."""
+    high_ms = (high & 0x7F) << 14 | (high & 0x7F00) << 13 | (high & 0x7F0000) << 12 | (high & 0x7F000000) << 11
+    return _VARINT_2[low] + high_ms

@@ -37,21 +37,31 @@ class Face:
         self.not_before = 0.0
         self.shown: dict[Category, bytes] = {}
         self.seq: dict[Category, int] = {}
+        self._newest: Batch | None = None  # not in the columns yet: the next one has often the same signals
 
     def take(self, batch: Batch) -> None:
         """Take over samples, of a backlog only those that are newer."""
-        names = batch.names
+        if self._newest is not None and (batch.historical or batch.names is not self._newest.names):
+            self._settle()
         if batch.historical:
             self._take_newer(batch)
         else:
-            self.values.update(zip(names, batch.values, strict=True))
-            self.times_ns.update(zip(names, batch.times_ns, strict=True))
-            if self.qualities:
-                for name in names:
-                    self.qualities.pop(name, None)
-            for index, quality in batch.qualities.items():
-                self.qualities[names[index]] = quality
+            self._newest = batch
         self.dirty |= {"tele", "state"}
+
+    def _settle(self) -> None:
+        """Bring the newest batch into the columns."""
+        batch, self._newest = self._newest, None
+        if batch is None:
+            return
+        names = batch.names
+        self.values.update(zip(names, batch.values, strict=True))
+        self.times_ns.update(zip(names, batch.times_ns, strict=True))
+        if self.qualities:
+            for name in names:
+                self.qualities.pop(name, None)
+        for index, quality in batch.qualities.items():
+            self.qualities[names[index]] = quality
 
     def _take_newer(self, batch: Batch) -> None:
         for index, (name, value, time_ns) in enumerate(zip(batch.names, batch.values, batch.times_ns, strict=True)):
@@ -64,6 +74,7 @@ class Face:
 
     def reborn(self, birth: Birth, *, online: bool) -> None:
         """Begin a session: values of signals that are gone are forgotten, those that the birth carries are taken."""
+        self._settle()
         self.birth = birth
         self.online = online
         for name in self.values.keys() - birth.metrics.keys():
@@ -77,6 +88,7 @@ class Face:
 
     def show(self, category: Category, now_ms: int) -> bytes | None:
         """Return the message of a category, None when what it shows has not changed."""
+        self._settle()
         content = self._info() if category == "info" else {"signals": self._signals(category)}
         shown = orjson.dumps(content)
         if self.shown.get(category) == shown or (category != "info" and not content["signals"]):

@@ -7,7 +7,7 @@ that what lies behind it can be decoded after a restart.
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
+from collections import deque
 from functools import lru_cache
 from typing import Final, NamedTuple, Protocol
 
@@ -38,28 +38,33 @@ class Notes(Protocol):
 
 
 class Decoded:
-    """Payloads that were decoded on arrival, for the forwarder to take, so that none is decoded twice.
+    """Payloads that were decoded on arrival, by the number of their record, so that none is decoded twice.
 
-    Bounded by what the spool has in memory, 2000 messages, and as many that wait for the forwarder: the oldest are
-    forgotten and will be decoded again.
+    What the forwarder will come to first is kept; what arrives when there is no room will be decoded again.
     """
 
-    def __init__(self, most: int = 4000) -> None:
-        self._most = most
+    def __init__(self, most_samples: int = 500_000) -> None:
+        self._most_samples = most_samples
         self._lock = threading.Lock()
-        self._batches: OrderedDict[tuple[str, bytes], tuple[Birth, Batch]] = OrderedDict()
+        self._kept: deque[tuple[int, Birth, Batch]] = deque()
+        self._samples = 0
 
-    def put(self, topic: str, body: bytes, birth: Birth, batch: Batch) -> None:
-        """Keep a decoded payload."""
+    def put(self, n: int, birth: Birth, batch: Batch) -> None:
+        """Keep the payload of record `n`; the numbers rise."""
         with self._lock:
-            self._batches[topic, body] = (birth, batch)
-            if len(self._batches) > self._most:
-                self._batches.popitem(last=False)
+            if self._samples < self._most_samples:
+                self._kept.append((n, birth, batch))
+                self._samples += len(batch.values)
 
-    def take(self, topic: str, body: bytes) -> tuple[Birth, Batch] | None:
-        """Return a payload and forget it."""
+    def take(self, n: int) -> tuple[Birth, Batch] | None:
+        """Return the payload of record `n`, and forget it and all before it."""
         with self._lock:
-            return self._batches.pop((topic, body), None)
+            while self._kept and self._kept[0][0] <= n:
+                number, birth, batch = self._kept.popleft()
+                self._samples -= len(batch.values)
+                if number == n:
+                    return birth, batch
+        return None
 
 
 class Lines(NamedTuple):
@@ -129,7 +134,7 @@ class Reader:
         return Lines(topic, birth.lines(batch), len(batch.values))
 
     def _read_data(self, record: Record, topic: SparkplugTopic) -> Lines:
-        found = self._decoded.take(record.topic, record.body)
+        found = self._decoded.take(record.n)
         if found is None:
             birth = self.births.get(topic.node.topic("NBIRTH" if topic.device is None else "DBIRTH", topic.device))
             if birth is None:

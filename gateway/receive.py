@@ -118,14 +118,13 @@ class Receiver:
             if origin is not None:
                 return  # not acknowledged, so it comes again, with names
         timed = min(batch.times_ns, default=EARLIEST_NS) >= EARLIEST_NS
-        if timed:
-            self._decoded.put(topic, body, birth, batch)
         if origin is None:
             self._ledger.account.heard(node, now_ns)
         elif not self._ledger.account.knows(node, origin.epoch):
             before = self._spool.received(origin.node, origin.epoch)
             self._ledger.account.begin(node, origin.epoch, sum(last - first + 1 for first, last in before), now_ns)
-        self._spool.hand(topic, body, origin, partial(self._data_done, node, origin, now_ns), timeout_s=PUT_S)
+        done = partial(self._data_done, node, origin, now_ns, decoded=(birth, batch) if timed else None)
+        self._spool.hand(topic, body, origin, done, timeout_s=PUT_S)
         self._mirror.update(birth, batch if timed else birth.read(body, now_ns))
 
     def _death(self, parsed: SparkplugTopic, body: bytes, now: float) -> None:
@@ -147,7 +146,14 @@ class Receiver:
             return None
 
     def _data_done(
-        self, node: Node, origin: Origin | None, now_ns: int, number: int | None, error: SpoolError | None
+        self,
+        node: Node,
+        origin: Origin | None,
+        now_ns: int,
+        number: int | None,
+        error: SpoolError | None,
+        *,
+        decoded: tuple[Birth, Batch] | None,
     ) -> None:
         """Count and acknowledge what is durable now; runs in the spool's thread."""
         if error is not None:
@@ -156,6 +162,8 @@ class Receiver:
         if self._commits_to_calm:
             self._commits_to_calm -= 1
         self._ledger.count(node, "received" if number is not None else "repeated")
+        if decoded is not None and number is not None:
+            self._decoded.put(number, *decoded)
         if origin is not None:
             self._acks.committed(node, origin.epoch, origin.n)
 

@@ -91,9 +91,9 @@ MUTANTS: Final = (
         (
             Change(
                 "gateway/receive.py",
-                "        self._spool.hand(topic, body, origin, partial(",
+                "        self._spool.hand(topic, body, origin, done,",
                 "        if origin is not None:\n            self._acks.committed(node, origin.epoch, origin.n)\n"
-                "        self._spool.hand(topic, body, origin, partial(",
+                "        self._spool.hand(topic, body, origin, done,",
             ),
             Change(
                 "gateway/acks.py",
