@@ -29,13 +29,21 @@ TIE_NS: Final = 1_000
 """A sample whose time cannot stand (the edge's clock was set back) gets the time of the one before it + 1 ns each."""
 
 
+FAR_NS: Final = 300_000_000_000
+"""What is stored so far outside the time in question was dated by a wrong clock."""
+
+
 class Outage(NamedTuple):
-    """A time (ns since 1970, both ends in it) in which what `sources` produced could not be taken, and why."""
+    """A time (ns since 1970, both ends in it) in which what `sources` produced could not be taken, and why.
+
+    `only_moves`: it could be taken, but perhaps not dated: what is not stored under its own time was moved.
+    """
 
     why: str
     sources: frozenset[str]
     start_ns: int
     end_ns: int
+    only_moves: bool = False
 
 
 class Finding(NamedTuple):
@@ -92,7 +100,10 @@ def read_emitted(paths: Iterable[Path]) -> Produced:
 
 
 def check(produced: Produced, stored: Stored, outages: Sequence[Outage], start_ns: int, end_ns: int) -> Verdict:
-    """Compare what was produced from `start_ns` to before `end_ns` with all that is stored of that time."""
+    """Compare what was produced from `start_ns` to before `end_ns` with all that is stored of that time.
+
+    What is stored farther than FAR_NS outside that time must have been produced then.
+    """
     verdict = Verdict()
     for key in sorted(produced.keys() | stored.keys()):
         mine = [outage for outage in outages if key[0] in outage.sources]
@@ -100,7 +111,11 @@ def check(produced: Produced, stored: Stored, outages: Sequence[Outage], start_n
         have = [(t, v) for t, v in stored.get(key, ()) if start_ns <= t < end_ns]
         verdict.produced += len(made)
         verdict.stored += len(have)
-        _check_series(verdict, key, made, have, outages=mine, ever=produced.get(key, {}))
+        ever = produced.get(key, {})
+        _check_series(verdict, key, made, have, outages=mine, ever=ever)
+        for time_ns, value in stored.get(key, ()):
+            if not start_ns - FAR_NS <= time_ns < end_ns + FAR_NS and time_ns not in ever:
+                verdict.note(Finding("alien", *key, time_ns, f"{value!r}, by a wrong clock"))
     return verdict
 
 
@@ -118,17 +133,18 @@ def _check_series(
         if time_ns in there:
             verdict.note(Finding("doubled", *key, time_ns))
         there[time_ns] = value
+    moved = _check_strange(verdict, key, there, outages=outages, ever=ever)
+    losing = [outage for outage in outages if not outage.only_moves]
     for time_ns, value in made.items():
         if time_ns in there:
             if same(value, there[time_ns]):
                 verdict.equal += 1
             else:
                 verdict.note(Finding("altered", *key, time_ns, f"{value!r} became {there[time_ns]!r}"))
-        elif why := _outage(outages, time_ns):
+        elif why := _outage(outages if time_ns in moved else losing, time_ns):
             verdict.explained[why] += 1
         else:
             verdict.note(Finding("lost", *key, time_ns, repr(value)))
-    _check_strange(verdict, key, there, outages=outages, ever=ever)
 
 
 def _outage(outages: Sequence[Outage], time_ns: int) -> str:
@@ -137,30 +153,33 @@ def _outage(outages: Sequence[Outage], time_ns: int) -> str:
 
 def _check_strange(
     verdict: Verdict, key: Key, there: Mapping[int, Value], *, outages: Sequence[Outage], ever: Mapping[int, Value]
-) -> None:
+) -> set[int]:
     """Check what is stored at a time at which nothing was produced: told again after an outage, or moved.
 
     What stands right behind another sample (tied) was moved there: a sample that was produced in the outage and is not
-    stored under its own time. Each is moved once, and in order.
+    stored under its own time. Each is moved once, and in order. Returns the times under which those were produced.
     """
     times, known = sorted(ever), sorted(ever.keys() | there.keys())
     gone = [time_ns for time_ns in times if time_ns not in there]
+    found: set[int] = set()
     for time_ns in sorted(there.keys() - ever.keys()):
         value = there[time_ns]
         at = bisect_left(known, time_ns)
         is_tied = at > 0 and time_ns - known[at - 1] < TIE_NS
-        if not is_tied:
-            is_right = _was_so(ever, times, time_ns, value, outages)
-        elif value is None:
-            is_right = bool(_outage(outages, time_ns))
+        moved = _moved(ever, gone, time_ns, value, outages) if is_tied else None
+        if moved is not None:
+            gone = gone[gone.index(moved) + 1 :]
+            found.add(moved)
+            is_right = True
+        elif is_tied:
+            is_right = value is None and bool(_outage(outages, time_ns))
         else:
-            moved = _moved(ever, gone, time_ns, value, outages)
-            is_right = moved is not None
-            gone = gone if moved is None else gone[gone.index(moved) + 1 :]
+            is_right = _was_so(ever, times, time_ns, value, outages)
         if is_right:
             verdict.repeated += 1
         else:
             verdict.note(Finding("doubled" if is_tied else "alien", *key, time_ns, repr(value)))
+    return found
 
 
 def _moved(

@@ -28,12 +28,16 @@ READER_OF: Final[Mapping[str, frozenset[str]]] = {
 
 
 class Harm(NamedTuple):
-    """What was done, to which sources it may cost samples, how long before it and how long after their return."""
+    """What was done, to which sources it may cost samples, how long before it and how long after their return.
+
+    `only_moves`: it may cost their times, and no sample.
+    """
 
     detail: str
     sources: frozenset[str]
     before_s: float = 1.0
     after_s: float = 0.5
+    only_moves: bool = False
 
 
 Fault = Callable[[ChaosPlant, random.Random, float], Awaitable[Harm]]
@@ -173,7 +177,7 @@ async def clock_jump(plant: ChaosPlant, dice: random.Random, hold_s: float) -> H
     finally:
         plant.set_clock(name, 0)
         await asyncio.sleep(1)
-    return Harm(f"{name} {offset_s:+d} s", OPCUA | DIRECT if name == "edge" else NOBODY)
+    return Harm(f"{name} {offset_s:+d} s", OPCUA | DIRECT if name == "edge" else NOBODY, only_moves=True)
 
 
 async def spool_damaged(plant: ChaosPlant, dice: random.Random, hold_s: float) -> Harm:

@@ -31,6 +31,8 @@ UNDER_WAY_S: Final = 1.0
 AHEAD_S: Final = 0.25
 """A simulated machine dates what it sends with the end of its step, which is up to 0.2 s ahead of the wall."""
 IN_TIME_LIMIT_S: Final = 30.0
+LOOK_NS: Final = 4000 * SECOND_NS
+"""So far around the run it is looked for what a wrong clock has dated: clocks jump by an hour."""
 
 
 @dataclass(slots=True)
@@ -190,7 +192,7 @@ class _Run:
             first_ns = start_ns - round(harm.before_s * SECOND_NS)
             for asset in harm.sources:
                 end_ns = times.get(asset, time.time_ns()) + round(harm.after_s * SECOND_NS)
-                self._outages.append(Outage(kind, frozenset((asset,)), first_ns, end_ns))
+                self._outages.append(Outage(kind, frozenset((asset,)), first_ns, end_ns, harm.only_moves))
         most = max(event.back_s.values(), default=RECOVERY_LIMIT_S)
         late = f"; no data from {', '.join(event.hung)}" if event.hung else ""
         self._say(f"{kind} {event.detail}: data flows after {most:.1f} s{late}")
@@ -247,5 +249,5 @@ class _Run:
 
     def _check(self, api: Api, end_ns: int) -> Verdict:
         produced = {key: made for key, made in read_emitted(self.plant.emitted).items() if key[0] in SOURCES}
-        stored = read_stored(api, sorted(SOURCES), self._start_ns, end_ns)
+        stored = read_stored(api, sorted(SOURCES), self._start_ns - LOOK_NS, end_ns + LOOK_NS)
         return check(produced, stored, self._outages, self._start_ns, end_ns)

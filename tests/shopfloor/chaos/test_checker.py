@@ -103,6 +103,29 @@ def test_a_moved_sample_that_is_stored_twice_is_found(row: tuple[int, float], wh
     assert check(made, {KEY: [*rows, row]}, [jump], 0, 10 * SECOND_NS).wrong == {"doubled": 1}, why
 
 
+@pytest.mark.parametrize("lost", [3, 6])
+def test_where_nothing_can_be_lost_each_sample_must_have_been_moved(lost: int) -> None:
+    made, rows, jump = moved()
+    only_moves = jump._replace(only_moves=True)
+    assert check(made, {KEY: rows}, [only_moves], 0, 10 * SECOND_NS).explained == {"kill": 4}
+    rows = [row for row in rows if row[1] != lost]
+    assert check(made, {KEY: rows}, [jump], 0, 10 * SECOND_NS).ok
+    found = check(made, {KEY: rows}, [only_moves], 0, 10 * SECOND_NS)
+    assert [finding[:4] for finding in found.findings] == [("lost", *KEY, lost * SECOND_NS)]
+
+
+def test_what_another_outage_may_have_cost_need_not_have_been_moved() -> None:
+    made, rows, jump = moved()
+    rows = [row for row in rows if row[1] != 4]
+    assert check(made, {KEY: rows}, [jump._replace(only_moves=True), jump], 0, 10 * SECOND_NS).ok
+
+
+@pytest.mark.parametrize("offset_s", [-3600, 3600])
+def test_what_a_wrong_clock_has_dated_is_found_an_hour_away(offset_s: int) -> None:
+    rows = {KEY: [*STORED[KEY], (offset_s * SECOND_NS, 1.0)]}
+    assert verdict(rows, outage(0, 50)).wrong == {"alien": 1}
+
+
 def test_only_the_asked_time_counts() -> None:
     assert verdict({KEY: STORED[KEY][:2]}, end_ms=30).ok
 
