@@ -109,10 +109,12 @@ def check(produced: Produced, stored: Stored, outages: Sequence[Outage], start_n
         mine = [outage for outage in outages if key[0] in outage.sources]
         made = {t: v for t, v in produced.get(key, {}).items() if start_ns <= t < end_ns}
         have = [(t, v) for t, v in stored.get(key, ()) if start_ns <= t < end_ns]
+        # what was moved behind a sample from before this time is only looked for
+        before = {t: v for t, v in stored.get(key, ()) if start_ns - FAR_NS <= t < start_ns}
         verdict.produced += len(made)
         verdict.stored += len(have)
         ever = produced.get(key, {})
-        _check_series(verdict, key, made, have, outages=mine, ever=ever)
+        _check_series(verdict, key, made, have, before=before, outages=mine, ever=ever)
         for time_ns, value in stored.get(key, ()):
             if not start_ns - FAR_NS <= time_ns < end_ns + FAR_NS and time_ns not in ever:
                 verdict.note(Finding("alien", *key, time_ns, f"{value!r}, by a wrong clock"))
@@ -125,6 +127,7 @@ def _check_series(
     made: Mapping[int, Value],
     have: Sequence[tuple[int, Value]],
     *,
+    before: Mapping[int, Value],
     outages: Sequence[Outage],
     ever: Mapping[int, Value],
 ) -> None:
@@ -133,7 +136,7 @@ def _check_series(
         if time_ns in there:
             verdict.note(Finding("doubled", *key, time_ns))
         there[time_ns] = value
-    moved = _check_strange(verdict, key, there, outages=outages, ever=ever)
+    moved = _check_strange(verdict, key, there, before=before, outages=outages, ever=ever)
     losing = [outage for outage in outages if not outage.only_moves]
     for time_ns, value in made.items():
         if time_ns in there:
@@ -152,18 +155,25 @@ def _outage(outages: Sequence[Outage], time_ns: int) -> str:
 
 
 def _check_strange(
-    verdict: Verdict, key: Key, there: Mapping[int, Value], *, outages: Sequence[Outage], ever: Mapping[int, Value]
+    verdict: Verdict,
+    key: Key,
+    there: Mapping[int, Value],
+    *,
+    before: Mapping[int, Value],
+    outages: Sequence[Outage],
+    ever: Mapping[int, Value],
 ) -> set[int]:
     """Check what is stored at a time at which nothing was produced: told again after an outage, or moved.
 
     What stands right behind another sample (tied) was moved there: a sample that was produced in the outage and is not
     stored under its own time. Each is moved once, and in order. Returns the times under which those were produced.
     """
-    times, known = sorted(ever), sorted(ever.keys() | there.keys())
-    gone = [time_ns for time_ns in times if time_ns not in there]
+    all_there = {**before, **there}
+    times, known = sorted(ever), sorted(ever.keys() | all_there.keys())
+    gone = [time_ns for time_ns in times if time_ns not in all_there]
     found: set[int] = set()
-    for time_ns in sorted(there.keys() - ever.keys()):
-        value = there[time_ns]
+    for time_ns in sorted(all_there.keys() - ever.keys()):
+        value = all_there[time_ns]
         at = bisect_left(known, time_ns)
         is_tied = at > 0 and time_ns - known[at - 1] < TIE_NS
         moved = _moved(ever, gone, time_ns, value, outages) if is_tied else None
@@ -175,6 +185,8 @@ def _check_strange(
             is_right = value is None and bool(_outage(outages, time_ns))
         else:
             is_right = _was_so(ever, times, time_ns, value, outages)
+        if time_ns in before:
+            continue
         if is_right:
             verdict.repeated += 1
         else:

@@ -114,6 +114,12 @@ def test_where_nothing_can_be_lost_each_sample_must_have_been_moved(lost: int) -
     assert [finding[:4] for finding in found.findings] == [("lost", *KEY, lost * SECOND_NS)]
 
 
+def test_what_was_moved_behind_a_sample_from_before_the_asked_time_is_there() -> None:
+    made, rows, jump = moved()
+    found = check(made, {KEY: rows}, [jump._replace(only_moves=True)], 2500 * MS, 10 * SECOND_NS)
+    assert (found.explained, found.ok) == ({"kill": 4}, True)
+
+
 def test_what_another_outage_may_have_cost_need_not_have_been_moved() -> None:
     made, rows, jump = moved()
     rows = [row for row in rows if row[1] != 4]
