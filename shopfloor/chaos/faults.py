@@ -21,23 +21,25 @@ READER_OF: Final[Mapping[str, frozenset[str]]] = {
     "broker": DIRECT | FOREIGN,
     "gateway": FOREIGN,
     "cloud": NOBODY,
-    "edge": OPCUA | DIRECT,
+    "edge": DIRECT,
     "simulators": OPCUA | FOREIGN | {"robot-01"},
 }
-"""Whose samples nothing can take while a process is away: those machines cannot wait."""
+"""Whose samples nothing can take while a process is away: those machines cannot wait, and keep no record."""
+RECORDED_FOR: Final[Mapping[str, frozenset[str]]] = {"edge": OPCUA}
+"""Whose samples a process reads from the machine's own record when it is back."""
 
 
 class Harm(NamedTuple):
     """What was done, to which sources it may cost samples, how long before it and how long after their return.
 
-    `only_moves`: it may cost their times, and no sample.
+    `moved`: sources of which it may cost the times of samples, and no sample.
     """
 
     detail: str
     sources: frozenset[str]
     before_s: float = 1.0
     after_s: float = 0.5
-    only_moves: bool = False
+    moved: frozenset[str] = NOBODY
 
 
 Fault = Callable[[ChaosPlant, random.Random, float], Awaitable[Harm]]
@@ -48,7 +50,7 @@ async def kill(plant: ChaosPlant, dice: random.Random, hold_s: float) -> Harm:
     name = dice.choice(sorted(READER_OF))
     await asyncio.sleep(dice.uniform(0, 0.5))
     plant.kill(name)
-    return Harm(name, READER_OF[name])
+    return Harm(name, READER_OF[name], moved=RECORDED_FOR.get(name, NOBODY))
 
 
 async def stop(plant: ChaosPlant, dice: random.Random, hold_s: float) -> Harm:
@@ -59,7 +61,7 @@ async def stop(plant: ChaosPlant, dice: random.Random, hold_s: float) -> Harm:
         await asyncio.sleep(hold_s)
     finally:
         plant.signal(name, signal.SIGCONT)
-    return Harm(name, READER_OF[name])
+    return Harm(name, READER_OF[name], moved=RECORDED_FOR.get(name, NOBODY))
 
 
 async def broker_wiped(plant: ChaosPlant, dice: random.Random, hold_s: float) -> Harm:
@@ -112,7 +114,7 @@ async def machine_cut(plant: ChaosPlant, dice: random.Random, hold_s: float) -> 
     """The line between edge and OPC UA machines stalls or ends in the middle of a frame."""
     link, how = plant.machine_link, dice.choice(("stall", "cut"))
     link.stall() if how == "stall" else link.cut()
-    return await _broken(link, hold_s, Harm(how, OPCUA, after_s=SESSION_S))
+    return await _broken(link, hold_s, Harm(how, NOBODY, after_s=SESSION_S, moved=OPCUA))
 
 
 def _uplink(plant: ChaosPlant, dice: random.Random) -> tuple[str, Link, frozenset[str]]:
@@ -177,7 +179,7 @@ async def clock_jump(plant: ChaosPlant, dice: random.Random, hold_s: float) -> H
     finally:
         plant.set_clock(name, 0)
         await asyncio.sleep(1)
-    return Harm(f"{name} {offset_s:+d} s", OPCUA | DIRECT if name == "edge" else NOBODY, only_moves=True)
+    return Harm(f"{name} {offset_s:+d} s", NOBODY, moved=OPCUA | DIRECT if name == "edge" else NOBODY)
 
 
 async def spool_damaged(plant: ChaosPlant, dice: random.Random, hold_s: float) -> Harm:
@@ -187,7 +189,7 @@ async def spool_damaged(plant: ChaosPlant, dice: random.Random, hold_s: float) -
     seed = dice.random()
     plant.kill(name, lambda: _damage(path, random.Random(seed)))  # noqa: S311 - no secret
     # what the gateway had acknowledged and not forwarded yet may have been in the damaged part
-    return Harm(path.name, OPCUA | DIRECT | FOREIGN if name == "gateway" else READER_OF["edge"], before_s=2.0)
+    return Harm(path.name, OPCUA | DIRECT | FOREIGN if name == "gateway" else OPCUA | DIRECT, before_s=2.0)
 
 
 def _damage(path: Path, dice: random.Random) -> None:

@@ -190,9 +190,9 @@ class _Run:
         times = await self._flowing(api, SOURCES, event.end_ns, event)
         for harm in harms:
             first_ns = start_ns - round(harm.before_s * SECOND_NS)
-            for asset in harm.sources:
+            for asset in harm.sources | harm.moved:
                 end_ns = times.get(asset, time.time_ns()) + round(harm.after_s * SECOND_NS)
-                self._outages.append(Outage(kind, frozenset((asset,)), first_ns, end_ns, harm.only_moves))
+                self._outages.append(Outage(kind, frozenset((asset,)), first_ns, end_ns, asset not in harm.sources))
         most = max(event.back_s.values(), default=RECOVERY_LIMIT_S)
         late = f"; no data from {', '.join(event.hung)}" if event.hung else ""
         self._say(f"{kind} {event.detail}: data flows after {most:.1f} s{late}")
