@@ -67,9 +67,12 @@ def show(told: dict[str, Any]) -> None:
         out.print()
         table(["source", "reason", "outcome", "entries", "count"], losses)
     entries = sorted(
-        (entry["end"], entry["source"] or source["source"], entry)
-        for source in told["sources"]
-        for entry in source["entries"]
+        (
+            (entry["end"], entry["source"] or source["source"], entry)
+            for source in told["sources"]
+            for entry in source["entries"]
+        ),
+        key=lambda each: each[:2],
     )
     if entries:
         out.print()
