@@ -21,7 +21,7 @@ from shopfloor.errors import ConfigurationError, UnreachableError
 from shopfloor.home import Home
 from shopfloor.output import err, print_json, table
 
-SCHEMES: Final = {"opc.tcp": "opcua", "mqtt": "mqtt", "mqtts": "mqtt"}
+SCHEMES: Final = {"opc.tcp": "opcua", "mqtt": "mqtt", "mqtts": "mqtt", "http": "mtconnect", "https": "mtconnect"}
 
 
 def browse(
@@ -49,8 +49,9 @@ def browse(
         for tag in found:
             print_json(asdict(tag))
     elif found:
-        columns = ("path", "address", "datatype", "value", "writable")
-        table(columns, [(tag.path, tag.address, tag.datatype, tag.value, tag.writable or None) for tag in found])
+        columns = ("path", "address", "datatype", "value", "writable", "description")
+        rows = [(t.path, t.address, t.datatype, t.value, t.writable or None, t.description or None) for t in found]
+        table(columns, rows)
     if not found:
         err.print(f"{address} has nothing that fits {path!r}", markup=False)
     elif len(found) == limit:

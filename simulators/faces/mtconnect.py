@@ -11,15 +11,18 @@ import time
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from simulators.face import Face, Setting, Shown
+from simulators.catalogs.mtconnect import DataItem, items_of
+from simulators.face import Face, Setting, Shown, described
+from simulators.machine import Signal
 from simulators.mtconnect.agent import Agent, Refusal, Stream
 from simulators.mtconnect.buffer import SIZE, Buffer, OutOfRange
 from simulators.mtconnect.document import Writer, device_of
-from simulators.mtconnect.observer import Observer, nothing
+from simulators.mtconnect.observer import Observer, nothing, scaled
 from simulators.mtconnect.tools import ToolTable
 
 MOST_CLIENTS: Final = 64
@@ -84,9 +87,18 @@ class MtConnect(Face):
         await asyncio.gather(*clients, return_exceptions=True)
         await server.wait_closed()
 
-    def entry(self, shown: Shown) -> dict[str, Any] | None:
-        """Return None: the edge has no driver for MTConnect."""
-        return None
+    def entry(self, shown: Shown) -> dict[str, Any]:
+        """Return the entry for the driver `mtconnect`."""
+        machine = shown.machine
+        items = items_of(machine)
+        return {
+            "kind": machine.kind,
+            "names": dict(machine.names),
+            "driver": "mtconnect",
+            "address": f"http://{self.setting.host}:{self.port}",
+            "device": machine.id,
+            "signals": {signal.name: _described(signal, items[signal.name]) for signal in machine.signals},
+        }
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -155,6 +167,25 @@ class MtConnect(Face):
                 await asyncio.sleep(min(stream.interval_s, stream.heartbeat_s))
                 left = stream.heartbeat_s - (time.monotonic() - told)
                 await _wait(news, left)
+
+
+def _described(signal: Signal, item: DataItem) -> dict[str, Any]:
+    """Return a signal's entry of the plant file as the agent tells it: in the standard's units and words, read-only."""
+    is_text = item.category == "CONDITION" or item.words is not None
+    told = replace(
+        signal,
+        unit=signal.unit if item.factor == 1.0 else item.units,
+        low=None if signal.low is None else _standard(signal.low, item),
+        high=None if signal.high is None else _standard(signal.high, item),
+        deadband=0.0 if is_text else _standard(signal.deadband, item),
+        datatype="string" if is_text else "double" if item.category == "SAMPLE" else signal.datatype,
+        writable=False,
+    )
+    return described(told, {"data_item": item.id})
+
+
+def _standard(native: float, item: DataItem) -> float:
+    return float(scaled(item, native)) if item.category == "SAMPLE" else native
 
 
 async def _wait(news: asyncio.Event, seconds: float) -> None:

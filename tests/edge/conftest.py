@@ -1,4 +1,4 @@
-"""Machines to talk to (OPC UA servers on loopback) and a Sparkplug host to be heard by."""
+"""Machines to talk to (OPC UA servers, MTConnect agents on loopback) and a Sparkplug host to be heard by."""
 
 from __future__ import annotations
 
@@ -24,6 +24,13 @@ from contract.mqtt import Broker, Session
 from contract.sparkplug import Code, Metric, Payload, decode, encode
 from contract.topics import Node, SparkplugTopic, parse_sparkplug, state_topic
 from edge.machine import Context
+from simulators import factory as factories
+from simulators.face import Setting
+from simulators.faces.mtconnect import MtConnect
+from simulators.factory import Factory
+from simulators.fault import LinkFault
+from simulators.mtconnect.agent import Agent
+from simulators.mtconnect.observer import Observed
 
 URI = "urn:test:machine"
 
@@ -124,6 +131,70 @@ async def serve() -> AsyncIterator[ServerMaker]:
             return await stack.enter_async_context(machine_server(port or unused_port(), **options))
 
         yield start
+
+
+ONE_MACHINE = """
+enterprise: demo
+site: test
+areas: {hall: {lines: {line1: {machines: {cnc-01: {kind: cnc, face: mtconnect}}}}}}
+"""
+
+
+@dataclass
+class MachineAgent:
+    """An MTConnect agent with a milling center, moved by hand: by `tick`, or by what a test lets it say."""
+
+    factory: Factory
+    face: MtConnect
+    now_ns: int = field(default_factory=time.time_ns)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.face.port}"
+
+    @property
+    def agent(self) -> Agent:
+        assert self.face.agent is not None
+        return self.face.agent
+
+    async def tick(self, times: int = 1) -> None:
+        """Let the machine live for some steps of 0.2 s."""
+        for _ in range(times):
+            self.now_ns += 200_000_000
+            self.factory.step(0.2)
+            await self.face.emit(self.now_ns)
+
+    async def say(self, name: str, *values: Observed, time_ns: int = 0) -> list[int]:
+        """Observe these values of a data item, a microsecond apart; return when (now, when no time is stated)."""
+        machine = self.face.shown[0].machine
+        if not machine.link_faults:
+            machine.link_faults.append(LinkFault("silent", 0.0))  # it says nothing of its own
+        start_ns = time_ns or time.time_ns() // 1000 * 1000
+        times_ns = [start_ns + 1000 * index for index in range(len(values))]
+        for value, stamp_ns in zip(values, times_ns, strict=True):
+            self.agent.buffer.add(stamp_ns, self.agent.devices[0].observer.items[name], value)
+        await self.face.emit(self.now_ns)
+        return times_ns
+
+
+@pytest.fixture
+async def observe() -> AsyncIterator[Callable[..., Any]]:
+    """Start MTConnect agents that end with the test: `await observe(port=…, buffer_size=…)`."""
+    faces: list[MtConnect] = []
+
+    async def start(port: int = 0, *, buffer_size: int = 1 << 12, run: int = 0) -> MachineAgent:
+        factory = factories.parse(ONE_MACHINE, seed=3)
+        face = MtConnect(Setting(Path("unused"), mtconnect_port=port), buffer_size)
+        face.show(factory.stands[0].machine, factory.stands[0].place)
+        await face.start()
+        faces.append(face)
+        machine = MachineAgent(factory, face)
+        machine.agent.writer.instance += run  # an agent counts its runs in seconds: too slow for a test
+        return machine
+
+    yield start
+    for face in faces:
+        await face.stop()
 
 
 @pytest.fixture

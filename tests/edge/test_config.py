@@ -78,7 +78,7 @@ def test_all_problems_at_once_with_their_lines() -> None:
         "use 1 to 63 of a-z, 0-9, - and _, the first a letter or a digit",
         "plant.yaml:14: machines.cnc-01: unknown key 'perod_s'; did you mean 'period_s'?",
         "plant.yaml:16: machines.cnc-01.signals.speed: unknown key 'untit'; did you mean 'unit'?",
-        "plant.yaml:24: machines.robots: no driver 'mqt'; have: mqtt, opcua; did you mean 'mqtt'?",
+        "plant.yaml:24: machines.robots: no driver 'mqt'; have: mqtt, mtconnect, opcua; did you mean 'mqtt'?",
     ]
 
 
@@ -149,8 +149,8 @@ def test_words_that_yaml_would_change() -> None:
 
 
 def test_the_folder_is_the_registry() -> None:
-    assert driver_names() == ["mqtt", "opcua"]
-    with pytest.raises(UnknownDriverError, match="no driver 'modbsu'; have: mqtt, opcua"):
+    assert driver_names() == ["mqtt", "mtconnect", "opcua"]
+    with pytest.raises(UnknownDriverError, match="no driver 'modbsu'; have: mqtt, mtconnect, opcua"):
         load("modbsu")
 
 

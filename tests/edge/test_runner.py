@@ -25,6 +25,7 @@ from edge.machine import Context, Machine, Place
 from edge.runner import Runner
 from edge.uplink import Uplink
 from shopfloor.chaos.proxy import Link
+from simulators.mtconnect.observer import Condition
 from spool import Spool
 
 PLACE = Place("demo", "here", "machining", "line1")
@@ -107,6 +108,10 @@ def opcua(server: Any, **signals: Any) -> dict[str, Any]:
         "keep_alive_s": 0.2,
         "signals": nodes,
     }
+
+
+def mtconnect(url: str, **signals: Any) -> dict[str, Any]:
+    return {"driver": "mtconnect", "address": url, "interval_s": 0.01, "heartbeat_s": 0.5, "signals": signals}
 
 
 def mqtt(broker: Any, context: Context, **options: Any) -> dict[str, Any]:
@@ -274,6 +279,80 @@ async def test_an_edge_that_is_killed_while_a_gap_is_open_begins_with_the_same_g
     metrics = [m for heard in host.of("DDATA", device="cnc-01") for m in heard.payload.metrics if m.value is not None]
     counts = Counter(m.value for m in metrics if m.value != 1000.0)
     assert counts == {value: 2 if value in (3.0, 7.0) else 1 for value in said}
+
+
+@pytest.mark.parametrize("how", ["edge killed", "line lost", "line stalled"])
+async def test_what_an_agent_says_in_a_gap_is_sent_once(
+    nats_broker: Any, hosts: Any, observe: Any, workshop: Any, free_port: int, until: Any, how: str
+) -> None:
+    """Its buffer is read again by sequence number: whatever happened in between, each value is sent, and once."""
+    host = await hosts(nats_broker)
+    agent = await observe()
+    long_ago_ns = time.time_ns() // 1000 * 1000 - 60_000_000_000
+    await agent.say("spindle_speed", *([-1.0] * 4096), time_ns=long_ago_ns)  # a full buffer that reaches back
+    line = Link(free_port, agent.face.port)
+    await line.start()
+    plant = workshop(nats_broker)
+    settings = mtconnect(f"http://127.0.0.1:{free_port}", speed={"data_item": "spindle_speed"}, alarm={})
+    try:
+        runner = plant.run("cnc-01", settings)
+        await host.wait_for_value("cnc-01", -1.0)
+        [before_ns, *_] = await agent.say("spindle_speed", *(float(n) for n in range(10)))
+        await host.wait_for_value("cnc-01", 9.0)
+        if how == "edge killed":
+            await plant.kill(runner)
+        elif how == "line lost":
+            await line.stop()
+        else:
+            line.stall()
+        said = await agent.say("spindle_speed", *(float(n) for n in range(10, 1510)))
+        [alarm_ns] = await agent.say("alarm", Condition("Fault", "5012"))
+        if how == "edge killed":
+            plant.run("cnc-01", settings)
+        elif how == "line lost":
+            await until(lambda: not runner.health.connected)
+            await line.start()
+        else:
+            await until(lambda: not runner.health.connected)
+            line.heal()
+        await until(lambda: entries(host) != [])
+        await agent.say("spindle_speed", 2000.0)
+        await host.wait_for_value("cnc-01", 2000.0)
+    finally:
+        await line.stop()
+    [gap] = entries(host)
+    assert (gap.outcome, gap.count) == ("filled", 1501), gap
+    metrics = [m for heard in host.of("DDATA", device="cnc-01") for m in heard.payload.metrics]
+    counts = Counter(m.value for m in metrics if isinstance(m.value, float) and m.value >= 0)
+    # the value that held at the return is told then, and as what the agent had observed
+    assert counts == {float(n): 2 if n == 1509 else 1 for n in (*range(1510), 2000)}
+    past = {m.value: m.time_ns for m in metrics if m.is_historical}
+    assert past == dict(zip(map(float, range(10, 1510)), said, strict=True)) | {"Fault 5012": alarm_ns}
+    assert before_ns < said[0]
+
+
+async def test_a_buffer_that_was_too_small_stands_in_the_ledger(
+    nats_broker: Any, hosts: Any, observe: Any, workshop: Any, free_port: int, until: Any
+) -> None:
+    """What the agent has thrown away nobody brings back: the ledger tells of the gap, why, and what was filled."""
+    host = await hosts(nats_broker)
+    agent = await observe(buffer_size=128)
+    line = Link(free_port, agent.face.port)
+    await line.start()
+    plant = workshop(nats_broker)
+    try:
+        plant.run("cnc-01", mtconnect(f"http://127.0.0.1:{free_port}", speed={"data_item": "spindle_speed"}))
+        await agent.say("spindle_speed", -1.0)
+        await host.wait_for_value("cnc-01", -1.0)
+        await line.stop()
+        await agent.say("spindle_speed", *(float(n) for n in range(1000)))
+        await line.start()
+        await until(lambda: len(entries(host)) == 2)
+    finally:
+        await line.stop()
+    lost, filled = sorted(entries(host), key=lambda entry: entry.outcome, reverse=True)
+    assert (lost.reason, lost.outcome, filled.outcome, filled.count) == ("offline", "lost", "filled", 128)
+    assert "the agent's buffer" in lost.detail
 
 
 async def say(server: Any, said: dict[float, int], *values: float) -> None:

@@ -95,7 +95,7 @@ def test_check_of_an_unknown_driver_names_the_known_ones(run: Any, tmp_path: Pat
     (tmp_path / "plant.yaml").write_text(PLANT.replace("driver: mqtt", "driver: mqqt"))
     done = run("check", "plant.yaml")
     assert done.returncode == 2
-    assert "no driver 'mqqt'; have: mqtt, opcua; did you mean 'mqtt'?" in done.stderr
+    assert "no driver 'mqqt'; have: mqtt, mtconnect, opcua; did you mean 'mqtt'?" in done.stderr
 
 
 @pytest.mark.parametrize("command", [("demo", "--plant"), ("check",)])
@@ -176,7 +176,7 @@ def test_a_wrong_port(run: Any) -> None:
     assert "SHOPFLOOR_PORT is 'http'" in done.stderr
 
 
-@pytest.mark.parametrize("address", ["192.168.0.10", "http://192.168.0.10", "opc.tpc://x:4840"])
+@pytest.mark.parametrize("address", ["192.168.0.10", "ftp://192.168.0.10", "opc.tpc://x:4840"])
 def test_browse_of_what_is_no_address(run: Any, address: str) -> None:
     done = run("browse", address)
     assert done.returncode == 2

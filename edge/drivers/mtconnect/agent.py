@@ -1,0 +1,144 @@
+"""The requests to an agent, and what goes wrong with them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing, contextmanager
+from typing import Final
+from urllib.parse import quote
+
+import httpx2
+
+from edge.driver import Lost, Unreachable
+from edge.drivers.mtconnect import documents
+from edge.drivers.mtconnect.documents import AgentError, Device, Refusal, Streams
+from edge.drivers.mtconnect.multipart import boundary_of, parts
+from edge.drivers.mtconnect.options import Machine
+from edge.machine import Context
+
+MOST_BYTES: Final = 16 << 20  # of one document: a thousand observations have half a million, a large model some more
+_COUNT: Final = 1000  # observations in one document
+_CONNECTIONS: Final = 4
+
+logging.getLogger("httpx2").setLevel(logging.WARNING)  # it logs every request
+
+
+class NotStreaming(AgentError):
+    """An agent that answers a request to stream by a document."""
+
+
+class Agent:
+    """Asks one agent; `close` it."""
+
+    def __init__(self, machine: Machine, context: Context) -> None:
+        self._machine = machine
+        self._count = _COUNT
+        tls: ssl.SSLContext | bool = False  # to read the usual authorities takes 20 ms, each time that one connects
+        if machine.address.startswith("https:"):
+            path = None if machine.ca_file is None else context.folder / machine.ca_file
+            try:
+                tls = ssl.create_default_context(cafile=path)
+            except OSError as error:
+                raise AgentError(f"the ca_file {path} cannot be read: {error}") from error
+        self._client = httpx2.AsyncClient(
+            verify=tls,
+            # what is not compressed cannot be a bomb
+            headers={"Accept": "application/xml, text/xml, multipart/x-mixed-replace", "Accept-Encoding": "identity"},
+            timeout=httpx2.Timeout(machine.timeout_s, read=None),  # a stream may be silent; `ask` has its own time
+            limits=httpx2.Limits(max_connections=_CONNECTIONS),
+            trust_env=False,
+        )
+
+    async def devices(self) -> list[Device]:
+        """Return the model of all devices."""
+        return documents.devices(await self._ask("probe"))
+
+    async def current(self, device: str, *, at: int | None = None) -> Streams:
+        """Return the newest observation of each data item of a device ("": of all), or as of a sequence number."""
+        found = documents.streams(await self._ask(_path(device, "current"), **({} if at is None else {"at": at})))
+        self._count = min(_COUNT, found.header.buffer_size or _COUNT)  # agents refuse more than their buffer
+        return found
+
+    async def sample(self, device: str, start: int) -> Streams:
+        """Return observations from a sequence number on."""
+        body = await self._ask(_path(device, "sample"), **{"from": start, "count": self._count})
+        return documents.streams(body)
+
+    async def oldest(self) -> Streams:
+        """Return the oldest observation that the agent has, of any device."""
+        return documents.streams(await self._ask("sample", count=1))
+
+    async def stream(self, device: str, start: int) -> AsyncGenerator[Streams, None]:
+        """Yield observations from a sequence number on, or none as a heartbeat; raise NotStreaming, Refusal."""
+        query = {
+            "from": start,
+            "count": self._count,
+            "interval": round(self._machine.interval_s * 1000),
+            "heartbeat": round(self._machine.heartbeat_s * 1000),
+        }
+        async with self._client.stream("GET", self._url(_path(device, "sample")), params=query) as response:
+            boundary = boundary_of(response.headers.get("content-type", ""))
+            if boundary is None or response.status_code != 200:
+                documents.streams(await _body(response))
+                raise NotStreaming("it does not stream")
+            async with aclosing(parts(response.aiter_raw(), boundary, MOST_BYTES)) as bodies:
+                async for body in bodies:
+                    yield documents.streams(body)
+
+    async def close(self) -> None:
+        """Give up all connections."""
+        await self._client.aclose()
+
+    async def _ask(self, path: str, **query: int) -> bytes:
+        async with (
+            asyncio.timeout(self._machine.timeout_s),
+            self._client.stream("GET", self._url(path), params=query) as response,
+        ):
+            return await _body(response)
+
+    def _url(self, path: str) -> str:
+        return f"{self._machine.address}/{path}"
+
+
+async def _body(response: httpx2.Response) -> bytes:
+    """Return the body of an answer, which may tell of an error in XML, whatever its status; raise AgentError."""
+    body = bytearray()
+    async for chunk in response.aiter_raw():
+        body += chunk
+        if len(body) > MOST_BYTES:
+            raise AgentError(f"its answer has more than {MOST_BYTES} bytes")
+    if response.status_code != 200 and b"MTConnectError" not in body:
+        status = f"{response.status_code} {response.reason_phrase}".strip()
+        raise AgentError(f"it answers {status} to {response.url.path}: is that the address of an agent?")
+    return bytes(body)
+
+
+def _path(device: str, request: str) -> str:
+    return f"{quote(device, safe='')}/{request}" if device else request
+
+
+@contextmanager
+def translated(address: str, wanted: type[Unreachable] | type[Lost]) -> Iterator[None]:
+    """Turn every error of an agent or of the line into `wanted`, with what to do."""
+    try:
+        yield
+    except (AgentError, httpx2.HTTPError, httpx2.InvalidURL, OSError, TimeoutError) as error:
+        raise wanted(f"{address}: {_explain(error)}") from error
+
+
+def _explain(error: Exception) -> str:
+    if isinstance(error, TimeoutError | httpx2.TimeoutException):
+        return "no answer in time: is the agent on, and is the address right?"
+    if isinstance(error, httpx2.ConnectError):
+        return f"no connection ({error}): is the agent on, and is the port right?"
+    if isinstance(error, httpx2.HTTPError):
+        return f"the line was lost: {error or type(error).__name__}"
+    return str(error) or type(error).__name__
+
+
+def fell_behind(refusal: Refusal) -> bool:
+    """Whether the agent says that it has not (or no more) what was asked for."""
+    return refusal.code == "OUT_OF_RANGE"
