@@ -61,6 +61,11 @@ class Demo:
         return self.port + 4
 
     @property
+    def mtconnect_port(self) -> int:
+        """Port of the simulated machines' MTConnect agent, when the factory has such machines."""
+        return self.port + 6
+
+    @property
     def truth_port(self) -> int:
         """Port of the simulators' truth, which takes faults."""
         return self.port + 8
@@ -118,7 +123,7 @@ class Demo:
 
     def _simulators(self) -> Program:
         options = ["--opcua-port", str(self.opcua_port), "--truth-port", str(self.truth_port)]
-        options += ["--modbus-port", str(self.modbus_port), "--mtconnect-port", str(self.port + 6)]
+        options += ["--modbus-port", str(self.modbus_port), "--mtconnect-port", str(self.mtconnect_port)]
         options += ["--s7-port", str(self.port + 5), "--shdr-port", str(self.port + 20)]
         options += ["--write-plant", str(self.home.plant)]
         options += ["--scenario", self.scenario] if self.scenario else []

@@ -37,7 +37,8 @@ def command(
 ) -> None:
     """Run a factory of its own under faults, and check that all that was produced is stored, once and unchanged.
 
-    Takes ten ports from SHOPFLOOR_PORT on. Ends with 1 when anything was lost, doubled, altered or did not come back.
+    Takes eleven ports from SHOPFLOOR_PORT on. Ends with 1 when anything was lost, doubled or altered, or did not come
+    back.
     """
     kinds = [kind.strip() for kind in faults.split(",") if kind.strip()] or list(KINDS)
     if unknown := [kind for kind in kinds if kind not in KINDS]:

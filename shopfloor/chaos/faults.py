@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from shopfloor.chaos.plant import DIRECT, FAKETIME, FOREIGN, OPCUA, ChaosPlant
+from shopfloor.chaos.plant import DIRECT, FAKETIME, FOREIGN, MTCONNECT, OPCUA, RECORDED, SOURCES, ChaosPlant
 from shopfloor.chaos.poison import messages
 from shopfloor.chaos.proxy import Link, StoreMode
 
@@ -22,10 +22,10 @@ READER_OF: Final[Mapping[str, frozenset[str]]] = {
     "gateway": FOREIGN,
     "cloud": NOBODY,
     "edge": DIRECT,
-    "simulators": OPCUA | FOREIGN | {"robot-01"},
+    "simulators": RECORDED | FOREIGN | {"robot-01"},
 }
 """Whose samples nothing can take while a process is away: those machines cannot wait, and keep no record."""
-RECORDED_FOR: Final[Mapping[str, frozenset[str]]] = {"edge": OPCUA}
+RECORDED_FOR: Final[Mapping[str, frozenset[str]]] = {"edge": RECORDED}
 """Whose samples a process reads from the machine's own record when it is back."""
 
 
@@ -111,10 +111,13 @@ async def link_cut(plant: ChaosPlant, dice: random.Random, hold_s: float) -> Har
 
 
 async def machine_cut(plant: ChaosPlant, dice: random.Random, hold_s: float) -> Harm:
-    """The line between edge and OPC UA machines stalls or ends in the middle of a frame."""
-    link, how = plant.machine_link, dice.choice(("stall", "cut"))
+    """The line between the edge and OPC UA or MTConnect machines stalls or ends in the middle of a frame."""
+    name, link, machines = dice.choice(
+        (("OPC UA", plant.opcua_link, OPCUA), ("MTConnect", plant.mtconnect_link, MTCONNECT))
+    )
+    how = dice.choice(("stall", "cut"))
     link.stall() if how == "stall" else link.cut()
-    return await _broken(link, hold_s, Harm(how, NOBODY, after_s=SESSION_S, moved=OPCUA))
+    return await _broken(link, hold_s, Harm(f"{name} {how}", NOBODY, after_s=SESSION_S, moved=machines))
 
 
 def _uplink(plant: ChaosPlant, dice: random.Random) -> tuple[str, Link, frozenset[str]]:
@@ -179,7 +182,7 @@ async def clock_jump(plant: ChaosPlant, dice: random.Random, hold_s: float) -> H
     finally:
         plant.set_clock(name, 0)
         await asyncio.sleep(1)
-    return Harm(f"{name} {offset_s:+d} s", NOBODY, moved=OPCUA | DIRECT if name == "edge" else NOBODY)
+    return Harm(f"{name} {offset_s:+d} s", NOBODY, moved=RECORDED | DIRECT if name == "edge" else NOBODY)
 
 
 async def spool_damaged(plant: ChaosPlant, dice: random.Random, hold_s: float) -> Harm:
@@ -189,7 +192,7 @@ async def spool_damaged(plant: ChaosPlant, dice: random.Random, hold_s: float) -
     seed = dice.random()
     plant.kill(name, lambda: _damage(path, random.Random(seed)))  # noqa: S311 - no secret
     # what the gateway had acknowledged and not forwarded yet may have been in the damaged part
-    return Harm(path.name, OPCUA | DIRECT | FOREIGN if name == "gateway" else OPCUA | DIRECT, before_s=2.0)
+    return Harm(path.name, SOURCES if name == "gateway" else RECORDED | DIRECT, before_s=2.0)
 
 
 def _damage(path: Path, dice: random.Random) -> None:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,25 +30,32 @@ STORE_TIMEOUT_S: Final = 3.0
 DISK: Final = "size=24m"
 FAKETIME: Final = Path("/usr/lib") / f"{os.uname().machine}-linux-gnu" / "faketime" / "libfaketime.so.1"
 OPCUA: Final = frozenset(("cnc-01", "cnc-02"))
+MTCONNECT: Final = frozenset(("cnc-03",))
+RECORDED: Final = OPCUA | MTCONNECT
+"""They keep a record of what they said."""
 DIRECT: Final = frozenset(("robot-01", source.ASSET))
 FOREIGN: Final = frozenset(("robot-02",))
-SOURCES: Final = OPCUA | DIRECT | FOREIGN
+SOURCES: Final = RECORDED | DIRECT | FOREIGN
 
 
 class ChaosPlant:
-    """All processes of a demo, supervised, on ten ports from `port` on. `start` it, and `stop` it in the end."""
+    """All processes of a demo, supervised, on eleven ports from `port` on. `start` it, and `stop` it in the end."""
 
     def __init__(self, home: Home, port: int, *, small_disk: bool, fake_time: bool) -> None:
         self.home = home
-        self.demo = Demo(home, port, plant=home.path / "chaos-plant.yaml", simulators=True)
+        self.factory = home.path / "chaos-factory.yaml"
+        plant = home.path / "chaos-plant.yaml"
+        self.demo = Demo(home, port, plant=plant, simulators=True, factory=str(self.factory))
         self.edge_link = Link(port + 4, self.demo.mqtt_port)
         self.gateway_link = Link(port + 5, self.demo.mqtt_port)
-        self.store_line = StoreLine(port + 6, port)
-        self.machine_link = Link(port + 7, self.demo.opcua_port)
+        self.store_line = StoreLine(port + 9, port)
+        self.opcua_link = Link(port + 7, self.demo.opcua_port)
+        self.mtconnect_link = Link(port + 10, self.demo.mtconnect_port)
         self.emitted = [home.path / "emitted.jsonl", home.path / "press.jsonl"]
         self.small_disk = small_disk
         self.fake_time = fake_time
-        self._lines = (self.edge_link, self.gateway_link, self.store_line, self.machine_link)
+        self._machine_links = (self.opcua_link, self.mtconnect_link)
+        self._lines = (self.edge_link, self.gateway_link, self.store_line, *self._machine_links)
         self._pressing: asyncio.Task[None] | None = None
         self._is_mounted = False
 
@@ -55,6 +63,7 @@ class ChaosPlant:
         """Start all of it; raise CommandError when it is not ready in time."""
         self.home.prepare()
         self.demo.check_ports()
+        self._write_factory()
         if self.small_disk:
             folder = self.home.path / "gateway"
             command = ["mount", "-t", "tmpfs", "-o", DISK, "tmpfs", str(folder)]
@@ -160,6 +169,13 @@ class ChaosPlant:
                 return replace(program, environ=environ, needs=("broker", "simulators"))
         return replace(program, environ=environ)
 
+    def _write_factory(self) -> None:
+        """Make the simulators' factory: the default one, and a machine on MTConnect."""
+        factory = yaml.safe_load((files("simulators") / "factories" / "default.yaml").read_text())
+        machines = {machine: {"kind": "cnc", "face": "mtconnect"} for machine in MTCONNECT}
+        factory["areas"]["machining"]["lines"]["line2"] = {"machines": machines}
+        self.factory.write_text(yaml.safe_dump(factory, allow_unicode=True, sort_keys=False))
+
     async def _write_plant(self) -> bool:
         """Make the edge's plant file of the simulators' one: no filters, machines behind the link that can break."""
         path = self.demo.plant
@@ -176,7 +192,8 @@ class ChaosPlant:
         return True
 
     def _unfiltered(self, machine: dict[str, Any]) -> None:
-        machine["address"] = machine["address"].replace(f":{self.demo.opcua_port}", f":{self.machine_link.port}")
+        for link in self._machine_links:
+            machine["address"] = machine["address"].replace(f":{link.upstream}", f":{link.port}")
         for entry in machine["signals"].values():
             entry.pop("deadband", None)
             entry["period_s"] = 0.0

@@ -78,7 +78,7 @@ class Observer:
                 name = mtconnect.condition_name(limit)
                 now[name] = watched(limit, signal.unit, value, self.last[name])
         changed = self._changed(now)
-        sent = {name: value if value is None else _sent(value) for name, value in reading.items() if name in changed}
+        sent = {name: _told(self.items[name], value) for name, value in changed.items() if name in reading}
         self.shown.note(stamp_ns // 1000 * 1000, sent)
         self.shown.count(list(sent))
         return changed
@@ -109,6 +109,15 @@ def observed(item: DataItem, signal: Signal, value: Value | None) -> Observed:
     if isinstance(value, bool):
         return "true" if value else "false"
     return _sent(float(value)) if signal.datatype == "double" else value
+
+
+def _told(item: DataItem, value: Observed) -> Value | None:
+    """Return what a client reads: a number in the standard's units, a word, the level and code of a condition."""
+    if isinstance(value, Condition):
+        return None if value == UNKNOWN else f"{value.level} {value.native_code}".strip()
+    if value == UNAVAILABLE:
+        return None
+    return value if isinstance(value, int) or item.category != "SAMPLE" else float(scaled(item, value))
 
 
 def _sent(value: Value) -> Value:
