@@ -127,10 +127,17 @@ class Filter:
         self._states = {signal.name: _State(signal) for signal in signals}
         for name, before in read.items():
             state = self._states[name]
-            state.before, state.read_ns = before, before.until_ns
+            state.before, state.read_ns, state.last_ns = before, before.until_ns, before.until_ns
         self._waiting: dict[str, _State] = {}
         self.late = 0  # samples whose time was replaced by the time of arrival
         self.misfits = 0  # values that do not fit their datatype
+
+    def successor(self, signals: Iterable[Signal]) -> Filter:
+        """Return the filter of what is read after a loss: its times go on behind those that this one gave out."""
+        after = Filter(signals)
+        for name, state in after._states.items():
+            state.last_ns = self._states[name].last_ns
+        return after
 
     def set_datatype(self, signal: Signal) -> None:
         """Take a signal whose datatype is known only now."""

@@ -180,6 +180,7 @@ class Runner:
 
     def _look_for_gap(self, now_ns: int, trouble: str) -> None:
         """See from when to when the machine was not heard; if it keeps no record, nobody knows what it said."""
+        live = {asset: source.filter.successor(source.asset.signals) for asset, source in self._sources.items()}
         if self._gap is not None:  # history was being read when the machine was lost again
             self._gap.end_ns = now_ns
             for asset, past in self._gap.filters.items():
@@ -195,10 +196,11 @@ class Runner:
                 for asset, source in self._sources.items()
             }
             self._gap = Gap(heard_ns, now_ns, "edge_down", "the edge did not run", filters)
+            live = {asset: past.successor(self._sources[asset].asset.signals) for asset, past in filters.items()}
         else:
             return
-        for source in self._sources.values():
-            source.filter = Filter(source.asset.signals)
+        for asset, source in self._sources.items():
+            source.filter = live[asset]
 
     async def _fill_gap(self) -> None:
         """Read what the machine recorded in the gap, and tell the ledger how that went."""

@@ -248,6 +248,9 @@ async def test_each_value_is_sent_once_though_the_clock_of_the_edge_is_wrong(
     assert counts == {value: 2 if value == 7.0 else 1 for value in said}
     past = {m.value: m.time_ns for m in metrics if m.is_historical}
     assert past == {value: said[value] for value in (5.0, 6.0, 7.0)}
+    live = [m.time_ns for m in metrics if not m.is_historical]
+    if offset_s < 0:  # behind one that was an hour ahead times begin anew
+        assert live == sorted(set(live))
 
 
 async def test_an_edge_that_is_killed_while_a_gap_is_open_begins_with_the_same_gap(
