@@ -32,6 +32,9 @@ TIE_NS: Final = 1_000
 FAR_NS: Final = 300_000_000_000
 """What is stored so far outside the time in question was dated by a wrong clock."""
 
+WRONG_NS: Final = 3600 * 1_000_000_000
+"""Clocks that jump are wrong by an hour."""
+
 
 class Outage(NamedTuple):
     """A time (ns since 1970, both ends in it) in which what `sources` produced could not be taken, and why.
@@ -102,23 +105,37 @@ def read_emitted(paths: Iterable[Path]) -> Produced:
 def check(produced: Produced, stored: Stored, outages: Sequence[Outage], start_ns: int, end_ns: int) -> Verdict:
     """Compare what was produced from `start_ns` to before `end_ns` with all that is stored of that time.
 
-    What is stored farther than FAR_NS outside that time must have been produced then.
+    What is stored farther than FAR_NS outside that time was produced then, or an hour before or after, in an outage.
     """
     verdict = Verdict()
     for key in sorted(produced.keys() | stored.keys()):
         mine = [outage for outage in outages if key[0] in outage.sources]
-        made = {t: v for t, v in produced.get(key, {}).items() if start_ns <= t < end_ns}
-        have = [(t, v) for t, v in stored.get(key, ()) if start_ns <= t < end_ns]
-        # what was moved behind a sample from before this time is only looked for
-        before = {t: v for t, v in stored.get(key, ()) if start_ns - FAR_NS <= t < start_ns}
+        ever = produced.get(key, {})
+        made = {t: v for t, v in ever.items() if start_ns <= t < end_ns}
+        have, around = [], {}
+        for t, v in stored.get(key, ()):
+            if start_ns <= t < end_ns:
+                have.append((t, v))
+            else:
+                around[t] = v
         verdict.produced += len(made)
         verdict.stored += len(have)
-        ever = produced.get(key, {})
-        _check_series(verdict, key, made, have, before=before, outages=mine, ever=ever)
-        for time_ns, value in stored.get(key, ()):
-            if not start_ns - FAR_NS <= time_ns < end_ns + FAR_NS and time_ns not in ever:
-                verdict.note(Finding("alien", *key, time_ns, f"{value!r}, by a wrong clock"))
+        _check_series(verdict, key, made, have, around=_Around(around, start_ns, end_ns), outages=mine, ever=ever)
     return verdict
+
+
+class _Around(NamedTuple):
+    """What is stored before and after the time in question."""
+
+    there: Mapping[int, Value]
+    start_ns: int
+    end_ns: int
+
+    def true_ns(self, time_ns: int) -> int:
+        """Return the time by a right clock."""
+        if time_ns < self.start_ns - FAR_NS:
+            return time_ns + WRONG_NS
+        return time_ns - WRONG_NS if time_ns >= self.end_ns + FAR_NS else time_ns
 
 
 def _check_series(
@@ -127,7 +144,7 @@ def _check_series(
     made: Mapping[int, Value],
     have: Sequence[tuple[int, Value]],
     *,
-    before: Mapping[int, Value],
+    around: _Around,
     outages: Sequence[Outage],
     ever: Mapping[int, Value],
 ) -> None:
@@ -136,7 +153,7 @@ def _check_series(
         if time_ns in there:
             verdict.note(Finding("doubled", *key, time_ns))
         there[time_ns] = value
-    moved = _check_strange(verdict, key, there, before=before, outages=outages, ever=ever)
+    moved = _check_strange(verdict, key, there, around=around, outages=outages, ever=ever)
     losing = [outage for outage in outages if not outage.only_moves]
     for time_ns, value in made.items():
         if time_ns in there:
@@ -159,24 +176,26 @@ def _check_strange(
     key: Key,
     there: Mapping[int, Value],
     *,
-    before: Mapping[int, Value],
+    around: _Around,
     outages: Sequence[Outage],
     ever: Mapping[int, Value],
 ) -> set[int]:
     """Check what is stored at a time at which nothing was produced: told again after an outage, or moved.
 
     What stands right behind another sample (tied) was moved there: a sample that was produced in the outage and is not
-    stored under its own time. Each is moved once, and in order. Returns the times under which those were produced.
+    stored under its own time. Each is moved once, and in order. So it is with what is stored an hour away. Returns the
+    times under which those were produced.
     """
-    all_there = {**before, **there}
+    all_there = {**around.there, **there}
     times, known = sorted(ever), sorted(ever.keys() | all_there.keys())
     gone = [time_ns for time_ns in times if time_ns not in all_there]
     found: set[int] = set()
-    for time_ns in sorted(all_there.keys() - ever.keys()):
-        value = all_there[time_ns]
+    for time_ns in sorted(all_there.keys() - ever.keys(), key=around.true_ns):
+        value, true_ns = all_there[time_ns], around.true_ns(time_ns)
         at = bisect_left(known, time_ns)
-        is_tied = at > 0 and time_ns - known[at - 1] < TIE_NS
-        moved = _moved(ever, gone, time_ns, value, outages) if is_tied else None
+        is_away = true_ns != time_ns
+        is_tied = not is_away and at > 0 and time_ns - known[at - 1] < TIE_NS
+        moved = _moved(ever, gone, true_ns, value, outages) if is_tied or is_away else None
         if moved is not None:
             gone = gone[gone.index(moved) + 1 :]
             found.add(moved)
@@ -184,9 +203,9 @@ def _check_strange(
         elif is_tied:
             is_right = value is None and bool(_outage(outages, time_ns))
         else:
-            is_right = _was_so(ever, times, time_ns, value, outages)
-        if time_ns in before:
-            continue
+            is_right = _was_so(ever, times, true_ns, value, outages)
+        if time_ns not in there and not is_away:
+            continue  # not in question
         if is_right:
             verdict.repeated += 1
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -127,9 +128,18 @@ def test_what_another_outage_may_have_cost_need_not_have_been_moved() -> None:
 
 
 @pytest.mark.parametrize("offset_s", [-3600, 3600])
-def test_what_a_wrong_clock_has_dated_is_found_an_hour_away(offset_s: int) -> None:
-    rows = {KEY: [*STORED[KEY], (offset_s * SECOND_NS, 1.0)]}
-    assert verdict(rows, outage(0, 50)).wrong == {"alien": 1}
+def test_a_sample_that_a_wrong_clock_has_dated_is_there_once(offset_s: int) -> None:
+    made, rows, jump = moved()
+    away = [((offset_s if value in (3.0, 4.0) else 0) * SECOND_NS + time_ns, value) for time_ns, value in rows]
+    only_moves = [jump._replace(only_moves=True)]
+
+    def wrong(rows: list[tuple[int, float]], outages: list[Outage] = only_moves) -> Counter[str]:
+        return check(made, {KEY: rows}, outages, 0, 10 * SECOND_NS).wrong
+
+    assert not wrong(away)
+    assert wrong([*away, ((offset_s + 2) * SECOND_NS + 8, 4.0)]) == {"alien": 1}
+    assert wrong([row for row in away if row[1] != 4.0]) == {"lost": 1}
+    assert wrong(away, [])["alien"] == 2
 
 
 def test_only_the_asked_time_counts() -> None:
