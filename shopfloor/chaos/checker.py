@@ -195,7 +195,10 @@ def _check_strange(
         at = bisect_left(known, time_ns)
         is_away = true_ns != time_ns
         is_tied = not is_away and at > 0 and time_ns - known[at - 1] < TIE_NS
-        moved = _moved(ever, gone, true_ns, value, outages) if is_tied or is_away else None
+        base_ns = _base(known, at)
+        # a time that was not made up is the source's own: what stands behind it was produced later
+        after = gone[bisect_right(gone, base_ns) :] if is_tied and base_ns in ever else gone
+        moved = _moved(ever, after, true_ns, value, outages) if is_tied or is_away else None
         if moved is not None:
             gone = gone[gone.index(moved) + 1 :]
             found.add(moved)
@@ -211,6 +214,13 @@ def _check_strange(
         else:
             verdict.note(Finding("doubled" if is_tied else "alien", *key, time_ns, repr(value)))
     return found
+
+
+def _base(known: Sequence[int], at: int) -> int:
+    """Return the time of the sample behind which the one at this place was moved."""
+    while at > 0 and known[at] - known[at - 1] < TIE_NS:
+        at -= 1
+    return known[at]
 
 
 def _moved(

@@ -205,7 +205,7 @@ class _Run:
         """Wait while samples are long under way: what is there when a fault begins is taken for lost in it."""
         deadline = time.monotonic() + IN_TIME_LIMIT_S
         while time.monotonic() < deadline:
-            newest = await asyncio.to_thread(last_times, api, SOURCES)
+            newest = await asyncio.to_thread(last_times, api, SOURCES, time.time_ns())
             oldest_ns = min(newest.get(asset, 0) for asset in SOURCES)
             if time.time_ns() - oldest_ns < UNDER_WAY_S * SECOND_NS:
                 return
@@ -223,7 +223,7 @@ class _Run:
         while len(seen) < len(assets) and time.monotonic() - started < RECOVERY_LIMIT_S:
             await asyncio.sleep(POLL_S)
             try:
-                newest = await asyncio.to_thread(last_times, api, assets)
+                newest = await asyncio.to_thread(last_times, api, assets, time.time_ns())
             except CommandError:
                 continue  # the cloud is what was harmed
             for asset in assets - seen.keys():

@@ -19,6 +19,7 @@ from shopfloor.api import Api
 from shopfloor.chaos.checker import Key, Value
 
 SECOND_NS = 1_000_000_000
+MINUTE_NS = 60 * SECOND_NS
 
 
 def iso(time_ns: int) -> str:
@@ -50,12 +51,16 @@ def read_stored(api: Api, assets: Iterable[str], start_ns: int, end_ns: int) -> 
     return stored
 
 
-def last_times(api: Api, assets: Iterable[str]) -> dict[str, int]:
-    """Return the time (ns) of the newest sample of each asset; raise CommandError."""
+def last_times(api: Api, assets: Iterable[str], now_ns: int) -> dict[str, int]:
+    """Return the time (ns) of the newest sample of each asset that is not of the future; raise CommandError."""
     columns = api.get("telemetry/last", [("asset", asset) for asset in assets])
     newest: dict[str, int] = {}
     for asset, time in zip(columns["asset"], columns["time"], strict=True):
         newest[asset] = max(newest.get(asset, 0), parse_iso(time))
+    misled = [asset for asset, time_ns in newest.items() if time_ns > now_ns + MINUTE_NS]
+    recent = read_stored(api, misled, now_ns - MINUTE_NS, now_ns + MINUTE_NS)
+    for asset in misled:
+        newest[asset] = max((rows[-1][0] for key, rows in recent.items() if key[0] == asset), default=0)
     return newest
 
 
