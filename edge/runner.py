@@ -190,7 +190,7 @@ class Runner:
             self._gap = Gap(self.health.alive_ns, now_ns, "offline", trouble, filters)
             for past in filters.values():
                 past.rewind()
-        elif heard_ns := self._ledger.heard_until(self.name):
+        elif heard_ns := self._ledger.heard_until(self.name) or self._read_until():
             filters = {
                 asset: Filter(source.asset.signals, self._outlet.read_before(asset))
                 for asset, source in self._sources.items()
@@ -201,6 +201,11 @@ class Runner:
             return
         for asset, source in self._sources.items():
             source.filter = live[asset]
+
+    def _read_until(self) -> int:
+        """Return the newest of the source's times that an earlier run has read; 0 for none."""
+        read = (each.until_ns for asset in self._sources for each in self._outlet.read_before(asset).values())
+        return max(read, default=0)
 
     async def _fill_gap(self) -> None:
         """Read what the machine recorded in the gap, and tell the ledger how that went."""

@@ -190,6 +190,7 @@ def _check_strange(
     times, known = sorted(ever), sorted(ever.keys() | all_there.keys())
     gone = [time_ns for time_ns in times if time_ns not in all_there]
     found: set[int] = set()
+    told: set[Outage] = set()
     for time_ns in sorted(all_there.keys() - ever.keys(), key=around.true_ns):
         value, true_ns = all_there[time_ns], around.true_ns(time_ns)
         at = bisect_left(known, time_ns)
@@ -204,7 +205,7 @@ def _check_strange(
             found.add(moved)
             is_right = True
         elif is_tied:
-            is_right = value is None and bool(_outage(outages, time_ns))
+            is_right = _told_again(ever, told, time_ns, value, outages)
         else:
             is_right = _was_so(ever, times, true_ns, value, outages)
         if time_ns not in there and not is_away:
@@ -236,6 +237,18 @@ def _moved(
     first = bisect_left(gone, min(outage.start_ns for outage in mine))
     last = bisect_right(gone, max(outage.end_ns for outage in mine))
     return next((t for t in gone[first:last] if same(ever[t], value)), None)
+
+
+def _told_again(
+    ever: Mapping[int, Value], told: set[Outage], time_ns: int, value: Value, outages: Sequence[Outage]
+) -> bool:
+    """Whether a tied value is the one that is told at the return though it has its own time: once for an outage."""
+    mine = [outage for outage in outages if outage.start_ns <= time_ns <= outage.end_ns]
+    if value is None or not mine:
+        return bool(mine)
+    fresh = [outage for outage in mine if outage not in told]
+    told.update(fresh[:1])
+    return bool(fresh) and any(same(ever[t], value) for t in ever if t <= max(each.end_ns for each in mine))
 
 
 def _was_so(

@@ -61,13 +61,14 @@ class Workshop:
         self.tasks.append(asyncio.create_task(runner.run()))
         return runner
 
-    async def kill(self, runner: Runner) -> None:
-        """End all runners without a word; what the ledger knows of `runner` is on the disk."""
+    async def kill(self, runner: Runner, *, at_once: bool = False) -> None:
+        """End all runners without a word; what the ledger knows of `runner` is on the disk, unless it was `at_once`."""
         for task in self.tasks:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
         self.tasks.clear()
-        self.ledger.tick(0, 0, {runner.name: runner.heard_until_ns})
+        if not at_once:
+            self.ledger.tick(0, 0, {runner.name: runner.heard_until_ns})
         self.ledger.open(0)
 
     async def stop(self) -> None:
@@ -251,6 +252,28 @@ async def test_each_value_is_sent_once_though_the_clock_of_the_edge_is_wrong(
     live = [m.time_ns for m in metrics if not m.is_historical]
     if offset_s < 0:  # behind one that was an hour ahead times begin anew
         assert live == sorted(set(live))
+
+
+async def test_an_edge_that_is_killed_in_its_first_second_knows_what_it_has_heard(
+    nats_broker: Any, hosts: Any, serve: Any, workshop: Any
+) -> None:
+    host = await hosts(nats_broker)
+    server = await serve()
+    await server.server.historize_node_data_change([server.nodes["Speed"]], period=None, count=100)
+    said: dict[float, int] = {}
+    plant = workshop(nats_broker)
+    settings = opcua(server, speed={})
+    runner = plant.run("cnc-01", settings)
+    await host.wait_for_value("cnc-01", 1000.0)
+    await say(server, said, 1.0)
+    await host.wait_for_value("cnc-01", 1.0)
+    await plant.kill(runner, at_once=True)
+    await say(server, said, 2.0, 3.0, 4.0)
+    plant.run("cnc-01", settings)
+    await host.wait_for_value("cnc-01", 3.0)
+    metrics = [m for heard in host.of("DDATA", device="cnc-01") for m in heard.payload.metrics]
+    past = {m.value: m.time_ns for m in metrics if m.is_historical}
+    assert past.items() >= {value: said[value] for value in (2.0, 3.0)}.items()
 
 
 async def test_an_edge_that_is_killed_while_a_gap_is_open_begins_with_the_same_gap(
