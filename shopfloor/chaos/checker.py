@@ -205,7 +205,10 @@ def _check_strange(
             found.add(moved)
             is_right = True
         elif is_tied:
-            is_right = _told_again(ever, told, time_ns, value, outages)
+            behind = bisect_left(known, time_ns + TIE_NS)
+            next_ns = known[behind] if behind < len(known) else time_ns
+            mine = [outage for outage in outages if outage.start_ns <= next_ns and time_ns <= outage.end_ns]
+            is_right = _told_again(ever, told, value, mine)
         else:
             is_right = _was_so(ever, times, true_ns, value, outages)
         if time_ns not in there and not is_away:
@@ -239,16 +242,15 @@ def _moved(
     return next((t for t in gone[first:last] if same(ever[t], value)), None)
 
 
-def _told_again(
-    ever: Mapping[int, Value], told: set[Outage], time_ns: int, value: Value, outages: Sequence[Outage]
-) -> bool:
-    """Whether a tied value is the one that is told at the return though it has its own time: once for an outage."""
-    mine = [outage for outage in outages if outage.start_ns <= time_ns <= outage.end_ns]
-    if value is None or not mine:
-        return bool(mine)
-    fresh = [outage for outage in mine if outage not in told]
-    told.update(fresh[:1])
-    return bool(fresh) and any(same(ever[t], value) for t in ever if t <= max(each.end_ns for each in mine))
+def _told_again(ever: Mapping[int, Value], told: set[Outage], value: Value, outages: Sequence[Outage]) -> bool:
+    """Whether a tied value is the one that is told at a return though it has its own time: once for an outage."""
+    if value is None or not outages:
+        return bool(outages)
+    fresh = [outage for outage in outages if outage not in told]
+    end_ns = max((outage.end_ns for outage in fresh), default=0)
+    was_so = any(t <= end_ns and same(made, value) for t, made in ever.items())
+    told.update(fresh[:1] if was_so else ())
+    return was_so
 
 
 def _was_so(
