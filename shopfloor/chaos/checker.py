@@ -196,9 +196,9 @@ def _check_strange(
         at = bisect_left(known, time_ns)
         is_away = true_ns != time_ns
         is_tied = not is_away and at > 0 and time_ns - known[at - 1] < TIE_NS
-        base_ns = _base(known, at)
+        base_ns = _base(known, at) if is_tied else time_ns
         # a time that was not made up is the source's own: what stands behind it was produced later
-        after = gone[bisect_right(gone, base_ns) :] if is_tied and base_ns in ever else gone
+        after = gone[bisect_right(gone, base_ns) :] if base_ns in ever else gone
         moved = _moved(ever, after, true_ns, value, outages) if is_tied or is_away else None
         if moved is not None:
             gone = gone[gone.index(moved) + 1 :]

@@ -28,6 +28,7 @@ from edge.machine import Context, Place
 from shopfloor.chaos.proxy import Link
 from simulators.emitted import Emitted
 from simulators.mtconnect.observer import Condition
+from tests.edge.reading import read_until
 
 SPEED = {"speed": {"data_item": "spindle_speed"}}
 
@@ -48,15 +49,6 @@ async def connect(context: Context) -> AsyncIterator[Callable[..., Any]]:
     yield start
     for driver in drivers:
         await driver.close()
-
-
-async def read_until(driver: MtconnectDriver, count: int = 1) -> list[Sample]:
-    """Read, past heartbeats, until there are so many samples."""
-    samples: list[Sample] = []
-    async with asyncio.timeout(5):
-        while len(samples) < count:
-            samples += await driver.read()
-    return samples
 
 
 async def recorded(driver: Historian, start_ns: int, end_ns: int) -> tuple[list[Sample], str]:

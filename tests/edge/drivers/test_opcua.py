@@ -27,6 +27,7 @@ from edge.driver import Lost, NoHistory, Unreachable
 from edge.drivers.opcua import Machine, OpcuaDriver, connection
 from edge.drivers.opcua.security import own_identity
 from edge.machine import Context
+from tests.edge.reading import read_until
 
 URI = "urn:test:machine"
 SECURE = [ua.SecurityPolicyType.Basic256Sha256_SignAndEncrypt, ua.SecurityPolicyType.NoSecurity]
@@ -53,15 +54,6 @@ async def connect(context: Context) -> AsyncIterator[Callable[..., Any]]:
     yield start
     for driver in drivers:
         await driver.close()
-
-
-async def read_until(driver: OpcuaDriver, count: int = 1) -> list[Sample]:
-    """Read, past keep-alives, until there are so many samples."""
-    samples: list[Sample] = []
-    async with asyncio.timeout(5):
-        while len(samples) < count:
-            samples += await driver.read()
-    return samples
 
 
 async def test_changes_come_in_order_with_the_time_of_the_source(serve: Any, connect: Any) -> None:
