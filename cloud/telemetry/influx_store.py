@@ -13,6 +13,7 @@ import pyarrow as pa
 from influxdb_client.client.exceptions import InfluxDBError
 from influxdb_client.client.influxdb_client import InfluxDBClient
 from influxdb_client.client.write_api import SYNCHRONOUS
+from influxdb_client.service.buckets_service import BucketsService
 from urllib3.exceptions import HTTPError
 
 from cloud.telemetry import flux
@@ -27,13 +28,21 @@ from cloud.telemetry.store import (
     TIME,
     BadLines,
     Query,
+    StoreRefuses,
     StoreUnavailable,
     TooManyRows,
+    Trouble,
     WriteResult,
 )
 from cloud.telemetry.times import MAX_NS, parse_time
 
 TIMEOUT_MS: Final = 30_000
+HEALTH_MS: Final = 2_000
+"""For each of both buckets: who asks for health waits a little longer than for both."""
+REFUSED_TODO: Final = (
+    "in containers `docker compose up -d` makes the token anew; else put one that may read both buckets into the file "
+    "of SHOPFLOOR_STORE_TOKEN_FILE; it counts at once"
+)
 PAGE: Final = 50_000
 _TOTALS: Final[dict[str, tuple[str, Callable[[float, float], float]]]] = {
     "min": ("min", min),
@@ -47,6 +56,10 @@ _LINE: Final = re.compile(r"line (\d+)")
 _Result = TypeVar("_Result")
 
 
+def _status(error: Exception) -> int | None:
+    return error.response.status if isinstance(error, InfluxDBError) and error.response else None
+
+
 def _table(schema: pa.Schema, columns: Sequence[Sequence[Any]]) -> pa.Table:
     types = [pa.int64() if field.type == TIME else field.type for field in schema]
     arrays = [pa.array(column, type_) for column, type_ in zip(columns, types, strict=True)]
@@ -57,13 +70,14 @@ class InfluxStore:
     """The store in InfluxDB 2. What a rejected write of several lines leaves there is InfluxDB's own choice.
 
     The server lets samples go after `raw_days` (0: never), and rolls them up before: shopfloor.compose.influx makes
-    both buckets and the tasks.
+    both buckets and the tasks. `token` is called for each request, so that it can be changed under way; it raises
+    StoreRefuses when there is none.
     """
 
     def __init__(
         self,
         url: str,
-        token: str,
+        token: Callable[[], str],
         org: str,
         bucket: str,
         *,
@@ -76,27 +90,56 @@ class InfluxStore:
         self._raw_days = raw_days
         self._now_ns = now_ns
         self._said_since, self._said_until_ns = 0, 0
-        self._client = InfluxDBClient(url, token=token, org=org, timeout=TIMEOUT_MS)
+        self._token = token
+        self._client = InfluxDBClient(url, token="", org=org, timeout=TIMEOUT_MS)
         self._writes = self._client.write_api(write_options=SYNCHRONOUS)
         self._queries = self._client.query_api()
+        self._buckets = BucketsService(self._client.api_client)  # type: ignore[no-untyped-call]
 
     def close(self) -> None:
         """See Store."""
         self._client.close()  # type: ignore[no-untyped-call]
 
-    def health(self) -> str | None:
-        """See Store."""
-        return None if self._client.ping() else f"InfluxDB at {self._url} does not answer"
+    def health(self) -> Trouble | None:
+        """See Store. Whether the server knows our token, and whether that may read both buckets."""
+        try:
+            found = [bucket for name in (self._bucket, self._minutes) for bucket in self._named(name)]
+        except StoreRefuses:
+            return Trouble("this cloud has no token that InfluxDB takes", REFUSED_TODO)
+        except StoreUnavailable:
+            return Trouble("InfluxDB does not answer", "start it, look at its log, or correct SHOPFLOOR_TELEMETRY")
+        if len(found) < 2:
+            return Trouble(
+                f"InfluxDB has no buckets {self._bucket} and {self._minutes} that this cloud may read", REFUSED_TODO
+            )
+        return None
+
+    def _named(self, name: str) -> list[Any]:
+        """Return the buckets of a name that we may read: one or none."""
+
+        def ask() -> list[Any]:
+            try:
+                answer = self._buckets.get_buckets(org=self._client.org, name=name, _request_timeout=HEALTH_MS)  # type: ignore[no-untyped-call]
+            except InfluxDBError as error:
+                if _status(error) == 404:
+                    return []
+                raise
+            return list(answer.buckets)
+
+        return self._ask(ask)
 
     def _ask(self, call: Callable[[], _Result]) -> _Result:
+        self._client.api_client.set_default_header("Authorization", f"Token {self._token()}")  # type: ignore[no-untyped-call]
         try:
             return call()
         except (InfluxDBError, HTTPError, OSError) as error:
-            status = error.response.status if isinstance(error, InfluxDBError) and error.response else "no answer"
-            message = f"InfluxDB at {self._url}: {status}: {getattr(error, 'message', None) or error}"
+            status = _status(error)
+            message = f"InfluxDB at {self._url}: {status or 'no answer'}: {getattr(error, 'message', None) or error}"
             if status in (400, 413, 422):
                 line = _LINE.search(message)
                 raise BadLines(int(line[1]) if line else 1, message, "correct it, or send less at once") from error
+            if status in (401, 403):
+                raise StoreRefuses(message, REFUSED_TODO) from error
             todo = "is the server up, is there a bucket of that name, may the token read and write it?"
             raise StoreUnavailable(message, todo) from error
 
