@@ -95,6 +95,13 @@ def set_password(db: Session, user: User, password: str, *, keep: str = "") -> N
     end_logins(db, user, keep=keep)
 
 
+def let_in_anew(db: Session, user: User, now: datetime) -> str:
+    """Return the secret of a new login link for a user whose password and logins end."""
+    end_logins(db, user)
+    user.password_hash = None
+    return new_link(db, user, now)
+
+
 def end_logins(db: Session, user: User, *, keep: str = "") -> None:
     """End all logins of a user but the one with hash `keep`, and all open links."""
     db.execute(delete(Login).where(Login.user_id == user.id, Login.hash != keep))
