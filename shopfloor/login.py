@@ -29,7 +29,7 @@ def login(
     """Wait until the console answers, then print its address, and the login link while nobody has a password."""
     wait_for_console(url_of(os.environ), wait_s)
     address = os.environ.get("SHOPFLOOR_PUBLIC_URL", "").rstrip("/") or url_of(os.environ)
-    link = address + new_link(new) if new else first_link()
+    link = address + new_link(new) if new else offered()
     if json:
         print_json({"console": address, "login": link})
     elif link is not None:
@@ -58,7 +58,7 @@ def wait_for_console(url: str, patience_s: float) -> None:
         return
 
 
-def first_link() -> str | None:
+def offered() -> str | None:
     """Return the link of the first login, None when it was used; raise RefusedError when the file cannot be read."""
     file = Home.of(os.environ).secret("login-link")
     try:
@@ -78,18 +78,20 @@ def new_link(username: str) -> str:
     from sqlalchemy.orm import sessionmaker  # noqa: PLC0415
 
     from cloud import db  # noqa: PLC0415
-    from cloud.auth import accounts  # noqa: PLC0415
-    from cloud.auth.first_link import link_path  # noqa: PLC0415
+    from cloud.auth import accounts, first_link  # noqa: PLC0415
     from cloud.auth.tables import User  # noqa: PLC0415
     from cloud.settings import Settings  # noqa: PLC0415
 
-    engine = db.connect(Settings().sql_url)
+    settings = Settings()
+    engine = db.connect(settings.sql_url)
     try:
         with sessionmaker(engine).begin() as session:
             user = session.scalar(select(User).where(User.username == username))
             if user is None:
                 known = ", ".join(session.scalars(select(User.username).order_by(User.username).limit(20)))
                 raise RefusedError(f"there is no user {username!r}", f"the users are: {known}")
-            return link_path(accounts.let_in_anew(session, user, datetime.now(UTC)))
+            link = first_link.link_path(accounts.let_in_anew(session, user, datetime.now(UTC)))
+            first_link.withdraw(settings, session)
+            return link
     finally:
         engine.dispose()

@@ -76,7 +76,10 @@ def test_it_waits_for_a_cloud_that_starts_and_prints_the_first_link(
 
 def test_a_lost_password_is_replaced_by_a_new_link(cloud: Callable[[], None], login: Login) -> None:
     cloud()
-    with enter(login().stdout) as old:
+    first = login().stdout
+    assert login("--new", "admin").stdout != first
+    assert "log in with your password" in login().stdout
+    with enter(login("--new", "admin").stdout) as old:
         said = login("--new", "admin")
         assert said.returncode == 0, said.stderr
         assert old.get("/auth/me").status_code == 401
