@@ -85,7 +85,8 @@ def whole_test(name: str, compose: Sequence[str], *, short: bool) -> None:
     began = time.monotonic()
     say(f"--- {name} variant, {' '.join(compose)}")
     stack = Stack(compose, OVERRIDES[name])
-    build(stack)
+    # with the images of what joins later
+    build(stack.with_files(JOINING[name], SHOPFLOOR_PUBLIC_URL="https://plant.example"))
     try:
         first_s, link = start(stack, name)
         confined(stack)
