@@ -16,8 +16,10 @@ from images import run
 from report import check, say, until
 from stack import MACHINES, Stack
 
-FILES = "docker compose -f docker-compose.yml -f deploy/plc.yml"
-UP, CHECK = f"{FILES} up -d", f"{FILES} run --rm check"
+UP = "docker compose -f docker-compose.yml -f deploy/plc.yml up -d"
+CHECK = "docker compose -f docker-compose.yml -f deploy/plc.yml run --rm check"
+LOGS = "docker compose -f docker-compose.yml -f deploy/plc.yml logs edge-machining"
+RESTART = "docker compose -f docker-compose.yml -f deploy/plc.yml restart edge-machining"
 LOGIN = "docker compose exec cloud shopfloor login"
 PLANT = """\
 enterprise: acme
@@ -58,9 +60,7 @@ def without_a_file(own: Stack, folder: str) -> None:
     check("/login#" in link, f"the login of a new plant is {link!r}")
     own.log_in()
     container = own.container("edge-machining")
-    until(
-        "the edge asks for a plant file", lambda: f"put yours at {folder}/plant.yaml" in own.log("edge-machining"), 30
-    )
+    until("the edge asks for a plant file", lambda: f"put yours at {folder}/plant.yaml" in own.documented(LOGS), 30)
     check(own.log("edge-machining").count("there is no plant file") == 1, "it says it again and again")
     check(not own.state(container)["Restarting"], "the edge is started again and again")
     check(own.machines() == [], f"machines of the simulated factory stay: {own.machines()}")
@@ -94,9 +94,10 @@ def own_device(own: Stack, folder: Path) -> None:
     with device(folder / "machine", int(own.environ["SHOPFLOOR_MQTT_PORT"])) as client:
         heard(own, client, "force")
         (folder / "plant.yaml").write_text(PLANT + "              stroke: {path: stroke, unit: mm}\n")
-        own.documented(f"{FILES} restart edge-machining")
+        own.documented(RESTART)
         heard(own, client, "stroke")
     check(own.machines() == ["press-1"], f"the API knows {own.machines()}")
+    own.documented("docker compose exec edge-machining sh")
     own.healthy()
     say("own machines: a device of one's own is heard, and a signal that was added")
 

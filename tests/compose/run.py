@@ -47,7 +47,7 @@ def build(stack: Stack) -> None:
     for line in provide_images([*stages, *sorted(needed)]):
         say(line)
     started = time.monotonic()
-    stack.compose("build")
+    stack.documented("docker compose build")
     say(f"image built in {time.monotonic() - started:.0f} s")
     for line in run("docker", "images", "--format", "{{.Repository}}:{{.Tag}} {{.Size}}").splitlines():
         name, _, size = line.partition(" ")

@@ -38,7 +38,13 @@ class Stack:
     def __init__(self, compose: Sequence[str], files: Sequence[str] = ()) -> None:
         self.project = f"shopfloor-test-{os.getpid()}"
         self.port = free_port()
-        self.environ = {"SHOPFLOOR_PORT": str(self.port), "SHOPFLOOR_MQTT_PORT": str(free_port())}
+        self.environ = {
+            "SHOPFLOOR_PORT": str(self.port),
+            "SHOPFLOOR_MQTT_PORT": str(free_port()),
+            # the builder that every version has
+            "DOCKER_BUILDKIT": "0",
+            "COMPOSE_DOCKER_CLI_BUILD": "0",
+        }
         self._files = ("docker-compose.yml", *files)
         self._folder = ROOT
         self._program = [*compose, "-p", self.project]
@@ -66,9 +72,7 @@ class Stack:
         return [*self._program, *(part for file in self._files for part in ("-f", str(ROOT / file)))]
 
     def compose(self, *arguments: str, check: bool = True) -> str:
-        # the builder that every version has
-        builder = {"DOCKER_BUILDKIT": "0", "COMPOSE_DOCKER_CLI_BUILD": "0"}
-        return run(*self._compose, *arguments, check=check, **builder, **self.environ)
+        return run(*self._compose, *arguments, check=check, **self.environ)
 
     def documented(self, command: str, check: bool = True) -> str:
         """Run a command of docs/compose.md in this plant, without a terminal; return what it prints."""
@@ -168,6 +172,11 @@ class Stack:
         self._person.post("auth/link", json={"token": link.partition("#")[2]}).raise_for_status()
         if self._person.get("auth/me").json()["must_set_password"]:
             self._person.put("auth/password", json={"new": PASSWORD}).raise_for_status()
+
+    def log_in_with_password(self) -> None:
+        """Be the person with the password that was chosen."""
+        self._person.cookies.clear()
+        self._person.post("auth/login", json={"username": "admin", "password": PASSWORD}).raise_for_status()
 
     def person_sees(self) -> dict[str, int]:
         """Return what the person's browser gets: page or query, and status."""

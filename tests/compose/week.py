@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import signal
@@ -20,11 +21,16 @@ SLOW_S = 75
 """Longer than health checks count in all, without a time to start in."""
 UP = "docker compose up -d"
 LOGIN = "docker compose exec cloud shopfloor login"
+NEW_LOGIN = "docker compose exec cloud shopfloor login --new admin"
+REPORT = (
+    'docker compose exec gateway python -c "import urllib.request as r; '
+    "print(r.urlopen('http://127.0.0.1:8082/health').read().decode())\""
+)
 
 
 def week(stack: Stack, joining: str, stores: dict[str, str]) -> None:
     """Live through it; `stores` are the volumes of the stores by their service."""
-    stack.enter(stack.documented(f"{LOGIN} --new admin").strip())
+    stack.enter(stack.documented(NEW_LOGIN).strip())
     said = stack.documented(LOGIN)
     check("log in with your password" in said and "login --new" in said, f"with a password it says {said!r}")
     up_again(stack)
@@ -36,6 +42,7 @@ def week(stack: Stack, joining: str, stores: dict[str, str]) -> None:
         secrets_lost(stack, "postgres", "grafana")
         slow_stores(stack, list(stores))
         samples_lost(stack, stores["influxdb"])
+        new_plant(stack)
     reboot(stack)
 
 
@@ -43,9 +50,17 @@ def up_again(stack: Stack) -> None:
     """`up` once more makes nothing anew."""
     before = stack.started()
     stack.documented(UP)
+    stack.documented("docker compose up -d --no-build")
     check(stack.started() == before, f"up again started anew: {dict(stack.started().items() - before.items())}")
     stack.healthy()
     stack.goes_on_for_a_person()
+    check("cloud" in stack.documented("docker compose ps"), "ps shows no cloud")
+    check(
+        "the cloud serves" in stack.documented("docker compose logs cloud"),
+        "the cloud's log does not say that it serves",
+    )
+    report = stack.documented(REPORT)
+    check(json.loads(report)["status"] == "ok", f"the gateway reports {report}")
     say("up, once more: nothing is made anew, the login holds")
 
 
@@ -127,6 +142,7 @@ def slow_stores(stack: Stack, stores: list[str]) -> None:
     if ups[0] is not None:
         raise Failed(f"{', '.join(stores)} took {SLOW_S} s to start: {ups[0]}")
     healthy_s = stack.healthy()
+    stack.documented("docker compose logs postgres")
     stack.goes_on_for_a_person()
     for service, container in stack.served().items():
         restarts = int(run("docker", "inspect", "-f", "{{.RestartCount}}", container))
@@ -152,9 +168,29 @@ def samples_lost(stack: Stack, volume: str) -> None:
         inside.documented("docker compose run --rm -T tools shopfloor restore --force - < plant.backup")
         kept = stack.sequence("cnc-01", begin, end)
         check(set(numbers) <= set(kept), f"of {len(numbers)} messages {len(kept)} came back")
-    stack.enter(stack.documented(f"{LOGIN} --new admin").strip())
+    stack.enter(stack.documented(NEW_LOGIN).strip())
     stack.goes_on_for_a_person()
     say(f"{volume} was lost: works again at once, and its samples came back from the backup")
+
+
+def new_plant(stack: Stack) -> None:
+    """A backup is brought into a new plant: its users, its samples."""
+    end = datetime.now(UTC)
+    begin = end - timedelta(seconds=20)
+    numbers = stack.sequence("cnc-01", begin, end)
+    with TemporaryDirectory() as folder:
+        inside = stack.inside(Path(folder))
+        inside.documented("docker compose run --rm -T tools shopfloor backup - > plant.backup")
+        stack.documented("docker compose down -v")
+        stack.documented(UP)
+        check("/login#" in stack.documented(LOGIN), "a new plant has no first login")
+        stack.log_in()
+        check(not stack.sequence("cnc-01", begin, end), "down -v does not forget everything")
+        inside.documented("docker compose run --rm -T tools shopfloor restore - < plant.backup")
+    check(set(numbers) <= set(stack.sequence("cnc-01", begin, end)), "the samples of the backup are not there")
+    stack.log_in_with_password()
+    stack.goes_on_for_a_person()
+    say("a new plant: it has the users and samples of the backup")
 
 
 def engine_answers() -> bool:
