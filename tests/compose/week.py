@@ -75,6 +75,7 @@ def another_file(stack: Stack, joining: str) -> None:
     if "grafana" in joining:
         password = more.documented("docker compose exec grafana cat /run/secrets-of-grafana/password")
         check(len(password.strip()) > 20, "Grafana has no password")
+        more.documented("docker compose restart grafana")
     stack.compose("up", "-d", "--remove-orphans")
     stack.goes_on_for_a_person()
     say(f"{joining} has joined and gone, {time.monotonic() - started:.1f} s in all")
@@ -143,6 +144,7 @@ def slow_stores(stack: Stack, stores: list[str]) -> None:
         raise Failed(f"{', '.join(stores)} took {SLOW_S} s to start: {ups[0]}")
     healthy_s = stack.healthy()
     stack.documented("docker compose logs postgres")
+    check("the store is set up" in stack.documented("docker compose logs store-setup"), "the store is not set up")
     stack.goes_on_for_a_person()
     for service, container in stack.served().items():
         restarts = int(run("docker", "inspect", "-f", "{{.RestartCount}}", container))
