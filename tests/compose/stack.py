@@ -94,6 +94,10 @@ class Stack:
         services = yaml.safe_load(self.compose("config"))["services"].values()
         return {service["image"] for service in services if not service.get("profiles")}
 
+    def image(self, service: str) -> str:
+        """Return the image of a service."""
+        return str(yaml.safe_load(self.compose("config"))["services"][service]["image"])
+
     def containers(self) -> dict[str, str]:
         """Return the id of the container of each service that has one."""
         form = '{{.Label "com.docker.compose.service"}} {{.ID}}'
@@ -125,10 +129,6 @@ class Stack:
     def served(self) -> dict[str, str]:
         """Return the containers that run on and on."""
         return {service: container for service, container in self.containers().items() if service not in ONE_SHOTS}
-
-    def runs(self, service: str) -> bool:
-        container = self.containers().get(service)
-        return container is not None and self.state(container)["Status"] == "running"
 
     def lose(self, volume: str) -> None:
         """Lose a volume, if this variant has it."""
