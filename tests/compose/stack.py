@@ -41,6 +41,8 @@ class Stack:
         self.environ = {
             "SHOPFLOOR_PORT": str(self.port),
             "SHOPFLOOR_MQTT_PORT": str(free_port()),
+            # a plant that runs beside it keeps its image
+            "SHOPFLOOR_VERSION": os.environ.get("SHOPFLOOR_VERSION", "test"),
             # the builder that every version has
             "DOCKER_BUILDKIT": "0",
             "COMPOSE_DOCKER_CLI_BUILD": "0",
