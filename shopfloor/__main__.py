@@ -23,6 +23,7 @@ from shopfloor.display import display_for
 from shopfloor.errors import CommandError, ConfigurationError, Exit
 from shopfloor.home import Home, port_of
 from shopfloor.ledger import ledger
+from shopfloor.login import login
 from shopfloor.output import out, print_error, print_json
 from shopfloor.simulate import factory_file, scenario_file, simulate
 from shopfloor.watch import watch
@@ -40,6 +41,7 @@ app.command()(browse)
 app.command()(restore)
 app.command()(watch)
 app.command()(ledger)
+app.command()(login)
 app.add_typer(query.app, name="query")
 app.command()(simulate)
 app.add_typer(fault.app, name="fault")
