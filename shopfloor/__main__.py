@@ -7,6 +7,7 @@ import os
 import platform
 import sys
 from importlib.metadata import version as version_of
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -17,7 +18,6 @@ from shopfloor import demo as plant_demo
 from shopfloor import fault, quarantine, query
 from shopfloor.backup.command import backup, restore
 from shopfloor.browse import browse
-from shopfloor.chaos import command as chaos
 from shopfloor.check import check, wrong
 from shopfloor.display import display_for
 from shopfloor.errors import CommandError, ConfigurationError, Exit
@@ -42,11 +42,15 @@ app.command()(restore)
 app.command()(watch)
 app.command()(ledger)
 app.command()(login)
-app.command(name="chaos")(chaos.command)
 app.add_typer(query.app, name="query")
 app.command()(simulate)
 app.add_typer(fault.app, name="fault")
 app.add_typer(quarantine.app, name="quarantine")
+if find_spec("simulators") and find_spec("pyarrow"):
+    # a developer's tool, which runs all parts of a plant: an image has only some of them
+    from shopfloor.chaos import command as chaos
+
+    app.command(name="chaos")(chaos.command)
 
 
 @app.command()

@@ -20,7 +20,7 @@ import httpx2
 from cloud.telemetry import minute_lines
 from cloud.telemetry.rollup import horizon, last_task, minutes_bucket, minutes_task
 from contract.lineprotocol import encode
-from shopfloor.compose.certificates import write_private
+from shopfloor.compose.private import write_private
 
 USER: Final = "shopfloor-admin"
 ORG: Final = "shopfloor"

@@ -14,7 +14,8 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from shopfloor.compose import brokers
-from shopfloor.compose.certificates import Authority, write_private
+from shopfloor.compose.certificates import Authority
+from shopfloor.compose.private import write_private
 
 PLACE: Final = brokers.Place(secrets=PurePosixPath("/data/secrets"), data=PurePosixPath("/var/lib/broker"))
 SERVERS: Final[Mapping[str, Sequence[str]]] = {

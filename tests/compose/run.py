@@ -51,7 +51,7 @@ def build(stack: Stack) -> None:
     say(f"image built in {time.monotonic() - started:.0f} s")
     for line in run("docker", "images", "--format", "{{.Repository}}:{{.Tag}} {{.Size}}").splitlines():
         name, _, size = line.partition(" ")
-        if name in needed or name.startswith("shopfloor:"):
+        if name in needed or name.startswith("shopfloor-"):
             say(f"  image {name}: {size}")
 
 
