@@ -80,7 +80,7 @@ COPY --from=console /console/dist cloud/console/dist
 RUN /venv/bin/pip install --no-input --no-deps --no-build-isolation --editable . \
  && /venv/bin/pip uninstall --yes setuptools pip && python3 -m compileall -q /app \
  && /venv/bin/python -c 'import cloud.__main__, psycopg, shopfloor.__main__, shopfloor.compose.after, shopfloor.compose.influx' \
- && /venv/bin/python -c 'import pyarrow.compute, pyarrow.dataset, pyarrow.parquet, shopfloor.backup.restore, shopfloor.backup.write'
+ && /venv/bin/python -c 'import pyarrow.acero, pyarrow.compute, pyarrow.csv, pyarrow.dataset, pyarrow.parquet, shopfloor.backup.restore, shopfloor.backup.write'
 
 FROM run AS cloud
 COPY --from=build-cloud /venv /venv
