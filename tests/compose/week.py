@@ -144,7 +144,7 @@ def slowly(image: str) -> dict[str, list[str]]:
     """Return entry point and command of an image, behind a wait."""
     config = json.loads(run("docker", "inspect", "-f", "{{json .Config}}", image))
     wait = ["sh", "-c", f'sleep {SLOW_S}; exec "$$@"', "sh"]
-    return {"entrypoint": [*wait, *config["Entrypoint"]], "command": config["Cmd"] or []}
+    return {"entrypoint": [*wait, *config["Entrypoint"]], "command": config.get("Cmd") or []}
 
 
 def samples_lost(stack: Stack, volume: str) -> None:
