@@ -14,6 +14,11 @@ from typing import Final, NamedTuple, TypeAlias
 
 FieldValue: TypeAlias = float | int | bool | str
 
+TYPED: Final = ("_text", "_bool", "_int", "_uint")
+"""What measurements end with that hold the texts, booleans, signed and unsigned 64-bit integers of a kind of assets.
+
+InfluxDB gives a field one type in a measurement; numbers that a double holds are in that of the kind itself.
+"""
 _MOST_HEADS: Final = 10_000
 _MOST_TEMPLATES: Final = 1_000
 _INT64: Final = range(-(2**63), 2**63)

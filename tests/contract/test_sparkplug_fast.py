@@ -51,24 +51,35 @@ VALUES: dict[str, st.SearchStrategy[Value]] = {
 BIRTH = [Metric(name, ALIASES[name], code) for name, code in CODES.items()]
 TIMES = st.integers(1_000_000, 2**63 - 1)
 GOOD = st.sampled_from(list(CODES)).flatmap(
-    lambda name: st.builds(Sample, st.just("cnc-01"), st.just(name), TIMES, VALUES[name], st.just(Quality.GOOD))
+    lambda name: st.builds(
+        Sample, st.just("cnc-01"), st.just(name), TIMES, VALUES[name], st.just(Quality.GOOD), st.just(0)
+    )
 )
 BAD = st.sampled_from(list(CODES)).flatmap(
     lambda name: st.builds(
-        Sample, st.just("cnc-01"), st.just(name), TIMES, st.none() | VALUES[name], st.sampled_from([0, 500])
+        Sample,
+        st.just("cnc-01"),
+        st.just(name),
+        TIMES,
+        st.none() | VALUES[name],
+        st.sampled_from([0, 64, 500, 704]),
+        st.sampled_from([0, 0x408F0000, 2**32 - 1]),
     )
+)
+CLAMPED = st.builds(
+    Sample, st.just("cnc-01"), st.just("double"), TIMES, VALUES["double"], st.just(Quality.GOOD), st.just(0x00300000)
 )
 
 
 def samples_of(batch: Any) -> list[Sample]:
     return [
-        Sample("cnc-01", name, time_ns, value, batch.qualities.get(index, Quality.GOOD))
+        Sample("cnc-01", name, time_ns, value, batch.qualities.get(index, Quality.GOOD), batch.statuses.get(index, 0))
         for index, (name, time_ns, value) in enumerate(zip(batch.names, batch.times_ns, batch.values, strict=True))
     ]
 
 
 @settings(max_examples=100)
-@given(st.lists(GOOD | BAD, max_size=8))
+@given(st.lists(GOOD | BAD | CLAMPED, max_size=8))
 def test_what_is_written_is_read(samples: list[Sample]) -> None:
     data = encode_samples(samples, ALIASES, CODES, uuid="e:1")
     batch = Decoder(BIRTH).read(stamp(data, seq=255))
@@ -78,7 +89,7 @@ def test_what_is_written_is_read(samples: list[Sample]) -> None:
 
 
 @settings(max_examples=60)
-@given(st.lists(GOOD | BAD, max_size=8))
+@given(st.lists(GOOD | BAD | CLAMPED, max_size=8))
 def test_the_backlog_needs_no_birth(samples: list[Sample]) -> None:
     data = stamp(encode_samples(samples, ALIASES, CODES, time_ms=7), uuid="e:1")
     names = {alias: name for name, alias in ALIASES.items()}
@@ -90,8 +101,13 @@ def test_the_backlog_needs_no_birth(samples: list[Sample]) -> None:
     assert not any(metric.alias for metric in decode(historical).metrics)
 
 
+def properties_of(sample: Sample) -> dict[str, Property]:
+    properties = {} if sample.quality == Quality.GOOD else {"Quality": Property(Code.INT32, sample.quality)}
+    return properties | ({"StatusCode": Property(Code.UINT32, sample.status)} if sample.status else {})
+
+
 @settings(max_examples=60)
-@given(st.lists(GOOD | BAD, min_size=1, max_size=8))
+@given(st.lists(GOOD | BAD | CLAMPED, min_size=1, max_size=8))
 def test_the_complete_codec_writes_the_same(samples: list[Sample]) -> None:
     payload = Payload(
         [
@@ -100,7 +116,7 @@ def test_the_complete_codec_writes_the_same(samples: list[Sample]) -> None:
                 datatype=CODES[sample.signal],
                 value=sample.value,
                 time_ns=sample.time_ns,
-                properties={} if sample.quality == Quality.GOOD else {"Quality": Property(Code.INT32, sample.quality)},
+                properties=properties_of(sample),
             )
             for sample in samples
         ],
@@ -199,7 +215,7 @@ def test_poison_is_refused(message: pb.Payload) -> None:
 
 
 @settings(max_examples=100)
-@given(st.lists(GOOD | BAD, max_size=3), st.data())
+@given(st.lists(GOOD | BAD | CLAMPED, max_size=3), st.data())
 def test_no_damage_raises_anything_else(samples: list[Sample], data: st.DataObject) -> None:
     encoded = bytearray(encode_samples(samples, ALIASES, CODES, uuid="e:1"))
     for _ in range(data.draw(st.integers(1, 4))):
