@@ -150,6 +150,7 @@ class Filter:
         self._waiting: dict[str, _State] = {}
         self.odd_times: Counter[Sort] = Counter()
         self.replaced = 0
+        self.has_news = False  # the last `update` was more than repeats
         self.examples: dict[Sort, Sample] = {}  # the first of each sort, as it came
         self.misfits: Counter[str] = Counter()  # values that do not fit their datatype, by signal
         self.misfit: dict[str, Value] = {}  # the first of each signal
@@ -236,9 +237,11 @@ class Filter:
         """Return what of `samples` (of signals that are known) passes."""
         passed = Passed([], [])
         latest_ns = now_ns + AHEAD_NS
+        repeats = 0
         for sample in samples:
             state, value, time_ns = self._states[sample.signal], sample.value, sample.time_ns
             if sample == state.seen:
+                repeats += 1
                 continue
             is_plain = type(value) is float and state.signal.datatype is Datatype.DOUBLE and value - value == 0
             said = sample if is_plain else self._typed(sample, state.signal.datatype)
@@ -265,6 +268,7 @@ class Filter:
             if self._passes(state, said, now_ns):
                 passed.live.append(said)
                 state.passed_ns = state.read_ns
+        self.has_news = repeats < len(samples)
         return passed
 
     def flush(self, now_ns: int) -> list[Sample]:

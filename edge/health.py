@@ -19,7 +19,7 @@ class Health:
     """How a machine is; times in ns since 1970 (0: never)."""
 
     connected: bool = False
-    last_data_ns: int = 0
+    last_data_ns: int = 0  # the last data that was more than a repeat
     alive_ns: int = 0  # the last sign of life: data, or the driver's word that nothing changed
     samples: int = 0
     losses: int = 0
@@ -42,7 +42,11 @@ def node_asset(place: Place, machines: Iterable[str]) -> Asset:
     for machine in machines:
         signals += [
             Signal(f"Health/{machine}/connected", Datatype.BOOLEAN),
-            Signal(f"Health/{machine}/last_data_age_s", unit="s", description="-1: no data yet"),
+            Signal(
+                f"Health/{machine}/last_data_age_s",
+                unit="s",
+                description="since there was anything new; -1: no data yet",
+            ),
             Signal(f"Health/{machine}/times_replaced_total", description="times that cannot be the source's, replaced"),
             Signal(f"Health/{machine}/misfits_total", description="values that do not fit their datatype, kept as bad"),
             Signal(f"Health/{machine}/silent_s", unit="s", description="since data or the word that nothing changed"),

@@ -335,7 +335,9 @@ class Runner:
                 continue
             known = self._learn(source, group)
             passed = source.filter.update(known, now_ns)
-            source.heard_s, self.health.last_data_ns = time.monotonic(), now_ns
+            source.heard_s = time.monotonic()
+            if source.filter.has_news:
+                self.health.last_data_ns = now_ns
             self.health.samples += len(known)
             await self._send(source, passed.live)
             await self._send(source, passed.past, past=True)
