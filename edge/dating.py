@@ -14,6 +14,7 @@ from contract.model import Sample
 REMEMBERED: Final = 32  # samples of each signal
 AHEAD_NS: Final = 300_000_000_000
 FIRST_NS: Final = 1_000_000  # what is before is no time
+LAST_NS: Final = 1 << 62  # in 2116: what is later is no time of a clock, however wrong
 _STILL_NS: Final = 1_000_000_000  # values of one time that arrive farther apart were not taken at one time
 _STEADY_NS: Final = 2_000_000_000  # when all that comes is late by the same for so long, the clock was set back
 _SAME_NS: Final = 1_000_000_000

@@ -38,11 +38,10 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from contract.model import TIME_REPLACED, Datatype, Quality, Sample, Signal, Value, base_quality
-from edge.dating import AHEAD_NS, FIRST_NS, Bounds, Date, Dating, Sort
+from edge.dating import AHEAD_NS, FIRST_NS, LAST_NS, Bounds, Date, Dating, Sort
 
 _AT_LEAST_NS: Final = 20_000_000_000
 _MOST_INTERVALS: Final = 100
-_LAST_NS: Final = 1 << 62  # in 2116: what is later is no time of a clock, however wrong
 _UNBOUND: Final = Bounds()
 
 _INTEGERS: Final = {
@@ -258,7 +257,7 @@ class Filter:
                     state.recent.append(said)
                     passed.past.append(said)
                     continue
-                if not FIRST_NS <= time_ns < _LAST_NS:
+                if not FIRST_NS <= time_ns < LAST_NS:
                     value = None
             if value is not None:
                 state.begun_ns = state.begun_ns or time_ns

@@ -33,6 +33,7 @@ from contract.sparkplug import (
 )
 from contract.topics import MessageType, Node, parse_sparkplug
 from edge.aliases import Aliases
+from edge.dating import LAST_NS
 from edge.filter import Read
 from edge.host import PrimaryHost
 from edge.window import Window
@@ -173,6 +174,7 @@ class EdgeNode:
             for signal, note in notes.items()
             if note is not None
             for until_ns, intervals in [orjson.loads(note)]
+            if 0 < until_ns < LAST_NS  # earlier versions noted times that no clock says
         }
 
     def datatypes_before(self, asset: str) -> dict[str, Datatype]:

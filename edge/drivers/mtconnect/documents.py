@@ -191,8 +191,8 @@ def nanoseconds(stamp: str) -> int:
     if match is None:
         raise ValueError(f"{stamp!r} is no time")
     zone = "+00:00" if match[3] in (None, "Z") else match[3]
-    try:
-        whole = datetime.fromisoformat(match[1] + zone) - _EPOCH
-    except OverflowError as error:  # the zone leads out of the years that there are
-        raise ValueError(f"{stamp!r} is no time") from error
-    return (whole.days * 86_400 + whole.seconds) * 1_000_000_000 + int((match[2] or "0")[:9].ljust(9, "0"))
+    is_leap = match[1].endswith(":60")
+    text = match[1][:-2] + "59" if is_leap else match[1]
+    whole = datetime.fromisoformat(text + zone) - _EPOCH
+    seconds = whole.days * 86_400 + whole.seconds + is_leap
+    return seconds * 1_000_000_000 + int((match[2] or "0")[:9].ljust(9, "0"))
