@@ -499,6 +499,22 @@ async def test_c2_times_on_opcua_that_stand_still_or_are_none_are_replaced_and_t
     assert capsys.readouterr().out.count("a time that stands still while the value moves") == 1
 
 
+async def test_f6_a_machine_that_answers_and_says_nothing_new_is_told_from_one_that_does(
+    nats_broker: Any, hosts: Any, serve: Any, workshop: Any, until: Any
+) -> None:
+    host = await hosts(nats_broker)
+    server = await serve()
+    plant = workshop(nats_broker)
+    runner = plant.run("cnc-01", opcua(server, speed={}) | {"mode": "poll", "poll_s": 0.05})
+    await host.wait_for_value("cnc-01", 1000.0)
+    first_ns, samples = runner.health.last_data_ns, runner.health.samples
+    await until(lambda: runner.health.samples > samples + 5)
+    assert runner.health.last_data_ns == first_ns < runner.health.alive_ns
+    await server.write("Speed", 1.0, time=datetime.now(UTC))
+    await host.wait_for_value("cnc-01", 1.0)
+    assert runner.health.last_data_ns > first_ns
+
+
 async def test_c1_what_is_older_than_samples_are_kept_is_told(
     nats_broker: Any, hosts: Any, workshop: Any, context: Context, until: Any
 ) -> None:
