@@ -31,7 +31,7 @@ Publish = Callable[[str, bytes], bool]
 
 
 class Face:
-    """What the mirror shows of one asset. Its columns go by metric name; a quality that is missing is GOOD."""
+    """What the mirror shows of one asset. Its columns go by metric name; without a quality it is GOOD, a status 0."""
 
     def __init__(self, birth: Birth) -> None:
         self.birth = birth
@@ -39,6 +39,7 @@ class Face:
         self.values: dict[str, Value | None] = {}
         self.times_ns: dict[str, int] = {}
         self.qualities: dict[str, int] = {}
+        self.statuses: dict[str, int] = {}
         self.dirty: set[Category] = set()
         self.not_before = 0.0
         self.shown: dict[Category, bytes] = {}
@@ -70,23 +71,28 @@ class Face:
         names = batch.names
         self.values.update(zip(names, batch.values, strict=True))
         self.times_ns.update(zip(names, batch.times_ns, strict=True))
-        if self.qualities:
-            for name in names:
-                self.qualities.pop(name, None)
-        for index, quality in batch.qualities.items():
-            self.qualities[names[index]] = quality
+        for mine, new in ((self.qualities, batch.qualities), (self.statuses, batch.statuses)):
+            if mine:
+                for name in names:
+                    mine.pop(name, None)
+            for index, word in new.items():
+                mine[names[index]] = word
 
     def _take_newer(self, batch: Batch, now_ns: int) -> None:
         ahead_ns = now_ns + AHEAD_NS if now_ns else NEVER_NS
+        self._renewed_ns = self._renewed_ns or now_ns
         gives_way = not batch.historical and now_ns - self._renewed_ns > GIVES_WAY_NS
         for index, (name, value, time_ns) in enumerate(zip(batch.names, batch.values, batch.times_ns, strict=True)):
             known_ns = self.times_ns.get(name, -1)
             if time_ns > known_ns - (not batch.historical) or known_ns > ahead_ns or gives_way:
                 self.values[name] = value
                 self.times_ns[name] = time_ns
-                self.qualities.pop(name, None)
-                if index in batch.qualities:
-                    self.qualities[name] = batch.qualities[index]
+                if time_ns <= ahead_ns:
+                    self._newest_ns = max(self._newest_ns, time_ns)
+                for mine, new in ((self.qualities, batch.qualities), (self.statuses, batch.statuses)):
+                    mine.pop(name, None)
+                    if index in new:
+                        mine[name] = new[index]
 
     def reborn(self, birth: Birth, *, online: bool) -> None:
         """Begin a session: values of signals that are gone are forgotten, those that the birth carries are taken."""
@@ -97,6 +103,7 @@ class Face:
             del self.values[name]
             del self.times_ns[name]
             self.qualities.pop(name, None)
+            self.statuses.pop(name, None)
         self.dirty.update(CATEGORIES)
         if online:
             first = valued(birth.first)
@@ -151,7 +158,9 @@ class Face:
             is_state = signal in states or value.__class__ in (str, bool)
             if signal and is_state == (category == "state"):
                 quality = self.qualities.get(name, Quality.GOOD) if self.online else Quality.STALE
-                signals[signal] = {"value": value, "quality": int(quality), "time": self.times_ns[name] // MS}
+                shown = {"value": value, "quality": int(quality), "time": self.times_ns[name] // MS}
+                status = self.statuses.get(name)
+                signals[signal] = {**shown, "status": status} if status else shown
         return signals
 
 

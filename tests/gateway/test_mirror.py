@@ -99,6 +99,24 @@ def test_a_quality_is_shown_until_it_is_good_again(screen: Screen, birth: Birth)
     assert screen.signal("tele", "speed")["quality"] == 192
 
 
+def test_e7_a_status_is_shown_until_the_source_says_another(screen: Screen, birth: Birth) -> None:
+    screen.mirror.born(birth)
+    uncertain = Batch(["speed"], [START_NS], [1.0], {0: Quality.UNCERTAIN}, {0: 0x40920000})
+    screen.mirror.update(birth, uncertain)
+    screen.tick(1.0)
+    assert screen.signal("tele", "speed") == {"value": 1.0, "quality": 64, "time": START_MS, "status": 0x40920000}
+    screen.mirror.update(birth, speed(1.0, 1))
+    screen.tick(2.0)
+    assert screen.signal("tele", "speed") == {"value": 1.0, "quality": 192, "time": START_MS + 1000}
+
+
+def test_d2_whole_numbers_of_64_bits_are_shown_exactly(screen: Screen, birth: Birth) -> None:
+    screen.mirror.born(birth)
+    screen.mirror.update(birth, Batch(["speed"], [START_NS], [2**64 - 1]))
+    screen.tick(1.0)
+    assert screen.signal("tele", "speed")["value"] == 2**64 - 1
+
+
 def test_a_backlog_never_overwrites_a_newer_value(screen: Screen, birth: Birth) -> None:
     screen.mirror.born(birth)
     screen.mirror.update(birth, speed(5.0, 5))
@@ -162,6 +180,14 @@ def test_c1_what_comes_late_does_not_overwrite_a_newer_value(screen: Screen, bir
     screen.mirror.update(birth, speed(6.0, 5, Quality.BAD), START_NS + 7 * SECOND)
     screen.tick(2.0)
     assert screen.signal("tele", "speed") == {"value": 6.0, "quality": 0, "time": START_MS + 5000}
+
+
+def test_c1_of_a_backlog_and_an_older_live_value_the_newer_is_shown(screen: Screen, birth: Birth) -> None:
+    screen.mirror.born(birth)
+    screen.mirror.update(birth, speed(9.0, 9, historical=True), START_NS + 10 * SECOND)
+    screen.mirror.update(birth, speed(8.0, 8), START_NS + 10 * SECOND)
+    screen.tick(1.0)
+    assert screen.signal("tele", "speed")["value"] == 9.0
 
 
 def test_c1_of_one_message_that_tells_the_newest_first_the_newest_is_shown(screen: Screen, birth: Birth) -> None:
