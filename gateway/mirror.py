@@ -50,15 +50,14 @@ class Face:
 
     def take(self, batch: Batch, now_ns: int = 0) -> None:
         """Take over samples, those that are newer; `now_ns` (UTC, 0: unknown) tells which are ahead."""
-        times_ns = batch.times_ns
-        newest_ns = max(times_ns, default=0)
-        in_order = not batch.historical and min(times_ns, default=0) >= self._newest_ns and times_ns == sorted(times_ns)
+        times_ns = sorted(batch.times_ns) or [0]
+        in_order = not batch.historical and times_ns[0] >= self._newest_ns and times_ns == batch.times_ns
         if self._newest is not None and (not in_order or batch.names is not self._newest.names):
             self._settle()
         if in_order:
             self._newest, self._renewed_ns = batch, now_ns
-            if not now_ns or newest_ns <= now_ns + AHEAD_NS:
-                self._newest_ns = newest_ns
+            if not now_ns or times_ns[-1] <= now_ns + AHEAD_NS:
+                self._newest_ns = times_ns[-1]
         else:
             self._take_newer(batch, now_ns)
         self.dirty |= {"tele", "state"}
