@@ -125,7 +125,8 @@ class Dating:
 
     def _arrival(self, now_ns: int, sort: Sort) -> Date:
         # not before what was given out: when the edge's clock was set back, order is what is left
-        last_ns = max(self.last_ns, self.arrived_ns if self.arrived_ns <= now_ns + AHEAD_NS else 0)
+        goes_on = self.arrived_ns <= now_ns + AHEAD_NS or 0 < self.arrived_ns - self.last_ns < _SAME_NS
+        last_ns = max(self.last_ns, self.arrived_ns) if goes_on else self.last_ns
         self.arrived_ns = self._free(max(now_ns, last_ns + 1))
         return Date(self.arrived_ns, sort=sort, is_replaced=True)
 

@@ -140,6 +140,17 @@ def test_while_the_clock_of_the_edge_is_an_hour_behind_order_is_kept() -> None:
     source = "1@0:0 2@100:-3600000 3@200:-3599900 4@300:-3599800 5@400:400"
     assert arriving(behind, source) == "1@0 2~@0+1 3~@0+2 4~@0+3 5@400"
     assert behind.read(["s"], None) == {"s": Read(at(400))}
+    long = Filter([Signal("s")])
+    source = "1@0:0 " + " ".join(f"{n}@{n * 100}:{n * 100 - 3_600_000}" for n in range(1, 1000))
+    assert len({word.partition("@")[2] for word in arriving(long, source).split()}) == 1000
+
+
+def test_of_a_source_without_times_every_value_has_a_time_of_its_own_whatever_the_clock_of_the_edge_does() -> None:
+    none = Filter([Signal("s")])
+    passed: list[Sample] = []
+    for now in (*[0] * 100, *range(100), *[-3_600_000] * 100, *[10_000] * 100):
+        passed += none.update([Sample("a", "s", 0, float(len(passed)))], at(now)).live
+    assert len({sample.time_ns for sample in passed}) == 400
 
 
 def test_c2_a_time_that_was_replaced_tells_nothing_of_the_record() -> None:
