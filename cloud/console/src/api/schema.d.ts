@@ -633,7 +633,7 @@ export interface components {
              * Reason
              * @enum {string}
              */
-            reason: "sequence" | "overflow" | "driver_queue" | "not_understood" | "offline" | "edge_down" | "edge_spool" | "gateway_spool" | "gateway_full" | "gateway_away" | "clock";
+            reason: "sequence" | "overflow" | "driver_queue" | "not_understood" | "offline" | "edge_down" | "edge_spool" | "gateway_spool" | "gateway_full" | "gateway_away" | "clock" | "identity";
             /**
              * Source
              * @description the machine; empty for the edge node itself
@@ -868,7 +868,7 @@ export interface components {
              * Reason
              * @enum {string}
              */
-            reason: "sequence" | "overflow" | "driver_queue" | "not_understood" | "offline" | "edge_down" | "edge_spool" | "gateway_spool" | "gateway_full" | "gateway_away" | "clock";
+            reason: "sequence" | "overflow" | "driver_queue" | "not_understood" | "offline" | "edge_down" | "edge_spool" | "gateway_spool" | "gateway_full" | "gateway_away" | "clock" | "identity";
             /**
              * Source
              * @example cnc-01
