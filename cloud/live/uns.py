@@ -81,7 +81,7 @@ class UnsListener:
         self._news = threading.Condition()
         self._stopping = False
         self._learned: dict[str, bytes] = {}
-        self._places: dict[str, tuple[str, ...]] = {}
+        self._assets: dict[tuple[str, ...], str] = {}  # by place and by what the edge node of the place calls them
         self._again = Again(settle_s)
         self._bad_topics: set[str] = set()
         self.bad = 0
@@ -161,7 +161,7 @@ class UnsListener:
                 self._again.announced(topic.asset)
             said = read_announcement(topic, payload)
             self._learn(said)
-            self._places[said.asset] = topic[:4]
+            self._assets[*topic[:4], said.label or said.asset] = said.asset
             self._hub.update(topic.asset, online=said.online)
             return
         if topic.category == "ledger":
@@ -174,8 +174,8 @@ class UnsListener:
         seen_ms = min(sent_ms, time.time_ns() // 1_000_000)
         self._hub.update(topic.asset, seen_ms=seen_ms, signals=signals)
         for machine, silent_ms in silences(signals):
-            if self._places.get(machine) == topic[:4]:
-                self._hub.update(machine, seen_ms=seen_ms - silent_ms)
+            if asset := self._assets.get((*topic[:4], machine)):
+                self._hub.update(asset, seen_ms=seen_ms - silent_ms)
 
     def _keep(self, told: SourceLedger) -> None:
         try:

@@ -123,15 +123,19 @@ def test_an_edge_node_vouches_for_a_quiet_machine_of_its_line(
     listener = UnsListener(Broker(url="mqtt://127.0.0.1:1"), parts.sessions, parts.hub, "never connected")
     for asset in ("cnc-01", "cnc-02"):
         listener.hear(f"{PLACE}/{asset}/info", announce(asset).model_dump_json().encode(), False)
-    listener.hear(f"{PLACE}/line1/tele", tele(**{"Health/cnc-01/silent_s": 1.5, "Health/cnc-02/silent_s": -1}), False)
+    # another asset had the id cnc-03 first
+    labelled = announce("cnc-03-abcdef").model_copy(update={"label": "cnc-03"})
+    listener.hear(f"{PLACE}/cnc-03-abcdef/info", labelled.model_dump_json().encode(), False)
+    health = {"Health/cnc-01/silent_s": 1.5, "Health/cnc-02/silent_s": -1, "Health/cnc-03/silent_s": 2.5}
+    listener.hear(f"{PLACE}/line1/tele", tele(**health), False)
     other = PLACE.replace("line1", "line2")
     listener.hear(f"{other}/line2/tele", tele(**{"Health/cnc-02/silent_s": 1.5}), False)
     listener.hear(f"{PLACE}/last/tele", tele(x=1), False)
     listener.start()
     wait_for(lambda: parts.hub.status("last").seen_ms is not None)
     listener.stop()
-    seen = [parts.hub.status(asset).seen_ms for asset in ("cnc-01", "cnc-02")]
-    assert seen == [1_795_420_800_000 - 1500, None]
+    seen = [parts.hub.status(asset).seen_ms for asset in ("cnc-01", "cnc-02", "cnc-03-abcdef")]
+    assert seen == [1_795_420_800_000 - 1500, None, 1_795_420_800_000 - 2500]
 
 
 def test_nobody_vouches_with_a_value_that_is_not_good() -> None:

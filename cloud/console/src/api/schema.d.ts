@@ -441,6 +441,7 @@ export interface components {
          * @example {
          *       "id": "cnc-01",
          *       "kind": "cnc",
+         *       "label": "",
          *       "last_seen": "2026-11-23T08:00:00.250000000Z",
          *       "names": {
          *         "en": "Milling center 1",
@@ -470,6 +471,11 @@ export interface components {
             id: string;
             /** Kind */
             kind: string;
+            /**
+             * Label
+             * @description what its source calls it, where that is not the id
+             */
+            label: string;
             /**
              * Last Seen
              * @description when its gateway last had something from it (ISO 8601, UTC)
@@ -505,6 +511,7 @@ export interface components {
          * @example {
          *       "id": "cnc-01",
          *       "kind": "cnc",
+         *       "label": "",
          *       "last_seen": "2026-11-23T08:00:00.250000000Z",
          *       "names": {
          *         "en": "Milling center 1",
@@ -519,6 +526,11 @@ export interface components {
             id: string;
             /** Kind */
             kind: string;
+            /**
+             * Label
+             * @description what its source calls it, where that is not the id
+             */
+            label: string;
             /**
              * Last Seen
              * @description when its gateway last had something from it (ISO 8601, UTC)
@@ -952,6 +964,7 @@ export interface components {
          * @example {
          *       "id": "cnc-01",
          *       "kind": "cnc",
+         *       "label": "",
          *       "last_seen": "2026-11-23T08:00:00.250000000Z",
          *       "names": {
          *         "en": "Milling center 1",
@@ -970,6 +983,11 @@ export interface components {
             id: string;
             /** Kind */
             kind: string;
+            /**
+             * Label
+             * @description what its source calls it, where that is not the id
+             */
+            label: string;
             /**
              * Last Seen
              * @description when its gateway last had something from it (ISO 8601, UTC)
@@ -1120,6 +1138,12 @@ export interface components {
             description: string;
             /** High */
             high: number | null;
+            /**
+             * Label
+             * @description what its source calls it, where that is not the name
+             * @example 温度
+             */
+            label: string;
             /** Low */
             low: number | null;
             /**
