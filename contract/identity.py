@@ -148,9 +148,9 @@ class Ids:
     # the durable part
 
     @classmethod
-    def load(cls, notebook: Notebook) -> Ids:
+    def load(cls, notebook: Notebook, most_in_scope: int = MOST_IN_SCOPE) -> Ids:
         """Read the table; what is damaged of it is as if it had never been given."""
-        ids = cls()
+        ids = cls(most_in_scope)
         count = int(notebook.note(_NOTE) or b"0")
         while (body := notebook.note(f"{_NOTE}/{ids._notes}")) is not None or ids._notes < count:
             for row in orjson.loads(body or b"[]"):
@@ -234,6 +234,18 @@ class Ids:
         path = path_of(node, device)
         return self._assign(signals_scope(path), {name: name for name in names}, signal_name, _SIGNAL)
 
+    def named(self, scope: str, name: str, readable: str, is_taken: Callable[[str], bool]) -> str:
+        """Return the id of a name in a scope of the caller's own: none that others have taken."""
+        with self._lock:
+            table = self._scope(scope)
+            held = table.id_of.get(name)
+            if held is None or is_taken(held):
+                full = self._is_full(table)
+                held = self._free(table, f"{scope}/{name}", readable, _LEVEL, always=full, is_taken=is_taken)
+                if not full:
+                    self._give(Row(scope, name, held))
+            return held
+
     def seed(self, rows: Iterable[Row]) -> None:
         """Take ids that were given before there was a table."""
         with self._lock:
@@ -254,20 +266,30 @@ class Ids:
             found = {path: scope.id_of[path] for path in names if path in scope.id_of}
             new = [(read(names[path]), path) for path in names.keys() - found.keys()]
             for readable, path in sorted(new, key=lambda pair: (pair[0] != names[pair[1]], pair[1])):
-                full = self._rows >= MOST_ROWS or len(scope.id_of) >= self._most_in_scope
+                full = self._is_full(scope)
                 exact = f"{scope_name}/{path}" if scope_name.startswith(_SIGNALS) else path
                 found[path] = self._free(scope, exact, readable, most, always=full)
                 if not full:
                     self._give(Row(scope_name, path, found[path], stated))
             return found
 
+    def _is_full(self, scope: _Scope) -> bool:
+        return self._rows >= MOST_ROWS or len(scope.id_of) >= self._most_in_scope
+
     @staticmethod
-    def _free(scope: _Scope, path: str, readable: str, most: int, *, always: bool) -> str:
+    def _free(
+        scope: _Scope,
+        path: str,
+        readable: str,
+        most: int,
+        *,
+        always: bool,
+        is_taken: Callable[[str], bool] = lambda _: False,
+    ) -> str:
         """Return an id that nobody has, with a suffix if need be; `always`: even if the readable one is free."""
-        if not always and readable not in scope.names_of:
-            return readable
-        choices = [suffixed(readable, path, most, length) for length in _SUFFIXES]
-        return next((choice for choice in choices if choice not in scope.names_of), choices[-1])
+        choices = [] if always else [readable]
+        choices += [suffixed(readable, path, most, length) for length in _SUFFIXES]
+        return next((id_ for id_ in choices if id_ not in scope.names_of and not is_taken(id_)), choices[-1])
 
     def _give(self, row: Row) -> None:
         self._keep(row)

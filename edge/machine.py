@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Final, Self
 
@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from contract.model import Asset, Datatype, Signal
 from contract.topics import TopicError, check_id
+from edge.ids import AssetIds
 
 _SIGNAL_NAME: Final = re.compile(r"[A-Za-z0-9_./-]{1,128}\Z")
 _KIND: Final = re.compile(r"[a-z][a-z0-9_]{0,62}\Z")
@@ -27,8 +28,8 @@ def _id(text: str) -> str:
 def _signal_name(text: str) -> str:
     if not _SIGNAL_NAME.match(text):
         raise ValueError(f"{text!r} is not a signal name: use 1 to 128 of A-Z, a-z, 0-9, _ . / and -")
-    if text.endswith(".quality"):
-        raise ValueError(f"{text!r}: names that end in .quality are used for the quality of signals")
+    if text.endswith((".quality", ".status")):
+        raise ValueError(f"{text!r}: names that end in .quality or .status are used for the quality of signals")
     return text
 
 
@@ -130,7 +131,11 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a driver knows of the world: `home` for what it keeps, `folder` of the plant file for relative paths."""
+    """What a driver knows of the world.
+
+    `home` is for what it keeps, `folder` that of the plant file for relative paths, `ids` has what topics name.
+    """
 
     home: Path
     folder: Path
+    ids: AssetIds = field(default_factory=AssetIds)
