@@ -199,8 +199,8 @@ class Ids:
     def asset(self, node: Node, device: str | None, *, stated: bool = False, is_live: IsLive | None = None) -> str:
         """Return the id of a device, or with None that of the edge node itself: site-area-line.
 
-        `stated`: a plant file says the id. It stays with a machine that moves to another line of its enterprise; if
-        both are announced at once (`is_live`), they are two, and the later one has a suffix.
+        `stated`: a plant file says the id of the device. It stays with a machine that moves to another line of its
+        enterprise; if both are announced at once (`is_live`), they are two, and the later one has a suffix.
         """
         with self._lock:
             if device is None:
@@ -208,6 +208,7 @@ class Ids:
             else:
                 name = device
             path = path_of(node, device)
+            stated = stated and device is not None
             if stated and (held := self._shared(path, name, is_live or (lambda _: False))):
                 return held
             return self._assign(ASSETS, {path: name}, level_name, _LEVEL, stated=stated)[path]

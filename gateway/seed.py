@@ -101,10 +101,9 @@ def _seed_places(ids: Ids, nodes: Iterable[Node]) -> None:
 def _seed_assets(ids: Ids, births: Births) -> list[Parted]:
     assets = {path_of(*key): key for key in births}
     before = {path: _old_asset_id(*key) for path, key in assets.items()}
-    stated = {path for path, key in assets.items() if is_stated(*key, births[key])}
-    own = {
-        path for path, (_, device) in assets.items() if (path in stated if device is None else before[path] == device)
-    }
+    ours = {path for path, key in assets.items() if is_stated(*key, births[key])}
+    stated = {path for path in ours if assets[path][1] is not None}
+    own = ours | {path for path, (_, device) in assets.items() if before[path] == device}
     together = _give(ids, ASSETS, {p: b for p, b in before.items() if 0 < len(b) <= _LONGEST}, own, stated)
     for path, (node, device) in sorted(assets.items()):
         ids.asset(node, device, stated=path in stated)

@@ -184,6 +184,13 @@ def test_a_foreign_device_with_the_id_of_a_machine_of_ours_is_another_asset(firs
     assert len(set(found.values())) == 2
 
 
+def test_lines_of_ours_whose_places_read_the_same_are_two_assets() -> None:
+    ids = Ids()
+    one, other = Node.of("demo", "a", "b-c", "d"), Node.of("demo", "a-b", "c", "d")
+    assert ids.asset(one, None, stated=True) == "a-b-c-d"
+    assert ids.asset(other, None, stated=True, is_live=lambda path: False).startswith("a-b-c-d-")
+
+
 def test_an_enterprise_does_not_take_the_machine_of_another() -> None:
     ids = Ids()
     ids.asset(LINE, "cnc-01", stated=True)

@@ -16,7 +16,7 @@ from contract.birth import node_birth
 from contract.lineprotocol import decode as read_lines
 from contract.model import Sample
 from contract.mqtt import Broker
-from contract.sparkplug import Code, Metric, Payload, encode
+from contract.sparkplug import Code, Metric, Payload, encode, stamp
 from contract.topics import Node
 from gateway.birth import Birth
 from gateway.config import Settings
@@ -151,17 +151,44 @@ def test_ids_last_over_a_restart_whoever_comes_first_then(
         peer.send(foreign_nbirth(node), foreign_dbirth(node, "Robot", 1, **{"a b": value, "a-b": 2.0, "a_b": 3.0}))
     fake_store.until(2)
     before = stored(fake_store)
+    assert len(before) == 6
     running.stop()
-    fake_store.lines.clear()
     again = Running(settings, login)
     again.start()
     try:
         wait_for(lambda: again.gateway.view().state_online)
         for value, node in reversed(list(enumerate(nodes))):
-            peer.send(foreign_nbirth(node), foreign_dbirth(node, "Robot", 1, **{"a b": value}))
-        fake_store.until(2)
-        assert stored(fake_store).items() <= before.items()
-        assert len(stored(fake_store)) == 2
+            peer.send(foreign_nbirth(node), foreign_dbirth(node, "Robot", 1, **{"a b": value + 10.0}))
+        fake_store.until(4)
+        key_of = {value: key for key, value in before.items() if value in (0.0, 1.0)}
+        assert stored(fake_store) == before | {key_of[0.0]: 10.0, key_of[1.0]: 11.0}
+    finally:
+        again.stop()
+
+
+@ON_NATS
+def test_a_name_that_only_a_backlog_has_keeps_its_id(
+    settings: Settings, login: Broker, peer: Peer, fake_store: FakeStore, running: Running, edge_node: EdgeNode
+) -> None:
+    def backlog(n: int, name: str) -> tuple[str, bytes]:
+        metric = Metric(name, None, Code.DOUBLE, float(n), START_NS + n, is_historical=True)
+        body = encode(Payload([metric], time_ms=START_NS // 10**6))
+        edge_node.seq += 1
+        return edge_node.topic("DDATA"), stamp(body, seq=edge_node.seq - 1, uuid=f"e1:{n}")
+
+    peer.send(edge_node.nbirth(), edge_node.dbirth(), backlog(1, "Druck [alt]"))
+    fake_store.until(1)
+    assert stored(fake_store) == {("cnc-01", "Druck_alt_"): 1.0}
+    running.stop()
+    again = Running(settings, login)
+    again.start()
+    try:
+        wait_for(lambda: again.gateway.view().state_online)
+        peer.send(edge_node.nbirth(), edge_node.dbirth(), backlog(2, "Druck (alt)"), backlog(3, "Druck [alt]"))
+        fake_store.until(3)
+        found = stored(fake_store)
+        assert found["cnc-01", "Druck_alt_"] == 3.0
+        assert sorted(found.values()) == [2.0, 3.0]  # type: ignore[type-var]
     finally:
         again.stop()
 
