@@ -52,6 +52,7 @@ class Gateway:
         self._host = Host(self._ledger, reorder_s=settings.reorder_s)
         self._mirror = Mirror()
         self._decoded = Decoded()
+        self._taken_back: list[str] = []
         self._next_flush = 0.0
         self._ledger_trouble = ""
         self._session = Session(
@@ -121,7 +122,7 @@ class Gateway:
         self._quarantine = Quarantine(self._ledger, spool, self._new_store(), token_file, ids)
 
     def _open_ids(self) -> Ids:
-        ids = open_ids(self._spool, self._ledger.account, time.time_ns())
+        ids, self._taken_back = open_ids(self._spool, self._ledger.account, time.time_ns())
         notes = ids.notes()
         if notes:  # an older gateway kept no ids: the ledger tells what changes before it does
             self._ledger.flush()
@@ -240,6 +241,8 @@ class Gateway:
             self._mirror_connected()
 
     def _mirror_connected(self) -> None:
+        for topic in self._taken_back:  # before those that an asset has still
+            self._publish_retained(topic, b"")
         self._mirror.connected()
         self._publisher.forget()
 

@@ -18,8 +18,9 @@ import structlog
 from contract.birth import is_signal, is_stated
 from contract.identity import ASSETS, Ids, Row, levels_of, path_of, places_scope, signals_scope
 from contract.sparkplug import Payload, SparkplugError, datatype_of, decode
-from contract.topics import EMPTY_LEVEL, Node, uns_level
+from contract.topics import EMPTY_LEVEL, UNS, Node, uns_level
 from gateway.account import Account
+from gateway.mirror import CATEGORIES
 from gateway.reader import INDEX, parse
 from spool import Spool
 
@@ -34,27 +35,35 @@ Births = Mapping[tuple[Node, str | None], Payload]
 
 
 class Parted(NamedTuple):
-    """Names of a node, or metrics of one of its assets, that had one id; `now` says which each has from now on."""
+    """Names of a node, or metrics of its asset `source`, that had one id; `now` says which each has from now on."""
 
     node: Node
     source: str
     before: str
     now: Mapping[str, str]
 
+    @property
+    def topics(self) -> list[str]:
+        """The topics on which the mirror showed them as one asset; none for metrics."""
+        if self.source:
+            return []
+        return ["/".join((UNS, *_old_place(self.node), self.before, category)) for category in CATEGORIES]
 
-def open_ids(spool: Spool, account: Account, now_ns: int) -> Ids:
+
+def open_ids(spool: Spool, account: Account, now_ns: int) -> tuple[Ids, list[str]]:
     """Return the table of ids that the spool keeps; where it has none, of the births that an older gateway noted.
 
-    What had one id and is parted now is told to the ledger.
+    What had one id and is parted now is told to the ledger, and the topics on which it was one asset are returned.
     """
     ids = Ids.load(spool)
     if not ids.is_empty:
-        return ids
-    for each in seed(ids, _noted_births(spool)):
+        return ids, []
+    parted = seed(ids, _noted_births(spool))
+    for each in parted:
         for said in _told(each):
             log.warning("names that had one id have ids of their own", node="/".join(each.node), detail=said)
             account.tell(each.node, "identity", now_ns, now_ns, source=each.source, outcome="noted", detail=said)
-    return ids
+    return ids, [topic for each in parted for topic in each.topics]
 
 
 def _noted_births(spool: Spool) -> dict[tuple[Node, str | None], Payload]:
@@ -160,8 +169,12 @@ def _give(
 def _old_asset_id(node: Node, device: str | None) -> str:
     if device is not None:
         return uns_level(device)
-    levels = [uns_level(name) if path else EMPTY_LEVEL for path, name in levels_of(node)]
+    levels = _old_place(node)
     return "-".join(level for level in levels[1:] if level != EMPTY_LEVEL)
+
+
+def _old_place(node: Node) -> tuple[str, ...]:
+    return tuple(uns_level(name) if path else EMPTY_LEVEL for path, name in levels_of(node))
 
 
 def _old_signal(name: str) -> str:

@@ -81,6 +81,7 @@ class UnsListener:
         self._news = threading.Condition()
         self._stopping = False
         self._learned: dict[str, bytes] = {}
+        self._places: dict[str, tuple[str, ...]] = {}
         self._assets: dict[tuple[str, ...], str] = {}  # by place and by what the edge node of the place calls them
         self._again = Again(settle_s)
         self._bad_topics: set[str] = set()
@@ -143,10 +144,11 @@ class UnsListener:
                 self._look(topic, payload)
 
     def _look(self, topic: str, payload: bytes) -> None:
-        if not payload:
-            return  # how a retained message is taken back
         try:
-            self._take(parse_uns(topic), payload)
+            if payload:
+                self._take(parse_uns(topic), payload)
+            else:
+                self._take_back(parse_uns(topic))
         except (TopicError, MessageError, AnnouncementError, RegistryError, LedgerError) as error:
             self.bad += 1
             if topic not in self._bad_topics and len(self._bad_topics) < 1000:
@@ -161,6 +163,7 @@ class UnsListener:
                 self._again.announced(topic.asset)
             said = read_announcement(topic, payload)
             self._learn(said)
+            self._places[said.asset] = topic[:4]
             self._assets[*topic[:4], said.label or said.asset] = said.asset
             self._hub.update(topic.asset, online=said.online)
             return
@@ -176,6 +179,11 @@ class UnsListener:
         for machine, silent_ms in silences(signals):
             if asset := self._assets.get((*topic[:4], machine)):
                 self._hub.update(asset, seen_ms=seen_ms - silent_ms)
+
+    def _take_back(self, topic: UnsTopic) -> None:
+        """Hear that a retained message is no more: nobody speaks of an asset at that place."""
+        if topic.category == "info" and self._places.get(topic.asset) == topic[:4]:
+            self._hub.update(topic.asset, online=False)
 
     def _keep(self, told: SourceLedger) -> None:
         try:

@@ -45,7 +45,7 @@ def device(node: Node, name: str, *metrics: str) -> tuple[str, bytes]:
 
 def reopened(spool: Spool) -> tuple[Ids, Account]:
     account = Account()
-    ids = open_ids(spool, account, NOW_NS)
+    ids, _ = open_ids(spool, account, NOW_NS)
     spool.set_notes(ids.notes())
     ids.noted(ids.notes())
     return ids, account
@@ -167,10 +167,14 @@ def test_a_gateway_of_today_goes_on_with_the_spool_of_before(
     with Spool.open(settings.folder / "gateway.spool") as spool:
         note_births(spool, foreign_nbirth(P1), foreign_nbirth(P2), *robots)
         spool.put(*robots[1]).result()  # read by no forwarder yet
+    as_one = "v1/_/p1/_/l1/robot/info"
+    assert peer.session.publish(as_one, b'{"as":"an older gateway said"}', retain=True)
+    peer.until(lambda: as_one in peer.latest)
     running = Running(settings, login)
     running.start()
     try:
         wait_for(lambda: running.gateway.view().state_online)
+        peer.until(lambda: peer.latest[as_one] == b"")
         peer.send(foreign_nbirth(P1), robots[0])
         fake_store.until(2)
         assert {signal for _, signal in stored(fake_store)} == {"WenDu", "YaLi", "a_b"}

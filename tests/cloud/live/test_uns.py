@@ -138,6 +138,22 @@ def test_an_edge_node_vouches_for_a_quiet_machine_of_its_line(
     assert seen == [1_795_420_800_000 - 1500, None, 1_795_420_800_000 - 2500]
 
 
+def test_an_asset_whose_announcement_is_taken_back_is_offline(
+    client: TestClient, parts: Parts, announce: Callable[..., Announcement]
+) -> None:
+    listener = UnsListener(Broker(url="mqtt://127.0.0.1:1"), parts.sessions, parts.hub, "never connected")
+    listener.start()
+    listener.hear(f"{PLACE}/cnc-01/info", announce("cnc-01").model_dump_json().encode(), False)
+    wait_for(lambda: parts.hub.status("cnc-01").online)
+    listener.hear(f"{PLACE.replace('line1', 'line2')}/cnc-01/info", b"", False)  # where it was before
+    listener.hear(f"{PLACE}/cnc-02/info", b"", False)
+    assert parts.hub.status("cnc-01").online
+    listener.hear(f"{PLACE}/cnc-01/info", b"", False)
+    wait_for(lambda: not parts.hub.status("cnc-01").online)
+    listener.stop()
+    assert listener.bad == 0
+
+
 def test_nobody_vouches_with_a_value_that_is_not_good() -> None:
     assert (
         list(silences({"Health/a/silent_s": LiveValue(1.0, 500, 1), "Health/b/silent_s": LiveValue(None, 192, 1)}))
