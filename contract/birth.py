@@ -1,8 +1,8 @@
 """Births: what an asset says of itself when it appears, and what a reader makes of it.
 
-A DBIRTH of ours has the string metrics `Properties/Kind` and `Properties/Names` (JSON), then each signal with name,
-alias, datatype, value or null, time, and the properties below. A foreign birth has none of them: its asset is of kind
-"device" and its signals have no units.
+A DBIRTH of ours has the string metrics `Properties/Kind` and `Properties/Names` (JSON), `Properties/Label` where the
+source has another name for the asset, then each signal with name, alias, datatype, value or null, time, and the
+properties below. A foreign birth has none of them: its asset is of kind "device" and its signals have no units.
 """
 
 from __future__ import annotations
@@ -13,17 +13,19 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from contract.ack import SPOOL_ACK
+from contract.identity import Ids, IsLive, is_canonical, path_of, shortened
 from contract.lineprotocol import TYPED
 from contract.loss import LEDGER
-from contract.model import Asset, Quality, Sample, Signal
+from contract.model import Asset, Datatype, Quality, Sample, Signal
 from contract.sparkplug import Code, Metric, Payload, Property, code_of, datatype_of
 from contract.sparkplug_fast import QUALITY, STATUS
-from contract.topics import EMPTY_LEVEL, Node, uns_level
+from contract.topics import Node, uns_level
 
 BD_SEQ: Final = "bdSeq"
 REBIRTH: Final = "Node Control/Rebirth"
 KIND: Final = "Properties/Kind"
 NAMES: Final = "Properties/Names"
+LABEL: Final = "Properties/Label"
 FOREIGN_KIND: Final = "device"
 NODE_KIND: Final = "node"
 
@@ -31,7 +33,6 @@ _NOT_A_SIGNAL: Final = ("Node Control/", "Device Control/", "Properties/", "Spoo
 _BESIDE: Final = (".quality", ".status")
 """What the fields beside that of a signal end with, in line protocol."""
 _SIGNAL_NAME: Final = re.compile(r"[A-Za-z0-9_./-]{1,128}\Z")
-_NOT_IN_SIGNAL_NAME: Final = re.compile(r"[^A-Za-z0-9_./-]+")
 
 
 class SignalNameError(ValueError):
@@ -46,12 +47,6 @@ def check_signal_name(name: str) -> str:
             "and not the ending '.quality' or '.status'"
         )
     return name
-
-
-def signal_name(foreign: str) -> str:
-    """Return a metric name of any edge node as a signal name: what cannot stand in one becomes `_`."""
-    name = _NOT_IN_SIGNAL_NAME.sub("_", foreign)[:128] or "_"
-    return "_".join(name.rsplit(".", 1)) if name.endswith(_BESIDE) else name
 
 
 def is_signal(metric_name: str) -> bool:
@@ -82,6 +77,7 @@ def device_birth(asset: Asset, alias_of: Mapping[str, int], last: Mapping[str, S
     return [
         Metric(KIND, None, Code.STRING, asset.kind, time_ns),
         Metric(NAMES, None, Code.STRING, names, time_ns),
+        *([Metric(LABEL, None, Code.STRING, asset.label, time_ns)] if asset.label else []),
         *signal_metrics(asset.signals, alias_of, last, time_ns),
     ]
 
@@ -109,6 +105,8 @@ def _metric(signal: Signal, alias: int, last: Sample | None, time_ns: int) -> Me
     properties["writable"] = Property(Code.BOOLEAN, signal.writable)
     if signal.description:
         properties["description"] = Property(Code.STRING, signal.description)
+    if signal.label:
+        properties["label"] = Property(Code.STRING, signal.label)
     return Metric(
         name=signal.name,
         alias=alias,
@@ -119,40 +117,56 @@ def _metric(signal: Signal, alias: int, last: Sample | None, time_ns: int) -> Me
     )
 
 
-def node_asset_id(node: Node) -> str:
-    """Return the asset id of an edge node itself: site-area-line, as lines of two areas may have the same id."""
-    return "-".join(level for level in node.place[1:] if level != EMPTY_LEVEL)
-
-
-def asset_of(node: Node, device: str | None, payload: Payload) -> Asset:
-    """Return the asset that a birth describes; `device` None is the node itself (its asset id: see `node_asset_id`).
+def asset_of(
+    node: Node, device: str | None, payload: Payload, ids: Ids | None = None, is_live: IsLive | None = None
+) -> Asset:
+    """Return the asset that a birth describes; `device` None is the node itself. `ids` says what names become.
 
     Metrics whose datatype no signal can hold, and those that are not signals, are left out. Never fails: what a
     foreign birth says wrongly is as if it did not say it.
     """
-    enterprise, site, area, line = node.place
-    properties = {metric.name: metric.value for metric in payload.metrics if metric.name in (KIND, NAMES)}
+    ids = Ids() if ids is None else ids
+    properties = {m.name: m.value for m in payload.metrics if m.name in (KIND, NAMES, LABEL)}
     kind = properties.get(KIND)
-    signals: dict[str, Signal] = {}
-    for metric in payload.metrics:
-        signal = _signal(metric)
-        if signal is not None:
-            signals[signal.name] = signal
+    enterprise, site, area, line = ids.place(node)
+    id_ = ids.asset(node, device, stated=is_stated(node, device, payload), is_live=is_live)
+    found = [(metric, datatype) for metric in payload.metrics if (datatype := _datatype(metric)) is not None]
+    names = ids.signals(node, device, [str(metric.name) for metric, _ in found])
+    signals = {
+        name: _signal(metric, name, datatype) for metric, datatype in found for name in [names[str(metric.name)]]
+    }
     return Asset(
         enterprise=enterprise,
         site=site,
         area=area,
         line=line,
-        id=node_asset_id(node) if device is None else uns_level(device),
+        id=id_,
         kind=NODE_KIND if device is None else _kind(kind) if isinstance(kind, str) else FOREIGN_KIND,
         names=_names(properties.get(NAMES)),
         signals=tuple(signals.values()),
+        label=_label(properties.get(LABEL), node, device, id_),
     )
 
 
 def _kind(foreign: str) -> str:
     kind = uns_level(foreign)
     return f"{kind}_" if kind.endswith(TYPED) else kind
+
+
+def is_stated(node: Node, device: str | None, payload: Payload) -> bool:
+    """Whether the id of an asset is what a plant file says: an edge node of ours tells of it."""
+    names = (*node.group.split(":"), node.edge_node, *(() if device is None else (device,)))
+    told = SPOOL_ACK if device is None else KIND
+    return is_canonical(*names) and any(metric.name == told for metric in payload.metrics)
+
+
+def _label(said: object, node: Node, device: str | None, id_: str) -> str:
+    """Return what the source calls an asset, where that is not its id; a node of ours is called by its place."""
+    if isinstance(said, str) and said:
+        return shortened(said)
+    if device is not None:
+        return shortened(device) if device != id_ else ""
+    return shortened(path_of(node, None)) if "-".join((*node.group.split(":")[1:], node.edge_node)) != id_ else ""
 
 
 def _names(text: object) -> dict[str, str]:
@@ -167,13 +181,15 @@ def _names(text: object) -> dict[str, str]:
     return {language: name for language, name in names.items() if isinstance(name, str)}
 
 
-def _signal(metric: Metric) -> Signal | None:
-    datatype = datatype_of(metric.datatype)
-    if metric.name is None or datatype is None or not is_signal(metric.name):
-        return None
+def _datatype(metric: Metric) -> Datatype | None:
+    """Return the datatype of a metric that is a signal."""
+    return datatype_of(metric.datatype) if metric.name is not None and is_signal(metric.name) else None
+
+
+def _signal(metric: Metric, name: str, datatype: Datatype) -> Signal:
     properties = metric.properties
     return Signal(
-        name=signal_name(metric.name),
+        name=name,
         datatype=datatype,
         unit=_text(properties, "engUnit"),
         low=_number(properties, "engLow"),
@@ -182,6 +198,7 @@ def _signal(metric: Metric) -> Signal | None:
         period_s=_number(properties, "period_s") or 0.0,
         writable=_flag(properties, "writable"),
         description=_text(properties, "description"),
+        label=shortened(_text(properties, "label") or ("" if metric.name == name else str(metric.name))),
     )
 
 

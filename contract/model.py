@@ -57,7 +57,8 @@ class Signal:
     """One measured or set quantity of an asset.
 
     `low` and `high` are the engineering range, `deadband` the smallest change that is worth sending (in `unit`),
-    `period_s` the shortest time between two samples that are sent (0: every sample).
+    `period_s` the shortest time between two samples that are sent (0: every sample). `label` is what the source calls
+    it, where that is not the name.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Signal:
     period_s: float = 0.0
     writable: bool = False
     description: str = ""
+    label: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,8 @@ class Asset:
     """A machine at its place in the plant (ISA-95: enterprise, site, area, production line, work cell).
 
     `kind` (cnc, robot, meter, …) is the measurement under which its samples are stored. `names` are display names by
-    language (`{"en": …, "zh": …}`). Ids are lower case `[a-z0-9_-]`: see contract.topics.
+    language (`{"en": …, "zh": …}`). Ids are lower case `[a-z0-9_-]`: see contract.topics. `label` is what the source
+    calls it, where that is not the id: see contract.identity.
     """
 
     enterprise: str
@@ -87,6 +90,7 @@ class Asset:
     kind: str
     names: Mapping[str, str] = field(default_factory=dict)
     signals: tuple[Signal, ...] = ()
+    label: str = ""
 
 
 class Sample(NamedTuple):

@@ -47,13 +47,6 @@ class Node(NamedTuple):
         """Return the edge node that serves a line of a plant."""
         return cls(f"{enterprise}:{site}:{area}", line)
 
-    @property
-    def place(self) -> tuple[str, str, str, str]:
-        """Enterprise, site, area and line of the node; a foreign group without colons is a site of its own."""
-        parts = [uns_level(part) for part in self.group.split(":")]
-        enterprise, site, area = parts if len(parts) == 3 else (EMPTY_LEVEL, uns_level(self.group), EMPTY_LEVEL)
-        return enterprise, site, area, uns_level(self.edge_node)
-
     def topic(self, type_: MessageType, device: str | None = None) -> str:
         """Return the topic of a message of this node, or of one of its devices."""
         tail = "" if device is None else f"/{device}"

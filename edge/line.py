@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import structlog
@@ -13,6 +14,7 @@ from edge import health
 from edge.config import Line
 from edge.driver import Driver
 from edge.drivers import load
+from edge.ids import AssetIds
 from edge.ledger import EdgeLedger
 from edge.machine import Context
 from edge.runner import Runner
@@ -70,8 +72,10 @@ class LineService:
         uplink.node.describe(health.node_asset(self._line.place, self._line.machines), node=True)
         ledger = EdgeLedger(spool, uplink.node.put, self._line.place.line)
         await asyncio.to_thread(ledger.open, time.time_ns())
+        ids = AssetIds(spool, self._owners)
+        context = replace(self._context, ids=ids)
         for name, machine in self._line.machines.items():
-            driver = self._drivers[name] = load(machine.driver).connection(name, machine, self._context)
+            driver = self._drivers[name] = load(machine.driver).connection(name, machine, context)
             self._runners[name] = Runner(
                 name,
                 machine,
@@ -81,6 +85,7 @@ class LineService:
                 ledger=ledger,
                 owners=self._owners,
                 raw_days=self._raw_days,
+                ids=ids,
             )
         uplink.start()
         try:

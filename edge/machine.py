@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Final, Self
 
@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from contract.lineprotocol import TYPED
 from contract.model import Asset, Datatype, Signal
 from contract.topics import TopicError, check_id
+from edge.ids import AssetIds
 
 _SIGNAL_NAME: Final = re.compile(r"[A-Za-z0-9_./-]{1,128}\Z")
 _KIND: Final = re.compile(r"[a-z][a-z0-9_]{0,62}\Z")
@@ -133,7 +134,11 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a driver knows of the world: `home` for what it keeps, `folder` of the plant file for relative paths."""
+    """What a driver knows of the world.
+
+    `home` is for what it keeps, `folder` that of the plant file for relative paths, `ids` has what topics name.
+    """
 
     home: Path
     folder: Path
+    ids: AssetIds = field(default_factory=AssetIds)

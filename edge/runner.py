@@ -19,10 +19,10 @@ from edge.driver import Driver, Historian, Lost, NoHistory, Unreachable
 from edge.filter import Filter, Read, inferred
 from edge.gap import Gap
 from edge.health import Health
+from edge.ids import MAX_ASSETS, AssetIds
 from edge.machine import Machine, Place
 from spool import SpoolError
 
-MAX_ASSETS: Final = 1000  # of one machine entry, when its topic names the assets
 _SHORT_DELAY_S: Final = 0.8
 _SHORT_ATTEMPTS: Final = 20
 _LONG_DELAY_S: Final = 5.0
@@ -134,6 +134,7 @@ class Runner:
         ledger: Losses,
         owners: dict[str, str],
         raw_days: int = 0,
+        ids: AssetIds | None = None,
         clock_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         """`raw_days`: for so many days samples are kept (decision 0008), 0: for ever."""
@@ -146,6 +147,7 @@ class Runner:
         self._ledger = ledger
         self._owners = owners  # asset id → machine entry, of the whole plant
         self._raw_days = raw_days
+        self._ids = AssetIds() if ids is None else ids
         self._clock_ns = clock_ns
         self._sources: dict[str, _Source] = {}
         self._log = _log.bind(machine=name, address=machine.address)
@@ -326,6 +328,7 @@ class Runner:
         """Filter a batch and wait until the rest of it is durable."""
         now_ns = self._clock_ns()
         by_asset: dict[str, list[Sample]] = {}
+        await self._ids.keep()
         for sample in samples:
             by_asset.setdefault(sample.asset, []).append(sample)
         for asset, group in by_asset.items():
@@ -425,14 +428,14 @@ class Runner:
         """Return what is known of an asset, made at its first appearance; None for one that cannot be ours."""
         if asset_id in self._sources:
             return self._sources[asset_id]
+        if len(self._sources) >= MAX_ASSETS:
+            self._note("assets", f"more than {MAX_ASSETS} assets: data of {asset_id} is left out; narrow the topic")
+            return None
         owner = self._owners.setdefault(asset_id, self.name)
         if owner != self.name:
             self._note(f"asset {asset_id}", f"the asset {asset_id} belongs to {owner} already: its data is left out")
             return None
-        if len(self._sources) >= MAX_ASSETS:
-            self._note("assets", f"more than {MAX_ASSETS} assets: data of {asset_id} is left out; narrow the topic")
-            return None
-        asset = self._machine.asset(self._place, asset_id)
+        asset = replace(self._machine.asset(self._place, asset_id), label=self._ids.label(asset_id))
         unknown = {name for name, entry in self._machine.signals.items() if entry.datatype is None}
         before = self._outlet.datatypes_before(asset_id)
         inferred = {name: datatype for name, datatype in before.items() if name in unknown}

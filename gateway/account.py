@@ -85,6 +85,7 @@ class Account:
         start_ns: int,
         end_ns: int,
         *,
+        source: str = "",
         outcome: Literal["lost", "noted"] = "lost",
         count: int = 0,
         first: int | None = None,
@@ -95,7 +96,7 @@ class Account:
         with self._lock:
             self._last_id = max(self._last_id + 1, end_ns)
             entry = Entry(
-                id=self._last_id, reason=reason, outcome=outcome, count=count, first=first, last=last,
+                id=self._last_id, source=source, reason=reason, outcome=outcome, count=count, first=first, last=last,
                 start_ns=min(start_ns, end_ns), end_ns=end_ns, detail=detail[:1000],
             )  # fmt: skip
             self._take(node, entry)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from contract.birth import node_asset_id
+from contract.identity import Ids, path_of, shortened
 from contract.loss import MOST_TOLD, Entry, Loss, MachineLedger, SourceLedger
-from contract.topics import Node, UnsTopic
+from contract.topics import EMPTY_LEVEL, Node, UnsTopic
 from gateway.account import Account, Epoch
 from gateway.ledger import Ledger
 from gateway.tally import Stored, Tally
@@ -68,7 +68,7 @@ def source_ledger(
         produced = received + lost
     return SourceLedger(
         time=now_ms,
-        source="/".join(node),
+        source=shortened(path_of(node, None)),
         acknowledges=acknowledges,
         produced=produced,
         received=received,
@@ -95,10 +95,11 @@ def source_ledger(
 class LedgerPublisher:
     """Adds up and publishes every `PERIOD_S` what has changed; used by one thread."""
 
-    def __init__(self, ledger: Ledger, tally: Tally, spool: Spool) -> None:
+    def __init__(self, ledger: Ledger, tally: Tally, spool: Spool, ids: Ids | None = None) -> None:
         self._ledger = ledger
         self._tally = tally
         self._spool = spool
+        self._ids = Ids() if ids is None else ids
         self._shown: dict[Node, SourceLedger] = {}
         self._told_drops: dict[tuple[int, int], int] = {}
         self._not_before = 0.0
@@ -174,8 +175,13 @@ class LedgerPublisher:
             shown = self._shown.get(node)
             if shown is not None and told == shown.model_copy(update={"time": now_ms}):
                 continue
-            topic = UnsTopic(*node.place, node_asset_id(node), "ledger")
+            topic = self._topic(node)
             if publish(str(topic), told.model_dump_json().encode()):
                 self._shown[node] = told
                 count += 1
         return count
+
+    def _topic(self, node: Node) -> UnsTopic:
+        if node == GATEWAY:
+            return UnsTopic(EMPTY_LEVEL, EMPTY_LEVEL, EMPTY_LEVEL, node.edge_node, node.edge_node, "ledger")
+        return UnsTopic(*self._ids.place(node), self._ids.asset(node, None), "ledger")

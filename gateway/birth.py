@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import IntEnum
 from typing import Final, NamedTuple
 
 import orjson
 
 from contract.ack import SPOOL_ACK
-from contract.birth import BD_SEQ, asset_of, is_signal, signal_name
+from contract.birth import BD_SEQ, asset_of, is_signal
+from contract.identity import Ids, IsLive, signal_name
 from contract.lineprotocol import TYPED, head
 from contract.model import Asset, Datatype, Quality, Value
 from contract.sparkplug import Batch, Decoder, Payload, decode
@@ -23,18 +24,21 @@ MOST_SIGNALS: Final = 10_000
 class Birth:
     """A birth of a node (`device` None) or of a device, from its payload as it came."""
 
-    def __init__(self, node: Node, device: str | None, body: bytes) -> None:
-        """Read the birth; raise SparkplugError when it cannot be read."""
+    def __init__(
+        self, node: Node, device: str | None, body: bytes, ids: Ids | None = None, is_live: IsLive | None = None
+    ) -> None:
+        """Read the birth; raise SparkplugError when it cannot be read. `ids` and `is_live` as for `asset_of`."""
+        ids = Ids() if ids is None else ids
         self.payload: Payload = decode(body)
         self.node = node
         self.device = device
-        self.asset: Asset = asset_of(node, device, self.payload)
+        self.asset: Asset = asset_of(node, device, self.payload, ids, is_live)
         self.metrics: Mapping[str, object] = {
             metric.name: metric.value for metric in self.payload.metrics if metric.name is not None
         }
         self._decoder = Decoder(self.payload.metrics)
         self.first: Batch = self._decoder.read(body)
-        self._writer = LineWriter(self.asset)
+        self._writer = LineWriter(self.asset, lambda name: ids.signals(node, device, [name])[name])
 
     @property
     def acknowledges(self) -> bool:
@@ -111,11 +115,13 @@ _BARE: Final = frozenset({float, int, bool})
 class LineWriter:
     """Samples of one asset as line protocol, each type in its measurement, with qualities but GOOD and statuses but 0.
 
-    Names of signals need no escape (contract.birth.signal_name). Numbers are written by orjson: as short and as exact
-    as `repr`, and several times faster. A quality that no store could hold is BAD.
+    Names of signals need no escape (contract.identity.signal_name). Numbers are written by orjson: as short and as
+    exact as `repr`, and several times faster. A quality that no store could hold is BAD.
     """
 
-    def __init__(self, asset: Asset) -> None:
+    def __init__(self, asset: Asset, name: Callable[[str], str] = signal_name) -> None:
+        """`name` gives the signal of a metric."""
+        self._name = name
         tags = {"area": asset.area, "asset": asset.id, "line": asset.line, "site": asset.site}
         self._heads = [head(asset.kind + end, tags) + " " for end in ("", *TYPED)]
         self._stated = {signal.name: _COLUMN_OF[signal.datatype] for signal in asset.signals}
@@ -141,7 +147,7 @@ class LineWriter:
         """Return the signal of a metric; empty when it is none (a control metric, a property)."""
         signal = self._signal_of.get(metric_name)
         if signal is None:
-            signal = signal_name(metric_name) if is_signal(metric_name) else ""
+            signal = self._name(metric_name) if is_signal(metric_name) else ""
             if len(self._signal_of) < MOST_SIGNALS:
                 self._signal_of[metric_name] = signal
         return signal

@@ -135,6 +135,7 @@ class Forwarder:
                 if self._batch is None:
                     self.progress.moved = self._clock()
                     return 0.0
+            self._reader.keep_ids()
             if self._batch.todo:
                 return self._post(self._batch)
             self._forget(self._batch)

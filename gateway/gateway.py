@@ -8,6 +8,7 @@ from typing import Final
 
 import structlog
 
+from contract.identity import Ids
 from contract.mqtt import Broker, Session, Subscription, Will
 from contract.topics import SPARKPLUG, state_topic
 from gateway.acks import Acks, rebirth_command
@@ -21,6 +22,7 @@ from gateway.mirror import Mirror
 from gateway.quarantine import Quarantine
 from gateway.reader import Decoded, Reader
 from gateway.receive import Receiver
+from gateway.seed import open_ids
 from gateway.store import HttpStore
 from gateway.tally import Tally
 from spool import Spool, SpoolError
@@ -50,6 +52,7 @@ class Gateway:
         self._host = Host(self._ledger, reorder_s=settings.reorder_s)
         self._mirror = Mirror()
         self._decoded = Decoded()
+        self._taken_back: list[str] = []
         self._next_flush = 0.0
         self._ledger_trouble = ""
         self._session = Session(
@@ -93,11 +96,18 @@ class Gateway:
 
     def _compose(self) -> None:
         spool = self._spool
-        reader = Reader(spool, self._ledger, self._decoded)
+        ids = self._open_ids()
+        reader = Reader(spool, self._ledger, self._decoded, ids)
         reader.load()
         self._acks = Acks(lambda node, epoch: spool.received("/".join(node), epoch))
         self._receiver = Receiver(
-            self._host, spool, acks=self._acks, ledger=self._ledger, mirror=self._mirror, decoded=self._decoded
+            self._host,
+            spool,
+            acks=self._acks,
+            ledger=self._ledger,
+            mirror=self._mirror,
+            decoded=self._decoded,
+            ids=ids,
         )
         self._receiver.remember(reader.births)
         tally = Tally(spool)
@@ -106,9 +116,23 @@ class Gateway:
             detail = "the gateway's spool began anew: what it held and the store did not have yet is lost"
             self._ledger.account.tell(GATEWAY, "gateway_spool", now_ns, now_ns, detail=detail)
         self._forwarder = Forwarder(spool, self._store, reader, self._ledger, tally)
-        self._publisher = LedgerPublisher(self._ledger, tally, spool)
+        self._publisher = LedgerPublisher(self._ledger, tally, spool, ids)
         # a connection of its own: what people replay must not wait for the live data, nor hold it up
-        self._quarantine = Quarantine(self._ledger, spool, self._new_store(), self._settings.gateway_token_file)
+        token_file = self._settings.gateway_token_file
+        self._quarantine = Quarantine(self._ledger, spool, self._new_store(), token_file, ids)
+
+    def _open_ids(self) -> Ids:
+        ids, self._taken_back = open_ids(self._spool, self._ledger.account, time.time_ns())
+        notes = ids.notes()
+        if notes:  # an older gateway kept no ids: the ledger tells what changes before it does
+            self._ledger.flush()
+            try:
+                self._spool.set_notes(notes)
+            except SpoolError as error:  # they go with the first message that finds room
+                log.warning("the table of ids could not be kept yet", reason=str(error))
+            else:
+                ids.noted(notes)
+        return ids
 
     def _new_store(self) -> HttpStore:
         settings = self._settings
@@ -217,6 +241,8 @@ class Gateway:
             self._mirror_connected()
 
     def _mirror_connected(self) -> None:
+        for topic in self._taken_back:  # before those that an asset has still
+            self._publish_retained(topic, b"")
         self._mirror.connected()
         self._publisher.forget()
 

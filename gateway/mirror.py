@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import orjson
 
+from contract.identity import path_of, shortened
 from contract.model import Datatype, Quality, Value
 from contract.sparkplug import Batch
 from contract.topics import Category, Node, UnsTopic
@@ -131,7 +132,8 @@ class Face:
             "asset": asset.id,
             "kind": asset.kind,
             "names": dict(asset.names),
-            "edge_node": "/".join(self.birth.node),
+            "label": asset.label,
+            "edge_node": shortened(path_of(self.birth.node, None)),
             "online": self.online,
             "signals": [
                 {
@@ -144,6 +146,7 @@ class Face:
                     "period_s": signal.period_s,
                     "writable": signal.writable,
                     "description": signal.description,
+                    "label": signal.label,
                 }
                 for signal in asset.signals
             ],

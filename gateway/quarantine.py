@@ -16,6 +16,7 @@ from typing import Final
 
 import orjson
 
+from contract.identity import Ids
 from contract.sparkplug import SparkplugError, decode
 from gateway.birth import Birth
 from gateway.ledger import STORE, Aside, Ledger, LedgerError
@@ -42,11 +43,14 @@ class RefusedError(Exception):
 class Quarantine:
     """The quarantine of a ledger. Nothing is forgotten before the store has it, or somebody has discarded it."""
 
-    def __init__(self, ledger: Ledger, notes: Notes, store: Store, token_file: Path | None) -> None:
+    def __init__(
+        self, ledger: Ledger, notes: Notes, store: Store, token_file: Path | None, ids: Ids | None = None
+    ) -> None:
         self._ledger = ledger
         self._notes = notes
         self._store = store
         self._token_file = token_file
+        self._ids = Ids() if ids is None else ids
 
     def close(self) -> None:
         """Give up the connection to the store."""
@@ -140,7 +144,7 @@ class Quarantine:
         born = self._notes.note(topic.node.topic("NBIRTH" if topic.device is None else "DBIRTH", topic.device))
         if born is None:
             raise RefusedError("the birth of this asset is not known; replay it once its edge node is online")
-        birth = Birth(topic.node, topic.device, born)
+        birth = Birth(topic.node, topic.device, born, self._ids)
         batch = birth.read(aside.body, aside.time_ns)
         lines = birth.lines(batch)
         if batch.skipped or not lines:

@@ -1,19 +1,21 @@
 """What the records of the spool mean: the forwarder's side of the births.
 
 The births seen before the spool's cursor are kept as notes of the spool, in the transaction that moves the cursor, so
-that what lies behind it can be decoded after a restart.
+that what lies behind it can be decoded after a restart. So are the ids of names that come up only here.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final, NamedTuple, Protocol
 
 import orjson
 import structlog
 
+from contract.identity import Ids
 from contract.loss import BALANCE, ENTRY
 from contract.sparkplug import Batch, SparkplugError
 from contract.topics import Node, SparkplugTopic, parse_sparkplug
@@ -31,10 +33,13 @@ parse = lru_cache(maxsize=4096)(parse_sparkplug)
 
 
 class Notes(Protocol):
-    """The spool's notes, for reading."""
+    """The spool's notes."""
 
     def note(self, key: str) -> bytes | None:
         """Return a note."""
+
+    def set_notes(self, notes: Mapping[str, bytes]) -> None:
+        """Keep notes; durable on return. Raises SpoolError."""
 
 
 class Decoded:
@@ -77,13 +82,14 @@ class Lines(NamedTuple):
 
 
 class Reader:
-    """Decodes records in the order of the spool. `births` goes by topic."""
+    """Decodes records in the order of the spool. `births` goes by topic, `ids` is what the receiver has, too."""
 
-    def __init__(self, notes: Notes, ledger: Ledger, decoded: Decoded) -> None:
+    def __init__(self, notes: Notes, ledger: Ledger, decoded: Decoded, ids: Ids | None = None) -> None:
         self.births: dict[str, Birth] = {}
         self._notes = notes
         self._ledger = ledger
         self._decoded = decoded
+        self._ids = Ids() if ids is None else ids
         self._new: dict[str, bytes] = {}
         self._index: set[str] = set()
         self._skipped: dict[str, int] = {}
@@ -95,7 +101,7 @@ class Reader:
             parsed = parse(topic)
             try:
                 if body is not None:
-                    self.births[topic] = Birth(parsed.node, parsed.device, body)
+                    self.births[topic] = Birth(parsed.node, parsed.device, body, self._ids)
                     self._index.add(topic)
             except SparkplugError as error:
                 log.warning("a noted birth cannot be read; a new one is asked for", topic=topic, why=str(error))
@@ -111,6 +117,12 @@ class Reader:
             self._set_aside(record, topic, str(error))
             return Lines(topic, [], 0, aside=True)
 
+    def keep_ids(self) -> None:
+        """Make durable which ids were given by reading, before any line with them goes; raise SpoolError."""
+        if notes := self._ids.notes():
+            self._notes.set_notes(notes)
+            self._ids.noted(notes)
+
     def notes(self) -> dict[str, bytes]:
         """Return the notes to be made when the cursor passes what was read; then call `noted`."""
         if not self._new:
@@ -123,7 +135,7 @@ class Reader:
         self._new = {topic: body for topic, body in self._new.items() if notes.get(topic) != body}
 
     def _read_birth(self, record: Record, topic: SparkplugTopic) -> Lines:
-        birth = Birth(topic.node, topic.device, record.body)
+        birth = Birth(topic.node, topic.device, record.body, self._ids)
         self.births[record.topic] = birth
         self._new[record.topic] = record.body
         self._skipped.pop(record.topic, None)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final
 
 import structlog
 
 from contract.ack import AckError, parse_uuid
+from contract.identity import Ids
 from contract.sparkplug import Batch, Decoder, SparkplugError, decode
 from contract.topics import Node, SparkplugTopic, TopicError
 from gateway.acks import Acks
@@ -25,6 +27,8 @@ CALM: Final = 100  # messages in a row that the spool took, after which a refusa
 PUT_S: Final = 1.0  # longer than any healthy commit, shorter than the broker's patience
 EARLIEST_NS: Final = 1_000_000  # what is earlier had no time: the spool's record will give it one
 
+Done = Callable[[int | None, SpoolError | None], None]
+
 log = structlog.get_logger()
 
 _BLANK: Final = Decoder()
@@ -34,7 +38,15 @@ class Receiver:
     """Takes each message in the order of arrival, in one thread. `now` is monotonic seconds, `now_ns` UTC."""
 
     def __init__(
-        self, host: Host, spool: Spool, *, acks: Acks, ledger: Ledger, mirror: Mirror, decoded: Decoded
+        self,
+        host: Host,
+        spool: Spool,
+        *,
+        acks: Acks,
+        ledger: Ledger,
+        mirror: Mirror,
+        decoded: Decoded,
+        ids: Ids | None = None,
     ) -> None:
         self._host = host
         self._spool = spool
@@ -42,6 +54,8 @@ class Receiver:
         self._ledger = ledger
         self._mirror = mirror
         self._decoded = decoded
+        self._ids = Ids() if ids is None else ids
+        self._announced: dict[Node, set[str]] = {}  # devices of the present session, dead ones too
         self._births: dict[tuple[Node, str | None], Birth] = {}
         self._commits_to_calm = 0
 
@@ -88,8 +102,9 @@ class Receiver:
                 self._host.forget(parsed.node, now)
 
     def _node_birth(self, topic: str, parsed: SparkplugTopic, body: bytes, now: float, now_ns: int) -> None:
-        birth = Birth(parsed.node, None, body)
-        self._spool.hand(topic, body, None, partial(self._birth_done, parsed.node, now, now_ns), timeout_s=PUT_S)
+        self._announced[parsed.node] = set()
+        birth = Birth(parsed.node, None, body, self._ids, self._is_live)
+        self._hand(topic, body, None, partial(self._birth_done, parsed.node, now, now_ns))
         self._births[parsed.node, None] = birth
         self._host.node_birth(
             parsed.node, seq=birth.payload.seq, bdseq=birth.bdseq, acknowledges=birth.acknowledges, now=now
@@ -97,10 +112,11 @@ class Receiver:
         self._mirror.born(birth)
 
     def _device_birth(self, topic: str, parsed: SparkplugTopic, body: bytes, now: float, now_ns: int) -> None:
-        birth = Birth(parsed.node, parsed.device, body)
+        birth = Birth(parsed.node, parsed.device, body, self._ids, self._is_live)
         if not self._host.device_birth(parsed.node, str(parsed.device), seq=birth.payload.seq, now=now):
             return
-        self._spool.hand(topic, body, None, partial(self._birth_done, parsed.node, now, now_ns), timeout_s=PUT_S)
+        self._announced.setdefault(parsed.node, set()).add(str(parsed.device))
+        self._hand(topic, body, None, partial(self._birth_done, parsed.node, now, now_ns))
         self._births[parsed.node, parsed.device] = birth
         self._mirror.born(birth)
 
@@ -124,8 +140,28 @@ class Receiver:
             before = self._spool.received(origin.node, origin.epoch)
             self._ledger.account.begin(node, origin.epoch, sum(last - first + 1 for first, last in before), now_ns)
         done = partial(self._data_done, node, origin, now_ns, decoded=(birth, batch) if timed else None)
-        self._spool.hand(topic, body, origin, done, timeout_s=PUT_S)
+        self._hand(topic, body, origin, done)
         self._mirror.update(birth, batch if timed else birth.read(body, now_ns), now_ns)
+
+    def _hand(self, topic: str, body: bytes, origin: Origin | None, done: Done) -> None:
+        """Give a message to the spool, with the ids that are new: they are durable before a line has them."""
+        if notes := self._ids.notes():
+            done = partial(self._ids_done, notes, done)
+        self._spool.hand(topic, body, origin, done, notes=notes, timeout_s=PUT_S)
+
+    def _ids_done(self, notes: Mapping[str, bytes], done: Done, number: int | None, error: SpoolError | None) -> None:
+        if error is None:
+            self._ids.noted(notes)
+        done(number, error)
+
+    def _is_live(self, path: str) -> bool:
+        """Whether an asset is announced in a session that lives now, be it dead in it or not."""
+        group, edge_node, *device = path.split("/")
+        node = Node(group, edge_node)
+        session = self._host.sessions.get(node)
+        if session is None or not session.online:
+            return False
+        return not device or device[0] in self._announced.get(node, ())
 
     def _death(self, parsed: SparkplugTopic, body: bytes, now: float) -> None:
         payload = decode(body)

@@ -102,6 +102,7 @@ class UnsListener:
         self._learned: dict[str, bytes] = {}
         self._places: dict[str, tuple[str, ...]] = {}
         self._offline: set[str] = set()
+        self._assets: dict[tuple[str, ...], str] = {}  # by place and by what the edge node of the place calls them
         self._again = Again(settle_s)
         self._bad_topics: set[str] = set()
         self.bad = 0
@@ -163,10 +164,11 @@ class UnsListener:
                 self._look(topic, payload)
 
     def _look(self, topic: str, payload: bytes) -> None:
-        if not payload:
-            return  # how a retained message is taken back
         try:
-            self._take(parse_uns(topic), payload)
+            if payload:
+                self._take(parse_uns(topic), payload)
+            else:
+                self._take_back(parse_uns(topic))
         except (TopicError, MessageError, AnnouncementError, RegistryError, LedgerError) as error:
             self.bad += 1
             if topic not in self._bad_topics and len(self._bad_topics) < 1000:
@@ -182,6 +184,7 @@ class UnsListener:
             said = read_announcement(topic, payload)
             self._learn(said)
             self._places[said.asset] = topic[:4]
+            self._assets[*topic[:4], said.label or said.asset] = said.asset
             self._show_announced(said)
             return
         if topic.category == "ledger":
@@ -200,11 +203,11 @@ class UnsListener:
             signals = _stale(signals)
         self._hub.update(topic.asset, seen_ms=now_ms if is_heard else data_ms, data_ms=data_ms, signals=signals)
         for machine, silent_ms in silences(signals):
-            if self._places.get(machine) == topic[:4]:
-                self._hub.update(machine, seen_ms=now_ms - silent_ms)
+            if asset := self._assets.get((*topic[:4], machine)):
+                self._hub.update(asset, seen_ms=now_ms - silent_ms)
         for machine, quiet_ms in quiets(signals):
-            if self._places.get(machine) == topic[:4]:
-                self._hub.update(machine, data_ms=now_ms - quiet_ms)
+            if asset := self._assets.get((*topic[:4], machine)):
+                self._hub.update(asset, data_ms=now_ms - quiet_ms)
 
     def _show_announced(self, said: Announcement) -> None:
         """Show whether an asset is there; the values of one that is not are stale, whatever is retained."""
@@ -214,6 +217,11 @@ class UnsListener:
             return
         self._offline.add(said.asset)
         self._hub.update(said.asset, online=False, signals=_stale(self._hub.signals(said.asset)))
+
+    def _take_back(self, topic: UnsTopic) -> None:
+        """Hear that a retained message is no more: nobody speaks of an asset at that place."""
+        if topic.category == "info" and self._places.get(topic.asset) == topic[:4]:
+            self._hub.update(topic.asset, online=False)
 
     def _keep(self, told: SourceLedger) -> None:
         try:

@@ -11,6 +11,7 @@ from contract.topics import UnsTopic
 
 MAX_SIGNALS: Final = 5_000
 _Id = Annotated[str, Field(min_length=1, max_length=64)]
+_Label = Annotated[str, Field(max_length=256)]
 _Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
@@ -32,6 +33,7 @@ class AnnouncedSignal(BaseModel):
     period_s: _Finite = 0.0
     writable: bool = False
     description: Annotated[str, Field(max_length=4096)] = ""
+    label: _Label = ""
 
 
 class Announcement(BaseModel):
@@ -47,6 +49,7 @@ class Announcement(BaseModel):
     asset: _Id
     kind: _Id
     names: Annotated[dict[str, Annotated[str, Field(max_length=256)]], Field(max_length=32)] = {}
+    label: _Label = ""
     edge_node: Annotated[str, Field(max_length=256)] = ""
     online: bool
     signals: Annotated[list[AnnouncedSignal], Field(max_length=MAX_SIGNALS)] = []

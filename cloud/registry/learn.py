@@ -13,7 +13,7 @@ from cloud.registry.tables import AssetRow, SignalRow
 
 MAX_ASSETS: Final = 10_000
 _PLACE: Final = ("enterprise", "site", "area", "line")
-_SIGNAL: Final = ("datatype", "unit", "low", "high", "deadband", "period_s", "writable", "description")
+_SIGNAL: Final = ("datatype", "unit", "low", "high", "deadband", "period_s", "writable", "description", "label")
 
 
 class RegistryError(ValueError):
@@ -35,7 +35,7 @@ def learn(db: Session, said: Announcement) -> None:
         raise RegistryError(f"enterprise {row.enterprise!r} has an asset {said.asset!r}, too; give one another id")
     for name in _PLACE:
         setattr(row, name, getattr(said, name))
-    row.kind, row.names, row.edge_node = said.kind, dict(said.names), said.edge_node
+    row.kind, row.names, row.label, row.edge_node = said.kind, dict(said.names), said.label, said.edge_node
     row.announced = datetime.fromtimestamp(min(said.time / 1000, 253_402_300_799), UTC)
     old = {signal.name: signal for signal in row.signals}
     signals = []

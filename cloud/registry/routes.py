@@ -31,6 +31,7 @@ class AssetStatus(BaseModel):
                     "id": "cnc-01",
                     "kind": "cnc",
                     "names": {"en": "Milling center 1", "zh": "加工中心 1"},
+                    "label": "",
                     "online": True,
                     "state": "active",
                     "last_seen": "2026-11-23T08:00:00.250000000Z",
@@ -44,6 +45,7 @@ class AssetStatus(BaseModel):
     id: str
     kind: str
     names: dict[str, str] = Field(description="display names by language")
+    label: str = Field(description="what its source calls it, where that is not the id")
     online: bool = Field(description="whether its edge node is connected and has contact with it")
     state: str | None = Field(description="text of its signal execution, state, status or mode")
     last_seen: str | None = Field(
@@ -77,6 +79,7 @@ class SignalView(BaseModel):
     period_s: float
     writable: bool
     description: str
+    label: str = Field(description="what its source calls it, where that is not the name", examples=["温度"])
 
 
 class AssetDetail(PlacedAsset):
@@ -129,6 +132,7 @@ def _status(row: AssetRow, hub: Hub) -> dict[str, object]:
         "id": row.id,
         "kind": row.kind,
         "names": row.names,
+        "label": row.label,
         "online": status.online,
         "state": status.state,
         "last_seen": _time(status.seen_ms),

@@ -22,6 +22,7 @@ class AssetRow(Base):
     line: Mapped[str] = mapped_column(String(64))
     kind: Mapped[str] = mapped_column(String(64))
     names: Mapped[dict[str, str]] = mapped_column(JSON)
+    label: Mapped[str] = mapped_column(String(256), server_default="")
     edge_node: Mapped[str] = mapped_column(String(256))
     announced: Mapped[datetime] = mapped_column(UtcDateTime)
 
@@ -46,5 +47,6 @@ class SignalRow(Base):
     period_s: Mapped[float]
     writable: Mapped[bool]
     description: Mapped[str] = mapped_column(Text)
+    label: Mapped[str] = mapped_column(String(256), server_default="")
 
     asset: Mapped[AssetRow] = relationship(back_populates="signals")

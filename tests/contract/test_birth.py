@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from contract.birth import (
     BD_SEQ,
@@ -16,11 +14,9 @@ from contract.birth import (
     check_signal_name,
     device_birth,
     is_signal,
-    node_asset_id,
     node_birth,
     node_death,
     signal_metrics,
-    signal_name,
 )
 from contract.model import Asset, Datatype, Quality, Sample, Signal
 from contract.sparkplug import Code, Decoder, Metric, Payload, Property, decode, encode
@@ -58,6 +54,11 @@ def test_e7_a_birth_repeats_the_status_of_a_last_value() -> None:
 @pytest.mark.parametrize("kind", ["press_bool", "press_text", "press_int", "press_uint"])
 def test_d3_a_foreign_kind_does_not_look_like_the_measurement_of_a_type(kind: str) -> None:
     assert asset_of(NODE, "a", Payload([Metric(KIND, None, Code.STRING, kind)])).kind == f"{kind}_"
+def test_what_the_source_calls_it_survives_a_birth() -> None:
+    signal = Signal("WenDu", label="温度")
+    asset = Asset("demo", "shanghai", "machining", "line1", "dev-1", "robot", {}, (signal,), label="dev 1")
+    payload = decode(encode(Payload(device_birth(asset, {"WenDu": 1}, {}, 9_000_000), time_ms=9)))
+    assert asset_of(NODE, "dev-1", payload) == asset
 
 
 def test_a_node_is_an_asset_too() -> None:
@@ -70,7 +71,7 @@ def test_a_node_is_an_asset_too() -> None:
     asset = asset_of(NODE, None, decode(encode(Payload(birth, time_ms=0, seq=0))))
     assert (asset.id, asset.kind, asset.line) == ("shanghai-machining-line1", "node", "line1")
     assert [signal.name for signal in asset.signals] == ["Health/spool_records"]
-    assert node_asset_id(Node("Foreign Group", "Edge 7")) == "foreign-group-edge-7"
+    assert asset_of(Node("Foreign Group", "Edge 7"), None, Payload([])).id == "foreign-group-edge-7"
 
 
 def test_a_death_carries_only_its_bdseq() -> None:
@@ -97,7 +98,11 @@ def test_a_foreign_birth_is_understood_as_far_as_it_goes() -> None:
     asset = asset_of(Node("Plant 7", "Edge"), "Oven.1", payload)
     assert (asset.enterprise, asset.site, asset.area, asset.line, asset.id) == ("_", "plant-7", "_", "edge", "oven-1")
     assert (asset.kind, asset.names) == ("device", {})
-    assert asset.signals == (Signal("Temperature_C", Datatype.FLOAT), Signal("odd", Datatype.INT32))
+    assert asset.label == "Oven.1"
+    assert asset.signals == (
+        Signal("Temperature_degC", Datatype.FLOAT, label="Temperature °C"),
+        Signal("odd", Datatype.INT32),
+    )
 
 
 @pytest.mark.parametrize("names", ["[]", "5", '{"en": 5}', "[" * 100_000])
@@ -109,11 +114,6 @@ def test_names_that_are_none_are_ignored(names: str) -> None:
 def test_wrong_signal_names_are_refused(name: str) -> None:
     with pytest.raises(SignalNameError, match="not a signal name"):
         check_signal_name(name)
-
-
-@given(st.text(max_size=140))
-def test_every_foreign_name_becomes_a_signal_name(name: str) -> None:
-    assert check_signal_name(signal_name(name))
 
 
 @pytest.mark.parametrize("name", [BD_SEQ, REBIRTH, KIND, "Spool/Ack", "Device Control/x"])

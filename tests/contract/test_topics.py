@@ -52,12 +52,6 @@ def test_what_is_no_uns_topic_is_refused(topic: str) -> None:
         parse_uns(topic)
 
 
-def test_places() -> None:
-    assert NODE.place == ("demo", "shanghai", "machining", "line1")
-    assert Node("Plant 7", "Edge.1").place == ("_", "plant-7", "_", "edge-1")
-    assert Node("a:b", "c").place == ("_", "a-b", "_", "c")
-
-
 @pytest.mark.parametrize("text", ["", "A", "-a", "a/b", "a b", "a" * 64, "a\n", "é"])
 def test_wrong_ids_are_refused(text: str) -> None:
     with pytest.raises(TopicError, match="not an id"):

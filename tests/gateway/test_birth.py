@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contract.birth import signal_name
+from contract.identity import signal_name
 from contract.lineprotocol import decode
 from contract.model import Asset, Datatype, Quality, Signal, Value
 from contract.sparkplug import Batch, Code, Metric, Payload, encode
@@ -31,6 +31,7 @@ NAMES = [
     "Node Control/Rebirth",
     "Properties/Kind",
     "a.quality",
+    "a.status",
 ]
 TYPED = replace(
     CNC,
@@ -170,10 +171,12 @@ def test_a_foreign_birth_is_an_asset_of_kind_device() -> None:
     metrics = [Metric("Temp (°C)", 5, Code.FLOAT, 20.5, START_NS), Metric("bdSeq", None, Code.INT64, 7, START_NS)]
     birth = Birth(Node("Plant A", "Node 1"), "Dev 1", encode(Payload(metrics, seq=0)))
     assert (birth.asset.kind, birth.asset.id, birth.asset.site) == ("device", "dev-1", "plant-a")
-    assert [signal.name for signal in birth.asset.signals] == ["Temp_C_"]
+    assert [signal.name for signal in birth.asset.signals] == ["Temp_degC_"]
     assert birth.bdseq == 7
     assert not birth.acknowledges
-    assert birth.lines(birth.first) == [f"device,area=_,asset=dev-1,line=node-1,site=plant-a Temp_C_=20.5 {START_NS}"]
+    assert birth.lines(birth.first) == [
+        f"device,area=_,asset=dev-1,line=node-1,site=plant-a Temp_degC_=20.5 {START_NS}"
+    ]
 
 
 @pytest.mark.parametrize("value", [None, True, 2.0, "3"])

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from contract.ack import SPOOL_ACK, parse_ack
 from contract.birth import REBIRTH
+from contract.identity import Ids
 from contract.sparkplug import Code, Metric, Payload, decode, encode, stamp
 from contract.topics import Node
 from gateway.acks import Acks
@@ -240,3 +241,20 @@ def test_no_bytes_can_stop_it(desk: Desk, type_: str, damage: bytes | tuple[int,
     desk.spool.remove([(1, 1_000_000)])
     desk.mirror.tick(desk.now, 0, lambda _topic, _payload: True)
     desk.now += 1.0
+
+
+def test_ids_are_durable_with_the_message_that_brings_them(spool: Spool, ledger: Ledger, edge_node: EdgeNode) -> None:
+    ids = Ids()
+    desk = Desk(spool, ledger)
+    desk.receiver = Receiver(
+        desk.host, spool, acks=desk.acks, ledger=ledger, mirror=desk.mirror, decoded=desk.decoded, ids=ids
+    )
+    metric = Metric("Druck [bar]", None, Code.DOUBLE, 1.0, START_NS)
+    topic = LINE.topic("DBIRTH", "Presse 1")
+    desk.receive(edge_node.nbirth(), (topic, encode(Payload([metric], time_ms=START_NS // 10**6, seq=1))))
+    wait_for(lambda: len(spool.read()) == 2)
+    kept = Ids.load(spool)
+    assert kept.asset(LINE, "Presse 1") == "presse-1"
+    assert kept.signals(LINE, "Presse 1", ["Druck [bar]"]) == {"Druck [bar]": "Druck_bar_"}
+    assert not kept.notes()
+    wait_for(lambda: not ids.notes())

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { displayName, nameOf } from "../src/format/names";
+import { displayName, nameOf, signalName } from "../src/format/names";
 import { numberText, outOfRange, shareOf, valueText } from "../src/format/number";
 import { ageText, parseTime } from "../src/format/time";
 import en from "../src/i18n/en";
@@ -23,9 +23,12 @@ test.each([
 });
 
 test("a display name falls back to another language, then to the id", () => {
-  expect(displayName("m", { zh: "机器" }, "en")).toBe("机器");
-  expect(displayName("m", { en: "Mill", zh: "铣床" }, "zh")).toBe("铣床");
-  expect(displayName("m", {}, "zh")).toBe("m");
+  expect(displayName({ id: "m", names: { zh: "机器" }, label: "M 1" }, "en")).toBe("机器");
+  expect(displayName({ id: "m", names: { en: "Mill", zh: "铣床" } }, "zh")).toBe("铣床");
+  expect(displayName({ id: "m", names: {} }, "zh")).toBe("m");
+  expect(displayName({ id: "xichuang1", names: {}, label: "铣床1" }, "en")).toBe("铣床1");
+  expect(signalName({ name: "WenDu", label: "温度" }, "en")).toBe("温度");
+  expect(signalName({ name: "spindle_speed", label: "" }, "en")).toBe("Spindle speed");
 });
 
 test.each([

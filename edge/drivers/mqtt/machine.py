@@ -34,7 +34,7 @@ class MqttDriver:
         self.machine = machine
         self.counters = Counters()
         self._context = context
-        self._mapping = Mapping(name, machine, self.counters)
+        self._mapping = Mapping(name, machine, self.counters, context.ids)
         self._session: Session | None = None
         self._queue: deque[Message] = deque()
         self._recent: dict[int, None] = {}  # hashes of messages, oldest first

@@ -13,9 +13,9 @@ import orjson
 from jmespath.exceptions import JMESPathError
 
 from contract.model import Sample
-from contract.topics import EMPTY_LEVEL, uns_level
 from edge.driver import Counters
 from edge.drivers.mqtt.options import ASSET, Machine, TimeOption
+from edge.ids import AssetIds
 
 _SIMPLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\[\d+\])*(?:\.[A-Za-z_][A-Za-z0-9_]*(?:\[\d+\])*)*\Z")
 _STEP: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|\[\d+\]")
@@ -40,8 +40,9 @@ class Route:
 class Mapping:
     """The plant file's description of the messages of one machine entry, ready for use."""
 
-    def __init__(self, name: str, machine: Machine, counters: Counters) -> None:
+    def __init__(self, name: str, machine: Machine, counters: Counters, ids: AssetIds | None = None) -> None:
         self._name = name
+        self._ids = AssetIds() if ids is None else ids
         self._counters = counters
         self._text = machine.payload == "text"
         self._items = None if machine.items is None else search(machine.items)
@@ -94,10 +95,7 @@ class Mapping:
     def _asset(self, match: re.Match[str]) -> str:
         if match.lastindex is None:
             return self._name
-        asset = uns_level(match[1])[:63].strip("-_")
-        if not asset or asset == EMPTY_LEVEL:
-            raise MessageError(f"the topic names no asset: {match[1]!r} has neither letters nor digits")
-        return asset
+        return self._ids.of(self._name, match[1])
 
     def _entries(self, data: Any) -> Sequence[Any]:
         if self._items is None:

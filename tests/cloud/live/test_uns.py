@@ -124,15 +124,35 @@ def test_an_edge_node_vouches_for_a_quiet_machine_of_its_line(
     listener = UnsListener(Broker(url="mqtt://127.0.0.1:1"), parts.sessions, parts.hub, "never connected")
     for asset in ("cnc-01", "cnc-02"):
         listener.hear(f"{PLACE}/{asset}/info", announce(asset).model_dump_json().encode(), False)
-    listener.hear(f"{PLACE}/line1/tele", tele(**{"Health/cnc-01/silent_s": 1.5, "Health/cnc-02/silent_s": -1}), False)
+    # another asset had the id cnc-03 first
+    labelled = announce("cnc-03-abcdef").model_copy(update={"label": "cnc-03"})
+    listener.hear(f"{PLACE}/cnc-03-abcdef/info", labelled.model_dump_json().encode(), False)
+    health = {"Health/cnc-01/silent_s": 1.5, "Health/cnc-02/silent_s": -1, "Health/cnc-03/silent_s": 2.5}
+    listener.hear(f"{PLACE}/line1/tele", tele(**health), False)
     other = PLACE.replace("line1", "line2")
     listener.hear(f"{other}/line2/tele", tele(**{"Health/cnc-02/silent_s": 1.5}), False)
     listener.hear(f"{PLACE}/last/tele", tele(x=1), False)
     listener.start()
     wait_for(lambda: parts.hub.status("last").seen_ms is not None)
     listener.stop()
-    seen = [parts.hub.status(asset).seen_ms for asset in ("cnc-01", "cnc-02")]
-    assert seen == [1_795_420_800_000 - 1500, None]
+    seen = [parts.hub.status(asset).seen_ms for asset in ("cnc-01", "cnc-02", "cnc-03-abcdef")]
+    assert seen == [1_795_420_800_000 - 1500, None, 1_795_420_800_000 - 2500]
+
+
+def test_an_asset_whose_announcement_is_taken_back_is_offline(
+    client: TestClient, parts: Parts, announce: Callable[..., Announcement]
+) -> None:
+    listener = UnsListener(Broker(url="mqtt://127.0.0.1:1"), parts.sessions, parts.hub, "never connected")
+    listener.start()
+    listener.hear(f"{PLACE}/cnc-01/info", announce("cnc-01").model_dump_json().encode(), False)
+    wait_for(lambda: parts.hub.status("cnc-01").online)
+    listener.hear(f"{PLACE.replace('line1', 'line2')}/cnc-01/info", b"", False)  # where it was before
+    listener.hear(f"{PLACE}/cnc-02/info", b"", False)
+    assert parts.hub.status("cnc-01").online
+    listener.hear(f"{PLACE}/cnc-01/info", b"", False)
+    wait_for(lambda: not parts.hub.status("cnc-01").online)
+    listener.stop()
+    assert listener.bad == 0
 
 
 @pytest.fixture

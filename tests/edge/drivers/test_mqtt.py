@@ -178,9 +178,12 @@ def test_a_bad_message_is_counted_and_shown_once(payload: bytes, sort: str) -> N
     assert list(counters.notes) == [sort]
 
 
-def test_a_topic_without_a_name() -> None:
-    samples, counters = mapped(b'{"mode":"x"}', "factory/+++/telemetry")
-    assert (samples, counters.rejected) == ([], 1)
+@pytest.mark.parametrize(
+    ("name", "asset"), [("铣床1", "xichuang1"), ("Müller 2", "muller-2"), ("+++", "unnamed"), ("Robot_1", "robot_1")]
+)
+def test_an_asset_has_an_id_whatever_its_topic_calls_it(name: str, asset: str) -> None:
+    samples, counters = mapped(b'{"mode":"x"}', f"factory/{name}/telemetry")
+    assert (values(samples), counters.rejected) == ({(asset, "mode"): "x"}, 0)
 
 
 def test_signals_that_are_not_in_the_message_are_left_out() -> None:

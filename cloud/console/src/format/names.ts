@@ -238,7 +238,19 @@ function join(parts: readonly string[]): string {
   return parts.join(" ").replace(/(?<=\p{Script=Han}) (?=\p{Script=Han})/gu, "");
 }
 
-/** The display name of an asset, area or line: what the plant file says, else its id in words. */
-export function displayName(id: string, names: Readonly<Record<string, string>> | undefined, locale: Locale): string {
-  return names?.[locale] || names?.["en"] || Object.values(names ?? {})[0] || id;
+/** What is known by an id and may have names: an asset. `label` is what its source calls it, where that is not the id. */
+export interface Named {
+  readonly id: string;
+  readonly names?: Readonly<Record<string, string>>;
+  readonly label?: string;
+}
+
+/** The display name of an asset: what the plant file says, else what its source calls it, else its id. */
+export function displayName({ id, names, label }: Named, locale: Locale): string {
+  return names?.[locale] || names?.["en"] || Object.values(names ?? {})[0] || label || id;
+}
+
+/** The display name of a signal: what its source calls it, else its name in words. */
+export function signalName({ name, label }: { readonly name: string; readonly label?: string }, locale: Locale): string {
+  return label || nameOf(name, locale);
 }

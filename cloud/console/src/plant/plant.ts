@@ -21,6 +21,7 @@ export interface Machine {
   readonly id: string;
   readonly kind: string;
   readonly names: Readonly<Record<string, string>>;
+  readonly label: string;
   readonly place: Place;
   online: boolean;
   /** When the cloud last heard of it, ms on the server's clock. */
@@ -204,6 +205,7 @@ function merge(tree: readonly PlantEntry[]): void {
           id: entry.id,
           kind: entry.kind,
           names: entry.names,
+          label: entry.label,
           place: entry.place,
           online: entry.online,
           seen,
@@ -218,8 +220,8 @@ function merge(tree: readonly PlantEntry[]): void {
 
 function same(machine: Machine, entry: PlantEntry): boolean {
   return (
-    JSON.stringify([machine.names, Object.values(machine.place)]) ===
-    JSON.stringify([entry.names, Object.values(entry.place)])
+    JSON.stringify([machine.names, machine.label, Object.values(machine.place)]) ===
+    JSON.stringify([entry.names, entry.label, Object.values(entry.place)])
   );
 }
 
@@ -227,6 +229,7 @@ export interface PlantEntry {
   readonly id: string;
   readonly kind: string;
   readonly names: Readonly<Record<string, string>>;
+  readonly label: string;
   readonly place: Place;
   readonly online: boolean;
   readonly last_seen: string | null;
