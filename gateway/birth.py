@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Final
 
 import orjson
@@ -11,20 +12,34 @@ from contract.ack import SPOOL_ACK
 from contract.birth import BD_SEQ, asset_of, is_signal, signal_name
 from contract.lineprotocol import head
 from contract.model import Asset, Quality
-from contract.sparkplug import Batch, Decoder, Payload, decode
+from contract.sparkplug import Batch, Code, Decoder, Definitions, Metric, Odd, Payload, decode
 from contract.topics import Node
 
 NUMBERS: Final = frozenset({float, int})
 MOST_TEMPLATES: Final = 64
 MOST_SIGNALS: Final = 10_000
+NO_DEFINITIONS: Final[Definitions] = MappingProxyType({})
 
 
 class Birth:
     """A birth of a node (`device` None) or of a device, from its payload as it came."""
 
-    def __init__(self, node: Node, device: str | None, body: bytes) -> None:
-        """Read the birth; raise SparkplugError when it cannot be read."""
-        self.payload: Payload = decode(body)
+    def __init__(
+        self,
+        node: Node,
+        device: str | None,
+        body: bytes,
+        *,
+        definitions: Definitions = NO_DEFINITIONS,
+        received_ns: int = 0,
+    ) -> None:
+        """Read the birth; raise SparkplugError when it cannot be read.
+
+        `definitions` of templates are those of the birth of its node; `received_ns`: see `Decoder.read`.
+        """
+        self.payload: Payload = decode(body, definitions)
+        for metric in self.payload.metrics:
+            metric.datatype = metric.datatype or stated_by(metric)
         self.node = node
         self.device = device
         self.asset: Asset = asset_of(node, device, self.payload)
@@ -32,8 +47,16 @@ class Birth:
             metric.name: metric.value for metric in self.payload.metrics if metric.name is not None
         }
         self._decoder = Decoder(self.payload.metrics)
-        self.first: Batch = self._decoder.read(body)
+        self.first: Batch = self._decoder.read(body, received_ns)
+        self.odd: tuple[Odd, ...] = tuple(
+            dict.fromkeys([*self.payload.odd, *repeated(self.payload.metrics), *self.first.odd])
+        )
         self._writer = LineWriter(self.asset)
+
+    @property
+    def definitions(self) -> Definitions:
+        """The definitions of templates that it has."""
+        return self.payload.definitions
 
     @property
     def acknowledges(self) -> bool:
@@ -58,6 +81,21 @@ class Birth:
         return self._writer.lines(batch)
 
 
+def stated_by(metric: Metric) -> int:
+    """Return the datatype of a metric of which none is stated: its field says it, but not the width of an integer."""
+    codes = {bool: Code.BOOLEAN, float: Code.DOUBLE, str: Code.STRING}
+    return int(codes.get(type(metric.value), Code.UNKNOWN))
+
+
+def repeated(metrics: Sequence[Metric]) -> Iterator[Odd]:
+    """Give the names that stand in a birth more than once; the last metric counts, the values of all are kept."""
+    seen: set[str] = set()
+    for metric in metrics:
+        if metric.name is not None and metric.name in seen:
+            yield Odd(metric.name, "the birth names it twice", "odd_metrics")
+        seen.add(metric.name or "")
+
+
 def bdseq_of(payload: Payload) -> int | None:
     """Return the bdSeq of an NBIRTH or NDEATH; None when it has none."""
     for metric in payload.metrics:
@@ -77,6 +115,7 @@ def valued(batch: Batch) -> Batch:
         values=[batch.values[index] for index in kept],
         qualities={new: batch.qualities[old] for new, old in enumerate(kept) if old in batch.qualities},
         historical=batch.historical,
+        odd=batch.odd,
     )
 
 

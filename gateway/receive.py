@@ -9,10 +9,11 @@ import structlog
 
 from contract.ack import AckError, parse_uuid
 from contract.sparkplug import Batch, Decoder, SparkplugError, decode
+from contract.sparkplug_times import FIRST_MS
 from contract.topics import Node, SparkplugTopic, TopicError
 from gateway.acks import Acks
 from gateway.balance import NOBODY
-from gateway.birth import Birth, bdseq_of
+from gateway.birth import NO_DEFINITIONS, Birth, bdseq_of
 from gateway.host import Host
 from gateway.ledger import Aside, Ledger
 from gateway.mirror import Mirror
@@ -23,7 +24,10 @@ MOST_NODES: Final = 10_000
 MOST_BIRTHS: Final = 50_000
 CALM: Final = 100  # messages in a row that the spool took, after which a refusal is news again
 PUT_S: Final = 1.0  # longer than any healthy commit, shorter than the broker's patience
-EARLIEST_NS: Final = 1_000_000  # what is earlier had no time: the spool's record will give it one
+# what is earlier had no time, or one that cannot be read without that of its arrival: the spool's record has that
+EARLIEST_NS: Final = FIRST_MS * 1_000_000
+ASK_AGAIN_S: Final = 600.0  # how long an answer to "what is this metric?" counts, that did not say it
+MOST_ASKED: Final = 10_000
 
 log = structlog.get_logger()
 
@@ -43,6 +47,7 @@ class Receiver:
         self._mirror = mirror
         self._decoded = decoded
         self._births: dict[tuple[Node, str | None], Birth] = {}
+        self._asked: dict[tuple[Node, str | None, str], float] = {}
         self._commits_to_calm = 0
 
     def remember(self, births: dict[str, Birth]) -> None:
@@ -88,7 +93,7 @@ class Receiver:
                 self._host.forget(parsed.node, now)
 
     def _node_birth(self, topic: str, parsed: SparkplugTopic, body: bytes, now: float, now_ns: int) -> None:
-        birth = Birth(parsed.node, None, body)
+        birth = Birth(parsed.node, None, body, received_ns=now_ns)
         self._spool.hand(topic, body, None, partial(self._birth_done, parsed.node, now, now_ns), timeout_s=PUT_S)
         self._births[parsed.node, None] = birth
         self._host.node_birth(
@@ -97,7 +102,9 @@ class Receiver:
         self._mirror.born(birth)
 
     def _device_birth(self, topic: str, parsed: SparkplugTopic, body: bytes, now: float, now_ns: int) -> None:
-        birth = Birth(parsed.node, parsed.device, body)
+        node_birth = self._births.get((parsed.node, None))
+        definitions = NO_DEFINITIONS if node_birth is None else node_birth.definitions
+        birth = Birth(parsed.node, parsed.device, body, definitions=definitions, received_ns=now_ns)
         if not self._host.device_birth(parsed.node, str(parsed.device), seq=birth.payload.seq, now=now):
             return
         self._spool.hand(topic, body, None, partial(self._birth_done, parsed.node, now, now_ns), timeout_s=PUT_S)
@@ -108,15 +115,15 @@ class Receiver:
         node, device = parsed.node, parsed.device
         birth = self._births.get((node, device))
         batch = _BLANK.read(body) if birth is None else birth.read(body, 0)
-        # a backlog carries names: what it needs of a birth is the kind of its asset
-        named = batch.historical and not batch.unknown and birth is not None
+        # a backlog with names: what it needs of a birth is the kind of its asset
+        named = batch.named and not batch.unknown and birth is not None
         if not self._host.data(node, device, seq=batch.seq, named=named, now=now) or birth is None:
             return
         origin = self._origin(node, batch)
-        if batch.unknown:
+        if batch.unknown and (origin is not None or self._is_to_be_asked(node, device, batch, now)):
             self._host.misunderstood(node, now)
-            if origin is not None:
-                return  # not acknowledged, so it comes again, with names
+        if batch.unknown and origin is not None:
+            return  # not acknowledged, so it comes again, with names
         timed = min(batch.times_ns, default=EARLIEST_NS) >= EARLIEST_NS
         if origin is None:
             self._ledger.account.heard(node, now_ns)
@@ -126,6 +133,15 @@ class Receiver:
         done = partial(self._data_done, node, origin, now_ns, decoded=(birth, batch) if timed else None)
         self._spool.hand(topic, body, origin, done, timeout_s=PUT_S)
         self._mirror.update(birth, batch if timed else birth.read(body, now_ns))
+
+    def _is_to_be_asked(self, node: Node, device: str | None, batch: Batch, now: float) -> bool:
+        """Whether a birth may explain a metric: not if it was asked for that metric already and did not."""
+        unknown = {(node, device, note.metric) for note in batch.odd if note.what == "unknown_metrics"}
+        news = [key for key in unknown if now - self._asked.get(key, -ASK_AGAIN_S) >= ASK_AGAIN_S]
+        if len(self._asked) + len(news) > MOST_ASKED:
+            self._asked.clear()
+        self._asked.update(dict.fromkeys(news, now))
+        return bool(news)
 
     def _death(self, parsed: SparkplugTopic, body: bytes, now: float) -> None:
         payload = decode(body)
