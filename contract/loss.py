@@ -31,6 +31,7 @@ Reason = Literal[
     "gateway_full",  # the gateway's spool was full, and the node does not send again
     "gateway_away",  # the gateway did not listen, and the node does not wait for it
     "clock",  # the clock of the edge was set
+    "source_time",  # times of a source that were replaced, or that are odd otherwise
 ]
 
 

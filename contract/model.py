@@ -11,6 +11,8 @@ Value: TypeAlias = float | int | bool | str
 
 TIME_REPLACED: Final = 512
 """Flag of a quality: the time is that of arrival, as the source's cannot be its time (with GOOD: 704)."""
+MAX_TEXT_BYTES: Final = 256 * 1024
+"""The longest text of a sample, in bytes of UTF-8: a message with it must pass a broker (1 MiB)."""
 
 
 class Quality(IntEnum):
@@ -88,13 +90,17 @@ class Asset:
 
 
 class Sample(NamedTuple):
-    """The value of one signal at one time. `value` is None when the source has none (then quality is not GOOD)."""
+    """The value of one signal at one time. `value` is None when the source has none (then quality is not GOOD).
+
+    `status` is the source's own word beside the quality, an OPC UA StatusCode of 32 bits; 0: it says nothing.
+    """
 
     asset: str
     signal: str
     time_ns: int
     value: Value | None
     quality: int = Quality.GOOD
+    status: int = 0
 
 
 @dataclass(frozen=True, slots=True)

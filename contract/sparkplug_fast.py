@@ -76,19 +76,19 @@ def encode_samples(
     parts = [b"\x08", _varint(time_ms)]
     add = parts.append
     last_ms, stamp_field = -1, b""
-    for _, signal, time_ns, value, quality in samples:
+    for _, signal, time_ns, value, quality, status in samples:
         ms = time_ns // 1_000_000
         if ms != last_ms:
             last_ms, stamp_field = ms, b"\x18" + _varint(ms)
         alias = alias_of[signal]
         head = (b"\x10" + _SMALL[alias] if alias < 128 else b"\x10" + _varint(alias)) + stamp_field
-        if value is not None and quality == 192 and code_of[signal] == 10:
+        if value is not None and quality == 192 and not status and code_of[signal] == 10:
             try:
                 metric = head + _DOUBLE(b"\x69", value)
             except struct.error as error:
                 raise SparkplugError(f"{value!r} of {signal} is not a number") from error
         else:
-            metric = head + _tail(code_of[signal], value, quality)
+            metric = head + _tail(code_of[signal], value, quality, status)
         add(b"\x12" + (_SMALL[len(metric)] if len(metric) < 128 else _varint(len(metric))) + metric)
     nanos = [sample.time_ns % 1_000_000 for sample in samples]
     if any(nanos):
@@ -100,11 +100,14 @@ def encode_samples(
 _SMALL: Final = [bytes((number,)) for number in range(128)]
 
 
-def _tail(code: int, value: Value | None, quality: int) -> bytes:
+def _tail(code: int, value: Value | None, quality: int, status: int) -> bytes:
     message = pb.Metric()
     if quality != Quality.GOOD:
         message.properties.keys.append(QUALITY)
         message.properties.values.add(type=Code.INT32, int_value=quality)
+    if status:
+        message.properties.keys.append(STATUS)
+        message.properties.values.add(type=Code.UINT32, int_value=status)
     if value is None:
         message.is_null = True
     else:

@@ -141,8 +141,31 @@ def field_of(code: int) -> str:
     return str(field)
 
 
-def converter_of(code: int) -> Callable[[int], int] | None:
-    """Return what makes a number of the unsigned field it was read from; None where the field is the value already."""
+_FLOAT: Final = struct.Struct("<f")
+
+
+def shortest(number: float) -> float:
+    """Return the number of fewest digits that is the same 32-bit float: 23.4 for 23.399999618530273.
+
+    What is no 32-bit float stays as it is.
+    """
+    try:
+        bits = _FLOAT.pack(number)
+    except OverflowError:
+        return number
+    if _FLOAT.unpack(bits)[0] != number:
+        return number
+    for digits in (6, 7, 8):
+        short = float(f"{number:.{digits}g}")
+        if _FLOAT.pack(short) == bits:
+            return short
+    return float(f"{number:.9g}")
+
+
+def converter_of(code: int) -> Callable[[Any], float] | None:
+    """Return what makes a number of the field it was read from; None where the field is the value already."""
+    if code == Code.FLOAT:
+        return shortest
     if code not in _INTEGERS:
         return None
     bits, signed = _INTEGERS[Code(code)]
@@ -165,17 +188,26 @@ def as_datatype(raw: object, code: int) -> Scalar:
     if code in _TEXTS and isinstance(raw, (str, int, float)):
         return str(raw).lower() if isinstance(raw, bool) else str(raw)
     plain = _from_text(raw.strip(" \t\r\n\0"), code) if isinstance(raw, str) else raw
-    if isinstance(plain, (int, float)):
-        if code == Code.BOOLEAN:
-            return bool(plain)
-        if code in (Code.FLOAT, Code.DOUBLE):
-            return float(plain)
-        convert = converter_of(code)
-        if convert is not None and isinstance(plain, int) and not isinstance(raw, str):
-            return convert(plain)
-        if convert is not None and float(plain).is_integer() and _fits(code, int(plain)):
-            return int(plain)
-    raise SparkplugError(f"{raw!r:.40} where {_name(code)} was expected")
+    number = _as_number(plain, code, is_field=plain is raw) if isinstance(plain, (int, float)) else None
+    if number is None:
+        raise SparkplugError(f"{raw!r:.40} where {_name(code)} was expected")
+    return number
+
+
+def _as_number(plain: float | int, code: int, *, is_field: bool) -> float | int | bool | None:
+    """Return a number as one of the datatype; None when it cannot be one. An integer of a field has no sign yet."""
+    if code == Code.BOOLEAN:
+        return bool(plain)
+    if code == Code.DOUBLE:
+        return float(plain)
+    if code == Code.FLOAT:
+        return shortest(float(plain))
+    convert = converter_of(code)
+    if convert is None:
+        return None
+    if is_field and isinstance(plain, int):
+        return convert(plain)
+    return int(plain) if float(plain).is_integer() and _fits(code, int(plain)) else None
 
 
 def _from_text(text: str, code: int) -> float | int | bool | None:
@@ -293,7 +325,8 @@ def unpack_array(code: int, data: bytes) -> Array:
     size = struct.calcsize(f"<{letter}")
     if len(data) % size:
         raise SparkplugError(f"{len(data)} bytes are not a whole number of {size}-byte values of {Code(code).name}")
-    return struct.unpack(f"<{len(data) // size}{letter}", data)
+    values = struct.unpack(f"<{len(data) // size}{letter}", data)
+    return tuple(map(shortest, values)) if letter == "f" else values
 
 
 def _unpack_texts(data: bytes) -> tuple[str, ...]:

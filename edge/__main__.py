@@ -30,6 +30,7 @@ class EdgeSettings(BaseSettings):
 
     home: Path = Path(".shopfloor")
     edge_spool_max_bytes: int = Field(2 << 30, gt=0, description="of one line; then reading stands still")
+    raw_days: int = Field(30, ge=0, description="for so long the store keeps samples; 0: for ever")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -53,7 +54,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     configure("edge")
     owners = {name: name for line in plant.lines for name, machine in line.machines.items() if machine.asset_ids(name)}
     context = Context(settings.home.absolute(), options.plant.absolute().parent)
-    services = [LineService(line, context, broker, owners, settings.edge_spool_max_bytes) for line in lines]
+    services = [
+        LineService(line, context, broker, owners, settings.edge_spool_max_bytes, raw_days=settings.raw_days)
+        for line in lines
+    ]
     return asyncio.run(_run(services, lines))
 
 

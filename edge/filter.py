@@ -1,17 +1,27 @@
-"""What a machine's samples become before they are sent: strictly increasing times, stated datatypes, deadband, period.
+"""What a machine's samples become before they are sent: usable times, stated datatypes, deadband, period.
 
 Per signal, memory is bounded. Time is an argument: `now_ns` is the edge's wall clock at arrival.
 
-Times. A signal's times strictly increase, so that (asset, signal, time) names one sample. The source's time is kept;
-a tie, or a step back of less than a second, becomes the last time + 1 ns. A larger step back (a clock that was set, or
-a sample that came late) gets the time of arrival, and so does a time more than five minutes ahead of the edge's clock.
-A last time that lies so far ahead is of a clock that was wrong and has been set: times begin anew behind it.
-A sample equal to the one before it in time, value and quality is a repeat and is left out. After a loss (`resume`) the
-first sample of each signal passes whatever it is, dated not before the return: it tells that the value holds again.
+Times. A sample keeps the time that its source gave it, however late it comes. (asset, signal, time) names one sample:
+further values of one time that arrive within a second become + 1 ns each, in order. A sample that is equal to the one
+before it in time, value and quality is a repeat and is left out; so is a late one that is equal to one of the last
+REMEMBERED of its signal. What cannot be the source's time is replaced by the time of arrival, flagged with
+TIME_REPLACED and counted by sort in `odd_times`: none, one before 1970, one more than five minutes ahead of the edge's
+clock, and one that stands still while the value moves (differing values more than a second apart). Order is kept: it is
+the last time + 1 ns when the edge's clock was set back. Replaced is a time, too, that is
+older than samples are kept, of a value that a machine answers a new connection with; others so old are late.
+
+Past. A sample behind a newer one of its signal is late. It passes, whatever deadband and period are, and leaves their
+state alone: `update` returns it apart. When all that comes is late by the same time for more than two seconds, the
+source's clock was set back (one of `odd_times`): what comes then is live again, and becomes + 1 ns until the clock has
+caught up, as those times have been given before. Times begin anew behind a last one that is more than five minutes
+ahead of the edge's clock (which was wrong, and has been set), and after a loss (`resume`): the first sample of each
+signal passes whatever it is, in its own time: it tells that the value holds again.
 
 The source's own times are remembered beside, since those that were given out may be others. They tell what of the
 source's record was never read: what is later than the newest time that was read before a loss, and not later than the
-first one after the return. A sample without a value says nothing of that; the edge may have dated it.
+first one after the return. A sample without a value, or with a time that no clock says, tells nothing of that; one that
+was replaced because it is ahead does: it may be the edge's clock that is wrong.
 
 Deadband and period. A sample passes when its quality changed, or its value moved by more than the deadband since the
 last one that passed, and the period has gone by. What arrives inside the period waits, the newest of it passes when the
@@ -22,17 +32,17 @@ the source delivers: screens take a machine that is not heard of for 60 s for st
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from types import MappingProxyType
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from contract.model import Datatype, Quality, Sample, Signal, Value
+from contract.model import TIME_REPLACED, Datatype, Quality, Sample, Signal, Value, base_quality
+from edge.dating import AHEAD_NS, FIRST_NS, LAST_NS, Bounds, Date, Dating, Sort
 
-_STEP_BACK_NS: Final = 1_000_000_000
-_AHEAD_NS: Final = 300_000_000_000
 _AT_LEAST_NS: Final = 20_000_000_000
 _MOST_INTERVALS: Final = 100
+_UNBOUND: Final = Bounds()
 
 _INTEGERS: Final = {
     Datatype.INT8: (-(2**7), 2**7 - 1),
@@ -60,14 +70,14 @@ def inferred(value: Value) -> Datatype:
 def coerce(value: Value, datatype: Datatype) -> Value | None:
     """Return `value` in the datatype of its signal, None when it does not fit (NaN and infinity never do)."""
     try:
+        if datatype is Datatype.DOUBLE or datatype is Datatype.FLOAT:
+            number = float(value)
+            limit = _LARGEST_FLOAT if datatype is Datatype.FLOAT else math.inf
+            return number if math.isfinite(number) and abs(number) <= limit else None
         if datatype is Datatype.STRING:
             return _as_text(value)
         if datatype is Datatype.BOOLEAN:
             return _as_boolean(value)
-        if datatype in (Datatype.DOUBLE, Datatype.FLOAT):
-            number = float(value)
-            limit = _LARGEST_FLOAT if datatype is Datatype.FLOAT else math.inf
-            return number if math.isfinite(number) and abs(number) <= limit else None
         whole = int(value)
         low, high = _INTEGERS[datatype]
     except (ValueError, OverflowError):
@@ -103,11 +113,16 @@ class Read(NamedTuple):
 _NOTHING: Final = Read(0)
 
 
+class Passed(NamedTuple):
+    """What passes: `live` in order, and apart what is late."""
+
+    live: list[Sample]
+    past: list[Sample]
+
+
 @dataclass(slots=True)
-class _State:
-    signal: Signal
-    last_ns: int = 0  # the newest time that was given out, also to what did not pass
-    seen: Sample | None = None  # the newest sample as it came
+class _State(Dating):
+    signal: Signal = field(kw_only=True)
     sent: Sample | None = None
     waiting: Sample | None = None
     waiting_since_ns: int = 0
@@ -122,33 +137,45 @@ class _State:
 class Filter:
     """The samples of one asset, on their way out."""
 
-    def __init__(self, signals: Iterable[Signal], read: Mapping[str, Read] = MappingProxyType({})) -> None:
-        """`read`: by signal, what earlier filters have read."""
-        self._states = {signal.name: _State(signal) for signal in signals}
-        for name, before in read.items():
+    def __init__(
+        self, signals: Iterable[Signal], read: Mapping[str, Read] | None = None, *, bounds: Bounds = _UNBOUND
+    ) -> None:
+        """`read`: by signal, what earlier filters have read; this one is to fill the gap behind that."""
+        self._bounds = bounds if read is None else bounds._replace(recorded=True)
+        self._states = {signal.name: _State(max(FIRST_NS, bounds.oldest_ns) - 1, signal=signal) for signal in signals}
+        for name, before in (read or {}).items():
             state = self._states[name]
             state.before, state.read_ns, state.last_ns = before, before.until_ns, before.until_ns
         self._waiting: dict[str, _State] = {}
-        self.late = 0  # samples whose time was replaced by the time of arrival
-        self.misfits = 0  # values that do not fit their datatype
+        self.odd_times: Counter[Sort] = Counter()
+        self.replaced = 0
+        self.has_news = False  # the last `update` was more than repeats
+        self.examples: dict[Sort, Sample] = {}  # the first of each sort, as it came
+        self.misfits: Counter[str] = Counter()  # values that do not fit their datatype, by signal
+        self.misfit: dict[str, Value] = {}  # the first of each signal
 
     def successor(self, signals: Iterable[Signal]) -> Filter:
         """Return the filter of what is read after a loss: its times go on behind those that this one gave out."""
-        after = Filter(signals)
+        after = Filter(signals, bounds=self._bounds._replace(recorded=False))
         for name, state in after._states.items():
-            state.last_ns = self._states[name].last_ns
+            state.follow(self._states[name])
         return after
+
+    def datatype(self, signal: str) -> Datatype:
+        """Return the datatype of a signal."""
+        return self._states[signal].signal.datatype
 
     def set_datatype(self, signal: Signal) -> None:
         """Take a signal whose datatype is known only now."""
         self._states[signal.name].signal = signal
 
-    def resume(self, now_ns: int) -> None:
-        """Forget what was sent, after a loss: `now_ns` is the time of the return."""
+    def resume(self, bounds: Bounds = _UNBOUND) -> None:
+        """Forget what was sent, after a loss."""
+        self._bounds = bounds
         self._waiting.clear()
         for state in self._states.values():
             state.seen = state.sent = state.waiting = None
-            state.last_ns = max(state.last_ns, now_ns)
+            state.last_ns = max(state.last_ns, bounds.oldest_ns - 1)
 
     @property
     def has_all(self) -> bool:
@@ -178,8 +205,9 @@ class Filter:
 
     def rewind(self) -> None:
         """Begin to fill a gap: what follows is what the source recorded, in its own times."""
+        self._bounds = self._bounds._replace(recorded=True)
         for state in self._states.values():
-            state.last_ns, state.before = state.read_ns, Read(state.read_ns)
+            state.last_ns, state.before = max(state.read_ns, FIRST_NS - 1), Read(state.read_ns)
 
     def missing(self, samples: Iterable[Sample], live: Filter) -> list[Sample]:
         """Return those of `samples`, which the source recorded, that neither this filter nor `live` behind it read."""
@@ -188,7 +216,7 @@ class Filter:
     def _is_missing(self, sample: Sample, until_ns: int) -> bool:
         state, time_ns = self._states[sample.signal], sample.time_ns
         if 0 < until_ns < state.read_ns:  # the source's clock was set back
-            state.read_ns = state.last_ns = 0
+            state.read_ns, state.last_ns = 0, FIRST_NS - 1
         is_new = state.read_ns < time_ns and (time_ns <= until_ns or not until_ns)
         return is_new and not any(first <= time_ns <= last for first, last in state.before.intervals)
 
@@ -204,15 +232,42 @@ class Filter:
         """Whether samples wait for the end of their period."""
         return bool(self._waiting)
 
-    def update(self, samples: Sequence[Sample], now_ns: int) -> list[Sample]:
-        """Return what of `samples` (of signals that are known) passes, in order."""
-        passed: list[Sample] = []
+    def update(self, samples: Sequence[Sample], now_ns: int) -> Passed:
+        """Return what of `samples` (of signals that are known) passes."""
+        passed = Passed([], [])
+        latest_ns = now_ns + AHEAD_NS
+        repeats = 0
         for sample in samples:
-            state = self._states[sample.signal]
-            dated = self._date(state, sample, now_ns)
-            if dated is not None and self._passes(state, dated, now_ns):
-                passed.append(dated)
+            state, value, time_ns = self._states[sample.signal], sample.value, sample.time_ns
+            if sample == state.seen:
+                repeats += 1
+                continue
+            is_plain = type(value) is float and state.signal.datatype is Datatype.DOUBLE and value - value == 0
+            said = sample if is_plain else self._typed(sample, state.signal.datatype)
+            if state.last_ns < time_ns <= latest_ns:
+                state.last_ns, state.came_ns = time_ns, now_ns
+            else:
+                date = self._find_date(state, sample, said, now_ns)
+                state.seen = sample
+                if date is None:
+                    continue
+                quality = said.quality | TIME_REPLACED if date.is_replaced else said.quality
+                said = said._replace(time_ns=date.time_ns, quality=quality)
+                if date.is_past:
+                    state.recent.append(said)
+                    passed.past.append(said)
+                    continue
+                if not FIRST_NS <= time_ns < LAST_NS:
+                    value = None
+            if value is not None:
+                state.begun_ns = state.begun_ns or time_ns
+                state.read_ns = time_ns
+            state.seen = sample
+            state.recent.append(said)
+            if self._passes(state, said, now_ns):
+                passed.live.append(said)
                 state.passed_ns = state.read_ns
+        self.has_news = repeats < len(samples)
         return passed
 
     def flush(self, now_ns: int) -> list[Sample]:
@@ -235,38 +290,33 @@ class Filter:
             self._forget(state)
         return passed
 
-    def _date(self, state: _State, sample: Sample, now_ns: int) -> Sample | None:
-        """Return the sample in its datatype and with a time of its own, None for a repeat."""
-        asset, name, time_ns, value, quality = sample
-        if sample == state.seen:
-            return None
-        state.seen = sample
+    def _typed(self, sample: Sample, datatype: Datatype) -> Sample:
+        """Return a sample in the datatype of its signal."""
+        asset, name, time_ns, value, quality, status = sample
         if value is not None:
-            state.begun_ns = state.begun_ns or time_ns
-            state.read_ns = time_ns
-        if value is None:
-            quality = Quality.BAD if quality == Quality.GOOD else quality
-        elif not (type(value) is float and state.signal.datatype is Datatype.DOUBLE and value - value == 0):
-            value = coerce(value, state.signal.datatype)
-            if value is None:
-                self.misfits += 1
-                quality = Quality.BAD
-        if time_ns > now_ns + _AHEAD_NS or time_ns <= 0:
-            self.late += 1
-            time_ns = now_ns
-        elif state.last_ns > now_ns + _AHEAD_NS:
-            state.last_ns = 0
-        if time_ns <= state.last_ns:
-            if state.last_ns - time_ns >= _STEP_BACK_NS:
-                self.late += state.sent is not None
-                time_ns = now_ns
-            time_ns = max(time_ns, state.last_ns + 1)
-        state.last_ns = time_ns
-        return Sample(asset, name, time_ns, value, quality)
+            fitting = coerce(value, datatype)
+            if fitting is value:
+                return sample
+            if fitting is None:
+                self.misfits[name] += 1
+                self.misfit.setdefault(name, value)
+            value = fitting
+        if value is None and base_quality(quality) == Quality.GOOD:
+            quality = Quality.BAD
+        return Sample(asset, name, time_ns, value, quality, status)
+
+    def _find_date(self, state: _State, sample: Sample, said: Sample, now_ns: int) -> Date | None:
+        """Return the time of a sample that is not simply the newest, and count what is odd about it."""
+        date = state.find(said, now_ns, self._bounds)
+        if date is not None and date.sort is not None:
+            self.odd_times[date.sort] += 1
+            self.replaced += date.is_replaced
+            self.examples.setdefault(date.sort, sample)
+        return date
 
     def _passes(self, state: _State, sample: Sample, now_ns: int) -> bool:
         sent, signal = state.sent, state.signal
-        if sent is not None and sent.quality == sample.quality:
+        if sent is not None and sent.quality == sample.quality and sent.status == sample.status:
             if signal.deadband and _within(sample, sent, signal.deadband):
                 self._forget(state)  # it is back where it was: what waited is history
                 return False

@@ -19,11 +19,13 @@ class Health:
     """How a machine is; times in ns since 1970 (0: never)."""
 
     connected: bool = False
-    last_data_ns: int = 0
+    last_data_ns: int = 0  # the last data that was more than a repeat
     alive_ns: int = 0  # the last sign of life: data, or the driver's word that nothing changed
     samples: int = 0
     losses: int = 0
     refused: int = 0  # samples of assets or signals that the plant file does not allow
+    misfits: int = 0  # values that do not fit the datatype of their signal, kept as bad
+    times_replaced: int = 0  # samples whose source gave no time that can be theirs
     trouble: str = ""  # why the machine is not connected, or why reading stands still
 
 
@@ -40,7 +42,13 @@ def node_asset(place: Place, machines: Iterable[str]) -> Asset:
     for machine in machines:
         signals += [
             Signal(f"Health/{machine}/connected", Datatype.BOOLEAN),
-            Signal(f"Health/{machine}/last_data_age_s", unit="s", description="-1: no data yet"),
+            Signal(
+                f"Health/{machine}/last_data_age_s",
+                unit="s",
+                description="since there was anything new; -1: no data yet",
+            ),
+            Signal(f"Health/{machine}/times_replaced_total", description="times that cannot be the source's, replaced"),
+            Signal(f"Health/{machine}/misfits_total", description="values that do not fit their datatype, kept as bad"),
             Signal(f"Health/{machine}/silent_s", unit="s", description="since data or the word that nothing changed"),
         ]
     return Asset(place.enterprise, place.site, place.area, place.line, place.line, "node", signals=tuple(signals))
@@ -64,5 +72,7 @@ def samples(
         silent_s = (now_ns - health.alive_ns) / 1e9 if health.alive_ns else -1.0
         values[f"Health/{name}/connected"] = health.connected
         values[f"Health/{name}/last_data_age_s"] = round(age_s, 3)
+        values[f"Health/{name}/times_replaced_total"] = float(health.times_replaced)
+        values[f"Health/{name}/misfits_total"] = float(health.misfits)
         values[f"Health/{name}/silent_s"] = round(silent_s, 3)
     return [Sample(asset, signal, now_ns, value) for signal, value in values.items()]

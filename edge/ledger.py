@@ -41,7 +41,7 @@ class EdgeLedger:
         self._lock = threading.Lock()
         self._last_id = 0
         self._waiting: dict[int, Entry] = {}
-        self._growing: dict[tuple[str, Reason], Entry] = {}
+        self._growing: dict[tuple[str, Reason, str], Entry] = {}
         self._told_drops: dict[tuple[int, int], int] = {}
         self._clock: tuple[int, int] | None = None  # wall, monotonic
         self._origin: dict[str, Any] = {}
@@ -93,11 +93,23 @@ class EdgeLedger:
         self._send()
 
     def lose(
-        self, source: str, reason: Reason, count: int, now_ns: int, *, since_ns: int = 0, detail: str = ""
+        self,
+        source: str,
+        reason: Reason,
+        count: int,
+        now_ns: int,
+        *,
+        since_ns: int = 0,
+        detail: str = "",
+        outcome: Literal["lost", "noted"] = "lost",
     ) -> None:
-        """Count losses of one sort; those that come within a minute are one entry, told at once and at each tick."""
+        """Count losses of one sort, or what else is to be noted.
+
+        Those of one detail that come within a minute are one entry, told at once and at each tick.
+        """
+        sort = source, reason, detail
         with self._lock:
-            old = self._growing.get((source, reason))
+            old = self._growing.get(sort)
             if old is not None and 0 <= now_ns - old.end_ns < _MERGE_NS:
                 entry = old.model_copy(update={"count": old.count + count, "end_ns": now_ns})
             else:
@@ -107,12 +119,13 @@ class EdgeLedger:
                     id=self._new_id(now_ns),
                     source=source,
                     reason=reason,
+                    outcome=outcome,
                     count=count,
                     start_ns=min(start_ns, now_ns),
                     end_ns=now_ns,
                     detail=detail[:1000],
                 )
-            self._growing[source, reason] = entry
+            self._growing[sort] = entry
             self._wait(entry)
         if old is None:
             self._send()

@@ -29,12 +29,22 @@ class UplinkEndedError(RuntimeError):
 class LineService:
     """Serves one line until cancelled."""
 
-    def __init__(self, line: Line, context: Context, broker: Broker, owners: dict[str, str], max_bytes: int) -> None:
+    def __init__(
+        self,
+        line: Line,
+        context: Context,
+        broker: Broker,
+        owners: dict[str, str],
+        max_bytes: int,
+        *,
+        raw_days: int = 0,
+    ) -> None:
         self._line = line
         self._context = context
         self._broker = broker
         self._owners = owners
         self._max_bytes = max_bytes
+        self._raw_days = raw_days
         self._drivers: dict[str, Driver] = {}
         self._runners: dict[str, Runner] = {}
 
@@ -70,6 +80,7 @@ class LineService:
                 outlet=uplink.node,
                 ledger=ledger,
                 owners=self._owners,
+                raw_days=self._raw_days,
             )
         uplink.start()
         try:

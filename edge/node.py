@@ -19,7 +19,7 @@ import structlog
 
 from contract.ack import SPOOL_ACK, AckError, format_uuid, parse_ack
 from contract.birth import REBIRTH, device_birth, node_birth, node_death, signal_metrics
-from contract.model import Asset, Sample
+from contract.model import Asset, Datatype, Sample
 from contract.sparkplug import (
     Metric,
     Payload,
@@ -33,6 +33,7 @@ from contract.sparkplug import (
 )
 from contract.topics import MessageType, Node, parse_sparkplug
 from edge.aliases import Aliases
+from edge.dating import LAST_NS
 from edge.filter import Read
 from edge.host import PrimaryHost
 from edge.window import Window
@@ -138,11 +139,13 @@ class EdgeNode:
         *,
         past: bool = False,
         read: Mapping[str, Read] = MappingProxyType({}),
+        datatypes: Mapping[str, Datatype] = MappingProxyType({}),
     ) -> list[Future[int | None]]:
         """Keep samples of an asset ("": of the node); it is online by that. Raises SpoolError.
 
-        `past`: they are history that was read, and newer ones may have been put before. `read`: by signal, what has
-        been read of it once these samples are durable; see `read_before`.
+        `past`: they are late, or history that was read; newer ones may have been put before. What is durable with
+        these samples: `read`, by signal, what has been read of it (see `read_before`), and `datatypes`, all those of
+        the asset that were taken from first values (see `datatypes_before`).
         """
         with self._lock:
             device = self._devices[asset]
@@ -155,11 +158,14 @@ class EdgeNode:
         topic = self.node.topic("DDATA", asset) if asset else self.node.topic("NDATA")
         groups = [samples[start : start + _MOST_METRICS] for start in range(0, len(samples), _MOST_METRICS)]
         bodies = [body for group in groups for body in _bodies(group, alias_of, codes)]
+        told = {_read_note(asset, signal): orjson.dumps([*each]) for signal, each in read.items()}
+        if datatypes:
+            told[_datatypes_note(asset)] = orjson.dumps(datatypes)
         futures = []
         for index, plain in enumerate(bodies, start=1):
             body = to_historical(plain, {}, {}) if past else plain
             # with the last: all before it is durable by then
-            notes = {_read_note(asset, s): orjson.dumps([*r]) for s, r in read.items()} if index == len(bodies) else {}
+            notes = told if index == len(bodies) else {}
             future = self._spool.put(topic, body, notes=notes, timeout_s=_PUT_TIMEOUT_S)
             future.add_done_callback(self._put_done)
             futures.append(future)
@@ -173,7 +179,13 @@ class EdgeNode:
             for signal, note in notes.items()
             if note is not None
             for until_ns, intervals in [orjson.loads(note)]
+            if 0 < until_ns < LAST_NS  # earlier versions noted times that no clock says
         }
+
+    def datatypes_before(self, asset: str) -> dict[str, Datatype]:
+        """Return, by signal, the datatypes that an earlier `put` told, also one of an earlier run."""
+        told = orjson.loads(self._spool.note(_datatypes_note(asset)) or b"{}")
+        return {signal: Datatype(datatype) for signal, datatype in told.items()}
 
     def _put_done(self, _: Future[int | None]) -> None:
         self.wake()
@@ -404,6 +416,10 @@ class EdgeNode:
 
 def _read_note(asset: str, signal: str) -> str:
     return f"read:{asset}:{signal}"
+
+
+def _datatypes_note(asset: str) -> str:
+    return f"datatypes:{asset}"
 
 
 def _bodies(samples: Sequence[Sample], alias_of: dict[str, int], codes: dict[str, int]) -> list[bytes]:

@@ -13,7 +13,8 @@ from typing import Final, Literal, Protocol
 import structlog
 
 from contract.loss import Reason
-from contract.model import Asset, Sample
+from contract.model import Asset, Datatype, Sample
+from edge.dating import WORDS, Bounds
 from edge.driver import Driver, Historian, Lost, NoHistory, Unreachable
 from edge.filter import Filter, Read, inferred
 from edge.gap import Gap
@@ -35,6 +36,8 @@ _DETAILS: Final[dict[Reason, str]] = {
     "not_understood": "messages, values or assets that do not fit the plant file; the log has an example",
 }
 
+_DAY_NS: Final = 86_400_000_000_000
+
 _log = structlog.get_logger(__name__)
 
 
@@ -48,18 +51,27 @@ class Outlet(Protocol):
         """Tell that an asset is lost."""
 
     def put(
-        self, asset: str, samples: Sequence[Sample], *, past: bool = False, read: Mapping[str, Read] = ...
+        self,
+        asset: str,
+        samples: Sequence[Sample],
+        *,
+        past: bool = False,
+        read: Mapping[str, Read] = ...,
+        datatypes: Mapping[str, Datatype] = ...,
     ) -> list[Future[int | None]]:
         """Take samples of an asset, which is online by that; each future ends when its part is durable.
 
-        `past`: they are history that was read, and newer ones may have been put before. `read`: by signal, what has
-        been read of it once these samples are durable.
+        `past`: they are late, or history that was read; newer ones may have been put before. What is durable with
+        these samples: `read`, what has been read by signal, and `datatypes`, those that were taken from first values.
 
         Raises SpoolError (also through the futures).
         """
 
     def read_before(self, asset: str) -> dict[str, Read]:
         """Return, by signal, the newest `read` that is durable, also of an earlier run."""
+
+    def datatypes_before(self, asset: str) -> dict[str, Datatype]:
+        """Return the newest `datatypes` that are durable, also of an earlier run."""
 
 
 class Losses(Protocol):
@@ -82,9 +94,17 @@ class Losses(Protocol):
         """Tell of one thing that happened."""
 
     def lose(
-        self, source: str, reason: Reason, count: int, now_ns: int, *, since_ns: int = 0, detail: str = ""
+        self,
+        source: str,
+        reason: Reason,
+        count: int,
+        now_ns: int,
+        *,
+        since_ns: int = 0,
+        detail: str = "",
+        outcome: Literal["lost", "noted"] = "lost",
     ) -> None:
-        """Tell of losses of a sort that may go on."""
+        """Tell of losses of a sort, or of what else is to be noted, that may go on."""
 
 
 @dataclass(slots=True)
@@ -94,6 +114,8 @@ class _Source:
     asset: Asset
     filter: Filter
     unknown: set[str]  # signals whose datatype neither the plant file nor a value has told yet
+    inferred: dict[str, Datatype]  # those that were taken from first values
+    has_news: bool = False  # of them
     online: bool = False
     heard_s: float = 0.0  # when it last had data, by a clock that nobody sets
 
@@ -111,8 +133,10 @@ class Runner:
         outlet: Outlet,
         ledger: Losses,
         owners: dict[str, str],
+        raw_days: int = 0,
         clock_ns: Callable[[], int] = time.time_ns,
     ) -> None:
+        """`raw_days`: for so many days samples are kept (decision 0008), 0: for ever."""
         self.name = name
         self.health = Health()
         self._machine = machine
@@ -121,6 +145,7 @@ class Runner:
         self._outlet = outlet
         self._ledger = ledger
         self._owners = owners  # asset id → machine entry, of the whole plant
+        self._raw_days = raw_days
         self._clock_ns = clock_ns
         self._sources: dict[str, _Source] = {}
         self._log = _log.bind(machine=name, address=machine.address)
@@ -176,7 +201,12 @@ class Runner:
         self._look_for_gap(now_ns, trouble)
         self.health.alive_ns = now_ns
         for source in self._sources.values():
-            source.filter.resume(now_ns)
+            source.filter.resume(self._bounds(now_ns))
+
+    def _bounds(self, now_ns: int) -> Bounds:
+        """Return what times are held against; who keeps a record tells at each connection what holds then."""
+        oldest_ns = (now_ns // _DAY_NS - self._raw_days) * _DAY_NS if self._raw_days else 0
+        return Bounds(oldest_ns, holds=isinstance(self._driver, Historian))
 
     def _look_for_gap(self, now_ns: int, trouble: str) -> None:
         """See from when to when the machine was not heard; if it keeps no record, nobody knows what it said."""
@@ -244,9 +274,9 @@ class Runner:
                 source = self._sources[asset]
                 own = past.missing((sample for sample in samples if sample.asset == asset), source.filter)
                 newest_ns = max((sample.time_ns for sample in own), default=0)
-                passed = past.update(self._learn(source, own), newest_ns)
-                await self._send(source, passed, past=True)
-                gap.filled += len(passed)
+                live, late = past.update(self._learn(source, own), newest_ns)
+                await self._send(source, [*live, *late], past=True)
+                gap.filled += len(live) + len(late)
 
     async def _first_values(self) -> None:
         """Wait for the value of each signal: what was recorded after it comes over this connection."""
@@ -305,10 +335,35 @@ class Runner:
                 continue
             known = self._learn(source, group)
             passed = source.filter.update(known, now_ns)
-            source.heard_s, self.health.last_data_ns = time.monotonic(), now_ns
+            source.heard_s = time.monotonic()
+            if source.filter.has_news:
+                self.health.last_data_ns = now_ns
             self.health.samples += len(known)
-            await self._send(source, passed)
+            await self._send(source, passed.live)
+            await self._send(source, passed.past, past=True)
+            self._tell_oddities(source.filter, asset, now_ns)
         self._say_notes()
+
+    def _tell_oddities(self, found: Filter, asset: str, now_ns: int) -> None:
+        """Count, note and enter in the ledger what is odd about times, and what values did not fit."""
+        if found.odd_times:
+            for sort, count in found.odd_times.items():
+                example = found.examples[sort]
+                self._note(f"time {sort}", f"{asset}/{example.signal}: {WORDS[sort]} (time_ns {example.time_ns})")
+                self._ledger.lose(self.name, "source_time", count, now_ns, detail=WORDS[sort], outcome="noted")
+            self.health.times_replaced += found.replaced
+            found.odd_times.clear()
+            found.replaced = 0
+        if found.misfits:
+            for signal, count in found.misfits.items():
+                value, datatype = found.misfit[signal], found.datatype(signal)
+                self._note(
+                    f"misfit {signal}",
+                    f"{asset}/{signal}: {value!r:.80} is no {datatype}: it is kept as bad, without a value; "
+                    "state the `datatype` of the signal in the plant file if it is another",
+                )
+                self.health.misfits += count
+            found.misfits.clear()
 
     async def _flush(self, *, everything: bool = False) -> None:
         now_ns = self._clock_ns()
@@ -324,9 +379,10 @@ class Runner:
         if not past and isinstance(self._driver, Historian):
             gap = None if self._gap is None else self._gap.filters.get(source.asset.id)
             read = source.filter.read((sample.signal for sample in samples), gap)
+        datatypes = source.inferred if source.has_news else {}
         while samples:
             try:
-                for future in self._outlet.put(source.asset.id, samples, past=past, read=read):
+                for future in self._outlet.put(source.asset.id, samples, past=past, read=read, datatypes=datatypes):
                     if not future.done():
                         await asyncio.wrap_future(future)
                     future.result()
@@ -336,6 +392,7 @@ class Runner:
                     standing, self.health.trouble = True, str(error)
                 await asyncio.sleep(_RETRY_SPOOL_S)
             else:
+                source.has_news = source.has_news and not datatypes
                 break
         if standing:
             self._log.info("the spool takes data again; reading goes on")
@@ -350,7 +407,9 @@ class Runner:
         for sample in samples:
             if sample.signal in source.unknown and sample.value is not None:
                 source.unknown.discard(sample.signal)
-                signal = replace(signals[sample.signal], datatype=inferred(sample.value))
+                datatype = source.inferred[sample.signal] = inferred(sample.value)
+                source.has_news = True
+                signal = replace(signals[sample.signal], datatype=datatype)
                 changed |= signal != signals[sample.signal]
                 signals[sample.signal] = signal
                 source.filter.set_datatype(signal)
@@ -375,9 +434,14 @@ class Runner:
             return None
         asset = self._machine.asset(self._place, asset_id)
         unknown = {name for name, entry in self._machine.signals.items() if entry.datatype is None}
-        source = self._sources[asset_id] = _Source(asset, Filter(asset.signals), unknown)
+        before = self._outlet.datatypes_before(asset_id)
+        inferred = {name: datatype for name, datatype in before.items() if name in unknown}
+        signals = tuple(replace(each, datatype=inferred.get(each.name, each.datatype)) for each in asset.signals)
+        asset = replace(asset, signals=signals)
         self._outlet.describe(asset)
-        return source
+        filter_ = Filter(signals, bounds=self._bounds(self._clock_ns()))
+        self._sources[asset_id] = _Source(asset, filter_, unknown - inferred.keys(), inferred)
+        return self._sources[asset_id]
 
     def _check_silence(self) -> None:
         limit_s = self._machine.offline_after_s
@@ -385,7 +449,7 @@ class Runner:
             if limit_s and source.online and time.monotonic() - source.heard_s > limit_s:
                 self._log.warning("no data", asset=source.asset.id, silent_s=limit_s)
                 self._set_offline(source)
-                source.filter.resume(self._clock_ns())
+                source.filter.resume(self._bounds(self._clock_ns()))
 
     def _account(self) -> None:
         """Tell the ledger what the driver has counted since the last time."""
@@ -393,7 +457,7 @@ class Runner:
         counted: dict[Reason, int] = {
             "overflow": counters.overflows,
             "driver_queue": counters.dropped,
-            "not_understood": counters.rejected + self.health.refused,
+            "not_understood": counters.rejected + self.health.refused + self.health.misfits,
         }
         for reason, total in counted.items():
             new = total - self._accounted.get(reason, 0)

@@ -1,7 +1,10 @@
 """The mirror of every asset in the unified namespace: JSON, retained, at most twice a second per asset and category.
 
 `info` says what the asset is, `tele` has its numbers, `state` its texts and flags; each message is the full snapshot,
-so that a late subscriber sees all. A dead asset's signals are stale; a backlog never overwrites a newer value.
+so that a late subscriber sees all. A dead asset's signals are stale. The newest by time is shown: neither a backlog nor
+what comes late overwrites a newer value. A value that is far ahead of the gateway's clock gives way, and so do all when
+for a minute there came nothing but older ones: the source's clock was set back. Of an asset that only an earlier run
+knew `info` is shown until it is born: its last values stand as they are retained, those of its old birth are older.
 """
 
 from __future__ import annotations
@@ -19,13 +22,16 @@ from gateway.birth import Birth, valued
 
 PERIOD_S: Final = 0.5
 MS: Final = 1_000_000  # ns
+AHEAD_NS: Final = 300_000_000_000
+GIVES_WAY_NS: Final = 60_000_000_000
+NEVER_NS: Final = 1 << 63
 CATEGORIES: Final[tuple[Category, ...]] = ("info", "tele", "state")
 
 Publish = Callable[[str, bytes], bool]
 
 
 class Face:
-    """What the mirror shows of one asset. Its columns go by metric name; a quality that is missing is GOOD."""
+    """What the mirror shows of one asset. Its columns go by metric name; without a quality it is GOOD, a status 0."""
 
     def __init__(self, birth: Birth) -> None:
         self.birth = birth
@@ -33,20 +39,27 @@ class Face:
         self.values: dict[str, Value | None] = {}
         self.times_ns: dict[str, int] = {}
         self.qualities: dict[str, int] = {}
+        self.statuses: dict[str, int] = {}
         self.dirty: set[Category] = set()
         self.not_before = 0.0
         self.shown: dict[Category, bytes] = {}
         self.seq: dict[Category, int] = {}
         self._newest: Batch | None = None  # not in the columns yet: the next one has often the same signals
+        self._newest_ns = 0
+        self._renewed_ns = 0  # when a batch came last in which nothing was older than what is shown
 
-    def take(self, batch: Batch) -> None:
-        """Take over samples, of a backlog only those that are newer."""
-        if self._newest is not None and (batch.historical or batch.names is not self._newest.names):
+    def take(self, batch: Batch, now_ns: int = 0) -> None:
+        """Take over samples, those that are newer; `now_ns` (UTC, 0: unknown) tells which are ahead."""
+        times_ns = sorted(batch.times_ns) or [0]
+        in_order = not batch.historical and times_ns[0] >= self._newest_ns and times_ns == batch.times_ns
+        if self._newest is not None and (not in_order or batch.names is not self._newest.names):
             self._settle()
-        if batch.historical:
-            self._take_newer(batch)
+        if in_order:
+            self._newest, self._renewed_ns = batch, now_ns
+            if not now_ns or times_ns[-1] <= now_ns + AHEAD_NS:
+                self._newest_ns = times_ns[-1]
         else:
-            self._newest = batch
+            self._take_newer(batch, now_ns)
         self.dirty |= {"tele", "state"}
 
     def _settle(self) -> None:
@@ -57,20 +70,28 @@ class Face:
         names = batch.names
         self.values.update(zip(names, batch.values, strict=True))
         self.times_ns.update(zip(names, batch.times_ns, strict=True))
-        if self.qualities:
-            for name in names:
-                self.qualities.pop(name, None)
-        for index, quality in batch.qualities.items():
-            self.qualities[names[index]] = quality
+        for mine, new in ((self.qualities, batch.qualities), (self.statuses, batch.statuses)):
+            if mine:
+                for name in names:
+                    mine.pop(name, None)
+            for index, word in new.items():
+                mine[names[index]] = word
 
-    def _take_newer(self, batch: Batch) -> None:
+    def _take_newer(self, batch: Batch, now_ns: int) -> None:
+        ahead_ns = now_ns + AHEAD_NS if now_ns else NEVER_NS
+        self._renewed_ns = self._renewed_ns or now_ns
+        gives_way = not batch.historical and now_ns - self._renewed_ns > GIVES_WAY_NS
         for index, (name, value, time_ns) in enumerate(zip(batch.names, batch.values, batch.times_ns, strict=True)):
-            if time_ns > self.times_ns.get(name, -1):
+            known_ns = self.times_ns.get(name, -1)
+            if time_ns > known_ns - (not batch.historical) or known_ns > ahead_ns or gives_way:
                 self.values[name] = value
                 self.times_ns[name] = time_ns
-                self.qualities.pop(name, None)
-                if index in batch.qualities:
-                    self.qualities[name] = batch.qualities[index]
+                if time_ns <= ahead_ns:
+                    self._newest_ns = max(self._newest_ns, time_ns)
+                for mine, new in ((self.qualities, batch.qualities), (self.statuses, batch.statuses)):
+                    mine.pop(name, None)
+                    if index in new:
+                        mine[name] = new[index]
 
     def reborn(self, birth: Birth, *, online: bool) -> None:
         """Begin a session: values of signals that are gone are forgotten, those that the birth carries are taken."""
@@ -81,10 +102,12 @@ class Face:
             del self.values[name]
             del self.times_ns[name]
             self.qualities.pop(name, None)
-        first = valued(birth.first)
-        first.historical = True  # a birth repeats old values, never newer than what is here
-        self.take(first)
+            self.statuses.pop(name, None)
         self.dirty.update(CATEGORIES)
+        if online:
+            first = valued(birth.first)
+            first.historical = True  # a birth repeats old values, never newer than what is here
+            self.take(first)
 
     def show(self, category: Category, now_ms: int) -> bytes | None:
         """Return the message of a category, None when what it shows has not changed."""
@@ -134,7 +157,9 @@ class Face:
             is_state = signal in states or value.__class__ in (str, bool)
             if signal and is_state == (category == "state"):
                 quality = self.qualities.get(name, Quality.GOOD) if self.online else Quality.STALE
-                signals[signal] = {"value": value, "quality": int(quality), "time": self.times_ns[name] // MS}
+                shown = {"value": value, "quality": int(quality), "time": self.times_ns[name] // MS}
+                status = self.statuses.get(name)
+                signals[signal] = {**shown, "status": status} if status else shown
         return signals
 
 
@@ -154,12 +179,12 @@ class Mirror:
                 face = self._faces[key] = Face(birth)
             face.reborn(birth, online=online)
 
-    def update(self, birth: Birth, batch: Batch) -> None:
-        """Take over samples of an asset that was born."""
+    def update(self, birth: Birth, batch: Batch, now_ns: int = 0) -> None:
+        """Take over samples of an asset that was born; `now_ns` is UTC, 0 when it is not known."""
         with self._lock:
             face = self._faces.get((birth.node, birth.device))
             if face is not None:
-                face.take(batch)
+                face.take(batch, now_ns)
 
     def died(self, node: Node, device: str | None = None) -> None:
         """Show a device, or with None a node and all its devices, as offline and stale."""

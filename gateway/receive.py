@@ -132,7 +132,7 @@ class Receiver:
             self._ledger.account.begin(node, origin.epoch, sum(last - first + 1 for first, last in before), now_ns)
         done = partial(self._data_done, node, origin, now_ns, decoded=(birth, batch) if timed else None)
         self._spool.hand(topic, body, origin, done, timeout_s=PUT_S)
-        self._mirror.update(birth, batch if timed else birth.read(body, now_ns))
+        self._mirror.update(birth, batch if timed else birth.read(body, now_ns), now_ns)
 
     def _is_to_be_asked(self, node: Node, device: str | None, batch: Batch, now: float) -> bool:
         """Whether a birth may explain a metric: not if it was asked for that metric already and did not."""

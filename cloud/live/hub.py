@@ -24,18 +24,20 @@ class LiveValue(NamedTuple):
 
 
 class Change(NamedTuple):
-    """What changed of an asset."""
+    """What changed of an asset; the times are those of `Status`."""
 
     asset: str
     online: bool
     seen_ms: int | None
     signals: Mapping[str, LiveValue]
+    data_ms: int | None = None
 
 
 @dataclass(slots=True)
 class _Live:
     online: bool = False
     seen_ms: int | None = None
+    data_ms: int | None = None
     told_ms: int = 0  # the time of `seen_ms` that listeners know
     signals: dict[str, LiveValue] = field(default_factory=dict)
 
@@ -46,11 +48,16 @@ class _Live:
 
 
 class Status(NamedTuple):
-    """How an asset is: `seen_ms` is when its gateway last had something from it, None when it never had."""
+    """How an asset is.
+
+    `seen_ms` is when its gateway last had something from it, or its edge node's word that it is there, and `data_ms`
+    when there was last anything new of it; None when it never was.
+    """
 
     online: bool
     state: str | None
     seen_ms: int | None
+    data_ms: int | None = None
 
 
 class Listener:
@@ -120,6 +127,7 @@ class Hub:
         *,
         online: bool | None = None,
         seen_ms: int | None = None,
+        data_ms: int | None = None,
         signals: Mapping[str, LiveValue] | None = None,
     ) -> None:
         """Take news of an asset, and tell the listeners what changed."""
@@ -138,10 +146,11 @@ class Hub:
             live.signals.update(changed)
             live.online = live.online if online is None else online
             live.seen_ms = max((t for t in (live.seen_ms, seen_ms) if t is not None), default=None)
+            live.data_ms = max((t for t in (live.data_ms, data_ms) if t is not None), default=None)
             if not changed and not turned and (live.seen_ms or 0) < live.told_ms + SEEN_STEP_MS:
                 return
             live.told_ms = live.seen_ms or 0
-            change = Change(asset, live.online, live.seen_ms, changed)
+            change = Change(asset, live.online, live.seen_ms, changed, live.data_ms)
             listeners = [listener for listener in self._listeners if listener.wants(asset)]
         for listener in listeners:
             listener.offer(change)
@@ -154,7 +163,7 @@ class Hub:
                 return None
             self._listeners.add(listener)
             known = [
-                Change(asset, live.online, live.seen_ms, dict(live.signals))
+                Change(asset, live.online, live.seen_ms, dict(live.signals), live.data_ms)
                 for asset, live in self._assets.items()
                 if listener.wants(asset)
             ]
@@ -184,7 +193,15 @@ class Hub:
         """Return how an asset is."""
         with self._lock:
             live = self._assets.get(asset)
-            return Status(False, None, None) if live is None else Status(live.online, live.state, live.seen_ms)
+            if live is None:
+                return Status(False, None, None)
+            return Status(live.online, live.state, live.seen_ms, live.data_ms)
+
+    def signals(self, asset: str) -> dict[str, LiveValue]:
+        """Return the newest values of an asset."""
+        with self._lock:
+            live = self._assets.get(asset)
+            return {} if live is None else dict(live.signals)
 
 
 def change_json(change: Change, format_ms: Callable[[int], str]) -> dict[str, Any]:
@@ -193,6 +210,7 @@ def change_json(change: Change, format_ms: Callable[[int], str]) -> dict[str, An
         "asset": change.asset,
         "online": change.online,
         "last_seen": None if change.seen_ms is None else format_ms(change.seen_ms),
+        "last_data": None if change.data_ms is None else format_ms(change.data_ms),
         "signals": {
             name: {"value": value.value, "quality": value.quality, "time": format_ms(value.time_ms)}
             for name, value in change.signals.items()

@@ -31,6 +31,7 @@ MAX_PAYLOAD: Final = 4 * 1024 * 1024
 RETRY_S: Final = 2.0
 SETTLE_S: Final = 2.0
 _SILENT: Final = re.compile(r"Health/(.+)/silent_s")
+_UNCHANGED: Final = re.compile(r"Health/(.+)/last_data_age_s")
 log = structlog.get_logger(__name__)
 
 
@@ -63,10 +64,28 @@ def silences(signals: Mapping[str, LiveValue]) -> Iterator[tuple[str, int]]:
 
     Data and the word of a machine's driver that nothing changed both count: a machine may be well and quiet.
     """
-    for name, (silent_s, quality, _) in signals.items():
-        machine = _SILENT.fullmatch(name)
-        if machine and isinstance(silent_s, float) and silent_s >= 0 and quality == Quality.GOOD:
-            yield machine[1], round(silent_s * 1000)
+    return _ages(signals, _SILENT)
+
+
+def quiets(signals: Mapping[str, LiveValue]) -> Iterator[tuple[str, int]]:
+    """Give the machines for which an edge node vouches, and for how long (ms) each has said nothing new."""
+    return _ages(signals, _UNCHANGED)
+
+
+def _ages(signals: Mapping[str, LiveValue], pattern: re.Pattern[str]) -> Iterator[tuple[str, int]]:
+    for name, (age_s, quality, _) in signals.items():
+        machine = pattern.fullmatch(name)
+        if machine and isinstance(age_s, float) and age_s >= 0 and quality == Quality.GOOD:
+            yield machine[1], round(age_s * 1000)
+
+
+def newest_ms(signals: Mapping[str, LiveValue]) -> int | None:
+    """Return the newest time of values; None when there are none."""
+    return max((value.time_ms for value in signals.values()), default=None)
+
+
+def _stale(signals: Mapping[str, LiveValue]) -> dict[str, LiveValue]:
+    return {name: value._replace(quality=int(Quality.STALE)) for name, value in signals.items()}
 
 
 class UnsListener:
@@ -82,6 +101,7 @@ class UnsListener:
         self._stopping = False
         self._learned: dict[str, bytes] = {}
         self._places: dict[str, tuple[str, ...]] = {}
+        self._offline: set[str] = set()
         self._again = Again(settle_s)
         self._bad_topics: set[str] = set()
         self.bad = 0
@@ -162,7 +182,7 @@ class UnsListener:
             said = read_announcement(topic, payload)
             self._learn(said)
             self._places[said.asset] = topic[:4]
-            self._hub.update(topic.asset, online=said.online)
+            self._show_announced(said)
             return
         if topic.category == "ledger":
             self._keep(read_ledger(payload))
@@ -171,11 +191,29 @@ class UnsListener:
             self._again.heard(topic.asset, time.monotonic())
         sent_ms, signals = read_signals(payload)
         # a gateway whose clock is ahead must not make an asset look alive for longer
-        seen_ms = min(sent_ms, time.time_ns() // 1_000_000)
-        self._hub.update(topic.asset, seen_ms=seen_ms, signals=signals)
+        now_ms = min(sent_ms, time.time_ns() // 1_000_000)
+        newest = newest_ms(signals)
+        data_ms = None if newest is None else min(newest, now_ms)
+        # a message that only tells a death, or what was so before, is no sign of life: then its data are the last
+        is_heard = any(value.quality != Quality.STALE for value in signals.values())
+        if topic.asset in self._offline:
+            signals = _stale(signals)
+        self._hub.update(topic.asset, seen_ms=now_ms if is_heard else data_ms, data_ms=data_ms, signals=signals)
         for machine, silent_ms in silences(signals):
             if self._places.get(machine) == topic[:4]:
-                self._hub.update(machine, seen_ms=seen_ms - silent_ms)
+                self._hub.update(machine, seen_ms=now_ms - silent_ms)
+        for machine, quiet_ms in quiets(signals):
+            if self._places.get(machine) == topic[:4]:
+                self._hub.update(machine, data_ms=now_ms - quiet_ms)
+
+    def _show_announced(self, said: Announcement) -> None:
+        """Show whether an asset is there; the values of one that is not are stale, whatever is retained."""
+        if said.online:
+            self._offline.discard(said.asset)
+            self._hub.update(said.asset, online=True)
+            return
+        self._offline.add(said.asset)
+        self._hub.update(said.asset, online=False, signals=_stale(self._hub.signals(said.asset)))
 
     def _keep(self, told: SourceLedger) -> None:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated
@@ -33,6 +34,8 @@ class AssetStatus(BaseModel):
                     "online": True,
                     "state": "active",
                     "last_seen": "2026-11-23T08:00:00.250000000Z",
+                    "last_data": "2026-11-23T08:00:00.250000000Z",
+                    "unchanged_s": 0.4,
                 }
             ]
         }
@@ -43,7 +46,14 @@ class AssetStatus(BaseModel):
     names: dict[str, str] = Field(description="display names by language")
     online: bool = Field(description="whether its edge node is connected and has contact with it")
     state: str | None = Field(description="text of its signal execution, state, status or mode")
-    last_seen: str | None = Field(description="when its gateway last had something from it (ISO 8601, UTC)")
+    last_seen: str | None = Field(
+        description="when its gateway last had something from it, or the word of its edge node that it is there "
+        "(ISO 8601, UTC)"
+    )
+    last_data: str | None = Field(None, description="when there was last anything new of it (ISO 8601, UTC)")
+    unchanged_s: float | None = Field(
+        None, description="for so long nothing of it has changed, while it is online: it may be idle, or hang"
+    )
 
 
 class PlacedAsset(AssetStatus):
@@ -113,15 +123,22 @@ class PlantView(BaseModel):
 
 def _status(row: AssetRow, hub: Hub) -> dict[str, object]:
     status = hub.status(row.id)
-    seen = None if status.seen_ms is None else format_time(status.seen_ms * 1_000_000)
+    now_ms = time.time_ns() // 1_000_000
+    unchanged_s = None if status.data_ms is None or not status.online else max(0, now_ms - status.data_ms) / 1000
     return {
         "id": row.id,
         "kind": row.kind,
         "names": row.names,
         "online": status.online,
         "state": status.state,
-        "last_seen": seen,
+        "last_seen": _time(status.seen_ms),
+        "last_data": _time(status.data_ms),
+        "unchanged_s": unchanged_s,
     }
+
+
+def _time(time_ms: int | None) -> str | None:
+    return None if time_ms is None else format_time(time_ms * 1_000_000)
 
 
 def _placed(row: AssetRow, hub: Hub) -> dict[str, object]:

@@ -139,6 +139,7 @@ class StateEvent(BaseModel):
                     "asset": "cnc-01",
                     "online": True,
                     "last_seen": "2026-11-23T08:00:00.500000000Z",
+                    "last_data": "2026-11-23T08:00:00.250000000Z",
                     "signals": {
                         "spindle_speed": {"value": 1200.5, "quality": 192, "time": "2026-11-23T08:00:00.250000000Z"}
                     },
@@ -149,5 +150,8 @@ class StateEvent(BaseModel):
 
     asset: str
     online: bool
-    last_seen: str | None = Field(description="when its gateway last had something from it")
+    last_seen: str | None = Field(
+        description="when its gateway last had something from it, or the word of its edge node that it is there"
+    )
+    last_data: str | None = Field(None, description="when there was last anything new of it")
     signals: dict[str, LiveValueView]

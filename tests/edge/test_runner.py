@@ -42,6 +42,7 @@ class Workshop:
         self.ledger.open(0)
         self.owners: dict[str, str] = {}
         self.clock_offset_s = 0
+        self.raw_days = 0
         self.tasks: list[asyncio.Task[None]] = []
 
     def run(self, name: str, settings: dict[str, Any]) -> Runner:
@@ -56,6 +57,7 @@ class Workshop:
             outlet=self.uplink.node,
             ledger=self.ledger,
             owners=self.owners,
+            raw_days=self.raw_days,
             clock_ns=lambda: time.time_ns() + self.clock_offset_s * 1_000_000_000,
         )
         self.tasks.append(asyncio.create_task(runner.run()))
@@ -175,7 +177,7 @@ async def test_a_gap_is_filled_by_the_history_of_the_machine(
     assert (gap.reason, gap.outcome, gap.count) == ("edge_down", "filled", 2500), gap
     times = [m.time_ns for heard in host.of("DDATA", device="cnc-01") for m in heard.payload.metrics]
     assert set(host.values("cnc-01")) == {1000.0, *(1.0 + n for n in range(2501))}
-    assert len(set(times)) == len(times)
+    assert len(set(times)) == len(times) - 1  # what held at the return came twice, under one time
     past = {m.value for heard in host.of("DDATA") for m in heard.payload.metrics if m.is_historical}
     assert past >= {1.0 + n for n in range(1, 2500)}
 
@@ -245,7 +247,7 @@ async def test_each_value_is_sent_once_though_the_clock_of_the_edge_is_wrong(
         await line.stop()
     metrics = [m for heard in host.of("DDATA", device="cnc-01") for m in heard.payload.metrics if m.value != 1000.0]
     counts = Counter(m.value for m in metrics)
-    # the value that held at the return is told then, and as what the machine recorded
+    # the value that held at the return is told then, and as what the machine recorded: under one time, its own
     assert counts == {value: 2 if value == 7.0 else 1 for value in said}
     past = {m.value: m.time_ns for m in metrics if m.is_historical}
     assert past == {value: said[value] for value in (5.0, 6.0, 7.0)}
@@ -350,7 +352,7 @@ async def test_what_an_agent_says_in_a_gap_is_sent_once(
     assert (gap.outcome, gap.count) == ("filled", 1501), gap
     metrics = [m for heard in host.of("DDATA", device="cnc-01") for m in heard.payload.metrics]
     counts = Counter(m.value for m in metrics if isinstance(m.value, float) and m.value >= 0)
-    # the value that held at the return is told then, and as what the agent had observed
+    # the value that held at the return is told then, and as what the agent had observed: under one time, its own
     assert counts == {float(n): 2 if n == 1509 else 1 for n in (*range(1510), 2000)}
     past = {m.value: m.time_ns for m in metrics if m.is_historical}
     assert past == dict(zip(map(float, range(10, 1510)), said, strict=True)) | {"Fault 5012": alarm_ns}
@@ -428,6 +430,140 @@ async def test_assets_appear_with_their_messages_and_fall_silent(
     await host.wait_for("DDEATH", device="robot-02")
     assert host.of("DBIRTH", device="robot-09") == []
     await until(lambda: runner.health.refused == 2)
+
+
+def timed(host: Any, asset: str, signal: str) -> list[tuple[Any, int, int, bool]]:
+    """Each value of a signal with its time, its quality and whether it is historical, as they came."""
+    births = [m for heard in host.of("DBIRTH", device=asset) for m in heard.payload.metrics]
+    alias = {metric.alias for metric in births if metric.name == signal}
+    found = []
+    for heard in host.of("DDATA", device=asset):
+        for m in heard.payload.metrics:
+            if m.name == signal or (m.name is None and m.alias in alias):
+                quality = m.properties["Quality"].value if "Quality" in m.properties else 192
+                found.append((m.value, m.time_ns, quality, m.is_historical))
+    return found
+
+
+async def test_c1_a_backlog_on_mqtt_keeps_its_times(
+    nats_broker: Any, hosts: Any, workshop: Any, context: Context, until: Any
+) -> None:
+    """An hour old, newest first, behind a live value, and sent twice."""
+    host = await hosts(nats_broker)
+    plant = workshop(nats_broker)
+    runner = plant.run("robots", mqtt(nats_broker, context, time={"path": "ts"}))
+    await until(lambda: runner.health.connected)
+    now_ms = time.time_ns() // 10**6
+    backlog = [(now_ms - 3_600_000 - n * 1000, float(n)) for n in range(20)]
+    for ts, value in [(now_ms, 100.0), *backlog, *backlog, (now_ms + 1000, 101.0)]:
+        host.session.publish("factory/robot-01/telemetry", json.dumps({"ts": ts, "t": value}).encode(), qos=1)
+    await host.wait_for_value("robot-01", 101.0)
+    await until(lambda: len(timed(host, "robot-01", "temperature")) == 22)
+    said = timed(host, "robot-01", "temperature")
+    assert [(v, t) for v, t, _, is_past in said if is_past] == [(v, ts * 10**6) for ts, v in backlog]
+    assert [(v, t) for v, t, _, is_past in said if not is_past] == [
+        (100.0, now_ms * 10**6),
+        (101.0, (now_ms + 1000) * 10**6),
+    ]
+    assert {quality for _, _, quality, _ in said} == {192}
+    assert runner.health.times_replaced == 0
+
+
+async def test_c2_times_on_opcua_that_stand_still_or_are_none_are_replaced_and_told(
+    nats_broker: Any, hosts: Any, serve: Any, workshop: Any, until: Any, capsys: Any
+) -> None:
+    host = await hosts(nats_broker)
+    server = await serve()
+    plant = workshop(nats_broker)
+    runner = plant.run("cnc-01", opcua(server, speed={}))
+    await host.wait_for_value("cnc-01", 1000.0)
+    stuck = datetime.now(UTC)
+    await server.write("Speed", 1.0, time=stuck)
+    await host.wait_for_value("cnc-01", 1.0)
+    await asyncio.sleep(1.1)  # what the case is about: a second later, the time still stands
+    before_ns = time.time_ns()
+    await server.write("Speed", 2.0, time=stuck)
+    await host.wait_for_value("cnc-01", 2.0)
+    await server.write("Speed", 3.0, time=datetime(2200, 1, 1, tzinfo=UTC))
+    await host.wait_for_value("cnc-01", 3.0)
+    await server.write("Speed", 4.0, time=datetime.now(UTC))
+    await host.wait_for_value("cnc-01", 4.0)
+    said = {value: (time_ns, quality) for value, time_ns, quality, _ in timed(host, "cnc-01", "speed")}
+    assert [quality for _, quality in said.values()] == [192, 192, 704, 704, 192]
+    assert said[1.0][0] // 1000 == round(stuck.timestamp() * 10**6)
+    assert before_ns <= said[2.0][0] <= said[3.0][0] <= time.time_ns()
+    assert runner.health.times_replaced == 2
+    await until(lambda: len(entries(host)) == 2)
+    assert {(e.source, e.reason, e.outcome, e.count) for e in entries(host)} == {("cnc-01", "source_time", "noted", 1)}
+    assert any("stands still" in entry.detail for entry in entries(host))
+    assert capsys.readouterr().out.count("a time that stands still while the value moves") == 1
+
+
+async def test_f6_a_machine_that_answers_and_says_nothing_new_is_told_from_one_that_does(
+    nats_broker: Any, hosts: Any, serve: Any, workshop: Any, until: Any
+) -> None:
+    host = await hosts(nats_broker)
+    server = await serve()
+    plant = workshop(nats_broker)
+    runner = plant.run("cnc-01", opcua(server, speed={}) | {"mode": "poll", "poll_s": 0.05})
+    await host.wait_for_value("cnc-01", 1000.0)
+    first_ns, samples = runner.health.last_data_ns, runner.health.samples
+    await until(lambda: runner.health.samples > samples + 5)
+    assert runner.health.last_data_ns == first_ns < runner.health.alive_ns
+    await server.write("Speed", 1.0, time=datetime.now(UTC))
+    await host.wait_for_value("cnc-01", 1.0)
+    assert runner.health.last_data_ns > first_ns
+
+
+async def test_c1_what_is_older_than_samples_are_kept_is_told(
+    nats_broker: Any, hosts: Any, workshop: Any, context: Context, until: Any
+) -> None:
+    host = await hosts(nats_broker)
+    plant = workshop(nats_broker)
+    plant.raw_days = 30
+    runner = plant.run("robots", mqtt(nats_broker, context, time={"path": "ts"}))
+    await until(lambda: runner.health.connected)
+    old_ms = time.time_ns() // 10**6 - 40 * 86_400_000
+    for n in range(3):
+        message = json.dumps({"ts": old_ms + n, "t": float(n)}).encode()
+        host.session.publish("factory/robot-01/telemetry", message, qos=1)
+    await host.wait_for_value("robot-01", 2.0)
+    assert [t for _, t, _, _ in timed(host, "robot-01", "temperature")] == [(old_ms + n) * 10**6 for n in range(3)]
+    await until(lambda: entries(host) != [])
+    assert "SHOPFLOOR_RAW_DAYS" in entries(host)[0].detail
+    assert (entries(host)[0].reason, entries(host)[0].outcome) == ("source_time", "noted")
+
+
+async def test_d5_the_datatype_of_a_first_value_is_remembered_and_what_does_not_fit_is_told(
+    nats_broker: Any, hosts: Any, workshop: Any, context: Context, until: Any, capsys: Any
+) -> None:
+    host = await hosts(nats_broker)
+    plant = workshop(nats_broker)
+    settings = mqtt(nats_broker, context)
+    runner = plant.run("robots", settings)
+    await until(lambda: runner.health.connected)
+
+    def say(mode: object) -> None:
+        host.session.publish("factory/robot-01/telemetry", json.dumps({"mode": mode}).encode(), qos=1)
+
+    say(4711)
+    await host.wait_for_value("robot-01", 4711.0)
+    say("O0001")
+    await until(lambda: runner.health.misfits == 1)
+    assert "robot-01/mode: 'O0001' is no double" in capsys.readouterr().out
+    await until(lambda: any(e.reason == "not_understood" and e.count == 1 for e in entries(host)))
+    await plant.kill(runner)
+
+    births = len(host.of("DBIRTH", device="robot-01"))
+    again = plant.run("robots", settings)
+    await until(lambda: again.health.connected)
+    say("O0002")
+    await host.wait_for("DBIRTH", device="robot-01", count=births + 1)
+    say(4712)
+    await host.wait_for_value("robot-01", 4712.0)
+    assert host.of("DBIRTH", device="robot-01")[-1].metric("mode").datatype == 10
+    values = [(value, quality) for value, _, quality, _ in timed(host, "robot-01", "mode")]
+    assert values == [(4711.0, 192), (None, 0), (None, 0), (4712.0, 192)]
 
 
 async def test_a_full_spool_stops_the_reading_and_nothing_is_lost(

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -356,6 +357,17 @@ async def test_what_was_read_of_a_source_is_known_after_a_restart(nats_broker: A
     line.start()
     assert line.node.read_before("cnc-01") == {"speed": Read(5, ((7, 9),))}
     assert line.node.read_before("robot-01") == {}
+
+
+@pytest.mark.parametrize("year", [1900, 2200])
+async def test_a2_a_note_of_a_time_that_no_clock_says_is_as_none(nats_broker: Any, lines: Any, year: int) -> None:
+    """Earlier versions noted them: the gap that they began could not be entered in the ledger."""
+    line = lines(nats_broker)
+    seconds = (datetime(year, 12, 31, tzinfo=UTC) - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(seconds=1)
+    samples = [Sample("cnc-01", "speed", 1000, 1.0)]
+    for future in line.node.put("cnc-01", samples, read={"speed": Read(seconds * 10**9)}):
+        future.result(5)
+    assert line.node.read_before("cnc-01") == {}
 
 
 async def test_the_end_of_a_session_that_is_late_does_not_silence_the_next_one(

@@ -119,8 +119,8 @@ def test_e1_a_bomb_is_set_aside_and_the_rest_flows(foreign: Foreign) -> None:
 
 
 ODD = [
-    (pb.Metric(datatype=Code.INT32, string_value="42"), "x=42", ""),
-    (pb.Metric(datatype=Code.INT32, double_value=5.0), "x=5", ""),
+    (pb.Metric(datatype=Code.INT32, string_value="42"), "x=42.0", ""),
+    (pb.Metric(datatype=Code.INT32, double_value=5.0), "x=5.0", ""),
     (pb.Metric(datatype=Code.INT32, string_value="n/a"), "", "x: 'n/a' where INT32 (3) was expected"),
     (pb.Metric(datatype=33, bytes_value=b"a\0b"), "", "x: values of datatype STRING_ARRAY (33) are not stored"),
     (pb.Metric(datatype=99, double_value=1.0), "", "x: there is no datatype 99"),

@@ -99,6 +99,24 @@ def test_a_quality_is_shown_until_it_is_good_again(screen: Screen, birth: Birth)
     assert screen.signal("tele", "speed")["quality"] == 192
 
 
+def test_e7_a_status_is_shown_until_the_source_says_another(screen: Screen, birth: Birth) -> None:
+    screen.mirror.born(birth)
+    uncertain = Batch(["speed"], [START_NS], [1.0], {0: Quality.UNCERTAIN}, {0: 0x40920000})
+    screen.mirror.update(birth, uncertain)
+    screen.tick(1.0)
+    assert screen.signal("tele", "speed") == {"value": 1.0, "quality": 64, "time": START_MS, "status": 0x40920000}
+    screen.mirror.update(birth, speed(1.0, 1))
+    screen.tick(2.0)
+    assert screen.signal("tele", "speed") == {"value": 1.0, "quality": 192, "time": START_MS + 1000}
+
+
+def test_d2_whole_numbers_of_64_bits_are_shown_exactly(screen: Screen, birth: Birth) -> None:
+    screen.mirror.born(birth)
+    screen.mirror.update(birth, Batch(["speed"], [START_NS], [2**64 - 1]))
+    screen.tick(1.0)
+    assert screen.signal("tele", "speed")["value"] == 2**64 - 1
+
+
 def test_a_backlog_never_overwrites_a_newer_value(screen: Screen, birth: Birth) -> None:
     screen.mirror.born(birth)
     screen.mirror.update(birth, speed(5.0, 5))
@@ -140,12 +158,63 @@ def test_the_death_of_a_device_leaves_its_node_alive(screen: Screen, birth: Birt
     assert screen.shown[other]["online"] is True
 
 
-def test_what_was_known_before_a_restart_is_stale_until_it_is_born(screen: Screen, edge_node: EdgeNode) -> None:
+def test_c6_of_what_was_known_before_a_restart_the_retained_values_stand(screen: Screen, edge_node: EdgeNode) -> None:
     known = Birth(LINE, CNC.id, edge_node.dbirth(Sample(CNC.id, "speed", START_NS, 1.0))[1])
     screen.mirror.born(known, online=False)
     screen.tick(1.0)
-    assert screen.shown["info"]["online"] is False
-    assert screen.signal("tele", "speed")["quality"] == 500
+    assert (screen.shown["info"]["online"], list(screen.shown)) == (False, ["info"])
+    screen.mirror.born(known)
+    screen.tick(2.0)
+    assert screen.signal("tele", "speed") == {"value": 1.0, "quality": 192, "time": START_MS}
+
+
+def test_c1_what_comes_late_does_not_overwrite_a_newer_value(screen: Screen, birth: Birth) -> None:
+    screen.mirror.born(birth)
+    screen.mirror.update(birth, speed(5.0, 5), START_NS + 5 * SECOND)
+    screen.mirror.update(birth, speed(1.0, 1), START_NS + 6 * SECOND)
+    late = Batch(["speed", "load"], [START_NS + 2 * SECOND] * 2, [2.0, 20.0])
+    screen.mirror.update(birth, late, START_NS + 6 * SECOND)
+    screen.tick(1.0)
+    assert screen.signal("tele", "speed") == {"value": 5.0, "quality": 192, "time": START_MS + 5000}
+    assert screen.signal("tele", "load")["value"] == 20.0
+    screen.mirror.update(birth, speed(6.0, 5, Quality.BAD), START_NS + 7 * SECOND)
+    screen.tick(2.0)
+    assert screen.signal("tele", "speed") == {"value": 6.0, "quality": 0, "time": START_MS + 5000}
+
+
+def test_c1_of_a_backlog_and_an_older_live_value_the_newer_is_shown(screen: Screen, birth: Birth) -> None:
+    screen.mirror.born(birth)
+    screen.mirror.update(birth, speed(9.0, 9, historical=True), START_NS + 10 * SECOND)
+    screen.mirror.update(birth, speed(8.0, 8), START_NS + 10 * SECOND)
+    screen.tick(1.0)
+    assert screen.signal("tele", "speed")["value"] == 9.0
+
+
+def test_c1_of_one_message_that_tells_the_newest_first_the_newest_is_shown(screen: Screen, birth: Birth) -> None:
+    screen.mirror.born(birth)
+    screen.mirror.update(birth, Batch(["speed"] * 3, [START_NS + n * SECOND for n in (9, 8, 7)], [9.0, 8.0, 7.0]))
+    screen.tick(1.0)
+    assert screen.signal("tele", "speed")["value"] == 9.0
+
+
+def test_c6_a_value_from_the_future_gives_way(screen: Screen, birth: Birth) -> None:
+    screen.mirror.born(birth)
+    screen.mirror.update(birth, speed(1.0, 0), START_NS)
+    screen.mirror.update(birth, speed(99.0, 86_400), START_NS)
+    screen.mirror.update(birth, speed(2.0, 2), START_NS + 2 * SECOND)
+    screen.tick(1.0)
+    assert screen.signal("tele", "speed") == {"value": 2.0, "quality": 192, "time": START_MS + 2000}
+
+
+def test_a_source_whose_clock_was_set_back_is_shown_again_after_a_minute(screen: Screen, birth: Birth) -> None:
+    screen.mirror.born(birth)
+    screen.mirror.update(birth, speed(1.0, 3600), START_NS + 3600 * SECOND)
+    shown = []
+    for second in range(1, 64):
+        screen.mirror.update(birth, speed(float(second), second), START_NS + (3600 + second) * SECOND)
+        screen.tick(float(second))
+        shown.append(screen.signal("tele", "speed")["value"])
+    assert shown == [1.0] * 60 + [61.0, 62.0, 63.0]
 
 
 def test_what_the_broker_does_not_take_stays_due(screen: Screen, birth: Birth) -> None:

@@ -84,6 +84,13 @@ describe("what a machine's words mean", () => {
     expect(freshnessOf(1000, 1000 + age_s * 1000, false)).toBe("offline");
   });
 
+  test.each([[60, "live"], [61, "quiet"], [147, "quiet"]])("heard now, of which nothing changed for %d s is %s", (age_s, fresh) => {
+    const now = 1_000_000;
+    expect(freshnessOf(now - 1000, now, true, now - age_s * 1000)).toBe(fresh);
+    expect(freshnessOf(now - 61_000, now, true, now - age_s * 1000)).toBe("stale");
+    expect(freshnessOf(now - 1000, now, false, now - age_s * 1000)).toBe("offline");
+  });
+
   test("never heard is never, not fresh", () => {
     expect(freshnessOf(null, 0, true)).toBe("never");
   });

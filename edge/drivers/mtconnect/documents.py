@@ -177,11 +177,22 @@ def local(element: Element) -> str:
     return tag.rpartition("}")[2] if isinstance(tag, str) else ""
 
 
+def time_of(observation: Element) -> int:
+    """Return the time of an observation as ns since 1970; 0 when it states none that can be understood."""
+    try:
+        return nanoseconds(observation.get("timestamp", ""))
+    except ValueError:
+        return 0
+
+
 def nanoseconds(stamp: str) -> int:
     """Return a timestamp (ISO 8601; UTC unless it says otherwise) as ns since 1970; raise ValueError."""
-    match = _STAMP.fullmatch(stamp)
+    match = _STAMP.fullmatch(stamp.strip())
     if match is None:
         raise ValueError(f"{stamp!r} is no time")
     zone = "+00:00" if match[3] in (None, "Z") else match[3]
-    whole = datetime.fromisoformat(match[1] + zone) - _EPOCH
-    return (whole.days * 86_400 + whole.seconds) * 1_000_000_000 + int((match[2] or "0")[:9].ljust(9, "0"))
+    is_leap = match[1].endswith(":60")
+    text = match[1][:-2] + "59" if is_leap else match[1]
+    whole = datetime.fromisoformat(text + zone) - _EPOCH
+    seconds = whole.days * 86_400 + whole.seconds + is_leap
+    return seconds * 1_000_000_000 + int((match[2] or "0")[:9].ljust(9, "0"))

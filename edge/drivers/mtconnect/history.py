@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from contract.model import Sample
 from edge.driver import NoHistory
 from edge.drivers.mtconnect.agent import Agent, fell_behind
-from edge.drivers.mtconnect.documents import AgentError, Header, Refusal, Streams, nanoseconds
+from edge.drivers.mtconnect.documents import AgentError, Header, Refusal, Streams, time_of
 from edge.drivers.mtconnect.items import Conditions, Reader
 
 
@@ -101,13 +101,7 @@ async def _since(agent: Agent, device: str, oldest: Streams, start_ns: int) -> t
 
 
 def _times_ns(found: Streams) -> list[int]:
-    times_ns = []
-    for seen in found.observations:
-        try:
-            times_ns.append(nanoseconds(seen.get("timestamp", "")))
-        except ValueError:
-            continue  # counted when it is read
-    return times_ns
+    return [time_ns for seen in found.observations if (time_ns := time_of(seen))]
 
 
 async def _restore(agent: Agent, reader: Reader, device: str, conditions: Conditions, at: int) -> None:

@@ -10,7 +10,7 @@ from xml.etree.ElementTree import Element
 
 from contract.model import Quality, Sample, Value
 from edge.driver import Counters
-from edge.drivers.mtconnect.documents import AgentError, DataItem, Device, local, nanoseconds
+from edge.drivers.mtconnect.documents import AgentError, DataItem, Device, local, time_of
 from edge.drivers.mtconnect.options import SignalEntry
 
 UNAVAILABLE: Final = "UNAVAILABLE"
@@ -167,8 +167,8 @@ class Reader:
     def _read(self, element: Element, conditions: Conditions) -> list[Sample]:
         found: list[Sample] = []
         for item in self._items[element.get("dataItemId", "")]:
+            time_ns = time_of(element)
             try:
-                time_ns = nanoseconds(element.get("timestamp", ""))
                 values = _values(item, element, conditions)
             except ValueError as error:
                 self._reject(element, str(error))

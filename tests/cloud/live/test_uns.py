@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import threading
 import time
@@ -132,6 +133,65 @@ def test_an_edge_node_vouches_for_a_quiet_machine_of_its_line(
     listener.stop()
     seen = [parts.hub.status(asset).seen_ms for asset in ("cnc-01", "cnc-02")]
     assert seen == [1_795_420_800_000 - 1500, None]
+
+
+@pytest.fixture
+def hear(parts: Parts) -> Iterator[Callable[[str, bytes], None]]:
+    """Let a listener take a message, and wait until it has."""
+    listener = UnsListener(Broker(url="mqtt://127.0.0.1:1"), parts.sessions, parts.hub, "never connected")
+    listener.start()
+    count = itertools.count()
+
+    def take(topic: str, payload: bytes) -> None:
+        mark = f"mark-{next(count)}"
+        listener.hear(topic, payload, False)
+        listener.hear(f"{PLACE}/{mark}/tele", tele(x=1), False)
+        wait_for(lambda: parts.hub.status(mark).seen_ms is not None)
+
+    yield take
+    listener.stop()
+
+
+def test_c6_last_seen_and_last_values_after_a_restart_are_those_of_the_data(
+    hear: Callable[[str, bytes], None], parts: Parts, viewer: TestClient, announce: Callable[..., Announcement]
+) -> None:
+    """What is retained says good; the gateway that was started anew announces the machine as away."""
+    then_ms = 1_795_420_800_000
+    hear(f"{PLACE}/cnc-02/tele", tele(spindle_speed=1200.5))
+    hear(f"{PLACE}/cnc-02/info", announce("cnc-02", online=False).model_dump_json().encode())
+    hear(f"{PLACE}/cnc-02/state", tele(execution="active"))
+    told = {"value": 1200.5, "quality": 500, "time": then_ms}
+    later = {"time": then_ms + 3_600_000, "seq": 9, "signals": {"spindle_speed": told}}
+    hear(f"{PLACE}/cnc-02/tele", json.dumps(later).encode())
+    assert parts.hub.signals("cnc-02") == {
+        "spindle_speed": LiveValue(1200.5, 500, then_ms),
+        "execution": LiveValue("active", 500, then_ms),
+    }
+    seen = viewer.get("/api/v1/assets/cnc-02").json()
+    assert (seen["online"], seen["last_seen"], seen["last_data"], seen["unchanged_s"]) == (
+        False,
+        "2026-11-23T08:00:00.000000000Z",
+        "2026-11-23T08:00:00.000000000Z",
+        None,
+    )
+    hear(f"{PLACE}/cnc-02/info", announce("cnc-02").model_dump_json().encode())
+    hear(f"{PLACE}/cnc-02/tele", tele(spindle_speed=1.0))
+    assert parts.hub.signals("cnc-02")["spindle_speed"].quality == 192
+
+
+def test_f6_a_machine_of_which_nothing_changes_says_for_how_long(
+    hear: Callable[[str, bytes], None], parts: Parts, viewer: TestClient, announce: Callable[..., Announcement]
+) -> None:
+    now_ms = time.time_ns() // 1_000_000
+    hear(f"{PLACE}/cnc-02/info", announce("cnc-02").model_dump_json().encode())
+    hear(f"{PLACE}/cnc-02/tele", tele(spindle_speed=1200.5, time_ms=now_ms - 200_000))
+    health = {"Health/cnc-02/silent_s": 1.5, "Health/cnc-02/last_data_age_s": 147.0}
+    hear(f"{PLACE}/line1/tele", tele(time_ms=now_ms, **health))
+    found = viewer.get("/api/v1/assets/cnc-02").json()
+    assert found["online"] is True
+    assert 147 <= found["unchanged_s"] < 147 + WAIT_S
+    status = parts.hub.status("cnc-02")
+    assert (status.seen_ms, status.data_ms) == (now_ms - 1500, now_ms - 147_000)
 
 
 def test_nobody_vouches_with_a_value_that_is_not_good() -> None:

@@ -227,6 +227,19 @@ def test_what_is_older_than_samples_are_kept_is_refused(open_duckdb: Open) -> No
     assert count(store) == 288
 
 
+def test_c1_recordings_of_any_year_are_kept_when_samples_are_kept_for_ever(open_duckdb: Open) -> None:
+    store = open_duckdb(raw_days=0, now_ns=Clock(T))
+    years = [1971, 1999, 2015]
+    lines = [f"cnc,asset=m a={year} {(year - 1970) * 365 * DAY}" for year in years]
+    store.write("\n".join(reversed(lines)).encode())
+    expire(store)
+    seal(store)
+    expire(store)
+    assert count(store) == len(years)
+    store.close()
+    assert count(open_duckdb(raw_days=0, now_ns=Clock(T))) == len(years)
+
+
 def test_a_query_keeps_its_view_while_samples_go(open_duckdb: Open) -> None:
     clock = Clock(T)
     store = open_duckdb(raw_days=2, now_ns=clock)

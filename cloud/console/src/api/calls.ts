@@ -77,7 +77,7 @@ export function flatten(tree: PlantTree): PlantEntry[] {
         for (const line of area.lines)
           for (const asset of line.assets) {
             const place = { enterprise: enterprise.id, site: site.id, area: area.id, line: line.id };
-            entries.push({ ...asset, last_seen: asset.last_seen ?? null, place });
+            entries.push({ ...asset, last_seen: asset.last_seen ?? null, last_data: asset.last_data ?? null, place });
           }
   return entries;
 }

@@ -441,13 +441,15 @@ export interface components {
          * @example {
          *       "id": "cnc-01",
          *       "kind": "cnc",
+         *       "last_data": "2026-11-23T08:00:00.250000000Z",
          *       "last_seen": "2026-11-23T08:00:00.250000000Z",
          *       "names": {
          *         "en": "Milling center 1",
          *         "zh": "加工中心 1"
          *       },
          *       "online": true,
-         *       "state": "active"
+         *       "state": "active",
+         *       "unchanged_s": 0.4
          *     }
          */
         AssetDetail: {
@@ -471,8 +473,13 @@ export interface components {
             /** Kind */
             kind: string;
             /**
+             * Last Data
+             * @description when there was last anything new of it (ISO 8601, UTC)
+             */
+            last_data?: string | null;
+            /**
              * Last Seen
-             * @description when its gateway last had something from it (ISO 8601, UTC)
+             * @description when its gateway last had something from it, or the word of its edge node that it is there (ISO 8601, UTC)
              */
             last_seen: string | null;
             /** Line */
@@ -498,6 +505,11 @@ export interface components {
              * @description text of its signal execution, state, status or mode
              */
             state: string | null;
+            /**
+             * Unchanged S
+             * @description for so long nothing of it has changed, while it is online: it may be idle, or hang
+             */
+            unchanged_s?: number | null;
         };
         /**
          * AssetStatus
@@ -505,13 +517,15 @@ export interface components {
          * @example {
          *       "id": "cnc-01",
          *       "kind": "cnc",
+         *       "last_data": "2026-11-23T08:00:00.250000000Z",
          *       "last_seen": "2026-11-23T08:00:00.250000000Z",
          *       "names": {
          *         "en": "Milling center 1",
          *         "zh": "加工中心 1"
          *       },
          *       "online": true,
-         *       "state": "active"
+         *       "state": "active",
+         *       "unchanged_s": 0.4
          *     }
          */
         AssetStatus: {
@@ -520,8 +534,13 @@ export interface components {
             /** Kind */
             kind: string;
             /**
+             * Last Data
+             * @description when there was last anything new of it (ISO 8601, UTC)
+             */
+            last_data?: string | null;
+            /**
              * Last Seen
-             * @description when its gateway last had something from it (ISO 8601, UTC)
+             * @description when its gateway last had something from it, or the word of its edge node that it is there (ISO 8601, UTC)
              */
             last_seen: string | null;
             /**
@@ -541,6 +560,11 @@ export interface components {
              * @description text of its signal execution, state, status or mode
              */
             state: string | null;
+            /**
+             * Unchanged S
+             * @description for so long nothing of it has changed, while it is online: it may be idle, or hang
+             */
+            unchanged_s?: number | null;
         };
         /**
          * BucketSeries
@@ -633,7 +657,7 @@ export interface components {
              * Reason
              * @enum {string}
              */
-            reason: "sequence" | "overflow" | "driver_queue" | "not_understood" | "offline" | "edge_down" | "edge_spool" | "gateway_spool" | "gateway_full" | "gateway_away" | "clock";
+            reason: "sequence" | "overflow" | "driver_queue" | "not_understood" | "offline" | "edge_down" | "edge_spool" | "gateway_spool" | "gateway_full" | "gateway_away" | "clock" | "source_time";
             /**
              * Source
              * @description the machine; empty for the edge node itself
@@ -868,7 +892,7 @@ export interface components {
              * Reason
              * @enum {string}
              */
-            reason: "sequence" | "overflow" | "driver_queue" | "not_understood" | "offline" | "edge_down" | "edge_spool" | "gateway_spool" | "gateway_full" | "gateway_away" | "clock";
+            reason: "sequence" | "overflow" | "driver_queue" | "not_understood" | "offline" | "edge_down" | "edge_spool" | "gateway_spool" | "gateway_full" | "gateway_away" | "clock" | "source_time";
             /**
              * Source
              * @example cnc-01
@@ -952,13 +976,15 @@ export interface components {
          * @example {
          *       "id": "cnc-01",
          *       "kind": "cnc",
+         *       "last_data": "2026-11-23T08:00:00.250000000Z",
          *       "last_seen": "2026-11-23T08:00:00.250000000Z",
          *       "names": {
          *         "en": "Milling center 1",
          *         "zh": "加工中心 1"
          *       },
          *       "online": true,
-         *       "state": "active"
+         *       "state": "active",
+         *       "unchanged_s": 0.4
          *     }
          */
         PlacedAsset: {
@@ -971,8 +997,13 @@ export interface components {
             /** Kind */
             kind: string;
             /**
+             * Last Data
+             * @description when there was last anything new of it (ISO 8601, UTC)
+             */
+            last_data?: string | null;
+            /**
              * Last Seen
-             * @description when its gateway last had something from it (ISO 8601, UTC)
+             * @description when its gateway last had something from it, or the word of its edge node that it is there (ISO 8601, UTC)
              */
             last_seen: string | null;
             /** Line */
@@ -996,6 +1027,11 @@ export interface components {
              * @description text of its signal execution, state, status or mode
              */
             state: string | null;
+            /**
+             * Unchanged S
+             * @description for so long nothing of it has changed, while it is online: it may be idle, or hang
+             */
+            unchanged_s?: number | null;
         };
         /**
          * PlantView
@@ -1221,6 +1257,7 @@ export interface components {
          * @description The data of an event `state` of the live stream: what changed of an asset.
          * @example {
          *       "asset": "cnc-01",
+         *       "last_data": "2026-11-23T08:00:00.250000000Z",
          *       "last_seen": "2026-11-23T08:00:00.500000000Z",
          *       "online": true,
          *       "signals": {
@@ -1236,8 +1273,13 @@ export interface components {
             /** Asset */
             asset: string;
             /**
+             * Last Data
+             * @description when there was last anything new of it
+             */
+            last_data?: string | null;
+            /**
              * Last Seen
-             * @description when its gateway last had something from it
+             * @description when its gateway last had something from it, or the word of its edge node that it is there
              */
             last_seen: string | null;
             /** Online */

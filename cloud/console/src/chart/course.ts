@@ -113,6 +113,7 @@ export function stretches(
   most = 600,
 ): Stretch[] {
   const result: { start: number; end: number; text: string | null }[] = [];
+  if (end <= start) return result;
   for (const [time, text] of samples) {
     if (time >= end) break;
     const from = Math.max(time, start);

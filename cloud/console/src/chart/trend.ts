@@ -3,7 +3,7 @@
 import { computed, onScopeDispose, ref, shallowRef, watch, type Ref } from "vue";
 import { ApiError, fetchHistory } from "../api/calls";
 import { serverNow } from "../clock";
-import { asOf, onState, type Machine } from "../plant/plant";
+import { asOf, holdsUntil, onState, type Machine } from "../plant/plant";
 import { qualityOf } from "../plant/quality";
 import { bucketPoints, courseOf, plainPoint, stretches, textSamples, type Course, type Point } from "./course";
 import { boundsOf, DAY, MINUTE, type Range } from "./range";
@@ -58,7 +58,7 @@ export function useTrend(
         return [name, drawn(name, points, LIVE_STEP_MS, start, end)];
       }),
     );
-    states.value = stretches(texts, start, end);
+    states.value = stretches(texts, start, Math.min(end, holdsUntil(machine) ?? end));
   }
 
   /** A course, with what the machine said last where that was before `start`: it has not changed since. */
@@ -66,7 +66,7 @@ export function useTrend(
     const last = machine.readings.get(name);
     const holds = points.length === 0 && last && last.time < start && qualityOf(last.quality) === "good";
     const first = holds && typeof last.value === "number" ? [plainPoint(start, last.value)] : [];
-    return courseOf([...first, ...points], { stepMs, until: Math.min(end, machine.seen ?? end) });
+    return courseOf([...first, ...points], { stepMs, until: Math.min(end, holdsUntil(machine) ?? end) });
   }
 
   async function load(): Promise<void> {
@@ -101,7 +101,7 @@ export function useTrend(
         bounds.value = [start, end];
         bucketMs.value = width || null;
         courses.value = new Map(wanted.map((name) => [name, drawn(name, found.get(name) ?? [], width, start, end)]));
-        states.value = stretches(texts, start, Math.min(end, serverNow()));
+        states.value = stretches(texts, start, Math.min(end, holdsUntil(machine) ?? serverNow()));
       }
     } catch (problem) {
       if (mine.signal.aborted) return;

@@ -40,6 +40,7 @@ export default {
     fault: "Fault",
     offline: "Offline",
     stale: "Stale",
+    quiet: "Nothing new",
   },
   execution: {
     ACTIVE: "Active",
@@ -57,6 +58,7 @@ export default {
   fresh: {
     live: "live",
     ago: "{age} ago",
+    quiet: "connected, nothing has changed for {age}",
     asOf: "as of {time}",
     last: "last data {age} ago",
     never: "no data yet",
@@ -144,7 +146,7 @@ export default {
     yes: "yes",
     no: "no",
   },
-  quality: { good: "Good", bad: "Bad", stale: "Stale", uncertain: "Uncertain" },
+  quality: { good: "Good", bad: "Bad", stale: "Stale", uncertain: "Uncertain", unchanged: "Unchanged" },
   export: {
     title: "Export",
     hint: "Raw samples of the shown time range",

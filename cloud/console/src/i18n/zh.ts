@@ -42,6 +42,7 @@ export default {
     fault: "故障",
     offline: "离线",
     stale: "数据过期",
+    quiet: "无变化",
   },
   execution: {
     ACTIVE: "加工中",
@@ -59,6 +60,7 @@ export default {
   fresh: {
     live: "实时",
     ago: "{age}前",
+    quiet: "已连接，{age}没有变化",
     asOf: "截至 {time}",
     last: "最近数据 {age}前",
     never: "尚无数据",
@@ -146,7 +148,7 @@ export default {
     yes: "是",
     no: "否",
   },
-  quality: { good: "良好", bad: "坏", stale: "过期", uncertain: "不确定" },
+  quality: { good: "良好", bad: "坏", stale: "过期", uncertain: "不确定", unchanged: "无变化" },
   export: {
     title: "导出",
     hint: "所示时间范围内的原始样本",

@@ -8,6 +8,8 @@ export interface StateEvent {
   readonly online: boolean;
   /** When the cloud heard of the machine, ms; null where the event does not say. */
   readonly seen: number | null;
+  /** When there was last anything new of it, ms; null where the event does not say. */
+  readonly data: number | null;
   readonly signals: ReadonlyMap<string, Reading>;
 }
 
@@ -32,6 +34,7 @@ export function parseStateEvent(data: string): StateEvent | null {
     asset: body["asset"],
     online: body["online"] !== false,
     seen: timeOf(body["last_seen"]) ?? newest(signals),
+    data: timeOf(body["last_data"]),
     signals,
   };
 }

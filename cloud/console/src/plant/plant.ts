@@ -25,6 +25,8 @@ export interface Machine {
   online: boolean;
   /** When the cloud last heard of it, ms on the server's clock. */
   seen: number | null;
+  /** When there was last anything new of it, ms on the server's clock. */
+  data: number | null;
   readonly readings: Map<string, Reading>;
   /** Units of the signals, as far as they are known. */
   readonly units: Map<string, string>;
@@ -144,6 +146,7 @@ function flush(): void {
     }
     machine.online = event.online;
     if (event.seen !== null) machine.seen = Math.max(machine.seen ?? 0, event.seen);
+    if (event.data !== null) machine.data = Math.max(machine.data ?? 0, event.data);
     for (const [name, reading] of event.signals) machine.readings.set(name, reading);
     for (const listener of listeners) listener(event);
   }
@@ -189,9 +192,11 @@ function merge(tree: readonly PlantEntry[]): void {
   for (const entry of tree) {
     const known = machines.get(entry.id);
     const seen = parseTime(entry.last_seen);
+    const data = parseTime(entry.last_data);
     if (known && known.kind === entry.kind && same(known, entry)) {
       known.online = entry.online;
       known.seen = seen === null ? known.seen : Math.max(known.seen ?? 0, seen);
+      known.data = data === null ? known.data : Math.max(known.data ?? 0, data);
     } else {
       machines.set(
         entry.id,
@@ -202,6 +207,7 @@ function merge(tree: readonly PlantEntry[]): void {
           place: entry.place,
           online: entry.online,
           seen,
+          data,
           readings: shallowReactive(known?.readings ?? new Map<string, Reading>()),
           units: shallowReactive(known?.units ?? new Map<string, string>()),
         }),
@@ -224,10 +230,16 @@ export interface PlantEntry {
   readonly place: Place;
   readonly online: boolean;
   readonly last_seen: string | null;
+  readonly last_data: string | null;
 }
 
 export function freshness(machine: Machine): Freshness {
-  return freshnessOf(machine.seen, asOf.value, machine.online);
+  return freshnessOf(machine.seen, asOf.value, machine.online, machine.data);
+}
+
+/** Until when what a machine said last is shown to hold; null: nobody knows. */
+export function holdsUntil(machine: Machine): number | null {
+  return freshness(machine) === "quiet" ? machine.data : machine.seen;
 }
 
 export function condition(machine: Machine): Condition {
@@ -240,7 +252,8 @@ export function standing(machine: Machine): Standing {
   const fresh = freshness(machine);
   if (fresh === "offline") return "offline";
   if (fresh === "stale") return "stale";
-  return fault(machine) === null ? condition(machine) : "fault";
+  if (fault(machine) !== null) return "fault";
+  return fresh === "quiet" ? "quiet" : condition(machine);
 }
 
 /** The alarm of a machine in its own words, null when it has none. */

@@ -3,7 +3,7 @@
 export type Condition = "running" | "ready" | "interrupted" | "stopped" | "unknown";
 
 /** What is shown for a machine: its condition, unless something says that the condition cannot be believed. */
-export type Standing = Condition | "fault" | "offline" | "stale";
+export type Standing = Condition | "fault" | "offline" | "stale" | "quiet";
 
 /** Every standing, the one that needs a person first. */
 export const STANDINGS: readonly Standing[] = [
@@ -12,6 +12,7 @@ export const STANDINGS: readonly Standing[] = [
   "stale",
   "interrupted",
   "stopped",
+  "quiet",
   "running",
   "ready",
   "unknown",
