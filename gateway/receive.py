@@ -80,7 +80,7 @@ class Receiver:
                 case "DBIRTH":
                     self._device_birth(topic, parsed, body, now, now_ns)
                 case "NDEATH" | "DDEATH":
-                    self._death(parsed, body, now)
+                    self._death(parsed, body, now, now_ns)
                 case _:
                     return  # a command, ours or another host's
         except (SparkplugError, TopicError) as error:
@@ -143,14 +143,17 @@ class Receiver:
         self._asked.update(dict.fromkeys(news, now))
         return bool(news)
 
-    def _death(self, parsed: SparkplugTopic, body: bytes, now: float) -> None:
+    def _death(self, parsed: SparkplugTopic, body: bytes, now: float, now_ns: int) -> None:
+        """Take a death. Of a device it happened when the message says; that of a node is often a will of long ago."""
         payload = decode(body)
+        now_ms = now_ns // 1_000_000
         if parsed.device is None:
             if self._host.node_death(parsed.node, bdseq_of(payload)):
-                self._mirror.died(parsed.node)
+                self._mirror.died(parsed.node, time_ms=now_ms)
                 self._ledger.account.died(parsed.node)
         elif self._host.device_death(parsed.node, parsed.device, seq=payload.seq, now=now):
-            self._mirror.died(parsed.node, parsed.device)
+            said_ms = now_ms if payload.time_ms is None else min(payload.time_ms, now_ms)
+            self._mirror.died(parsed.node, parsed.device, time_ms=said_ms)
 
     def _origin(self, node: Node, batch: Batch) -> Origin | None:
         """Return where the message comes from, None when its node does not wait for acknowledgements."""

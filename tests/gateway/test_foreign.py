@@ -301,6 +301,16 @@ def test_c5_five_values_in_one_millisecond_are_stored_in_order_also_after_a_seco
     assert len(foreign.lines(7)) == 7
 
 
+def test_a12_a_machine_of_quotation_marks_does_not_cut_the_gateway_off(foreign: Foreign) -> None:
+    foreign.born(pb.Metric(name="text", timestamp=MS, datatype=Code.STRING, string_value='"' * 600_000), OK)
+    state = "v1/_/plant/_/edge/dev/state"
+    foreign.peer.until(lambda: state in foreign.peer.latest)
+    shown = foreign.peer.json(state)["signals"]["text"]
+    assert (shown["truncated"], shown["length"], len(shown["value"])) == (True, 600_000, 16_384)
+    foreign.lines(2)
+    assert foreign.running.gateway.view().connected
+
+
 @pytest.mark.skipif(not CASES.exists(), reason="the recorded payloads are not here")
 @pytest.mark.parametrize("case", sorted(path.name for path in CASES.glob("*dbirth*.bin")))
 def test_recorded_births_are_born(foreign: Foreign, case: str) -> None:
