@@ -186,6 +186,14 @@ class Session:
             self._in_flight_bytes += len(payload)
             return True
 
+    def has_room(self, most: int, timeout_s: float) -> bool:
+        """Whether, at the latest after `timeout_s`, less than `most` messages are in flight.
+
+        Who sends a lot keeps what is queued here short with it, so that what is urgent does not stand behind it.
+        """
+        with self._lock:
+            return self._lock.wait_for(lambda: len(self._in_flight) < most, timeout_s)
+
     def resubscribe(self) -> None:
         """Subscribe again, upon which the broker sends once more what it retains; nothing when not connected."""
         with self._lock:
@@ -316,8 +324,7 @@ class Session:
             while self._done:
                 size, _ = self._in_flight.pop(self._done.popleft(), (0, 0.0))
                 self._in_flight_bytes -= size
-            if not self._in_flight:
-                self._lock.notify_all()
+            self._lock.notify_all()
 
     def _forget(self, client: Client) -> bool:
         with self._lock:

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeAlias
-
-from google.protobuf.message import DecodeError
+from typing import TypeAlias
 
 from contract import sparkplug_b_pb2 as pb
 from contract.sparkplug_fast import Batch, Decoder, encode_samples, stamp, to_historical
+from contract.sparkplug_template import Definitions, definitions_of, flat
+from contract.sparkplug_times import nanos_of, time_ns_of
 from contract.sparkplug_values import (
     ARRAYS,
     Array,
@@ -31,15 +31,18 @@ from contract.sparkplug_values import (
     unpack_array,
     write_scalar,
 )
+from contract.sparkplug_wire import Odd, label, parse, readable, unpack
 
 __all__ = [
     "Batch",
     "Code",
     "DataSet",
     "Decoder",
+    "Definitions",
     "MetaData",
     "Metric",
     "MetricValue",
+    "Odd",
     "Parameter",
     "Payload",
     "Property",
@@ -54,8 +57,6 @@ __all__ = [
     "stamp",
     "to_historical",
 ]
-
-_LAST_MS: Final = (2**63 - 1) // 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,13 +117,18 @@ class Metric:
 
 @dataclass(slots=True)
 class Payload:
-    """A Sparkplug B payload. `time_ms` is when it was sent; `seq` is None in NDEATH and commands."""
+    """A Sparkplug B payload. `time_ms` is when it was sent; `seq` is None in NDEATH and commands.
+
+    `odd` and `definitions` (of templates) are what `decode` found, and are not written.
+    """
 
     metrics: list[Metric] = field(default_factory=list)
     time_ms: int | None = None
     seq: int | None = None
     uuid: str | None = None
     body: bytes | None = None
+    odd: list[Odd] = field(default_factory=list)
+    definitions: Definitions = field(default_factory=dict)
 
 
 def encode(payload: Payload, *, datatypes: bool = True) -> bytes:
@@ -145,25 +151,33 @@ def encode(payload: Payload, *, datatypes: bool = True) -> bytes:
         raise SparkplugError(f"cannot write the payload: {error}") from error
 
 
-def decode(data: bytes) -> Payload:
-    """Return the payload that the bytes hold; raise SparkplugError, and nothing else, when they hold none."""
-    try:
-        message = pb.Payload.FromString(data)
-    except DecodeError as error:
-        raise SparkplugError(f"not a Sparkplug B payload ({len(data)} bytes): {error}") from error
-    nanos = message.nanos
-    if nanos and (len(nanos) != len(message.metrics) or max(nanos) > 999_999):
-        raise SparkplugError(f"{len(nanos)} nanosecond parts for {len(message.metrics)} metrics, or one above 999,999")
-    metrics = [_read_metric(metric) for metric in message.metrics]
-    for metric, part in zip(metrics, nanos, strict=False):
-        if metric.time_ns is not None:
-            metric.time_ns += part
+def decode(data: bytes, definitions: Definitions | None = None) -> Payload:
+    """Return the payload that the bytes hold, unpacked; raise SparkplugError, and nothing else, when they hold none.
+
+    A metric that is odd never costs the others: what cannot be read of it is None, and noted in `odd` where only this
+    codec sees it (`Decoder` notes the values). With `definitions` the members of templates are metrics of their own,
+    behind their template; see `contract.sparkplug_template.flat`.
+    """
+    message, odd = parse(unpack(data))
+    nanos = nanos_of(message, odd)
+    found = list(enumerate(message.metrics))
+    own: Definitions = {}
+    if definitions is not None:
+        own = definitions_of(message)
+        found = flat(message, lambda _: None, {**definitions, **own}, odd)
+    metrics = [_read_metric(metric, odd) for _, metric in found]
+    for (index, _), metric in zip(found, metrics, strict=True):
+        if nanos and metric.time_ns is not None:
+            metric.time_ns += nanos[index]
+    time_ns = time_ns_of(message.timestamp) if message.HasField("timestamp") else None
     return Payload(
         metrics=metrics,
-        time_ms=_time_ms(message.timestamp) if message.HasField("timestamp") else None,
+        time_ms=None if time_ns is None else time_ns // 1_000_000,
         seq=message.seq if message.HasField("seq") else None,
-        uuid=_text(message.uuid) if message.HasField("uuid") else None,
+        uuid=readable(message.uuid) if message.HasField("uuid") else None,
         body=message.body if message.HasField("body") else None,
+        odd=odd,
+        definitions=own,
     )
 
 
@@ -267,16 +281,20 @@ def _write_template(message: pb.Template, template: Template, datatypes: bool) -
             write_scalar(written, parameter.datatype, parameter.value)
 
 
-def _read_metric(message: pb.Metric) -> Metric:
+def _read_metric(message: pb.Metric, odd: list[Odd]) -> Metric:
     has = message.HasField
+    try:
+        value = None if message.is_null else _read_value(message)
+    except SparkplugError:
+        value = None
     return Metric(
-        name=_text(message.name) if has("name") else None,
+        name=readable(message.name) if has("name") else None,
         alias=message.alias if has("alias") else None,
         datatype=message.datatype,
-        value=None if message.is_null else _read_value(message),
-        time_ns=_time_ms(message.timestamp) * 1_000_000 if has("timestamp") else None,
+        value=value,
+        time_ns=time_ns_of(message.timestamp) if has("timestamp") else None,
         is_historical=message.is_historical,
-        properties=_read_properties(message.properties) if has("properties") else {},
+        properties=_read_properties(message, odd) if has("properties") else {},
         is_transient=message.is_transient,
         metadata=_read_metadata(message.metadata) if has("metadata") else None,
     )
@@ -297,16 +315,21 @@ def _read_value(message: pb.Metric) -> MetricValue | None:
 
 def _read_metadata(message: pb.MetaData) -> MetaData:
     read = {name: getattr(message, name) for name in MetaData.__slots__ if message.HasField(name)}
-    for value in read.values():
+    for name, value in read.items():
         if isinstance(value, bytes):
-            _text(value)
+            read[name] = readable(value)
     return MetaData(**read)
 
 
-def _read_properties(message: pb.PropertySet) -> dict[str, Property]:
-    if len(message.keys) != len(message.values):
-        raise SparkplugError(f"a property set has {len(message.keys)} keys and {len(message.values)} values")
-    return {_text(key): _read_property(value) for key, value in zip(message.keys, message.values, strict=True)}
+def _read_properties(metric: pb.Metric, odd: list[Odd]) -> dict[str, Property]:
+    keys, values = len(metric.properties.keys), len(metric.properties.values)
+    if keys != values:
+        odd.append(Odd(label(metric), f"a property set has {keys} keys and {values} values", "odd_metrics"))
+    return _properties(metric.properties)
+
+
+def _properties(message: pb.PropertySet) -> dict[str, Property]:
+    return {readable(key): _read_property(value) for key, value in zip(message.keys, message.values, strict=False)}
 
 
 def _read_property(message: pb.PropertyValue) -> Property:
@@ -314,10 +337,13 @@ def _read_property(message: pb.PropertyValue) -> Property:
     if message.is_null or present is None:
         return Property(message.type, None)
     if present == "propertyset_value":
-        return Property(message.type, _read_properties(message.propertyset_value))
+        return Property(message.type, _properties(message.propertyset_value))
     if present == "propertysets_value":
-        return Property(message.type, [_read_properties(item) for item in message.propertysets_value.propertyset])
-    return Property(message.type, read_scalar(message, message.type))
+        return Property(message.type, [_properties(item) for item in message.propertysets_value.propertyset])
+    try:
+        return Property(message.type, read_scalar(message, message.type))
+    except SparkplugError:
+        return Property(message.type, None)
 
 
 def _read_dataset(message: pb.DataSet) -> DataSet:
@@ -328,33 +354,21 @@ def _read_dataset(message: pb.DataSet) -> DataSet:
             f"a table has {len(message.columns)} columns, {len(types)} types and rows of another width"
         )
     return DataSet(
-        columns=tuple(_text(column) for column in message.columns),
+        columns=tuple(readable(column) for column in message.columns),
         types=types,
         rows=tuple(tuple(read_scalar(item, code) for item, code in zip(row, types, strict=True)) for row in rows),
     )
 
 
 def _read_template(message: pb.Template) -> Template:
+    nobody: list[Odd] = []
     return Template(
-        metrics=[_read_metric(metric) for metric in message.metrics],
+        metrics=[_read_metric(metric, nobody) for metric in message.metrics],
         parameters=[
-            Parameter(_text(parameter.name), parameter.type, read_scalar(parameter, parameter.type))
+            Parameter(readable(parameter.name), parameter.type, read_scalar(parameter, parameter.type))
             for parameter in message.parameters
         ],
-        version=_text(message.version) if message.HasField("version") else None,
-        template_ref=_text(message.template_ref) if message.HasField("template_ref") else None,
+        version=readable(message.version) if message.HasField("version") else None,
+        template_ref=readable(message.template_ref) if message.HasField("template_ref") else None,
         is_definition=message.is_definition,
     )
-
-
-def _time_ms(ms: int) -> int:
-    if ms > _LAST_MS:
-        raise SparkplugError(f"timestamp {ms} ms is after the year 2262: is it in nanoseconds?")
-    return ms
-
-
-def _text(text: Any) -> str:
-    # upb hands out the bytes of a string that is not UTF-8
-    if not isinstance(text, str):
-        raise SparkplugError(f"a text is not UTF-8: {text!r}")
-    return text

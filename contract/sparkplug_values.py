@@ -7,9 +7,11 @@ accepts both integer fields, masks to the width and then converts the sign; writ
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import IntEnum
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -98,6 +100,9 @@ _INTEGERS: Final = {
     Code.DATETIME: (64, False),
 }
 _TEXTS: Final = frozenset({Code.STRING, Code.TEXT, Code.UUID})
+_BOOLEANS: Final = {"true": True, "false": False, "1": True, "0": False}
+_INTEGER: Final = re.compile(r"[+-]?[0-9]{1,20}")
+_NUMBER: Final = re.compile(r"[+-]?(?:[0-9]{1,20}(?:\.[0-9]{0,40})?|\.[0-9]{1,40})(?:[eE][+-]?[0-9]{1,3})?")
 _NUMERIC_ARRAYS: Final = {
     Code.INT8_ARRAY: "b",
     Code.INT16_ARRAY: "h",
@@ -172,22 +177,75 @@ def converter_of(code: int) -> Callable[[Any], float] | None:
 
 
 def as_datatype(raw: object, code: int) -> Scalar:
-    """Return a raw field value as a scalar of the datatype; raise SparkplugError if it cannot be one."""
+    """Return a raw field value as a scalar of the datatype, also from another field where it is plain what it means.
+
+    A number or a boolean may be written as text, a whole number as float, a text as number. Raises SparkplugError.
+    """
     if isinstance(raw, bytes):
-        raise SparkplugError("a text is not UTF-8" if code in _TEXTS else f"bytes where datatype {code} was expected")
-    if code in _TEXTS and isinstance(raw, str):
-        return raw
-    if isinstance(raw, (int, float)) and code not in _TEXTS:
-        if code == Code.BOOLEAN:
-            return bool(raw)
-        if code == Code.DOUBLE:
-            return float(raw)
-        if code == Code.FLOAT:
-            return shortest(float(raw))
-        convert = converter_of(code)
-        if convert is not None and isinstance(raw, int):
-            return convert(raw)
-    raise SparkplugError(f"{type(raw).__name__} where datatype {code} was expected")
+        if code not in _TEXTS:
+            raise SparkplugError(f"bytes where {_name(code)} was expected")
+        return raw.decode("utf-8", "replace")
+    if code in _TEXTS and isinstance(raw, (str, int, float)):
+        return str(raw).lower() if isinstance(raw, bool) else str(raw)
+    plain = _from_text(raw.strip(" \t\r\n\0"), code) if isinstance(raw, str) else raw
+    number = _as_number(plain, code, is_field=plain is raw) if isinstance(plain, (int, float)) else None
+    if number is None:
+        raise SparkplugError(f"{raw!r:.40} where {_name(code)} was expected")
+    return number
+
+
+def _as_number(plain: float | int, code: int, *, is_field: bool) -> float | int | bool | None:
+    """Return a number as one of the datatype; None when it cannot be one. An integer of a field has no sign yet."""
+    if code == Code.BOOLEAN:
+        return bool(plain)
+    if code == Code.DOUBLE:
+        return float(plain)
+    if code == Code.FLOAT:
+        return shortest(float(plain))
+    convert = converter_of(code)
+    if convert is None:
+        return None
+    if is_field and isinstance(plain, int):
+        return convert(plain)
+    return int(plain) if float(plain).is_integer() and _fits(code, int(plain)) else None
+
+
+def _from_text(text: str, code: int) -> float | int | bool | None:
+    """Return the number or boolean that a text plainly is; None when it is none."""
+    if text.lower() in _BOOLEANS and code == Code.BOOLEAN:
+        return _BOOLEANS[text.lower()]
+    if code == Code.DATETIME and "T" in text:
+        return _ms_of(text)
+    if code == Code.BOOLEAN or not _NUMBER.fullmatch(text):
+        return None
+    return int(text) if _INTEGER.fullmatch(text) else float(text)
+
+
+def _ms_of(text: str) -> int | None:
+    """Return a time of ISO 8601 as ms since 1970; None when it is none, or has no zone."""
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return None if time.tzinfo is None else round(time.timestamp() * 1000)
+
+
+def _fits(code: int, number: int) -> bool:
+    low, high = _range(code)
+    return low <= number <= high
+
+
+def _range(code: int) -> tuple[int, int]:
+    bits, signed = _INTEGERS[Code(code)]
+    return (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if signed else (0, (1 << bits) - 1)
+
+
+def _name(code: int) -> str:
+    """Return what a person calls a datatype."""
+    try:
+        return f"{Code(code).name} ({code})"
+    except ValueError:
+        return f"datatype {code}"
 
 
 def read_scalar(message: Any, code: int) -> Scalar | None:
@@ -234,12 +292,11 @@ def _guess(value: object) -> int:
 
 
 def _checked_integer(code: int, value: object) -> int:
-    bits, signed = _INTEGERS[Code(code)]
-    low, high = (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if signed else (0, (1 << bits) - 1)
+    low, high = _range(code)
     if not isinstance(value, int) or not low <= value <= high:
         raise SparkplugError(f"{value!r} is not a value of {Code(code).name}: it holds {low} to {high}")
     # the 32-bit field takes the small ones sign-extended to 32 bits, as Tahu's Java library writes them
-    return value & (0xFFFFFFFFFFFFFFFF if bits == 64 else 0xFFFFFFFF)
+    return value & (0xFFFFFFFFFFFFFFFF if high.bit_length() > 32 else 0xFFFFFFFF)
 
 
 def pack_array(code: int, values: Sequence[Any]) -> bytes:

@@ -48,6 +48,7 @@ _PUT_TIMEOUT_S: Final = 0.05
 _PATIENCE_S: Final = 2.0
 _LONGEST_PATIENCE_S: Final = 60.0
 _BD_SEQ_NOTE: Final = "bd_seq"
+_REBIRTH: Final = REBIRTH.encode()
 
 _log = structlog.get_logger(__name__)
 
@@ -61,6 +62,7 @@ class _Device:
     asset: Asset
     alias_of: dict[str, int]
     code_of: dict[str, int]
+    aliases: frozenset[int]
     last: dict[str, Sample] = field(default_factory=dict)
     online: bool = False
     born: bool = False
@@ -97,6 +99,7 @@ class EdgeNode:
         self._connected = False
         self._born = False
         self._rebirth = False
+        self._hurry = False
         self._connected_s = 0.0
         self._patience_s = _PATIENCE_S
         self.wake: Callable[[], None] = lambda: None
@@ -111,7 +114,9 @@ class EdgeNode:
         codes = {signal.name: int(code_of(signal.datatype)) for signal in asset.signals}
         with self._lock:
             old = self._devices.get(name)
-            device = self._devices[name] = _Device(asset, aliases, codes, changed=True, online=node)
+            device = self._devices[name] = _Device(
+                asset, aliases, codes, frozenset(aliases.values()), changed=True, online=node
+            )
             if old is not None:
                 device.last = {s: v for s, v in old.last.items() if old.code_of.get(s) == codes.get(s)}
                 device.online, device.born = old.online, old.born
@@ -158,7 +163,7 @@ class EdgeNode:
             told[_datatypes_note(asset)] = orjson.dumps(datatypes)
         futures = []
         for index, plain in enumerate(bodies, start=1):
-            body = self._named(plain) if past else plain
+            body = to_historical(plain, {}, {}) if past else plain
             # with the last: all before it is durable by then
             notes = told if index == len(bodies) else {}
             future = self._spool.put(topic, body, notes=notes, timeout_s=_PUT_TIMEOUT_S)
@@ -209,8 +214,9 @@ class EdgeNode:
         self._note("disconnected")
 
     def received(self, topic: str, payload: bytes) -> None:
-        """Note a message to this node, or about its host."""
+        """Note a message to this node, or about its host; a wish for a rebirth interrupts what is being sent."""
         self._note("message", topic, payload)
+        self._hurry = self._hurry or _REBIRTH in payload
 
     def _note(self, event: str, topic: str = "", payload: bytes = b"") -> None:
         self._events.append((event, topic, payload))
@@ -256,6 +262,7 @@ class EdgeNode:
 
     def _take_events(self, now_ns: int) -> list[tuple[int, int]]:
         acknowledged: list[tuple[int, int]] = []
+        self._hurry = False
         while self._events:
             event, topic, payload = self._events.popleft()
             if event == "message":
@@ -379,6 +386,9 @@ class EdgeNode:
     def _send_records(self, records: Sequence[Record], *, historical: bool) -> bool:
         epoch = self._spool.epoch
         for index, record in enumerate(records):
+            if self._hurry:
+                self.window.unsent(records[index:], live=not historical)
+                return False
             body, past = record.body, historical or not self._is_born(record.topic)
             if past:
                 body = self._historical(record)
@@ -396,11 +406,12 @@ class EdgeNode:
         return device is not None and device.born
 
     def _historical(self, record: Record) -> bytes:
-        return self._named(record.body)
-
-    def _named(self, body: bytes) -> bytes:
+        """Return a record as history: by alias what the present birth has, by name what it has not."""
         with self._lock:
-            return to_historical(body, self._aliases.name_of, self._aliases.code_of)
+            device = self._devices.get(parse_sparkplug(record.topic).device or "")
+            is_told = device is not None and device.born and not device.changed
+            born = device.aliases if device is not None and is_told else frozenset()
+            return to_historical(record.body, self._aliases.name_of, self._aliases.code_of, born)
 
 
 def _read_note(asset: str, signal: str) -> str:

@@ -16,6 +16,8 @@ from spool import Spool, SpoolError
 HOST: Final = "shopfloor"
 _RETRY_S: Final = 1.0
 _STOP_S: Final = 2.0
+_MOST_QUEUED: Final = 16  # data on its way to the network: a birth that is asked for stands behind it
+_QUEUE_S: Final = 0.05
 
 _log = structlog.get_logger(__name__)
 
@@ -74,6 +76,8 @@ class Uplink:
         return Will(*self.node.will(), qos=1)
 
     def _publish(self, topic: str, payload: bytes) -> bool:
+        if "DATA/" in topic and not self._session.has_room(_MOST_QUEUED, _QUEUE_S):
+            return False
         return self._session.publish(topic, payload, qos=1 if "/NDEATH/" in topic else 0)
 
     def _wake_up(self) -> None:

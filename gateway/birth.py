@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import IntEnum
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 import orjson
@@ -13,23 +14,38 @@ from contract.birth import BD_SEQ, asset_of, is_signal
 from contract.identity import Ids, IsLive, signal_name
 from contract.lineprotocol import TYPED, head
 from contract.model import Asset, Datatype, Quality, Value
-from contract.sparkplug import Batch, Decoder, Payload, decode
+from contract.sparkplug import Batch, Code, Decoder, Definitions, Metric, Odd, Payload, decode
 from contract.topics import Node
 
 MOST_QUALITY: Final = 2**15 - 1
 MOST_TEMPLATES: Final = 64
 MOST_SIGNALS: Final = 10_000
+NO_DEFINITIONS: Final[Definitions] = MappingProxyType({})
 
 
 class Birth:
     """A birth of a node (`device` None) or of a device, from its payload as it came."""
 
     def __init__(
-        self, node: Node, device: str | None, body: bytes, ids: Ids | None = None, is_live: IsLive | None = None
+        self,
+        node: Node,
+        device: str | None,
+        body: bytes,
+        ids: Ids | None = None,
+        is_live: IsLive | None = None,
+        *,
+        definitions: Definitions = NO_DEFINITIONS,
+        received_ns: int = 0,
     ) -> None:
-        """Read the birth; raise SparkplugError when it cannot be read. `ids` and `is_live` as for `asset_of`."""
+        """Read the birth; raise SparkplugError when it cannot be read.
+
+        `ids` and `is_live` as for `asset_of`; `definitions` of templates are those of the birth of its node;
+        `received_ns`: see `Decoder.read`.
+        """
         ids = Ids() if ids is None else ids
-        self.payload: Payload = decode(body)
+        self.payload: Payload = decode(body, definitions)
+        for metric in self.payload.metrics:
+            metric.datatype = metric.datatype or stated_by(metric)
         self.node = node
         self.device = device
         self.asset: Asset = asset_of(node, device, self.payload, ids, is_live)
@@ -37,8 +53,16 @@ class Birth:
             metric.name: metric.value for metric in self.payload.metrics if metric.name is not None
         }
         self._decoder = Decoder(self.payload.metrics)
-        self.first: Batch = self._decoder.read(body)
+        self.first: Batch = self._decoder.read(body, received_ns)
+        self.odd: tuple[Odd, ...] = tuple(
+            dict.fromkeys([*self.payload.odd, *repeated(self.payload.metrics), *self.first.odd])
+        )
         self._writer = LineWriter(self.asset, lambda name: ids.signals(node, device, [name])[name])
+
+    @property
+    def definitions(self) -> Definitions:
+        """The definitions of templates that it has."""
+        return self.payload.definitions
 
     @property
     def acknowledges(self) -> bool:
@@ -63,6 +87,21 @@ class Birth:
         return self._writer.lines(batch)
 
 
+def stated_by(metric: Metric) -> int:
+    """Return the datatype of a metric of which none is stated: its field says it, but not the width of an integer."""
+    codes = {bool: Code.BOOLEAN, float: Code.DOUBLE, str: Code.STRING}
+    return int(codes.get(type(metric.value), Code.UNKNOWN))
+
+
+def repeated(metrics: Sequence[Metric]) -> Iterator[Odd]:
+    """Give the names that stand in a birth more than once; the last metric counts, the values of all are kept."""
+    seen: set[str] = set()
+    for metric in metrics:
+        if metric.name is not None and metric.name in seen:
+            yield Odd(metric.name, "the birth names it twice", "odd_metrics")
+        seen.add(metric.name or "")
+
+
 def bdseq_of(payload: Payload) -> int | None:
     """Return the bdSeq of an NBIRTH or NDEATH; None when it has none."""
     for metric in payload.metrics:
@@ -83,6 +122,7 @@ def valued(batch: Batch) -> Batch:
         qualities={new: batch.qualities[old] for new, old in enumerate(kept) if old in batch.qualities},
         statuses={new: batch.statuses[old] for new, old in enumerate(kept) if old in batch.statuses},
         historical=batch.historical,
+        odd=batch.odd,
     )
 
 

@@ -161,7 +161,7 @@ class Gateway:
                 self._session.publish(node.topic("NCMD"), rebirth_command(now_ms))
             for node in due.lost:
                 log.warning("edge node has not come back", node="/".join(node))
-                self._mirror.died(node)
+                self._mirror.died(node, time_ms=now_ms)
             for gap in due.gaps:
                 self._tell_gap(gap, now, now_ns)
         self._mirror.tick(now, now_ms, self._publish_retained)

@@ -20,9 +20,12 @@ from contract.model import Datatype, Quality, Value
 from contract.sparkplug import Batch
 from contract.topics import Category, Node, UnsTopic
 from gateway.birth import Birth, valued
+from gateway.fit import MOST_BYTES, fit_info, fit_values
 
 PERIOD_S: Final = 0.5
 MS: Final = 1_000_000  # ns
+MOST_UNIT: Final = 32  # characters, what the cloud takes
+MOST_DESCRIPTION: Final = 4096
 AHEAD_NS: Final = 300_000_000_000
 GIVES_WAY_NS: Final = 60_000_000_000
 NEVER_NS: Final = 1 << 63
@@ -37,6 +40,7 @@ class Face:
     def __init__(self, birth: Birth) -> None:
         self.birth = birth
         self.online = False
+        self.offline_since_ms: int | None = None
         self.values: dict[str, Value | None] = {}
         self.times_ns: dict[str, int] = {}
         self.qualities: dict[str, int] = {}
@@ -115,6 +119,9 @@ class Face:
         self._settle()
         content = self._info() if category == "info" else {"signals": self._signals(category)}
         shown = orjson.dumps(content)
+        if len(shown) > MOST_BYTES:
+            content = fit_info(content) if category == "info" else fit_values(content)
+            shown = orjson.dumps(content)
         if self.shown.get(category) == shown or (category != "info" and not content["signals"]):
             return None
         self.shown[category] = shown
@@ -135,17 +142,18 @@ class Face:
             "label": asset.label,
             "edge_node": shortened(path_of(self.birth.node, None)),
             "online": self.online,
+            "offline_since": None if self.online else self.offline_since_ms,
             "signals": [
                 {
                     "name": signal.name,
                     "datatype": signal.datatype,
-                    "unit": signal.unit,
+                    "unit": signal.unit[:MOST_UNIT],
                     "low": signal.low,
                     "high": signal.high,
                     "deadband": signal.deadband,
                     "period_s": signal.period_s,
                     "writable": signal.writable,
-                    "description": signal.description,
+                    "description": signal.description[:MOST_DESCRIPTION],
                     "label": signal.label,
                 }
                 for signal in asset.signals
@@ -189,11 +197,13 @@ class Mirror:
             if face is not None:
                 face.take(batch, now_ns)
 
-    def died(self, node: Node, device: str | None = None) -> None:
-        """Show a device, or with None a node and all its devices, as offline and stale."""
+    def died(self, node: Node, device: str | None = None, *, time_ms: int | None = None) -> None:
+        """Show a device, or with None a node and all its devices, as offline and stale since `time_ms`."""
         with self._lock:
             for (face_node, face_device), face in self._faces.items():
                 if face_node == node and device in (None, face_device):
+                    if face.online:
+                        face.offline_since_ms = time_ms
                     face.online = False
                     face.dirty.update(CATEGORIES)
                     face.not_before = 0.0

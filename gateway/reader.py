@@ -7,8 +7,8 @@ that what lies behind it can be decoded after a restart. So are the ids of names
 from __future__ import annotations
 
 import threading
-from collections import deque
-from collections.abc import Mapping
+from collections import Counter, deque
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple, Protocol
 
@@ -17,15 +17,16 @@ import structlog
 
 from contract.identity import Ids
 from contract.loss import BALANCE, ENTRY
-from contract.sparkplug import Batch, SparkplugError
+from contract.sparkplug import Batch, Odd, SparkplugError
 from contract.topics import Node, SparkplugTopic, parse_sparkplug
 from gateway.account import read_balance, read_entry
-from gateway.birth import Birth, valued
+from gateway.birth import NO_DEFINITIONS, Birth, valued
 from gateway.ledger import Aside, Ledger
 from spool import Record
 
 INDEX: Final = "births"  # the note that lists the topics of all births that are notes
-SKIPPED_ASIDE: Final = 10  # payloads kept per birth for values that no signal can hold; all are counted
+MOST_TOLD: Final = 10_000  # odd metrics that are told once, each with the payload; all are counted
+MOST_NAMED: Final = 5  # of them in one reason
 
 log = structlog.get_logger()
 
@@ -92,16 +93,17 @@ class Reader:
         self._ids = Ids() if ids is None else ids
         self._new: dict[str, bytes] = {}
         self._index: set[str] = set()
-        self._skipped: dict[str, int] = {}
+        self._told: set[tuple[str, str, str]] = set()
 
     def load(self) -> None:
         """Read the births that earlier runs noted."""
-        for topic in orjson.loads(self._notes.note(INDEX) or b"[]"):
+        topics = orjson.loads(self._notes.note(INDEX) or b"[]")
+        for topic in sorted(topics, key=lambda topic: parse(topic).device or ""):  # those of nodes first
             body = self._notes.note(topic)
             parsed = parse(topic)
             try:
                 if body is not None:
-                    self.births[topic] = Birth(parsed.node, parsed.device, body, self._ids)
+                    self.births[topic] = self._birth(parsed, body)
                     self._index.add(topic)
             except SparkplugError as error:
                 log.warning("a noted birth cannot be read; a new one is asked for", topic=topic, why=str(error))
@@ -135,15 +137,35 @@ class Reader:
         self._new = {topic: body for topic, body in self._new.items() if notes.get(topic) != body}
 
     def _read_birth(self, record: Record, topic: SparkplugTopic) -> Lines:
-        birth = Birth(topic.node, topic.device, record.body, self._ids)
+        birth = self._birth(topic, record.body, record.time_ns)
         self.births[record.topic] = birth
         self._new[record.topic] = record.body
-        self._skipped.pop(record.topic, None)
+        self._tell(record, topic, birth.odd)
         node_birth = self.births.get(topic.node.topic("NBIRTH"))
         if node_birth is not None and node_birth.acknowledges:
             return Lines(topic, [], 0)  # its samples come as data, each acknowledged
-        batch = valued(birth.read(record.body, record.time_ns))
+        batch = valued(birth.first)
         return Lines(topic, birth.lines(batch), len(batch.values))
+
+    def _birth(self, topic: SparkplugTopic, body: bytes, received_ns: int = 0) -> Birth:
+        node_birth = self.births.get(topic.node.topic("NBIRTH"))
+        definitions = NO_DEFINITIONS if node_birth is None else node_birth.definitions
+        return Birth(topic.node, topic.device, body, self._ids, definitions=definitions, received_ns=received_ns)
+
+    def _tell(self, record: Record, topic: SparkplugTopic, odd: Sequence[Odd]) -> None:
+        """Count what was not taken as it came, and set the payload aside for what of it is news."""
+        for what, n in Counter(note.what for note in odd).items():
+            self._ledger.count(topic.node, what, n)
+        source = "/".join((*topic.node, topic.device or ""))
+        news = {(source, note.metric, note.what): note for note in odd}
+        for key in news.keys() & self._told:
+            del news[key]
+        if not news or len(self._told) >= MOST_TOLD:
+            return
+        self._told.update(news)
+        reasons = [f"{note.metric}: {note.reason}".removeprefix(": ") for note in news.values()]
+        more = f"; and {len(reasons) - MOST_NAMED} more" if len(reasons) > MOST_NAMED else ""
+        self._set_aside(record, topic, "; ".join(reasons[:MOST_NAMED]) + more + "; told once, all else is stored")
 
     def _read_data(self, record: Record, topic: SparkplugTopic) -> Lines:
         found = self._decoded.take(record.n)
@@ -154,14 +176,8 @@ class Reader:
                 return Lines(topic, [], 0, aside=True)
             found = birth, birth.read(record.body, record.time_ns)
         birth, batch = found
-        if batch.unknown:
-            self._ledger.count(topic.node, "unknown_metrics", batch.unknown)
-        if batch.skipped:
-            self._ledger.count(topic.node, "unsupported_values", batch.skipped)
-        if batch.unknown or batch.skipped:
-            seen = self._skipped[record.topic] = self._skipped.get(record.topic, 0) + 1
-            if seen <= SKIPPED_ASIDE:
-                self._set_aside(record, topic, f"{batch.unknown} metrics unknown, {batch.skipped} values not storable")
+        if batch.odd:
+            self._tell(record, topic, batch.odd)
         if topic.device is None:
             self._enter(topic.node, batch)
         return Lines(topic, birth.lines(batch), len(batch.values))

@@ -11,10 +11,11 @@ import structlog
 from contract.ack import AckError, parse_uuid
 from contract.identity import Ids
 from contract.sparkplug import Batch, Decoder, SparkplugError, decode
+from contract.sparkplug_times import FIRST_MS
 from contract.topics import Node, SparkplugTopic, TopicError
 from gateway.acks import Acks
 from gateway.balance import NOBODY
-from gateway.birth import Birth, bdseq_of
+from gateway.birth import NO_DEFINITIONS, Birth, bdseq_of
 from gateway.host import Host
 from gateway.ledger import Aside, Ledger
 from gateway.mirror import Mirror
@@ -25,7 +26,10 @@ MOST_NODES: Final = 10_000
 MOST_BIRTHS: Final = 50_000
 CALM: Final = 100  # messages in a row that the spool took, after which a refusal is news again
 PUT_S: Final = 1.0  # longer than any healthy commit, shorter than the broker's patience
-EARLIEST_NS: Final = 1_000_000  # what is earlier had no time: the spool's record will give it one
+# what is earlier had no time, or one that cannot be read without that of its arrival: the spool's record has that
+EARLIEST_NS: Final = FIRST_MS * 1_000_000
+ASK_AGAIN_S: Final = 600.0  # how long an answer to "what is this metric?" counts, that did not say it
+MOST_ASKED: Final = 10_000
 
 Done = Callable[[int | None, SpoolError | None], None]
 
@@ -57,6 +61,7 @@ class Receiver:
         self._ids = Ids() if ids is None else ids
         self._announced: dict[Node, set[str]] = {}  # devices of the present session, dead ones too
         self._births: dict[tuple[Node, str | None], Birth] = {}
+        self._asked: dict[tuple[Node, str | None, str], float] = {}
         self._commits_to_calm = 0
 
     def remember(self, births: dict[str, Birth]) -> None:
@@ -89,7 +94,7 @@ class Receiver:
                 case "DBIRTH":
                     self._device_birth(topic, parsed, body, now, now_ns)
                 case "NDEATH" | "DDEATH":
-                    self._death(parsed, body, now)
+                    self._death(parsed, body, now, now_ns)
                 case _:
                     return  # a command, ours or another host's
         except (SparkplugError, TopicError) as error:
@@ -103,7 +108,7 @@ class Receiver:
 
     def _node_birth(self, topic: str, parsed: SparkplugTopic, body: bytes, now: float, now_ns: int) -> None:
         self._announced[parsed.node] = set()
-        birth = Birth(parsed.node, None, body, self._ids, self._is_live)
+        birth = Birth(parsed.node, None, body, self._ids, self._is_live, received_ns=now_ns)
         self._hand(topic, body, None, partial(self._birth_done, parsed.node, now, now_ns))
         self._births[parsed.node, None] = birth
         self._host.node_birth(
@@ -112,7 +117,17 @@ class Receiver:
         self._mirror.born(birth)
 
     def _device_birth(self, topic: str, parsed: SparkplugTopic, body: bytes, now: float, now_ns: int) -> None:
-        birth = Birth(parsed.node, parsed.device, body, self._ids, self._is_live)
+        node_birth = self._births.get((parsed.node, None))
+        definitions = NO_DEFINITIONS if node_birth is None else node_birth.definitions
+        birth = Birth(
+            parsed.node,
+            parsed.device,
+            body,
+            self._ids,
+            self._is_live,
+            definitions=definitions,
+            received_ns=now_ns,
+        )
         if not self._host.device_birth(parsed.node, str(parsed.device), seq=birth.payload.seq, now=now):
             return
         self._announced.setdefault(parsed.node, set()).add(str(parsed.device))
@@ -124,15 +139,15 @@ class Receiver:
         node, device = parsed.node, parsed.device
         birth = self._births.get((node, device))
         batch = _BLANK.read(body) if birth is None else birth.read(body, 0)
-        # a backlog carries names: what it needs of a birth is the kind of its asset
-        named = batch.historical and not batch.unknown and birth is not None
+        # a backlog with names: what it needs of a birth is the kind of its asset
+        named = batch.named and not batch.unknown and birth is not None
         if not self._host.data(node, device, seq=batch.seq, named=named, now=now) or birth is None:
             return
         origin = self._origin(node, batch)
-        if batch.unknown:
+        if batch.unknown and (origin is not None or self._is_to_be_asked(node, device, batch, now)):
             self._host.misunderstood(node, now)
-            if origin is not None:
-                return  # not acknowledged, so it comes again, with names
+        if batch.unknown and origin is not None:
+            return  # not acknowledged, so it comes again, with names
         timed = min(batch.times_ns, default=EARLIEST_NS) >= EARLIEST_NS
         if origin is None:
             self._ledger.account.heard(node, now_ns)
@@ -163,14 +178,26 @@ class Receiver:
             return False
         return not device or device[0] in self._announced.get(node, ())
 
-    def _death(self, parsed: SparkplugTopic, body: bytes, now: float) -> None:
+    def _is_to_be_asked(self, node: Node, device: str | None, batch: Batch, now: float) -> bool:
+        """Whether a birth may explain a metric: not if it was asked for that metric already and did not."""
+        unknown = {(node, device, note.metric) for note in batch.odd if note.what == "unknown_metrics"}
+        news = [key for key in unknown if now - self._asked.get(key, -ASK_AGAIN_S) >= ASK_AGAIN_S]
+        if len(self._asked) + len(news) > MOST_ASKED:
+            self._asked.clear()
+        self._asked.update(dict.fromkeys(news, now))
+        return bool(news)
+
+    def _death(self, parsed: SparkplugTopic, body: bytes, now: float, now_ns: int) -> None:
+        """Take a death. Of a device it happened when the message says; that of a node is often a will of long ago."""
         payload = decode(body)
+        now_ms = now_ns // 1_000_000
         if parsed.device is None:
             if self._host.node_death(parsed.node, bdseq_of(payload)):
-                self._mirror.died(parsed.node)
+                self._mirror.died(parsed.node, time_ms=now_ms)
                 self._ledger.account.died(parsed.node)
         elif self._host.device_death(parsed.node, parsed.device, seq=payload.seq, now=now):
-            self._mirror.died(parsed.node, parsed.device)
+            said_ms = now_ms if payload.time_ms is None else min(payload.time_ms, now_ms)
+            self._mirror.died(parsed.node, parsed.device, time_ms=said_ms)
 
     def _origin(self, node: Node, batch: Batch) -> Origin | None:
         """Return where the message comes from, None when its node does not wait for acknowledgements."""

@@ -36,6 +36,7 @@ class Change(NamedTuple):
 @dataclass(slots=True)
 class _Live:
     online: bool = False
+    is_told: bool = False  # whether it is online
     seen_ms: int | None = None
     data_ms: int | None = None
     told_ms: int = 0  # the time of `seen_ms` that listeners know
@@ -110,7 +111,7 @@ class Listener:
 class Hub:
     """The newest state of all assets, and the listeners to tell. Safe to call from any thread."""
 
-    def __init__(self, *, max_listeners: int = 200, max_assets: int = 10_000, max_signals: int = 5_000) -> None:
+    def __init__(self, *, max_listeners: int = 200, max_assets: int = 10_000, max_signals: int = 10_000) -> None:
         self._max_assets = max_assets
         self._max_signals = max_signals
         self._max_listeners = max_listeners
@@ -145,6 +146,7 @@ class Hub:
             turned = online is not None and online != live.online
             live.signals.update(changed)
             live.online = live.online if online is None else online
+            live.is_told = live.is_told or online is not None
             live.seen_ms = max((t for t in (live.seen_ms, seen_ms) if t is not None), default=None)
             live.data_ms = max((t for t in (live.data_ms, data_ms) if t is not None), default=None)
             if not changed and not turned and (live.seen_ms or 0) < live.told_ms + SEEN_STEP_MS:
@@ -183,6 +185,11 @@ class Hub:
         """Remove a listener; safe twice."""
         with self._lock:
             self._listeners.discard(listener)
+
+    def offline(self) -> frozenset[str]:
+        """Return the assets of which is known that they are offline: what they said last is stale."""
+        with self._lock:
+            return frozenset(asset for asset, live in self._assets.items() if live.is_told and not live.online)
 
     @property
     def listeners(self) -> int:

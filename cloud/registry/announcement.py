@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from contract.model import Datatype
 from contract.topics import UnsTopic
 
-MAX_SIGNALS: Final = 5_000
+MAX_SIGNALS: Final = 10_000
 _Id = Annotated[str, Field(min_length=1, max_length=64)]
 _Label = Annotated[str, Field(max_length=256)]
 _Finite = Annotated[float, Field(allow_inf_nan=False)]

@@ -22,6 +22,7 @@ from cloud.telemetry import export, store
 from cloud.telemetry.models import History, LastColumns, Resolution, Retention
 from cloud.telemetry.rollup import MINUTE_NS
 from cloud.telemetry.times import MAX_NS, PATTERN, TimeError, format_time, parse_time
+from contract.model import Quality
 
 router = APIRouter(prefix="/telemetry", tags=["telemetry"], dependencies=[need(Role.VIEWER)])
 
@@ -104,19 +105,21 @@ def _units(db: Db, assets: Sequence[str]) -> dict[tuple[str, str], str]:
 
 
 @router.get("/last", response_model=LastColumns, responses=responses(401, 403, 422, 503))
-def last(db: Db, samples: GetStore, now: Now, asset: Assets = []) -> Response:  # noqa: B006  (FastAPI copies it)
-    """Return the newest sample of every signal of the assets."""
+def last(db: Db, parts: GetParts, samples: GetStore, now: Now, asset: Assets = []) -> Response:  # noqa: B006  (FastAPI copies it)
+    """Return the newest sample of every signal of the assets; what an asset said that is offline is stale (500)."""
     table = samples.last(asset)
     units = _units(db, asset)
     names = list(zip(table["asset"].to_pylist(), table["signal"].to_pylist(), strict=True))
     now_ns = _now_ns(now)
+    offline = parts.hub.offline()
+    qualities = zip(table["asset"].to_pylist(), table["quality"].to_pylist(), strict=True)
     return _json(
         {
             "asset": [name[0] for name in names],
             "signal": [name[1] for name in names],
             "value": values(table),
             "unit": [units.get(name, "") for name in names],
-            "quality": table["quality"].to_pylist(),
+            "quality": [Quality.STALE if name in offline else quality for name, quality in qualities],
             "time": iso(table["time"]),
             "age_s": [round((now_ns - t) / 1e9, 3) for t in table["time"].cast(pa.int64()).to_pylist()],
         }

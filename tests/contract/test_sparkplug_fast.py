@@ -80,8 +80,11 @@ def samples_of(batch: Any) -> list[Sample]:
     ]
 
 
+SAMPLES = st.lists(GOOD | BAD | CLAMPED, max_size=8, unique_by=lambda sample: (sample.signal, sample.time_ns))
+
+
 @settings(max_examples=100)
-@given(st.lists(GOOD | BAD | CLAMPED, max_size=8))
+@given(SAMPLES)
 def test_what_is_written_is_read(samples: list[Sample]) -> None:
     data = encode_samples(samples, ALIASES, CODES, uuid="e:1")
     batch = Decoder(BIRTH).read(stamp(data, seq=255))
@@ -91,7 +94,7 @@ def test_what_is_written_is_read(samples: list[Sample]) -> None:
 
 
 @settings(max_examples=60)
-@given(st.lists(GOOD | BAD | CLAMPED, max_size=8))
+@given(SAMPLES)
 def test_the_backlog_needs_no_birth(samples: list[Sample]) -> None:
     data = stamp(encode_samples(samples, ALIASES, CODES, time_ms=7), uuid="e:1")
     names = {alias: name for name, alias in ALIASES.items()}
@@ -175,11 +178,18 @@ def test_what_is_left_out_is_counted_and_moves_nothing() -> None:
     batch = Decoder(birth).read(encode(payload))
     assert list(zip(batch.names, batch.values, batch.times_ns, strict=True)) == [
         ("known", 2.0, 2_000_002),
+        ("known", None, 4_000_004),
         ("zero", 5.0, 5_000_005),
         ("named", -6, 6_000_006),
         ("known", 7.0, 7_000_007),
     ]
-    assert (batch.unknown, batch.skipped) == (2, 2)
+    assert (batch.unknown, batch.skipped, batch.qualities) == (2, 2, {1: Quality.BAD})
+    assert [(odd.metric, odd.what) for odd in batch.odd] == [
+        ("alias 9", "unknown_metrics"),
+        ("bytes", "unsupported_values"),
+        ("known", "unsupported_values"),
+        ("nameless", "unknown_metrics"),
+    ]
 
 
 def test_times_come_from_the_payload_or_the_arrival() -> None:
@@ -204,16 +214,13 @@ def test_a_null_metric_is_null_even_with_a_value() -> None:
 
 
 @pytest.mark.parametrize(
-    "message",
-    [
-        pb.Payload(timestamp=2**63, metrics=[pb.Metric(alias=1, double_value=1.0)]),
-        pb.Payload(timestamp=1, metrics=[pb.Metric(alias=1, double_value=1.0)], nanos=[1, 2]),
-        pb.Payload(timestamp=1, metrics=[pb.Metric(alias=1, double_value=1.0)], nanos=[1_000_000]),
-    ],
+    ("nanos", "time_ns"), [([1, 2], 20_000_000_000_000_000), ([1_000_000], 20_000_000_000_000_000)]
 )
-def test_poison_is_refused(message: pb.Payload) -> None:
-    with pytest.raises(SparkplugError):
-        Decoder([Metric("a", 1, Code.DOUBLE)]).read(message.SerializeToString())
+def test_e2_nanoseconds_that_do_not_fit_are_left_out(nanos: list[int], time_ns: int) -> None:
+    message = pb.Payload(timestamp=20_000_000_000, metrics=[pb.Metric(alias=1, double_value=1.0)], nanos=nanos)
+    batch = Decoder([Metric("a", 1, Code.DOUBLE)]).read(message.SerializeToString())
+    assert (batch.values, batch.times_ns) == ([1.0], [time_ns])
+    assert [odd.what for odd in batch.odd] == ["odd_metrics"]
 
 
 @settings(max_examples=100)

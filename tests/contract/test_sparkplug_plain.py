@@ -64,7 +64,11 @@ def text_of(batch: Batch) -> str:
     return repr(batch)
 
 
-@given(st.lists(DOUBLES, min_size=1, max_size=60).map(lambda samples: sorted(samples, key=lambda s: ALIASES[s.signal])))
+@given(
+    st.lists(DOUBLES, min_size=1, max_size=60, unique_by=lambda s: (s.signal, s.time_ns)).map(
+        lambda samples: sorted(samples, key=lambda s: ALIASES[s.signal])
+    )
+)
 def test_plain_doubles_are_read_the_short_way(samples: list[Sample]) -> None:
     body = stamp(encode_samples(samples, ALIASES, CODES), seq=7, uuid="e1:5")
     if all(2**35 <= sample.time_ns // 10**6 < 2**42 for sample in samples):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,10 @@ import pytest
 from contract.birth import REBIRTH
 from contract.model import Asset, Datatype, Quality, Sample, Signal
 from contract.mqtt import Broker
-from contract.sparkplug import Code
-from contract.topics import Node
+from contract.sparkplug import Code, Metric, Payload, encode
+from contract.topics import Node, parse_sparkplug
 from edge.filter import Read
+from edge.node import EdgeNode
 from edge.uplink import Uplink
 from edge.window import Window
 from spool import Spool
@@ -165,8 +167,8 @@ async def test_what_is_not_acknowledged_is_sent_again_as_history(
     again = (await host.wait_for("DDATA", device="cnc-01", count=2))[1]
     assert (first.historical, again.historical) == (False, True)
     assert first.payload.uuid == again.payload.uuid
-    (metric,) = again.payload.metrics
-    assert (metric.name, metric.datatype, metric.value, metric.time_ns) == ("speed", Code.DOUBLE, 7.0, stamp)
+    (metric,), (live,) = again.payload.metrics, first.payload.metrics
+    assert (metric.alias, metric.value, metric.time_ns) == (live.alias, 7.0, stamp)
     assert line.spool.stats.records == 1
     host.acknowledges = True
     await until(lambda: line.spool.stats.records == 0)
@@ -186,6 +188,78 @@ async def test_the_backlog_of_an_old_process_is_history_and_live_data_goes_first
     await until(lambda: line.spool.stats.records == 0)
     assert sorted(host.values("cnc-01")) == [float(value) for value in range(50)]
     assert all(heard.historical for heard in host.of("DDATA", device="cnc-01"))
+
+
+async def test_f12_a_backlog_has_names_only_where_the_birth_has_no_alias(
+    nats_broker: Any, hosts: Any, lines: Any, until: Any
+) -> None:
+    host = await hosts(nats_broker, online=False)
+    line = lines(nats_broker)
+    both = [Sample("cnc-01", "speed", 1_700_000_000_000_000_001, 1.0), Sample("cnc-01", "state", 1, "on")]
+    for future in line.node.put("cnc-01", both) + line.node.put("cnc-01", both[:1], past=True):
+        future.result(5)
+    line.node.describe(replace(CNC, signals=SIGNALS[:1]))  # the text is not a signal of it any more
+    host.say(online=True)
+    await until(lambda: line.spool.stats.records == 0)
+    birth = host.of("DBIRTH", device="cnc-01")[-1]
+    assert [metric.name for metric in birth.payload.metrics if metric.alias] == ["speed"]
+    alias = birth.metric("speed").alias
+    first, past = (heard.payload.metrics for heard in host.of("DDATA", device="cnc-01"))
+    assert [(m.name, m.alias, m.datatype, m.is_historical) for m in first] == [
+        (None, alias, Code.UNKNOWN, True),
+        ("state", None, Code.STRING, True),
+    ]
+    assert [(m.name, m.alias, m.is_historical) for m in past] == [(None, alias, True)]
+
+
+def test_f13_a_rebirth_is_the_next_message_also_in_the_burst_of_a_start(tmp_path: Path) -> None:
+    sent: list[str] = []
+    ask = encode(Payload([Metric(REBIRTH, None, Code.BOOLEAN, True)]))
+
+    def publish(topic: str, _body: bytes) -> bool:
+        sent.append(parse_sparkplug(topic).type)
+        if sent[-1] == "DDATA" and sent.count("DDATA") == 5:  # in the middle of what was read from the spool at once
+            node.received(NODE.topic("NCMD"), ask)
+        return True
+
+    with Spool.open(tmp_path / "spool", linger_s=0.0) as spool:
+        node = EdgeNode(NODE, spool, "shopfloor", publish)
+        node.describe(CNC)
+        node.connected()
+        node.received(node.host.topic, b'{"online":true,"timestamp":1}')
+        for past in (False, True):
+            sent.clear()
+            node.step(0.0, time.time_ns())
+            for value in range(300):
+                node.put("cnc-01", [Sample("cnc-01", "speed", value + 1, float(value))])[0].result(5)
+            if past:
+                node.window.begin(spool.stats.last_n)
+            for _ in range(4):
+                node.step(0.0, time.time_ns())
+            fifth = [n for n, kind in enumerate(sent) if kind == "DDATA"][4]
+            assert sent[fifth + 1 : fifth + 4] == ["NBIRTH", "DBIRTH", "DDATA"]
+
+
+async def test_f13_what_is_queued_for_the_network_is_short(
+    nats_broker: Any, hosts: Any, lines: Any, until: Any
+) -> None:
+    host = await hosts(nats_broker, online=False)
+    line = lines(nats_broker)
+    for value in range(500):
+        futures = line.node.put("cnc-01", [Sample("cnc-01", "speed", value + 1, float(value))])
+    futures[-1].result(10)
+    queued: list[int] = []
+    publish = line.node._publish
+
+    def watched(topic: str, body: bytes) -> bool:
+        taken = bool(publish(topic, body))
+        queued.append(line.uplink.session.in_flight)
+        return taken
+
+    line.node._publish = watched
+    host.say(online=True)
+    await until(lambda: line.spool.stats.records == 0)
+    assert max(queued) <= 20  # data, and the births before it
 
 
 async def test_without_its_host_everything_stays_in_the_spool(

@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from contract.model import Quality, Sample
-from contract.sparkplug import Batch
+from contract.sparkplug import Batch, Code, Metric, Payload, Property, encode
 from gateway.birth import Birth
 from gateway.mirror import Mirror
 from tests.gateway.wire import CNC, LINE, SECOND, START_NS, EdgeNode
@@ -24,11 +24,13 @@ class Screen:
         self.mirror = Mirror()
         self.takes = True
         self.count = 0
+        self.largest = 0
         self.shown: dict[str, Any] = {}
 
     def publish(self, topic: str, payload: bytes) -> bool:
         if self.takes:
             self.count += 1
+            self.largest = max(self.largest, len(payload))
             self.shown[topic.removeprefix(PLACE + "/")] = orjson.loads(payload)
         return self.takes
 
@@ -236,3 +238,62 @@ def test_a_signal_that_a_new_birth_does_not_have_is_gone(screen: Screen, birth: 
     screen.mirror.born(birth)
     screen.tick(2.0)
     assert list(screen.shown["tele"]["signals"]) == ["speed"]
+
+
+def test_f11_a_death_is_shown_with_its_time(screen: Screen, birth: Birth, edge_node: EdgeNode) -> None:
+    screen.mirror.born(birth)
+    screen.tick(1.0)
+    assert screen.shown["info"]["offline_since"] is None
+    screen.mirror.died(LINE, CNC.id, time_ms=START_MS + 5)
+    screen.mirror.died(LINE, time_ms=START_MS + 9)  # the node later: the device was offline already
+    screen.tick(2.0)
+    assert (screen.shown["info"]["online"], screen.shown["info"]["offline_since"]) == (False, START_MS + 5)
+    screen.mirror.born(birth)
+    screen.tick(3.0)
+    assert screen.shown["info"]["offline_since"] is None
+
+
+def foreign(metrics: list[Metric]) -> Birth:
+    return Birth(LINE, CNC.id, encode(Payload(metrics, time_ms=START_MS)))
+
+
+@pytest.mark.parametrize(("character", "length"), [('"', 600_000), ("\x01", 240_000), ("温", 300_000)])
+def test_a12_a_text_that_is_too_large_for_a_message_is_cut_and_says_so(
+    screen: Screen, character: str, length: int
+) -> None:
+    texts = [Metric("long", None, Code.STRING, character * length, START_NS)]
+    texts += [Metric("short", None, Code.STRING, "O1", START_NS)]
+    screen.mirror.born(foreign(texts))
+    screen.tick(1.0)
+    long = screen.signal("state", "long")
+    assert (long["truncated"], long["length"], long["value"]) == (True, length, character * 16_384)
+    assert screen.signal("state", "short") == {"value": "O1", "quality": 192, "time": START_MS}
+    assert screen.largest < 900_000
+
+
+def test_a12_an_asset_with_thousands_of_signals_is_announced_and_shown(screen: Screen) -> None:
+    properties = {"engUnit": Property(Code.STRING, "mm"), "description": Property(Code.STRING, "x" * 100)}
+    metrics = [
+        Metric(f"Line 1/Station/Axis {n:05}/actual", n, Code.DOUBLE, float(n), START_NS, properties=properties)
+        for n in range(1, 7001)
+    ]
+    screen.mirror.born(foreign(metrics))
+    screen.tick(1.0)
+    info, tele = screen.shown["info"], screen.shown["tele"]
+    assert len(info["signals"]) == len(tele["signals"]) == 7000
+    assert (info["truncated"], info["signals_total"]) == (True, 7000)  # without descriptions
+    assert info["signals"][0] == {"name": "Line_1/Station/Axis_00001/actual", "datatype": "double", "unit": "mm"}
+    assert "truncated" not in tele
+    assert screen.largest < 900_000
+
+
+def test_a12_signals_that_do_not_fit_at_all_are_left_out_and_counted(screen: Screen) -> None:
+    screen.mirror.born(
+        foreign([Metric("x" * 110 + str(n), n, Code.STRING, "y" * 70, START_NS) for n in range(1, 9001)])
+    )
+    screen.tick(1.0)
+    for category in ("info", "state"):
+        shown = screen.shown[category]
+        assert (shown["truncated"], shown["signals_total"]) == (True, 9000)
+        assert 3000 < len(shown["signals"]) < 9000
+    assert screen.largest < 900_000

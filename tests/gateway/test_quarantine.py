@@ -139,11 +139,11 @@ def test_a_payload_with_names_is_replayed_with_the_birth_of_its_asset(
 
 def test_what_would_be_stored_wrongly_is_not_replayed(desk: Desk, spool: Spool, edge_node: EdgeNode) -> None:
     born(spool, edge_node)
-    year_56000 = encode(Payload([Metric("speed", None, Code.DOUBLE, 1.0, START_NS * 1_000_000)], time_ms=1))
+    file = encode(Payload([Metric("speed", None, Code.FILE, b"G0 X1", START_NS)], time_ms=1))
     for source, body, why in (
         (*edge_node.ddata(1), b"alias"),
         (edge_node.topic("DDATA"), b"\xff\xff this is no protobuf", b"not a Sparkplug B payload"),
-        (edge_node.topic("DDATA"), year_56000, b"2262"),
+        (edge_node.topic("DDATA"), file, b"no signal can hold"),
         (*edge_node.ndeath(), b"session that is over"),
     ):
         id_ = desk.keep(source, body)

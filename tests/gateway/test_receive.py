@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -21,7 +22,7 @@ from gateway.mirror import Mirror
 from gateway.reader import Decoded, Reader
 from gateway.receive import MOST_NODES, NOBODY, Receiver
 from spool import Spool
-from tests.gateway.wire import LINE, START_NS, EdgeNode, wait_for
+from tests.gateway.wire import INFO, LINE, START_NS, EdgeNode, wait_for
 
 
 class Desk:
@@ -107,6 +108,26 @@ def test_many_ranges_are_said_in_part(desk: Desk) -> None:
     [(topic, payload)] = desk.published
     assert topic == LINE.topic("NCMD")
     assert parse_ack(str(payload.metrics[0].value)).intervals == [(50, 53), (9990, 9993)]
+
+
+def test_f11_a_device_died_when_the_message_says_and_a_node_when_it_arrived(desk: Desk, edge_node: EdgeNode) -> None:
+    shown: dict[str, dict[str, object]] = {}
+
+    def offline_since() -> object:
+        desk.now += 1.0
+        desk.mirror.tick(desk.now, 0, lambda topic, body: shown.update({topic: orjson.loads(body)}) or True)
+        return shown[INFO]["offline_since"]
+
+    at_ms = START_NS // 1_000_000
+    for said_ms, since_ms in ((at_ms - 7_000, at_ms - 7_000), (at_ms + 7_000, at_ms), (None, at_ms)):
+        desk.receive(edge_node.nbirth(), edge_node.dbirth())
+        assert offline_since() is None
+        desk.receive((edge_node.topic("DDEATH"), encode(Payload([], time_ms=said_ms, seq=2))))
+        assert offline_since() == since_ms
+    desk.receive(edge_node.nbirth(), edge_node.dbirth())
+    will = Payload([Metric("bdSeq", None, Code.INT64, 0, 0)], time_ms=1)  # made long before the death
+    desk.receive((edge_node.topic("NDEATH"), encode(will)))
+    assert offline_since() == at_ms
 
 
 def test_a_full_spool_refuses_does_not_acknowledge_and_recovers(desk: Desk, edge_node: EdgeNode) -> None:

@@ -46,6 +46,15 @@ def test_last_values_have_unit_quality_time_and_age(viewer: TestClient, write: W
     assert ask(viewer, "last", asset="other") == {name: [] for name in LastColumns.model_fields}
 
 
+def test_f11_what_an_asset_said_that_is_offline_is_stale(viewer: TestClient, parts: Parts, write: Write) -> None:
+    write(f"{HEAD} spindle_speed=1,feed.quality=0 {T}\n")
+    parts.hub.update("cnc-01", seen_ms=1)  # values alone do not say whether it lives
+    for online, quality in ((None, [0, 192]), (False, [500, 500]), (True, [0, 192])):
+        parts.hub.update("cnc-01", online=online)
+        parts.hub.update("cnc-02", online=False)
+        assert LastColumns.model_validate(ask(viewer, "last")).quality == quality
+
+
 def test_a_machine_whose_clock_is_ahead_has_a_negative_age(viewer: TestClient, write: Write) -> None:
     write(f"{HEAD} feed=1 {time.time_ns() + 100 * S}\n")
     assert -101 < LastColumns.model_validate(ask(viewer, "last")).age_s[0] < -90

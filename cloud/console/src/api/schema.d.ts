@@ -255,7 +255,7 @@ export interface paths {
         };
         /**
          * Last
-         * @description Return the newest sample of every signal of the assets.
+         * @description Return the newest sample of every signal of the assets; what an asset said that is offline is stale (500).
          */
         get: operations["last"];
         put?: never;
