@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -14,7 +15,7 @@ from edge.config import Line
 from edge.driver import Driver
 from edge.drivers import load
 from edge.ledger import EdgeLedger
-from edge.machine import Context
+from edge.machine import Context, Machine
 from edge.runner import Runner
 from edge.uplink import Uplink
 from spool import Spool, SpoolError
@@ -35,7 +36,6 @@ class LineService:
         self._broker = broker
         self._owners = owners
         self._max_bytes = max_bytes
-        self._drivers: dict[str, Driver] = {}
         self._runners: dict[str, Runner] = {}
 
     @property
@@ -61,11 +61,10 @@ class LineService:
         ledger = EdgeLedger(spool, uplink.node.put, self._line.place.line)
         await asyncio.to_thread(ledger.open, time.time_ns())
         for name, machine in self._line.machines.items():
-            driver = self._drivers[name] = load(machine.driver).connection(name, machine, self._context)
             self._runners[name] = Runner(
                 name,
                 machine,
-                driver,
+                partial(self._driver, name, machine),
                 place=self._line.place,
                 outlet=uplink.node,
                 ledger=ledger,
@@ -80,12 +79,15 @@ class LineService:
         finally:
             await asyncio.to_thread(uplink.stop)
 
+    def _driver(self, name: str, machine: Machine) -> Driver:
+        return load(machine.driver).connection(name, machine, self._context)
+
     async def _tell_health(self, uplink: Uplink, spool: Spool, ledger: EdgeLedger) -> None:
         while True:
             if not uplink.is_alive:
                 raise UplinkEndedError(f"the uplink of {self._line.place} has ended")
             machines = {name: runner.health for name, runner in self._runners.items()}
-            counters = [driver.counters for driver in self._drivers.values()]
+            counters = [runner.counters for runner in self._runners.values()]
             samples = health.samples(
                 spool,
                 machines,

@@ -141,15 +141,15 @@ class EdgeNode:
         """
         with self._lock:
             device = self._devices[asset]
-            device.online = True
-            last = device.last
-            if not past:
-                for sample in samples:
-                    last[sample.signal] = sample
             alias_of, codes = device.alias_of, device.code_of
-        topic = self.node.topic("DDATA", asset) if asset else self.node.topic("NDATA")
         groups = [samples[start : start + _MOST_METRICS] for start in range(0, len(samples), _MOST_METRICS)]
         bodies = [body for group in groups for body in _bodies(group, alias_of, codes)]
+        with self._lock:  # not before they are encoded: what cannot be must not come into a birth
+            device = self._devices[asset]
+            device.online = True
+            if not past:
+                device.last.update((sample.signal, sample) for sample in samples)
+        topic = self.node.topic("DDATA", asset) if asset else self.node.topic("NDATA")
         futures = []
         for index, plain in enumerate(bodies, start=1):
             body = self._named(plain) if past else plain

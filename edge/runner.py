@@ -7,6 +7,7 @@ import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Final, Literal, Protocol
 
@@ -14,7 +15,9 @@ import structlog
 
 from contract.loss import Reason
 from contract.model import Asset, Sample
-from edge.driver import Driver, Historian, Lost, NoHistory, Unreachable
+from contract.topics import TopicError, check_id
+from edge.contain import CLOSE_S, CONNECT_S, Contained, Failed, outcome, sound
+from edge.driver import Counters, Driver, Lost, NoHistory, Unreachable
 from edge.filter import Filter, Read, inferred
 from edge.gap import Gap
 from edge.health import Health
@@ -28,6 +31,8 @@ _LONG_DELAY_S: Final = 5.0
 _RETRY_SPOOL_S: Final = 1.0
 _TICK_S: Final = 0.05
 _FIRST_VALUES_S: Final = 2.0  # so long it may take a connection to give each signal's value
+_HISTORY_ATTEMPTS: Final = 3  # that may end by a failure of the driver
+_MOST_FAILURES: Final = 100  # sorts of them, that are told in full
 
 _DETAILS: Final[dict[Reason, str]] = {
     "overflow": "the source's queue overflowed; it does not say how many values it threw away, at least so many",
@@ -99,24 +104,31 @@ class _Source:
 
 
 class Runner:
-    """One machine: connect, read, filter, hand over; connect again for ever. One task, `run()`."""
+    """One machine: connect, read, filter, hand over; connect again for ever. One task, `run()`.
+
+    Whatever its driver raises is trouble of this machine alone (see edge.contain); errors of the edge itself, of the
+    filter or the spool, end `run`.
+    """
 
     def __init__(
         self,
         name: str,
         machine: Machine,
-        driver: Driver,
+        make: Callable[[], Driver],
         *,
         place: Place,
         outlet: Outlet,
         ledger: Losses,
         owners: dict[str, str],
         clock_ns: Callable[[], int] = time.time_ns,
+        connect_s: float = CONNECT_S,
+        close_s: float = CLOSE_S,
     ) -> None:
+        """`make` makes the driver; `connect_s` and `close_s` are how long it may take to connect and to close."""
         self.name = name
         self.health = Health()
         self._machine = machine
-        self._driver = driver
+        self._driver = Contained(make, connect_s=connect_s, close_s=close_s)
         self._place = place
         self._outlet = outlet
         self._ledger = ledger
@@ -125,8 +137,14 @@ class Runner:
         self._sources: dict[str, _Source] = {}
         self._log = _log.bind(machine=name, address=machine.address)
         self._noted: set[str] = set()
+        self._failures: set[str] = set()  # places of those that were told in full
         self._accounted: dict[Reason, int] = {}
         self._gap: Gap | None = None  # the one that history may still fill
+
+    @property
+    def counters(self) -> Counters:
+        """What the driver counts."""
+        return self._driver.counters
 
     @property
     def heard_until_ns(self) -> int:
@@ -145,7 +163,7 @@ class Runner:
                 attempts = 0 if self.health.samples > before else attempts + 1
                 await asyncio.sleep(_delay_s(attempts))
         finally:
-            await self._driver.close()
+            await self._close()
 
     async def _serve_once(self) -> None:
         """Connect and read until the machine is lost."""
@@ -160,10 +178,33 @@ class Runner:
         except Lost as error:
             self.health.losses += 1
             self._log.warning("machine lost", reason=str(error))
-            await self._flush(everything=True)
-            self._account()
-            self._lost(str(error))
-        await self._driver.close()
+            await self._end(str(error))
+        except Failed as error:
+            self._failed(error)
+            await self._end(str(error))
+        await self._close()
+
+    async def _end(self, why: str) -> None:
+        await self._flush(everything=True)
+        self._account()
+        self._lost(why)
+
+    async def _close(self) -> None:
+        try:
+            await self._driver.close()
+        except Failed as error:
+            self._failed(error)
+
+    def _failed(self, error: Failed) -> None:
+        """Tell of a failure of the driver: once with its traceback, then once for each loss of the machine."""
+        self.health.failures += 1
+        if error.place not in self._failures and len(self._failures) < _MOST_FAILURES:
+            self._failures.add(error.place)
+            self._log.error(
+                "the driver has failed; its machine is tried on", reason=str(error), exc_info=error.__cause__
+            )
+        elif self.health.trouble != str(error):
+            self._log.warning("the driver has failed again", reason=str(error))
 
     def _connected(self) -> None:
         if self.health.losses or self.health.trouble:
@@ -213,11 +254,17 @@ class Runner:
         if gap is None:
             return
         missing = "the machine keeps no history that can be read"
-        if isinstance(self._driver, Historian):
+        if self._driver.keeps_history:
             try:
-                await self._send_record(self._driver, gap)
+                await self._send_record(gap)
                 missing = ""
             except NoHistory as error:
+                missing = str(error)
+            except Failed as error:
+                gap.failures += 1
+                if gap.failures < _HISTORY_ATTEMPTS:
+                    raise
+                self._failed(error)
                 missing = str(error)
             except Lost:
                 return  # the reading notices, too; the next connection asks for all of it again
@@ -233,20 +280,25 @@ class Runner:
             )
         self._gap = None
 
-    async def _send_record(self, driver: Historian, gap: Gap) -> None:
-        """Send what the machine recorded in the gap; raise NoHistory or Lost."""
+    async def _send_record(self, gap: Gap) -> None:
+        """Send what the machine recorded in the gap; raise NoHistory, Lost or Failed."""
         await self._first_values()
         start_ns, end_ns = gap.window({asset: self._sources[asset].filter for asset in gap.filters})
         if start_ns >= end_ns:
             raise NoHistory("its clock was set back, so it cannot be asked for that time")
-        async for samples in driver.history(start_ns, end_ns):
-            for asset, past in gap.filters.items():
-                source = self._sources[asset]
-                own = past.missing((sample for sample in samples if sample.asset == asset), source.filter)
-                newest_ns = max((sample.time_ns for sample in own), default=0)
-                passed = past.update(self._learn(source, own), newest_ns)
-                await self._send(source, passed, past=True)
-                gap.filled += len(passed)
+        async with aclosing(self._driver.history(start_ns, end_ns)) as record:
+            async for samples in record:
+                with sound(samples, self._machine.signals):
+                    await self._send_recorded(samples, gap)
+
+    async def _send_recorded(self, samples: Sequence[Sample], gap: Gap) -> None:
+        for asset, past in gap.filters.items():
+            source = self._sources[asset]
+            own = past.missing((sample for sample in samples if sample.asset == asset), source.filter)
+            newest_ns = max((sample.time_ns for sample in own), default=0)
+            passed = past.update(self._learn(source, own), newest_ns)
+            await self._send(source, passed, past=True)
+            gap.filled += len(passed)
 
     async def _first_values(self) -> None:
         """Wait for the value of each signal: what was recorded after it comes over this connection."""
@@ -267,33 +319,32 @@ class Runner:
             self._outlet.offline(source.asset.id)
 
     async def _read_on(self) -> None:
-        reading = asyncio.create_task(self._read())
+        reading = asyncio.create_task(self._driver.read())
         filling = asyncio.create_task(self._fill_gap())
         try:
             while True:
                 if filling.done():
-                    filling.result()
+                    outcome(filling, "history")
                 waits = any(source.filter.waits for source in self._sources.values())
                 timeout_s = _TICK_S if waits else self._machine.offline_after_s / 4 or None
                 await asyncio.wait((reading,), timeout=timeout_s)
                 if reading.done():
-                    await self._take(reading.result())
+                    await self._take(outcome(reading, "read"))
                     self._account()
                     self.health.alive_ns = self._clock_ns()
-                    reading = asyncio.create_task(self._read())
+                    reading = asyncio.create_task(self._driver.read())
                 elif waits:
                     await self._flush()
                 self._check_silence()
         finally:
-            reading.cancel()
-            filling.cancel()
-            await asyncio.gather(reading, filling, return_exceptions=True)
-
-    async def _read(self) -> Sequence[Sample]:
-        return await self._driver.read()
+            await self._driver.end(reading, filling)
 
     async def _take(self, samples: Sequence[Sample]) -> None:
-        """Filter a batch and wait until the rest of it is durable."""
+        """Filter a batch and wait until the rest of it is durable; raise Failed when it is none."""
+        with sound(samples, self._machine.signals):
+            await self._take_sound(samples)
+
+    async def _take_sound(self, samples: Sequence[Sample]) -> None:
         now_ns = self._clock_ns()
         by_asset: dict[str, list[Sample]] = {}
         for sample in samples:
@@ -321,7 +372,7 @@ class Runner:
         standing = False
         source.online = source.online or bool(samples)
         read: dict[str, Read] = {}
-        if not past and isinstance(self._driver, Historian):
+        if not past and self._driver.keeps_history:
             gap = None if self._gap is None else self._gap.filters.get(source.asset.id)
             read = source.filter.read((sample.signal for sample in samples), gap)
         while samples:
@@ -369,6 +420,11 @@ class Runner:
         owner = self._owners.setdefault(asset_id, self.name)
         if owner != self.name:
             self._note(f"asset {asset_id}", f"the asset {asset_id} belongs to {owner} already: its data is left out")
+            return None
+        try:
+            check_id(asset_id)
+        except TopicError as error:
+            self._note("asset id", f"{str(error)[:300]}: data of this asset is left out")
             return None
         if len(self._sources) >= MAX_ASSETS:
             self._note("assets", f"more than {MAX_ASSETS} assets: data of {asset_id} is left out; narrow the topic")
