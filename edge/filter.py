@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from contract.model import Datatype, Quality, Sample, Signal, Value
+from contract.model import MAX_TEXT_BYTES, Datatype, Quality, Sample, Signal, Value
 
 _STEP_BACK_NS: Final = 1_000_000_000
 _AHEAD_NS: Final = 300_000_000_000
@@ -45,6 +45,7 @@ _INTEGERS: Final = {
     Datatype.UINT64: (0, 2**64 - 1),
     Datatype.DATETIME: (0, 2**63 - 1),
 }
+_SHORT_TEXT: Final = MAX_TEXT_BYTES // 4  # characters that surely fit
 _LARGEST_FLOAT: Final = 3.4028234663852886e38
 _TRUE: Final = frozenset(("true", "on", "yes", "1"))
 _FALSE: Final = frozenset(("false", "off", "no", "0"))
@@ -79,7 +80,14 @@ def coerce(value: Value, datatype: Datatype) -> Value | None:
 def _as_text(value: Value) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    return value if isinstance(value, str) else str(value)
+    if not isinstance(value, str):
+        return str(value)
+    # half of a pair of UTF-16 is no character, and cannot be sent
+    return value if value.isascii() else value.encode(errors="replace").decode()
+
+
+def _bytes(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode())
 
 
 def _as_boolean(value: Value) -> bool | None:
@@ -131,6 +139,7 @@ class Filter:
         self._waiting: dict[str, _State] = {}
         self.late = 0  # samples whose time was replaced by the time of arrival
         self.misfits = 0  # values that do not fit their datatype
+        self.too_large: list[tuple[str, int]] = []  # signal and bytes of texts left out by the last `update`
 
     def successor(self, signals: Iterable[Signal]) -> Filter:
         """Return the filter of what is read after a loss: its times go on behind those that this one gave out."""
@@ -207,6 +216,7 @@ class Filter:
     def update(self, samples: Sequence[Sample], now_ns: int) -> list[Sample]:
         """Return what of `samples` (of signals that are known) passes, in order."""
         passed: list[Sample] = []
+        self.too_large.clear()
         for sample in samples:
             state = self._states[sample.signal]
             dated = self._date(state, sample, now_ns)
@@ -251,6 +261,9 @@ class Filter:
             if value is None:
                 self.misfits += 1
                 quality = Quality.BAD
+            elif isinstance(value, str) and len(value) > _SHORT_TEXT and (size := _bytes(value)) > MAX_TEXT_BYTES:
+                self.too_large.append((name, size))
+                value, quality = None, Quality.BAD
         if time_ns > now_ns + _AHEAD_NS or time_ns <= 0:
             self.late += 1
             time_ns = now_ns

@@ -26,7 +26,8 @@ class Health:
     losses: int = 0
     failures: int = 0  # of the driver, that it did not foresee
     refused: int = 0  # samples of assets or signals that the plant file does not allow
-    trouble: str = ""  # why the machine is not connected, or why reading stands still
+    too_large: int = 0  # values that no message can hold
+    trouble: str = ""  # why the machine is not connected or not served, or why reading stands still
 
 
 def node_asset(place: Place, machines: Iterable[str]) -> Asset:
@@ -55,7 +56,7 @@ def samples(
 ) -> list[Sample]:
     """Return the health of a node now; `dropped` is what the drivers threw away, `tasks` how many the process has."""
     stats = spool.stats
-    refused = sum(health.refused for health in machines.values())
+    refused = sum(health.refused + health.too_large for health in machines.values())
     values: dict[str, float | bool | str] = {
         "Health/spool_records": float(stats.records),
         "Health/spool_bytes": float(stats.bytes),

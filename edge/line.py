@@ -37,6 +37,7 @@ class LineService:
         self._owners = owners
         self._max_bytes = max_bytes
         self._runners: dict[str, Runner] = {}
+        self._refused: dict[str, health.Health] = {}
 
     @property
     def spool_path(self) -> Path:
@@ -57,7 +58,9 @@ class LineService:
 
     async def _serve(self, spool: Spool) -> None:
         uplink = Uplink(self._line.node, spool, self._broker)
-        uplink.node.describe(health.node_asset(self._line.place, self._line.machines), node=True)
+        self._refuse()
+        everything = [*self._line.machines, *self._refused]
+        uplink.node.describe(health.node_asset(self._line.place, everything), node=True)
         ledger = EdgeLedger(spool, uplink.node.put, self._line.place.line)
         await asyncio.to_thread(ledger.open, time.time_ns())
         for name, machine in self._line.machines.items():
@@ -79,6 +82,11 @@ class LineService:
         finally:
             await asyncio.to_thread(uplink.stop)
 
+    def _refuse(self) -> None:
+        for name, problem in self._line.refused.items():
+            _log.error("a machine is not served", machine=name, line=problem.line, reason=problem.text)
+            self._refused[name] = health.Health(trouble=problem.text)
+
     def _driver(self, name: str, machine: Machine) -> Driver:
         return load(machine.driver).connection(name, machine, self._context)
 
@@ -86,7 +94,7 @@ class LineService:
         while True:
             if not uplink.is_alive:
                 raise UplinkEndedError(f"the uplink of {self._line.place} has ended")
-            machines = {name: runner.health for name, runner in self._runners.items()}
+            machines = {name: runner.health for name, runner in self._runners.items()} | self._refused
             counters = [runner.counters for runner in self._runners.values()]
             samples = health.samples(
                 spool,

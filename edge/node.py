@@ -20,6 +20,7 @@ import structlog
 from contract.ack import SPOOL_ACK, AckError, format_uuid, parse_ack
 from contract.birth import REBIRTH, device_birth, node_birth, node_death, signal_metrics
 from contract.model import Asset, Sample
+from contract.mqtt import MAX_MESSAGE_BYTES
 from contract.sparkplug import (
     Metric,
     Payload,
@@ -33,6 +34,8 @@ from contract.sparkplug import (
 )
 from contract.topics import MessageType, Node, parse_sparkplug
 from edge.aliases import Aliases
+from edge.aside import SetAside
+from edge.birth import fitting_birth
 from edge.filter import Read
 from edge.host import PrimaryHost
 from edge.window import Window
@@ -46,7 +49,9 @@ _BUSY_S: Final = 0.05
 _PUT_TIMEOUT_S: Final = 0.05
 _PATIENCE_S: Final = 2.0
 _LONGEST_PATIENCE_S: Final = 60.0
+_STAMP_BYTES: Final = 100  # for seq and uuid
 _BD_SEQ_NOTE: Final = "bd_seq"
+_NOBODY: Final = Asset("", "", "", "", "", "")  # stands for a node that says nothing of itself
 
 _log = structlog.get_logger(__name__)
 
@@ -64,6 +69,8 @@ class _Device:
     online: bool = False
     born: bool = False
     changed: bool = False
+    less: int = 0  # detail that its birth has, so that it fits into a message
+    unborn: bool = False  # it does not fit into a message at all
 
 
 @dataclass(slots=True)
@@ -75,6 +82,7 @@ class Sent:
     historical: int = 0
     refused: int = 0  # the session took no more; tried again later
     ignored: int = 0  # messages to us that were not understood
+    aside: int = 0  # messages that no broker would take
 
 
 class EdgeNode:
@@ -88,6 +96,7 @@ class EdgeNode:
         self._spool = spool
         self._publish = publish
         self._aliases = Aliases(spool)
+        self._aside = SetAside(spool)
         self._lock = threading.RLock()
         self._devices: dict[str, _Device] = {}  # "" is the node itself
         self._events: deque[tuple[str, str, bytes]] = deque(maxlen=_MOST_EVENTS)
@@ -113,7 +122,7 @@ class EdgeNode:
             device = self._devices[name] = _Device(asset, aliases, codes, changed=True, online=node)
             if old is not None:
                 device.last = {s: v for s, v in old.last.items() if old.code_of.get(s) == codes.get(s)}
-                device.online, device.born = old.online, old.born
+                device.online, device.born, device.less = old.online, old.born, old.less
         self.wake()
 
     def _aliases_of(self, device: str, asset: Asset) -> dict[str, int]:
@@ -296,16 +305,14 @@ class EdgeNode:
         begin = not self._born
         with self._lock:
             metrics = node_birth(self._bd_seq, now_ns)
-            own = self._devices.get("")
-            if own is not None:
-                metrics += signal_metrics(own.asset.signals, own.alias_of, own.last, now_ns)
+            own = self._devices.get("") or _Device(_NOBODY, {}, {})
+            metrics += signal_metrics(own.asset.signals, own.alias_of, own.last, now_ns)
             self._seq, self._born, self._rebirth = 0, False, False
-            if not self._send_payload("NBIRTH", None, metrics, now_ns):
+            if not self._send_birth("NBIRTH", None, own, metrics, now_ns):
                 return False
             for device in self._devices.values():
                 device.born, device.changed = False, True
-            if own is not None:
-                own.born, own.changed = True, False
+            own.born, own.changed = True, False
             self._born = True
         if begin:
             self.window.begin(self._spool.stats.last_n)
@@ -318,29 +325,42 @@ class EdgeNode:
             if own is not None and own.changed and not self._births(now_ns):
                 return False
             for name, device in self._devices.items():
-                if not device.changed and (device.born or not device.online):
+                if device.unborn or (not device.changed and (device.born or not device.online)):
                     continue
                 last = device.last if device.online else {}
                 metrics = device_birth(device.asset, device.alias_of, last, now_ns)
-                if not self._send_payload("DBIRTH", name, metrics, now_ns):
+                if not self._send_birth("DBIRTH", name, device, metrics, now_ns):
                     return False
-                device.born, device.changed = True, False
+                device.born, device.changed = not device.unborn, False
         return True
+
+    def _send_birth(
+        self, kind: MessageType, name: str | None, device: _Device, metrics: list[Metric], now_ns: int
+    ) -> bool:
+        """Publish a birth; True also for one that no message can hold, then the device stays unborn."""
+        found = fitting_birth(metrics, now_ns // 1_000_000, device.less)
+        if found is None:
+            reason = f"its birth with {len(metrics)} metrics has more than {MAX_MESSAGE_BYTES} bytes"
+            _log.error("an asset cannot be announced", asset=device.asset.id, reason=reason)
+            device.unborn = True
+            return True
+        body, less = found
+        if less > device.less:
+            device.less = less
+            _log.warning("a birth tells less, to fit into a message", asset=device.asset.id, metrics=len(metrics))
+        sent = self._send(self.node.topic(kind, name), body, None)
+        self.sent.births += sent
+        return sent
 
     def _deaths(self, now_ns: int) -> bool:
         with self._lock:
             for name, device in self._devices.items():
                 if device.born and not device.online:
-                    if not self._send_payload("DDEATH", name, [], now_ns):
+                    body = encode(Payload(time_ms=now_ns // 1_000_000))
+                    if not self._send(self.node.topic("DDEATH", name), body, None):
                         return False
                     device.born = False
         return True
-
-    def _send_payload(self, kind: MessageType, device: str | None, metrics: list[Metric], now_ns: int) -> bool:
-        body = encode(Payload(metrics, time_ms=now_ns // 1_000_000))
-        sent = self._send(self.node.topic(kind, device), body, None)
-        self.sent.births += sent and kind.endswith("BIRTH")
-        return sent
 
     def _send(self, topic: str, body: bytes, uuid: str | None) -> bool:
         if not self._publish(topic, stamp(body, seq=self._seq, uuid=uuid)):
@@ -370,6 +390,9 @@ class EdgeNode:
             body, past = record.body, historical or not self._is_born(record.topic)
             if past:
                 body = self._historical(record)
+            if len(body) > MAX_MESSAGE_BYTES - _STAMP_BYTES:
+                self._set_aside(record, f"more than the {MAX_MESSAGE_BYTES} of a message")
+                continue
             if not self._send(record.topic, body, format_uuid(epoch, record.n)):
                 self.window.unsent(records[index:], live=not historical)
                 return False
@@ -378,6 +401,11 @@ class EdgeNode:
             else:
                 self.sent.live += 1
         return True
+
+    def _set_aside(self, record: Record, why: str) -> None:
+        self._aside.put(record, self._named(record.body), why)
+        self.window.gone(record.n)
+        self.sent.aside += 1
 
     def _is_born(self, topic: str) -> bool:
         device = self._devices.get(parse_sparkplug(topic).device or "")

@@ -14,7 +14,7 @@ from typing import Final, Literal, Protocol
 import structlog
 
 from contract.loss import Reason
-from contract.model import Asset, Sample
+from contract.model import MAX_TEXT_BYTES, Asset, Sample
 from contract.topics import TopicError, check_id
 from edge.contain import CLOSE_S, CONNECT_S, Contained, Failed, outcome, sound
 from edge.driver import Counters, Driver, Lost, NoHistory, Unreachable
@@ -37,6 +37,7 @@ _MOST_FAILURES: Final = 100  # sorts of them, that are told in full
 _DETAILS: Final[dict[Reason, str]] = {
     "overflow": "the source's queue overflowed; it does not say how many values it threw away, at least so many",
     "driver_queue": "messages came faster than they were taken",
+    "too_large": f"texts of more than {MAX_TEXT_BYTES} bytes, which no message can hold: their samples have no value",
     "not_understood": "messages, values or assets that do not fit the plant file; the log has an example",
 }
 
@@ -297,6 +298,7 @@ class Runner:
             own = past.missing((sample for sample in samples if sample.asset == asset), source.filter)
             newest_ns = max((sample.time_ns for sample in own), default=0)
             passed = past.update(self._learn(source, own), newest_ns)
+            self._tell_too_large(source, past)
             await self._send(source, passed, past=True)
             gap.filled += len(passed)
 
@@ -356,6 +358,7 @@ class Runner:
                 continue
             known = self._learn(source, group)
             passed = source.filter.update(known, now_ns)
+            self._tell_too_large(source, source.filter)
             source.heard_s, self.health.last_data_ns = time.monotonic(), now_ns
             self.health.samples += len(known)
             await self._send(source, passed)
@@ -450,6 +453,7 @@ class Runner:
             "overflow": counters.overflows,
             "driver_queue": counters.dropped,
             "not_understood": counters.rejected + self.health.refused,
+            "too_large": self.health.too_large,
         }
         for reason, total in counted.items():
             new = total - self._accounted.get(reason, 0)
@@ -457,6 +461,12 @@ class Runner:
                 now_ns, since_ns = self._clock_ns(), self.health.alive_ns
                 self._ledger.lose(self.name, reason, new, now_ns, since_ns=since_ns, detail=_DETAILS[reason])
         self._accounted = counted
+
+    def _tell_too_large(self, source: _Source, through: Filter) -> None:
+        for signal, size in through.too_large:
+            self.health.too_large += 1
+            text = f"a text of {size} bytes is left out, {MAX_TEXT_BYTES} fit into a message"
+            self._note(f"too large {source.asset.id} {signal}", f"{signal} of {source.asset.id}: {text}")
 
     def _say_notes(self) -> None:
         for sort, text in self._driver.counters.notes.items():

@@ -199,3 +199,38 @@ async def test_a6_the_edge_ends_though_a_driver_does_not_listen() -> None:
         with pytest.raises(Failed):
             await driver.close()
     blocking.release.set()
+
+
+async def test_a7_a_text_larger_than_a_message_costs_only_itself(
+    nats_broker: Any, hosts: Any, observe: Any, edges: Any, until: Any, log: list[Any]
+) -> None:
+    host = await hosts(nats_broker)
+    agent = await observe()
+    edges(nats_broker, {"cnc-01": mtconnect(agent.url, program={}, spindle_speed={})})
+    await until(lambda: host.values("cnc-01"))
+    for text in ("O0001", "x" * 1_200_000, "O0002"):
+        await agent.say("program", text)
+        await agent.say("spindle_speed", float(len(text)))
+    await host.wait_for_value("cnc-01", "O0002")
+    await host.wait_for_value("cnc-01", 1_200_000.0)
+    programs = [value for value in host.values("cnc-01") if value is None or value in ("O0001", "O0002")]
+    assert programs[-3:] == ["O0001", None, "O0002"]
+    await until(lambda: any(entry.reason == "too_large" for entry in entries(host)))
+    [entry] = [entry for entry in entries(host) if entry.reason == "too_large"]
+    assert (entry.source, entry.count, entry.outcome) == ("cnc-01", 1, "lost")
+    assert sum("a text of 1200000 bytes is left out" in entry["event"] for entry in log) == 1
+    await until(lambda: told(host, "Health/dropped_total") == 1.0)
+
+
+async def test_a8_a_machine_that_cannot_be_announced_is_refused_alone(
+    nats_broker: Any, hosts: Any, observe: Any, edges: Any, until: Any
+) -> None:
+    host = await hosts(nats_broker)
+    agent = await observe()
+    too_many = mtconnect(agent.url, **{f"{n:0128}": {"data_item": "program"} for n in range(7000)})
+    edges(nats_broker, {"cnc-01": mtconnect(agent.url, program={}), "press-01": too_many})
+    await until(lambda: host.values("cnc-01"))
+    await until(lambda: told(host, "Health/press-01/trouble"))
+    assert "7000 signals are too many" in told(host, "Health/press-01/trouble")
+    assert told(host, "Health/press-01/connected") is False
+    assert not host.of("DBIRTH", device="press-01")
