@@ -12,7 +12,7 @@ from contract.sparkplug_fast import QUALITY
 from contract.sparkplug_values import Code, SparkplugError
 
 _HEAD_BYTES: Final = 200  # of a payload beside its metrics, with seq and uuid
-_NANOS_BYTES: Final = 3  # of a metric, in the list beside
+_METRIC_BYTES: Final = 8  # around a metric, and of its nanoseconds in the list beside
 
 
 def split(body: bytes, most_bytes: int) -> tuple[list[bytes], int]:
@@ -24,14 +24,14 @@ def split(body: bytes, most_bytes: int) -> tuple[list[bytes], int]:
         message = pb.Payload.FromString(body)
     except DecodeError as error:
         raise SparkplugError(f"not a Sparkplug B payload ({len(body)} bytes): {error}") from error
-    room = most_bytes - _HEAD_BYTES
+    room = max(most_bytes - _HEAD_BYTES, _HEAD_BYTES)
     has_nanos = len(message.nanos) == len(message.metrics)
     parts, size, refused = list[pb.Payload](), room, 0
     for index, metric in enumerate(message.metrics):
-        if metric.ByteSize() > room // 2:
+        if metric.ByteSize() + _METRIC_BYTES > room:
             refused += 1
             _empty(metric)
-        needed = metric.ByteSize() + 5 + _NANOS_BYTES
+        needed = metric.ByteSize() + _METRIC_BYTES
         if size + needed > room:
             parts.append(pb.Payload(timestamp=message.timestamp))
             size = 0

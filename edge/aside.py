@@ -10,7 +10,6 @@ from typing import Final
 
 import structlog
 
-from contract.mqtt import MAX_MESSAGE_BYTES
 from contract.sparkplug import SparkplugError
 from contract.sparkplug_split import split
 from spool import Record, Spool, SpoolFull
@@ -28,7 +27,7 @@ class SetAside:
         self._spool = spool
         self._folder = spool.path.with_name(f"{spool.path.name}.aside")
 
-    def put(self, record: Record, plain: bytes, why: str, most_bytes: int = MAX_MESSAGE_BYTES) -> None:
+    def put(self, record: Record, plain: bytes, why: str, most_bytes: int) -> None:
         """Take a record out of the spool; raise SpoolError, then it is still there.
 
         `plain` is its body with names in place of aliases, `most_bytes` how large a part of it may be.
@@ -44,6 +43,8 @@ class SetAside:
         """Put what fits back into the spool; return in how many messages, and how many values did not fit."""
         try:
             parts, refused = split(plain, most_bytes)
+            if not refused and len(parts) == 1:
+                return 0, "all"  # it is what it was
             futures = [self._spool.put(topic, part, timeout_s=_PUT_S) for part in parts]
             for future in futures:
                 future.result()

@@ -45,6 +45,11 @@ def least_birth_bytes(asset: Asset) -> int:
     return len(encode(Payload(metrics, time_ms=1 << 42))) + _VALUE_BYTES * len(asset.signals)
 
 
+def is_long(value: object) -> bool:
+    """Whether a value is a text that a birth may leave out."""
+    return isinstance(value, str) and len(value) > _LONG_TEXT
+
+
 def _without(metric: Metric, is_kept: Callable[[str, Property], bool]) -> Metric:
     return replace(metric, properties={key: each for key, each in metric.properties.items() if is_kept(key, each)})
 
@@ -62,8 +67,7 @@ def _properties(metric: Metric) -> Metric:
 
 
 def _long_texts(metric: Metric) -> Metric:
-    is_long = metric.alias is not None and isinstance(metric.value, str) and len(metric.value) > _LONG_TEXT
-    return _null(metric) if is_long else metric
+    return _null(metric) if metric.alias is not None and is_long(metric.value) else metric
 
 
 def _values(metric: Metric) -> Metric:

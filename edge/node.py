@@ -35,9 +35,10 @@ from contract.sparkplug import (
 from contract.topics import MessageType, Node, parse_sparkplug
 from edge.aliases import Aliases
 from edge.aside import SetAside
-from edge.birth import fitting_birth
+from edge.birth import fitting_birth, is_long
 from edge.filter import Read
 from edge.host import PrimaryHost
+from edge.suspects import Suspects
 from edge.window import Window
 from spool import Record, Spool, SpoolError
 
@@ -49,6 +50,7 @@ _BUSY_S: Final = 0.05
 _PUT_TIMEOUT_S: Final = 0.05
 _PATIENCE_S: Final = 2.0
 _LONGEST_PATIENCE_S: Final = 60.0
+_MOST_BARREN: Final = 3
 _STAMP_BYTES: Final = 100  # for seq and uuid
 _BD_SEQ_NOTE: Final = "bd_seq"
 _NOBODY: Final = Asset("", "", "", "", "", "")  # stands for a node that says nothing of itself
@@ -97,6 +99,9 @@ class EdgeNode:
         self._publish = publish
         self._aliases = Aliases(spool)
         self._aside = SetAside(spool)
+        self.suspects = Suspects()
+        self._barren = 0  # connections in a row that were cut before anything was acknowledged
+        self._is_terse = False  # births leave out long texts: the broker may end the connection for one of them
         self._lock = threading.RLock()
         self._devices: dict[str, _Device] = {}  # "" is the node itself
         self._events: deque[tuple[str, str, bytes]] = deque(maxlen=_MOST_EVENTS)
@@ -217,8 +222,10 @@ class EdgeNode:
 
     def step(self, now_s: float, now_ns: int) -> float:
         """Do all that is to be done now; return after how many seconds there may be more."""
-        acknowledged = self._take_events(now_ns)
+        acknowledged = self._take_events(now_s, now_ns)
         if acknowledged:
+            self._barren = 0
+            self.suspects.acknowledged(acknowledged)
             self.window.acknowledged(acknowledged, now_s)
             self._spool.remove(acknowledged)
         if not self._connected or not self.host.online:
@@ -226,6 +233,10 @@ class EdgeNode:
             return _IDLE_S
         self._patience_s = _PATIENCE_S
         self.window.expire(now_s)
+        turn = self.suspects.turn(now_s) if self._born else None
+        if turn is not None:
+            self._try_alone(turn)
+            return _BUSY_S
         if (self._rebirth or not self._born) and not self._births(now_ns):
             return _BUSY_S
         if not self._changes(now_ns) or not self._live(now_s, now_ns) or not self._deaths(now_ns):
@@ -251,17 +262,20 @@ class EdgeNode:
                 self._publish(*self._death(self._bd_seq, now_ns))
             self._born = False
 
-    def _take_events(self, now_ns: int) -> list[tuple[int, int]]:
+    def _take_events(self, now_s: float, now_ns: int) -> list[tuple[int, int]]:
         acknowledged: list[tuple[int, int]] = []
         while self._events:
             event, topic, payload = self._events.popleft()
             if event == "message":
                 acknowledged += self._message(topic, payload, now_ns)
             else:
+                was_cut = self._connected and event == "disconnected"
                 self._connected = event == "connected"
                 self._born = False
                 if event == "disconnected":
                     self.host.forget()
+                if was_cut:
+                    self._look_at_cut(now_s)
         return acknowledged
 
     def _message(self, topic: str, payload: bytes, now_ns: int) -> list[tuple[int, int]]:
@@ -300,13 +314,29 @@ class EdgeNode:
         self._connected = False
         self.leave()
 
+    def _look_at_cut(self, now_s: float) -> None:
+        """Set a message aside for which the broker ends the connection again and again, and tell less in births."""
+        self._barren += 1
+        if self._barren >= _MOST_BARREN and not self._is_terse:
+            self._is_terse = True
+            _log.warning("births leave out long texts: each connection is cut behind them", node=self.node.edge_node)
+        guilty = self.suspects.cut(now_s)
+        record = None if guilty is None else next(iter(self._spool.read(guilty - 1, 1)), None)
+        if record is not None and record.n == guilty:
+            self._set_aside(record, "for which the broker ended the connection again and again", len(record.body) // 2)
+
+    def _try_alone(self, n: int) -> None:
+        record = next(iter(self._spool.read(n - 1, 1)), None) if n else None
+        if record is not None and record.n == n:
+            self._send(record.topic, self._historical(record), format_uuid(self._spool.epoch, n))
+
     def _births(self, now_ns: int) -> bool:
         """Publish NBIRTH and all DBIRTHs; return whether all of it went out."""
         begin = not self._born
         with self._lock:
             metrics = node_birth(self._bd_seq, now_ns)
             own = self._devices.get("") or _Device(_NOBODY, {}, {})
-            metrics += signal_metrics(own.asset.signals, own.alias_of, own.last, now_ns)
+            metrics += signal_metrics(own.asset.signals, own.alias_of, self._last(own), now_ns)
             self._seq, self._born, self._rebirth = 0, False, False
             if not self._send_birth("NBIRTH", None, own, metrics, now_ns):
                 return False
@@ -327,12 +357,17 @@ class EdgeNode:
             for name, device in self._devices.items():
                 if device.unborn or (not device.changed and (device.born or not device.online)):
                     continue
-                last = device.last if device.online else {}
+                last = self._last(device) if device.online else {}
                 metrics = device_birth(device.asset, device.alias_of, last, now_ns)
                 if not self._send_birth("DBIRTH", name, device, metrics, now_ns):
                     return False
                 device.born, device.changed = not device.unborn, False
         return True
+
+    def _last(self, device: _Device) -> Mapping[str, Sample]:
+        if not self._is_terse:
+            return device.last
+        return {name: sample for name, sample in device.last.items() if not is_long(sample.value)}
 
     def _send_birth(
         self, kind: MessageType, name: str | None, device: _Device, metrics: list[Metric], now_ns: int
@@ -393,17 +428,20 @@ class EdgeNode:
             if len(body) > MAX_MESSAGE_BYTES - _STAMP_BYTES:
                 self._set_aside(record, f"more than the {MAX_MESSAGE_BYTES} of a message")
                 continue
+            if self.suspects.holds(record.n):
+                continue
             if not self._send(record.topic, body, format_uuid(epoch, record.n)):
                 self.window.unsent(records[index:], live=not historical)
                 return False
+            self.suspects.sent(record.n, len(body))
             if past:
                 self.sent.historical += 1
             else:
                 self.sent.live += 1
         return True
 
-    def _set_aside(self, record: Record, why: str) -> None:
-        self._aside.put(record, self._named(record.body), why)
+    def _set_aside(self, record: Record, why: str, most_bytes: int = MAX_MESSAGE_BYTES) -> None:
+        self._aside.put(record, self._named(record.body), why, most_bytes)
         self.window.gone(record.n)
         self.sent.aside += 1
 

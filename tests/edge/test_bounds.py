@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -19,7 +20,9 @@ from contract.topics import Node
 from edge.aliases import Aliases
 from edge.birth import least_birth_bytes
 from edge.filter import Filter
+from edge.suspects import Suspects
 from edge.uplink import Uplink
+from shopfloor.chaos.proxy import Link
 from spool import Spool
 
 NODE = Node("demo:here:machining", "line1")
@@ -123,7 +126,7 @@ def test_a7_a_payload_is_split_and_what_cannot_be_is_told() -> None:
     samples = [Sample("cnc-01", "speed", 10**18 + n, float(n)) for n in range(100)]
     samples[50:50] = [
         text("cnc-01", "program", "y" * 1000, 10**18 + 7),
-        text("cnc-01", "state", "z" * 3000, 10**18 + 8),
+        text("cnc-01", "state", "z" * 5000, 10**18 + 8),
     ]
     body = encode_samples(samples, {"speed": 1, "state": 2, "program": 3}, codes)
     plain = to_historical(body, {1: "speed", 2: "state", 3: "program"}, {1: 10, 2: 12, 3: 12})
@@ -200,3 +203,45 @@ async def test_a8_a_birth_with_long_texts_leaves_them_out(nats_broker: Any, host
     birth = (await host.wait_for("DBIRTH", count=count + 1))[-1]
     [seen] = {(m.value, m.properties["Quality"].value) for m in birth.payload.metrics if m.alias is not None}
     assert seen == (None, Quality.STALE)
+
+
+class Strict(Link):
+    """A line to a broker that ends the connection for anything with the word `poison` in it."""
+
+    cuts = 0
+
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        tail = b""
+        while chunk := await reader.read(1 << 16):
+            if b"poison" in tail + chunk:
+                self.cuts += 1
+                return
+            tail = chunk[-6:]
+            writer.write(chunk)
+            await writer.drain()
+
+
+async def test_a7_a_message_for_which_the_broker_ends_the_connection_is_set_aside(
+    nats_broker: Any, hosts: Any, lines: Any, spool: Spool, until: Any, free_port: int
+) -> None:
+    host = await hosts(nats_broker)
+    strict = Strict(free_port, nats_broker.port)
+    await strict.start()
+    try:
+        line = lines(replace(nats_broker, port=free_port), CNC, ROBOT)
+        line.uplink.node.suspects = Suspects(patience_s=1.0)
+        line.put(Sample("robot-01", "speed", time.time_ns(), 1.0))
+        await host.wait_for_value("robot-01", 1.0)
+        now_ns = time.time_ns()
+        line.put(text("cnc-01", "state", "poison" * 50, now_ns), Sample("cnc-01", "speed", now_ns, 2.0))
+        line.put(Sample("robot-01", "speed", time.time_ns(), 3.0))
+        await until(lambda: 3.0 in host.values("robot-01"), 30)
+        await until(lambda: spool.stats.dropped == 1, 60)
+        await until(lambda: spool.stats.records == 0, 30)
+    finally:
+        await strict.stop()
+    values = host.values("cnc-01")
+    assert {2.0, None} <= set(values)
+    assert strict.cuts >= 6
+    [dropped] = spool.stats.dropped_ranges
+    assert "for which the broker ended the connection again and again; 1 values are lost, 1 messages" in dropped.reason
