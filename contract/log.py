@@ -8,6 +8,7 @@ import threading
 from typing import Literal
 
 import structlog
+from structlog.tracebacks import ExceptionDictTransformer
 
 Level = Literal["debug", "info", "warning", "error"]
 
@@ -42,8 +43,9 @@ def configure(process: str, level: Level = "info") -> None:
 
 
 def _renderers(process: str) -> list[structlog.typing.Processor]:
+    # never with the values of local variables: a secret may be among them
     if sys.stderr.isatty():
-        return [structlog.dev.ConsoleRenderer()]
+        return [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
 
     def name_process(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
         event["process"] = process
@@ -51,7 +53,7 @@ def _renderers(process: str) -> list[structlog.typing.Processor]:
 
     return [
         name_process,
-        structlog.processors.dict_tracebacks,
+        structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False)),
         structlog.processors.JSONRenderer(ensure_ascii=False, default=str),
     ]
 

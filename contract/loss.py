@@ -24,6 +24,7 @@ Reason = Literal[
     "overflow",  # the source's own queue overflowed, as its overflow bit says
     "driver_queue",  # the driver's queue was full
     "not_understood",  # messages or values that cannot be read
+    "too_large",  # values that no message can hold; their samples go on without them
     "offline",  # the machine could not be read
     "edge_down",  # the edge did not run
     "edge_spool",  # records of the edge's spool were damaged or dropped

@@ -2,7 +2,8 @@
 
 A session is clean and every connection is a new paho client: nothing that was queued for an old connection is sent by
 a new one, what must not be lost lies in a spool. Callbacks run in the session's thread; an error in one ends the
-thread, `is_alive` then is False, and the owner's process should end too.
+thread, `is_alive` then is False, and the owner's process should end too. What a broker sends that is no MQTT ends the
+connection alone.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
@@ -28,6 +30,9 @@ from contract.backoff import Backoff
 from contract.read_ahead import ReadAheadClient
 
 log = structlog.get_logger(__name__)
+
+MAX_MESSAGE_BYTES: Final = 900_000
+"""The largest message of ours: a broker ends the connection for a larger one than it takes (NATS: 1 MiB)."""
 
 _ANSWER_TIMEOUT_S: Final = 10.0
 _UNACKNOWLEDGED_TIMEOUT_S: Final = 30.0
@@ -149,6 +154,7 @@ class Session:
         # of the session's thread alone
         self._done: deque[int] = deque()  # ids of messages that are written or acknowledged
         self._has_read = False  # a message in the last read: there may be more
+        self._callback_failed = False
 
     def start(self) -> None:
         """Begin to connect, in the session's own thread."""
@@ -259,6 +265,11 @@ class Session:
             return False, f"{self._broker.url}: {error}"
         try:
             self._serve(client)
+        except Exception as error:
+            if self._callback_failed:
+                raise
+            # paho does not expect every byte that a line may bring
+            self._end_reason = f"the broker sent what cannot be read: {type(error).__name__}: {error}"[:300]
         finally:
             was_connected = self._forget(client)
         reason = self._end_reason or ("stopped" if self._stopping.is_set() else "the connection was lost")
@@ -335,8 +346,9 @@ class Session:
             self._in_flight_bytes = 0
             self._lock.notify_all()
         if client.socket() is not None:
-            client.disconnect()
-            client.loop(0.1)
+            with suppress(Exception):  # the last words of a line that may be damaged
+                client.disconnect()
+                client.loop(0.1)
         # paho leaves the socket open when the farewell could not be written
         left_open = client.socket()
         if left_open is not None:
@@ -374,7 +386,11 @@ class Session:
             client.disconnect()
             return
         log.info("connected", client=self._client_id, broker=self._broker.url)
-        self._on_connect()
+        try:
+            self._on_connect()
+        except Exception:
+            self._callback_failed = True
+            raise
 
     def _disconnected(
         self, _client: Client, _data: Any, flags: DisconnectFlags, code: ReasonCode, _properties: Properties | None
@@ -398,4 +414,8 @@ class Session:
         except UnicodeDecodeError:
             log.warning("message with a topic that is not UTF-8", client=self._client_id)
             return
-        self._on_message(topic, bytes(message.payload), message.retain)
+        try:
+            self._on_message(topic, bytes(message.payload), message.retain)
+        except Exception:
+            self._callback_failed = True
+            raise

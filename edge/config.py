@@ -6,17 +6,20 @@ import difflib
 import types
 import typing
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pydantic import BaseModel, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from contract.topics import Node
+from edge.birth import ROOM, least_birth_bytes
 from edge.drivers import UnknownDriverError, load
 from edge.machine import Id, Machine, Model, Names, Place
 from edge.yaml_lines import Document, Loc, YamlError, parse
+
+_MANY_SIGNALS: Final = 2000  # fewer always fit into a birth
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -48,6 +51,8 @@ class Line:
 
     place: Place
     machines: Mapping[str, Machine]
+    refused: Mapping[str, Problem] = field(default_factory=dict)
+    """Machines that cannot be served, though their entries are right; their neighbors can."""
 
     @property
     def node(self) -> Node:
@@ -63,6 +68,11 @@ class Plant:
     enterprise: str
     site: str
     lines: Sequence[Line]
+
+    @property
+    def refused(self) -> list[Problem]:
+        """Why machines of any line cannot be served."""
+        return [problem for line in self.lines for problem in line.refused.values()]
 
     def select(self, names: Sequence[str]) -> list[Line]:
         """Return the lines `area/line` in `names`, all of them when empty; raise PlantFileError for an unknown one."""
@@ -144,8 +154,20 @@ class _Reader:
             for line, entry in _mapping(body, "lines"):
                 loc = ("areas", area, "lines", line, "machines")
                 machines = dict(self._machines(entry, loc))
-                lines.append(Line(Place(enterprise, site, area, line), machines))
+                lines.append(self._line(Place(enterprise, site, area, line), machines, loc))
         return lines
+
+    def _line(self, place: Place, machines: dict[str, Machine], loc: Loc) -> Line:
+        refused = {}
+        for name, machine in machines.items():
+            size = _birth_bytes(machine, place, name)
+            if size > ROOM:
+                text = (
+                    f"{len(machine.signals)} signals are too many: to announce them takes up to {size} bytes, and a "
+                    f"message has at most {ROOM}; make two machines of it, or shorten the names of its signals"
+                )
+                refused[name] = Problem(self.document.line((*loc, name)), _where((*loc, name)), text)
+        return Line(place, {n: m for n, m in machines.items() if n not in refused}, refused)
 
     def _machines(self, entry: Any, loc: Loc) -> Iterator[tuple[str, Machine]]:
         for name, body in _mapping(entry, "machines"):
@@ -190,6 +212,10 @@ class _Reader:
             place, text = _describe(detail, loc, model)
             full = (*prefix, *loc)
             self.problems.append(Problem(self.document.line(full), _where((*prefix, *place)), text))
+
+
+def _birth_bytes(machine: Machine, place: Place, name: str) -> int:
+    return least_birth_bytes(machine.asset(place, name)) if len(machine.signals) > _MANY_SIGNALS else 0
 
 
 def _mapping(body: Any, key: str) -> list[tuple[str, Any]]:

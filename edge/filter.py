@@ -37,7 +37,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from contract.model import TIME_REPLACED, Datatype, Quality, Sample, Signal, Value, base_quality
+from contract.model import MAX_TEXT_BYTES, TIME_REPLACED, Datatype, Quality, Sample, Signal, Value, base_quality
 from edge.dating import AHEAD_NS, FIRST_NS, LAST_NS, Bounds, Date, Dating, Sort
 
 _AT_LEAST_NS: Final = 20_000_000_000
@@ -55,6 +55,7 @@ _INTEGERS: Final = {
     Datatype.UINT64: (0, 2**64 - 1),
     Datatype.DATETIME: (0, 2**63 - 1),
 }
+_SHORT_TEXT: Final = MAX_TEXT_BYTES // 4  # characters that surely fit
 _LARGEST_FLOAT: Final = 3.4028234663852886e38
 _TRUE: Final = frozenset(("true", "on", "yes", "1"))
 _FALSE: Final = frozenset(("false", "off", "no", "0"))
@@ -89,7 +90,14 @@ def coerce(value: Value, datatype: Datatype) -> Value | None:
 def _as_text(value: Value) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    return value if isinstance(value, str) else str(value)
+    if not isinstance(value, str):
+        return str(value)
+    # half of a pair of UTF-16 is no character, and cannot be sent
+    return value if value.isascii() else value.encode(errors="replace").decode()
+
+
+def _bytes(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode())
 
 
 def _as_boolean(value: Value) -> bool | None:
@@ -153,6 +161,7 @@ class Filter:
         self.examples: dict[Sort, Sample] = {}  # the first of each sort, as it came
         self.misfits: Counter[str] = Counter()  # values that do not fit their datatype, by signal
         self.misfit: dict[str, Value] = {}  # the first of each signal
+        self.too_large: list[tuple[str, int]] = []  # signal and bytes of texts left out by the last `update`
 
     def successor(self, signals: Iterable[Signal]) -> Filter:
         """Return the filter of what is read after a loss: its times go on behind those that this one gave out."""
@@ -235,6 +244,7 @@ class Filter:
     def update(self, samples: Sequence[Sample], now_ns: int) -> Passed:
         """Return what of `samples` (of signals that are known) passes."""
         passed = Passed([], [])
+        self.too_large.clear()
         latest_ns = now_ns + AHEAD_NS
         repeats = 0
         for sample in samples:
@@ -295,11 +305,14 @@ class Filter:
         asset, name, time_ns, value, quality, status = sample
         if value is not None:
             fitting = coerce(value, datatype)
-            if fitting is value:
-                return sample
             if fitting is None:
                 self.misfits[name] += 1
                 self.misfit.setdefault(name, value)
+            elif isinstance(fitting, str) and len(fitting) > _SHORT_TEXT and (size := _bytes(fitting)) > MAX_TEXT_BYTES:
+                self.too_large.append((name, size))
+                fitting = None
+            elif fitting is value:
+                return sample
             value = fitting
         if value is None and base_quality(quality) == Quality.GOOD:
             quality = Quality.BAD

@@ -16,7 +16,8 @@ class Gap:
     """From when to when and why it was not heard, and the filters by asset as they were when that began.
 
     `start_ns` and `end_ns` are of the edge's clock. What was read in between, over a connection that was lost before
-    the gap was filled, is known to the filters. `filled`: so many samples were read from the record.
+    the gap was filled, is known to the filters. `filled`: so many samples were read from the record. `failures`: so
+    often the driver failed at it.
     """
 
     start_ns: int
@@ -25,6 +26,7 @@ class Gap:
     detail: str
     filters: dict[str, Filter]
     filled: int = 0
+    failures: int = 0
 
     def window(self, live: Mapping[str, Filter]) -> tuple[int, int]:
         """Return from when to before when, by the source's clock, something may be missing before what `live` reads."""

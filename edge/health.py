@@ -12,6 +12,7 @@ from edge.machine import Place
 from spool import Spool
 
 PERIOD_S: Final = 5.0
+_MOST_TEXT: Final = 300
 
 
 @dataclass(slots=True)
@@ -23,10 +24,12 @@ class Health:
     alive_ns: int = 0  # the last sign of life: data, or the driver's word that nothing changed
     samples: int = 0
     losses: int = 0
+    failures: int = 0  # of the driver, that it did not foresee
     refused: int = 0  # samples of assets or signals that the plant file does not allow
     misfits: int = 0  # values that do not fit the datatype of their signal, kept as bad
     times_replaced: int = 0  # samples whose source gave no time that can be theirs
-    trouble: str = ""  # why the machine is not connected, or why reading stands still
+    too_large: int = 0  # values that no message can hold
+    trouble: str = ""  # why the machine is not connected or not served, or why reading stands still
 
 
 def node_asset(place: Place, machines: Iterable[str]) -> Asset:
@@ -50,6 +53,8 @@ def node_asset(place: Place, machines: Iterable[str]) -> Asset:
             Signal(f"Health/{machine}/times_replaced_total", description="times that cannot be the source's, replaced"),
             Signal(f"Health/{machine}/misfits_total", description="values that do not fit their datatype, kept as bad"),
             Signal(f"Health/{machine}/silent_s", unit="s", description="since data or the word that nothing changed"),
+            Signal(f"Health/{machine}/failures_total", description="failures of the driver since the start"),
+            Signal(f"Health/{machine}/trouble", Datatype.STRING, description="why it is not read; empty: it is"),
         ]
     return Asset(place.enterprise, place.site, place.area, place.line, place.line, "node", signals=tuple(signals))
 
@@ -59,8 +64,8 @@ def samples(
 ) -> list[Sample]:
     """Return the health of a node now; `dropped` is what the drivers threw away, `tasks` how many the process has."""
     stats = spool.stats
-    refused = sum(health.refused for health in machines.values())
-    values: dict[str, float | bool] = {
+    refused = sum(health.refused + health.too_large for health in machines.values())
+    values: dict[str, float | bool | str] = {
         "Health/spool_records": float(stats.records),
         "Health/spool_bytes": float(stats.bytes),
         "Health/samples_total": float(sum(health.samples for health in machines.values())),
@@ -75,4 +80,6 @@ def samples(
         values[f"Health/{name}/times_replaced_total"] = float(health.times_replaced)
         values[f"Health/{name}/misfits_total"] = float(health.misfits)
         values[f"Health/{name}/silent_s"] = round(silent_s, 3)
+        values[f"Health/{name}/failures_total"] = float(health.failures)
+        values[f"Health/{name}/trouble"] = health.trouble[:_MOST_TEXT]
     return [Sample(asset, signal, now_ns, value) for signal, value in values.items()]

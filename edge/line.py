@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -16,7 +17,7 @@ from edge.driver import Driver
 from edge.drivers import load
 from edge.ids import AssetIds
 from edge.ledger import EdgeLedger
-from edge.machine import Context
+from edge.machine import Context, Machine
 from edge.runner import Runner
 from edge.uplink import Uplink
 from spool import Spool, SpoolError
@@ -47,8 +48,8 @@ class LineService:
         self._owners = owners
         self._max_bytes = max_bytes
         self._raw_days = raw_days
-        self._drivers: dict[str, Driver] = {}
         self._runners: dict[str, Runner] = {}
+        self._refused: dict[str, health.Health] = {}
 
     @property
     def spool_path(self) -> Path:
@@ -69,17 +70,18 @@ class LineService:
 
     async def _serve(self, spool: Spool) -> None:
         uplink = Uplink(self._line.node, spool, self._broker)
-        uplink.node.describe(health.node_asset(self._line.place, self._line.machines), node=True)
+        self._refuse()
+        everything = [*self._line.machines, *self._refused]
+        uplink.node.describe(health.node_asset(self._line.place, everything), node=True)
         ledger = EdgeLedger(spool, uplink.node.put, self._line.place.line)
         await asyncio.to_thread(ledger.open, time.time_ns())
         ids = AssetIds(spool, self._owners)
         context = replace(self._context, ids=ids)
         for name, machine in self._line.machines.items():
-            driver = self._drivers[name] = load(machine.driver).connection(name, machine, context)
             self._runners[name] = Runner(
                 name,
                 machine,
-                driver,
+                partial(_driver, name, machine, context),
                 place=self._line.place,
                 outlet=uplink.node,
                 ledger=ledger,
@@ -96,12 +98,17 @@ class LineService:
         finally:
             await asyncio.to_thread(uplink.stop)
 
+    def _refuse(self) -> None:
+        for name, problem in self._line.refused.items():
+            _log.error("a machine is not served", machine=name, line=problem.line, reason=problem.text)
+            self._refused[name] = health.Health(trouble=problem.text)
+
     async def _tell_health(self, uplink: Uplink, spool: Spool, ledger: EdgeLedger) -> None:
         while True:
             if not uplink.is_alive:
                 raise UplinkEndedError(f"the uplink of {self._line.place} has ended")
-            machines = {name: runner.health for name, runner in self._runners.items()}
-            counters = [driver.counters for driver in self._drivers.values()]
+            machines = {name: runner.health for name, runner in self._runners.items()} | self._refused
+            counters = [runner.counters for runner in self._runners.values()]
             samples = health.samples(
                 spool,
                 machines,
@@ -117,3 +124,7 @@ class LineService:
             except SpoolError as error:
                 _log.debug("no room for the health of the node", reason=str(error))
             await asyncio.sleep(health.PERIOD_S)
+
+
+def _driver(name: str, machine: Machine, context: Context) -> Driver:
+    return load(machine.driver).connection(name, machine, context)

@@ -20,6 +20,7 @@ import structlog
 from contract.ack import SPOOL_ACK, AckError, format_uuid, parse_ack
 from contract.birth import REBIRTH, device_birth, node_birth, node_death, signal_metrics
 from contract.model import Asset, Datatype, Sample
+from contract.mqtt import MAX_MESSAGE_BYTES
 from contract.sparkplug import (
     Metric,
     Payload,
@@ -33,9 +34,12 @@ from contract.sparkplug import (
 )
 from contract.topics import MessageType, Node, parse_sparkplug
 from edge.aliases import Aliases
+from edge.aside import SetAside
+from edge.birth import fitting_birth, is_long
 from edge.dating import LAST_NS
 from edge.filter import Read
 from edge.host import PrimaryHost
+from edge.suspects import Suspects
 from edge.window import Window
 from spool import Record, Spool, SpoolError
 
@@ -47,7 +51,10 @@ _BUSY_S: Final = 0.05
 _PUT_TIMEOUT_S: Final = 0.05
 _PATIENCE_S: Final = 2.0
 _LONGEST_PATIENCE_S: Final = 60.0
+_MOST_BARREN: Final = 3
+_STAMP_BYTES: Final = 100  # for seq and uuid
 _BD_SEQ_NOTE: Final = "bd_seq"
+_NOBODY: Final = Asset("", "", "", "", "", "")  # stands for a node that says nothing of itself
 _REBIRTH: Final = REBIRTH.encode()
 
 _log = structlog.get_logger(__name__)
@@ -67,6 +74,8 @@ class _Device:
     online: bool = False
     born: bool = False
     changed: bool = False
+    less: int = 0  # detail that its birth has, so that it fits into a message
+    unborn: bool = False  # it does not fit into a message at all
 
 
 @dataclass(slots=True)
@@ -78,6 +87,7 @@ class Sent:
     historical: int = 0
     refused: int = 0  # the session took no more; tried again later
     ignored: int = 0  # messages to us that were not understood
+    aside: int = 0  # messages that no broker would take
 
 
 class EdgeNode:
@@ -91,6 +101,10 @@ class EdgeNode:
         self._spool = spool
         self._publish = publish
         self._aliases = Aliases(spool)
+        self._aside = SetAside(spool)
+        self.suspects = Suspects()
+        self._barren = 0  # connections in a row that were cut before anything was acknowledged
+        self._is_terse = False  # births leave out long texts: the broker may end the connection for one of them
         self._lock = threading.RLock()
         self._devices: dict[str, _Device] = {}  # "" is the node itself
         self._events: deque[tuple[str, str, bytes]] = deque(maxlen=_MOST_EVENTS)
@@ -119,7 +133,7 @@ class EdgeNode:
             )
             if old is not None:
                 device.last = {s: v for s, v in old.last.items() if old.code_of.get(s) == codes.get(s)}
-                device.online, device.born = old.online, old.born
+                device.online, device.born, device.less = old.online, old.born, old.less
         self.wake()
 
     def _aliases_of(self, device: str, asset: Asset) -> dict[str, int]:
@@ -149,18 +163,18 @@ class EdgeNode:
         """
         with self._lock:
             device = self._devices[asset]
-            device.online = True
-            last = device.last
-            if not past:
-                for sample in samples:
-                    last[sample.signal] = sample
             alias_of, codes = device.alias_of, device.code_of
-        topic = self.node.topic("DDATA", asset) if asset else self.node.topic("NDATA")
         groups = [samples[start : start + _MOST_METRICS] for start in range(0, len(samples), _MOST_METRICS)]
         bodies = [body for group in groups for body in _bodies(group, alias_of, codes)]
         told = {_read_note(asset, signal): orjson.dumps([*each]) for signal, each in read.items()}
         if datatypes:
             told[_datatypes_note(asset)] = orjson.dumps(datatypes)
+        with self._lock:  # not before they are encoded: what cannot be must not come into a birth
+            device = self._devices[asset]
+            device.online = True
+            if not past:
+                device.last.update((sample.signal, sample) for sample in samples)
+        topic = self.node.topic("DDATA", asset) if asset else self.node.topic("NDATA")
         futures = []
         for index, plain in enumerate(bodies, start=1):
             body = to_historical(plain, {}, {}) if past else plain
@@ -226,8 +240,10 @@ class EdgeNode:
 
     def step(self, now_s: float, now_ns: int) -> float:
         """Do all that is to be done now; return after how many seconds there may be more."""
-        acknowledged = self._take_events(now_ns)
+        acknowledged = self._take_events(now_s, now_ns)
         if acknowledged:
+            self._barren = 0
+            self.suspects.acknowledged(acknowledged)
             self.window.acknowledged(acknowledged, now_s)
             self._spool.remove(acknowledged)
         if not self._connected or not self.host.online:
@@ -235,6 +251,10 @@ class EdgeNode:
             return _IDLE_S
         self._patience_s = _PATIENCE_S
         self.window.expire(now_s)
+        turn = self.suspects.turn(now_s) if self._born else None
+        if turn is not None:
+            self._try_alone(turn)
+            return _BUSY_S
         if (self._rebirth or not self._born) and not self._births(now_ns):
             return _BUSY_S
         if not self._changes(now_ns) or not self._live(now_s, now_ns) or not self._deaths(now_ns):
@@ -260,7 +280,7 @@ class EdgeNode:
                 self._publish(*self._death(self._bd_seq, now_ns))
             self._born = False
 
-    def _take_events(self, now_ns: int) -> list[tuple[int, int]]:
+    def _take_events(self, now_s: float, now_ns: int) -> list[tuple[int, int]]:
         acknowledged: list[tuple[int, int]] = []
         self._hurry = False
         while self._events:
@@ -268,10 +288,13 @@ class EdgeNode:
             if event == "message":
                 acknowledged += self._message(topic, payload, now_ns)
             else:
+                was_cut = self._connected and event == "disconnected"
                 self._connected = event == "connected"
                 self._born = False
                 if event == "disconnected":
                     self.host.forget()
+                if was_cut:
+                    self._look_at_cut(now_s)
         return acknowledged
 
     def _message(self, topic: str, payload: bytes, now_ns: int) -> list[tuple[int, int]]:
@@ -310,21 +333,35 @@ class EdgeNode:
         self._connected = False
         self.leave()
 
+    def _look_at_cut(self, now_s: float) -> None:
+        """Set a message aside for which the broker ends the connection again and again, and tell less in births."""
+        self._barren += 1
+        if self._barren >= _MOST_BARREN and not self._is_terse:
+            self._is_terse = True
+            _log.warning("births leave out long texts: each connection is cut behind them", node=self.node.edge_node)
+        guilty = self.suspects.cut(now_s)
+        record = None if guilty is None else next(iter(self._spool.read(guilty - 1, 1)), None)
+        if record is not None and record.n == guilty:
+            self._set_aside(record, "for which the broker ended the connection again and again", len(record.body) // 2)
+
+    def _try_alone(self, n: int) -> None:
+        record = next(iter(self._spool.read(n - 1, 1)), None) if n else None
+        if record is not None and record.n == n:
+            self._send(record.topic, self._historical(record), format_uuid(self._spool.epoch, n))
+
     def _births(self, now_ns: int) -> bool:
         """Publish NBIRTH and all DBIRTHs; return whether all of it went out."""
         begin = not self._born
         with self._lock:
             metrics = node_birth(self._bd_seq, now_ns)
-            own = self._devices.get("")
-            if own is not None:
-                metrics += signal_metrics(own.asset.signals, own.alias_of, own.last, now_ns)
+            own = self._devices.get("") or _Device(_NOBODY, {}, {})
+            metrics += signal_metrics(own.asset.signals, own.alias_of, self._last(own), now_ns)
             self._seq, self._born, self._rebirth = 0, False, False
-            if not self._send_payload("NBIRTH", None, metrics, now_ns):
+            if not self._send_birth("NBIRTH", None, own, metrics, now_ns):
                 return False
             for device in self._devices.values():
                 device.born, device.changed = False, True
-            if own is not None:
-                own.born, own.changed = True, False
+            own.born, own.changed = True, False
             self._born = True
         if begin:
             self.window.begin(self._spool.stats.last_n)
@@ -337,29 +374,47 @@ class EdgeNode:
             if own is not None and own.changed and not self._births(now_ns):
                 return False
             for name, device in self._devices.items():
-                if not device.changed and (device.born or not device.online):
+                if device.unborn or (not device.changed and (device.born or not device.online)):
                     continue
-                last = device.last if device.online else {}
+                last = self._last(device) if device.online else {}
                 metrics = device_birth(device.asset, device.alias_of, last, now_ns)
-                if not self._send_payload("DBIRTH", name, metrics, now_ns):
+                if not self._send_birth("DBIRTH", name, device, metrics, now_ns):
                     return False
-                device.born, device.changed = True, False
+                device.born, device.changed = not device.unborn, False
         return True
+
+    def _last(self, device: _Device) -> Mapping[str, Sample]:
+        if not self._is_terse:
+            return device.last
+        return {name: sample for name, sample in device.last.items() if not is_long(sample.value)}
+
+    def _send_birth(
+        self, kind: MessageType, name: str | None, device: _Device, metrics: list[Metric], now_ns: int
+    ) -> bool:
+        """Publish a birth; True also for one that no message can hold, then the device stays unborn."""
+        found = fitting_birth(metrics, now_ns // 1_000_000, device.less)
+        if found is None:
+            reason = f"its birth with {len(metrics)} metrics has more than {MAX_MESSAGE_BYTES} bytes"
+            _log.error("an asset cannot be announced", asset=device.asset.id, reason=reason)
+            device.unborn = True
+            return True
+        body, less = found
+        if less > device.less:
+            device.less = less
+            _log.warning("a birth tells less, to fit into a message", asset=device.asset.id, metrics=len(metrics))
+        sent = self._send(self.node.topic(kind, name), body, None)
+        self.sent.births += sent
+        return sent
 
     def _deaths(self, now_ns: int) -> bool:
         with self._lock:
             for name, device in self._devices.items():
                 if device.born and not device.online:
-                    if not self._send_payload("DDEATH", name, [], now_ns):
+                    body = encode(Payload(time_ms=now_ns // 1_000_000))
+                    if not self._send(self.node.topic("DDEATH", name), body, None):
                         return False
                     device.born = False
         return True
-
-    def _send_payload(self, kind: MessageType, device: str | None, metrics: list[Metric], now_ns: int) -> bool:
-        body = encode(Payload(metrics, time_ms=now_ns // 1_000_000))
-        sent = self._send(self.node.topic(kind, device), body, None)
-        self.sent.births += sent and kind.endswith("BIRTH")
-        return sent
 
     def _send(self, topic: str, body: bytes, uuid: str | None) -> bool:
         if not self._publish(topic, stamp(body, seq=self._seq, uuid=uuid)):
@@ -392,14 +447,25 @@ class EdgeNode:
             body, past = record.body, historical or not self._is_born(record.topic)
             if past:
                 body = self._historical(record)
+            if len(body) > MAX_MESSAGE_BYTES - _STAMP_BYTES:
+                self._set_aside(record, f"more than the {MAX_MESSAGE_BYTES} of a message")
+                continue
+            if self.suspects.holds(record.n):
+                continue
             if not self._send(record.topic, body, format_uuid(epoch, record.n)):
                 self.window.unsent(records[index:], live=not historical)
                 return False
+            self.suspects.sent(record.n, len(body))
             if past:
                 self.sent.historical += 1
             else:
                 self.sent.live += 1
         return True
+
+    def _set_aside(self, record: Record, why: str, most_bytes: int = MAX_MESSAGE_BYTES) -> None:
+        self._aside.put(record, self._named(record.body), why, most_bytes)
+        self.window.gone(record.n)
+        self.sent.aside += 1
 
     def _is_born(self, topic: str) -> bool:
         device = self._devices.get(parse_sparkplug(topic).device or "")

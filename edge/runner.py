@@ -7,15 +7,18 @@ import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Final, Literal, Protocol
 
 import structlog
 
 from contract.loss import Reason
-from contract.model import Asset, Datatype, Sample
+from contract.model import MAX_TEXT_BYTES, Asset, Datatype, Sample
+from contract.topics import TopicError, check_id
+from edge.contain import CLOSE_S, CONNECT_S, Contained, Failed, outcome, sound
 from edge.dating import WORDS, Bounds
-from edge.driver import Driver, Historian, Lost, NoHistory, Unreachable
+from edge.driver import Counters, Driver, Lost, NoHistory, Unreachable
 from edge.filter import Filter, Read, inferred
 from edge.gap import Gap
 from edge.health import Health
@@ -29,10 +32,13 @@ _LONG_DELAY_S: Final = 5.0
 _RETRY_SPOOL_S: Final = 1.0
 _TICK_S: Final = 0.05
 _FIRST_VALUES_S: Final = 2.0  # so long it may take a connection to give each signal's value
+_HISTORY_ATTEMPTS: Final = 3  # that may end by a failure of the driver
+_MOST_FAILURES: Final = 100  # sorts of them, that are told in full
 
 _DETAILS: Final[dict[Reason, str]] = {
     "overflow": "the source's queue overflowed; it does not say how many values it threw away, at least so many",
     "driver_queue": "messages came faster than they were taken",
+    "too_large": f"texts of more than {MAX_TEXT_BYTES} bytes, which no message can hold: their samples have no value",
     "not_understood": "messages, values or assets that do not fit the plant file; the log has an example",
 }
 
@@ -121,13 +127,17 @@ class _Source:
 
 
 class Runner:
-    """One machine: connect, read, filter, hand over; connect again for ever. One task, `run()`."""
+    """One machine: connect, read, filter, hand over; connect again for ever. One task, `run()`.
+
+    Whatever its driver raises is trouble of this machine alone (see edge.contain); errors of the edge itself, of the
+    filter or the spool, end `run`.
+    """
 
     def __init__(
         self,
         name: str,
         machine: Machine,
-        driver: Driver,
+        make: Callable[[], Driver],
         *,
         place: Place,
         outlet: Outlet,
@@ -136,12 +146,17 @@ class Runner:
         raw_days: int = 0,
         ids: AssetIds | None = None,
         clock_ns: Callable[[], int] = time.time_ns,
+        connect_s: float = CONNECT_S,
+        close_s: float = CLOSE_S,
     ) -> None:
-        """`raw_days`: for so many days samples are kept (decision 0008), 0: for ever."""
+        """`make` makes the driver; `connect_s` and `close_s` are how long it may take to connect and to close.
+
+        `raw_days`: for so many days samples are kept (decision 0008), 0: for ever.
+        """
         self.name = name
         self.health = Health()
         self._machine = machine
-        self._driver = driver
+        self._driver = Contained(make, connect_s=connect_s, close_s=close_s)
         self._place = place
         self._outlet = outlet
         self._ledger = ledger
@@ -152,8 +167,14 @@ class Runner:
         self._sources: dict[str, _Source] = {}
         self._log = _log.bind(machine=name, address=machine.address)
         self._noted: set[str] = set()
+        self._failures: set[str] = set()  # places of those that were told in full
         self._accounted: dict[Reason, int] = {}
         self._gap: Gap | None = None  # the one that history may still fill
+
+    @property
+    def counters(self) -> Counters:
+        """What the driver counts."""
+        return self._driver.counters
 
     @property
     def heard_until_ns(self) -> int:
@@ -172,7 +193,7 @@ class Runner:
                 attempts = 0 if self.health.samples > before else attempts + 1
                 await asyncio.sleep(_delay_s(attempts))
         finally:
-            await self._driver.close()
+            await self._close()
 
     async def _serve_once(self) -> None:
         """Connect and read until the machine is lost."""
@@ -187,10 +208,33 @@ class Runner:
         except Lost as error:
             self.health.losses += 1
             self._log.warning("machine lost", reason=str(error))
-            await self._flush(everything=True)
-            self._account()
-            self._lost(str(error))
-        await self._driver.close()
+            await self._end(str(error))
+        except Failed as error:
+            self._failed(error)
+            await self._end(str(error))
+        await self._close()
+
+    async def _end(self, why: str) -> None:
+        await self._flush(everything=True)
+        self._account()
+        self._lost(why)
+
+    async def _close(self) -> None:
+        try:
+            await self._driver.close()
+        except Failed as error:
+            self._failed(error)
+
+    def _failed(self, error: Failed) -> None:
+        """Tell of a failure of the driver: once with its traceback, then once for each loss of the machine."""
+        self.health.failures += 1
+        if error.place not in self._failures and len(self._failures) < _MOST_FAILURES:
+            self._failures.add(error.place)
+            self._log.error(
+                "the driver has failed; its machine is tried on", reason=str(error), exc_info=error.__cause__
+            )
+        elif self.health.trouble != str(error):
+            self._log.warning("the driver has failed again", reason=str(error))
 
     def _connected(self) -> None:
         if self.health.losses or self.health.trouble:
@@ -208,7 +252,7 @@ class Runner:
     def _bounds(self, now_ns: int) -> Bounds:
         """Return what times are held against; who keeps a record tells at each connection what holds then."""
         oldest_ns = (now_ns // _DAY_NS - self._raw_days) * _DAY_NS if self._raw_days else 0
-        return Bounds(oldest_ns, holds=isinstance(self._driver, Historian))
+        return Bounds(oldest_ns, holds=self._driver.keeps_history)
 
     def _look_for_gap(self, now_ns: int, trouble: str) -> None:
         """See from when to when the machine was not heard; if it keeps no record, nobody knows what it said."""
@@ -245,11 +289,17 @@ class Runner:
         if gap is None:
             return
         missing = "the machine keeps no history that can be read"
-        if isinstance(self._driver, Historian):
+        if self._driver.keeps_history:
             try:
-                await self._send_record(self._driver, gap)
+                await self._send_record(gap)
                 missing = ""
             except NoHistory as error:
+                missing = str(error)
+            except Failed as error:
+                gap.failures += 1
+                if gap.failures < _HISTORY_ATTEMPTS:
+                    raise
+                self._failed(error)
                 missing = str(error)
             except Lost:
                 return  # the reading notices, too; the next connection asks for all of it again
@@ -265,20 +315,26 @@ class Runner:
             )
         self._gap = None
 
-    async def _send_record(self, driver: Historian, gap: Gap) -> None:
-        """Send what the machine recorded in the gap; raise NoHistory or Lost."""
+    async def _send_record(self, gap: Gap) -> None:
+        """Send what the machine recorded in the gap; raise NoHistory, Lost or Failed."""
         await self._first_values()
         start_ns, end_ns = gap.window({asset: self._sources[asset].filter for asset in gap.filters})
         if start_ns >= end_ns:
             raise NoHistory("its clock was set back, so it cannot be asked for that time")
-        async for samples in driver.history(start_ns, end_ns):
-            for asset, past in gap.filters.items():
-                source = self._sources[asset]
-                own = past.missing((sample for sample in samples if sample.asset == asset), source.filter)
-                newest_ns = max((sample.time_ns for sample in own), default=0)
-                live, late = past.update(self._learn(source, own), newest_ns)
-                await self._send(source, [*live, *late], past=True)
-                gap.filled += len(live) + len(late)
+        async with aclosing(self._driver.history(start_ns, end_ns)) as record:
+            async for samples in record:
+                with sound(samples, self._machine.signals):
+                    await self._send_recorded(samples, gap)
+
+    async def _send_recorded(self, samples: Sequence[Sample], gap: Gap) -> None:
+        for asset, past in gap.filters.items():
+            source = self._sources[asset]
+            own = past.missing((sample for sample in samples if sample.asset == asset), source.filter)
+            newest_ns = max((sample.time_ns for sample in own), default=0)
+            live, late = past.update(self._learn(source, own), newest_ns)
+            self._tell_too_large(source, past)
+            await self._send(source, [*live, *late], past=True)
+            gap.filled += len(live) + len(late)
 
     async def _first_values(self) -> None:
         """Wait for the value of each signal: what was recorded after it comes over this connection."""
@@ -299,33 +355,32 @@ class Runner:
             self._outlet.offline(source.asset.id)
 
     async def _read_on(self) -> None:
-        reading = asyncio.create_task(self._read())
+        reading = asyncio.create_task(self._driver.read())
         filling = asyncio.create_task(self._fill_gap())
         try:
             while True:
                 if filling.done():
-                    filling.result()
+                    outcome(filling, "history")
                 waits = any(source.filter.waits for source in self._sources.values())
                 timeout_s = _TICK_S if waits else self._machine.offline_after_s / 4 or None
                 await asyncio.wait((reading,), timeout=timeout_s)
                 if reading.done():
-                    await self._take(reading.result())
+                    await self._take(outcome(reading, "read"))
                     self._account()
                     self.health.alive_ns = self._clock_ns()
-                    reading = asyncio.create_task(self._read())
+                    reading = asyncio.create_task(self._driver.read())
                 elif waits:
                     await self._flush()
                 self._check_silence()
         finally:
-            reading.cancel()
-            filling.cancel()
-            await asyncio.gather(reading, filling, return_exceptions=True)
-
-    async def _read(self) -> Sequence[Sample]:
-        return await self._driver.read()
+            await self._driver.end(reading, filling)
 
     async def _take(self, samples: Sequence[Sample]) -> None:
-        """Filter a batch and wait until the rest of it is durable."""
+        """Filter a batch and wait until the rest of it is durable; raise Failed when it is none."""
+        with sound(samples, self._machine.signals):
+            await self._take_sound(samples)
+
+    async def _take_sound(self, samples: Sequence[Sample]) -> None:
         now_ns = self._clock_ns()
         by_asset: dict[str, list[Sample]] = {}
         await self._ids.keep()
@@ -338,6 +393,7 @@ class Runner:
                 continue
             known = self._learn(source, group)
             passed = source.filter.update(known, now_ns)
+            self._tell_too_large(source, source.filter)
             source.heard_s = time.monotonic()
             if source.filter.has_news:
                 self.health.last_data_ns = now_ns
@@ -379,7 +435,7 @@ class Runner:
         standing = False
         source.online = source.online or bool(samples)
         read: dict[str, Read] = {}
-        if not past and isinstance(self._driver, Historian):
+        if not past and self._driver.keeps_history:
             gap = None if self._gap is None else self._gap.filters.get(source.asset.id)
             read = source.filter.read((sample.signal for sample in samples), gap)
         datatypes = source.inferred if source.has_news else {}
@@ -431,6 +487,11 @@ class Runner:
         if len(self._sources) >= MAX_ASSETS:
             self._note("assets", f"more than {MAX_ASSETS} assets: data of {asset_id} is left out; narrow the topic")
             return None
+        try:
+            check_id(asset_id)
+        except TopicError as error:
+            self._note("asset id", f"{str(error)[:300]}: data of this asset is left out")
+            return None
         owner = self._owners.setdefault(asset_id, self.name)
         if owner != self.name:
             self._note(f"asset {asset_id}", f"the asset {asset_id} belongs to {owner} already: its data is left out")
@@ -461,6 +522,7 @@ class Runner:
             "overflow": counters.overflows,
             "driver_queue": counters.dropped,
             "not_understood": counters.rejected + self.health.refused + self.health.misfits,
+            "too_large": self.health.too_large,
         }
         for reason, total in counted.items():
             new = total - self._accounted.get(reason, 0)
@@ -468,6 +530,12 @@ class Runner:
                 now_ns, since_ns = self._clock_ns(), self.health.alive_ns
                 self._ledger.lose(self.name, reason, new, now_ns, since_ns=since_ns, detail=_DETAILS[reason])
         self._accounted = counted
+
+    def _tell_too_large(self, source: _Source, through: Filter) -> None:
+        for signal, size in through.too_large:
+            self.health.too_large += 1
+            text = f"a text of {size} bytes is left out, {MAX_TEXT_BYTES} fit into a message"
+            self._note(f"too large {source.asset.id} {signal}", f"{signal} of {source.asset.id}: {text}")
 
     def _say_notes(self) -> None:
         for sort, text in self._driver.counters.notes.items():

@@ -97,6 +97,10 @@ class Window:
         if live:
             self._live = min(self._live, records[0].n - 1)
 
+    def gone(self, n: int) -> None:
+        """Forget a record that was not sent and never will be."""
+        self._in_flight.pop(n, None)
+
     def acknowledged(self, intervals: Iterable[tuple[int, int]], now_s: float) -> None:
         """Note that the gateway keeps these records (they are about to leave the spool)."""
         before = len(self._in_flight)

@@ -18,7 +18,7 @@ def check(
 ) -> None:
     """Check a plant file: every problem with its file, its line and what was probably meant."""
     try:
-        checked = load_plant(plant)
+        checked = _served(load_plant(plant))
     except PlantFileError as error:
         if json:
             problems = [{"line": each.line, "where": each.where, "text": each.text} for each in error.problems]
@@ -31,6 +31,12 @@ def check(
     for line in counted(checked):
         out.print(f"{line['line']}: {line['machines']} machines, {line['signals']} signals", markup=False)
     out.print(f"{plant} is right", markup=False)
+
+
+def _served(plant: Plant) -> Plant:
+    if plant.refused:
+        raise PlantFileError(plant.path, plant.refused)
+    return plant
 
 
 def counted(plant: Plant) -> list[dict[str, str | int]]:

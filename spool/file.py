@@ -249,6 +249,14 @@ class SpoolFile:
         self.note_dropped(Dropped(first, last, count, time_ns, "full"))
         return count
 
+    def drop(self, intervals: Iterable[tuple[int, int]], reason: str, time_ns: int) -> None:
+        """Delete the records of closed intervals; note those that were there as lost."""
+        for first, last in intervals:
+            before = self.records
+            self.remove([(first, last)])
+            if self.records < before:
+                self.note_dropped(Dropped(first, last, before - self.records, time_ns, reason))
+
     def note_dropped(self, dropped: Dropped) -> None:
         """Keep an account of records that are lost."""
         execute = self.connection.execute

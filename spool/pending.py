@@ -39,10 +39,11 @@ class Put:
 
 @dataclass(slots=True)
 class Change:
-    """Records to be removed, as closed intervals, and notes to be written."""
+    """Records to be removed, as closed intervals, and notes to be written; `reason`: they are lost by that."""
 
     intervals: list[tuple[int, int]]
     notes: Mapping[str, bytes]
+    reason: str = ""
     future: Future[None] = field(default_factory=Future)
 
 

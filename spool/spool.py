@@ -191,7 +191,16 @@ class Spool:
         Raises SpoolError. A number that is not there is as if deleted.
         """
         bounded = [(max(first, 0), min(last, _LAST_N)) for first, last in intervals]
-        change = Change(bounded, dict(notes or {}))
+        self._change(Change(bounded, dict(notes or {})))
+
+    def drop(self, n: int, reason: str) -> None:
+        """Delete a record that cannot be sent and account for it (see `Stats.dropped_ranges`); return when durable.
+
+        Raises SpoolError. A number that is not there is as if deleted.
+        """
+        self._change(Change([(n, n)], {}, reason))
+
+    def _change(self, change: Change) -> None:
         with self._wake:
             if self._closing:
                 raise SpoolError(f"{self.path}: closed")
@@ -325,7 +334,10 @@ class Spool:
         numbers: list[int | None] = []
         with Transaction(file):
             for change in changes:
-                file.remove(change.intervals)
+                if change.reason:
+                    file.drop(change.intervals, change.reason, self._clock_ns())
+                else:
+                    file.remove(change.intervals)
                 file.set_notes(change.notes)
             file.set_notes({key: value for put in puts for key, value in put.notes.items()})
             is_new = [put.origin is None or file.receive(put.origin) for put in puts]

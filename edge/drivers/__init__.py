@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class UnknownDriverError(ValueError):
-    """A driver that does not exist, or whose library is not installed. The text says what to do."""
+    """A driver that does not exist, cannot be imported, or whose library is missing. The text says what to do."""
 
 
 class DriverModule(Protocol):
@@ -36,7 +36,7 @@ def driver_names() -> list[str]:
 
 
 def load(name: str) -> DriverModule:
-    """Import the driver `name`; raise UnknownDriverError with the known names or the missing library."""
+    """Import the driver `name`; raise UnknownDriverError with the known names, the missing library or what failed."""
     names = driver_names()
     if name not in names:
         near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
@@ -51,3 +51,5 @@ def load(name: str) -> DriverModule:
             f"the driver {name!r} needs the Python package {error.name!r}, which is not installed: "
             f"pip install 'shopfloor[{name}]'"
         ) from error
+    except Exception as error:
+        raise UnknownDriverError(f"the driver {name!r} cannot be imported: {type(error).__name__}: {error}") from error

@@ -14,7 +14,8 @@ configure("edge")
 structlog.get_logger("a.b").info("机器 connected", machine="cnc-01", kept=object)
 structlog.get_logger("a.b").debug("too fine")
 logging.getLogger("paho").warning("from %s", "elsewhere")
-thread = threading.Thread(target=lambda: 1 / 0, name="reader")
+def divide(password): return 1 / len(password[9:])
+thread = threading.Thread(target=divide, args=("hunter" + "2",), name="reader")
 thread.start()
 thread.join()
 """
@@ -30,3 +31,4 @@ def test_lines_are_json() -> None:
     assert (theirs["event"], theirs["level"], theirs["logger"]) == ("from elsewhere", "warning", "paho")
     assert (end["event"], end["level"], end["thread"]) == ("thread ended", "critical", "reader")
     assert "ZeroDivisionError" in json.dumps(end["exception"])
+    assert "hunter2" not in done.stderr  # the value of a local variable

@@ -8,6 +8,7 @@ import jsonschema_rs
 import pytest
 import yaml
 
+import edge.drivers
 from edge.config import PlantFileError, load_plant, parse_plant
 from edge.drivers import UnknownDriverError, driver_names, load
 from edge.schema import plant_schema
@@ -173,3 +174,15 @@ def test_the_schema_for_editors_accepts_what_the_program_accepts() -> None:
         ("datatype: string", "datatype: s"),
     ):
         assert not check.is_valid(yaml.safe_load(GOOD.replace(before, after)))
+
+
+def test_a6_a_driver_that_fails_when_it_is_imported_is_a_problem_of_its_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "hasty.py").write_text("raise LookupError('no license')")
+    monkeypatch.setattr(edge.drivers, "__path__", [*edge.drivers.__path__, str(tmp_path)])
+    with pytest.raises(PlantFileError) as caught:
+        parse_plant(GOOD.replace("driver: opcua", "driver: hasty"), tmp_path / "plant.yaml")
+    [problem] = caught.value.problems
+    assert (problem.line, problem.where) == (11, "machines.cnc-01")
+    assert problem.text == "the driver 'hasty' cannot be imported: LookupError: no license"

@@ -52,7 +52,7 @@ class Workshop:
         runner = Runner(
             name,
             machine,
-            driver,
+            lambda: driver,
             place=PLACE,
             outlet=self.uplink.node,
             ledger=self.ledger,

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 SHOPFLOOR = Path(sys.executable).with_name("shopfloor")
 PLANT = """\
@@ -89,6 +90,18 @@ def test_check_names_file_line_and_what_was_meant_for_every_problem(run: Any, tm
     done = run("check", "plant.yaml", "--json")
     assert done.returncode == 2
     assert [problem["line"] for problem in json.loads(done.stdout)["problems"]] == [9, 14]
+
+
+def test_a8_check_says_how_many_signals_a_machine_can_have(run: Any, tmp_path: Path) -> None:
+    plant = yaml.safe_load(PLANT)
+    [machine] = plant["areas"]["machining"]["lines"]["line1"]["machines"].values()
+    machine["signals"] = {f"{n:0128}": {"path": "force"} for n in range(7000)}
+    (tmp_path / "plant.yaml").write_text(yaml.safe_dump(plant))
+    done = run("check", "plant.yaml")
+    assert done.returncode == 2
+    assert "machines.press-1: 7000 signals are too many: to announce them takes up to" in done.stderr
+    assert "a message has at most 899900" in done.stderr
+    assert json.loads(run("check", "plant.yaml", "--json").stdout)["ok"] is False
 
 
 def test_check_of_an_unknown_driver_names_the_known_ones(run: Any, tmp_path: Path) -> None:

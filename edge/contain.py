@@ -1,0 +1,185 @@
+"""A driver behind a wall: whatever goes wrong in it is trouble of its machine, and every call of it ends.
+
+A driver says what it foresees by Unreachable, Lost and NoHistory. All else that it raises (an error of ours or of its
+library, which odd bytes from a machine may bring about), also a cancellation that nobody asked for, becomes Failed. A
+driver that blocks the whole event loop cannot be contained.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Container, Coroutine, Iterator, Sequence
+from contextlib import aclosing, contextmanager
+from typing import Any, Final, TypeVar
+
+from contract.model import Sample
+from edge.driver import Counters, Driver, DriverError, Historian, Lost, NoHistory, Unreachable
+
+CONNECT_S: Final = 300.0  # thousands of nodes of a slow server take minutes
+CLOSE_S: Final = 10.0
+_CANCEL_S: Final = 2.0  # so long may it take to end what is canceled
+_MOST_TEXT: Final = 300
+
+_T = TypeVar("_T")
+
+
+class Failed(DriverError):
+    """The driver failed in a way that it does not foresee; `__cause__` is the error, if there was one."""
+
+    @property
+    def place(self) -> str:
+        """Sort and place of the error, the same for each failure of one sort."""
+        cause, where = self.__cause__, ""
+        trace = None if cause is None else cause.__traceback__
+        while trace is not None:
+            where = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
+            trace = trace.tb_next
+        return f"{type(cause).__name__} {where}" if where else str(self)
+
+
+class Contained:
+    """A driver that raises nothing but what is foreseen, and Failed. It is made at the first `connect`."""
+
+    def __init__(self, make: Callable[[], Driver], *, connect_s: float = CONNECT_S, close_s: float = CLOSE_S) -> None:
+        self._make = make
+        self._driver: Driver | None = None
+        self._unmade = Counters()
+        self._connect_s, self._close_s = connect_s, close_s
+        self._stuck: set[asyncio.Task[Any]] = set()  # what did not end when it was canceled
+
+    @property
+    def counters(self) -> Counters:
+        """What the driver counts."""
+        return self._unmade if self._driver is None else self._driver.counters
+
+    @property
+    def keeps_history(self) -> bool:
+        """Whether the driver can read what the machine recorded."""
+        return isinstance(self._driver, Historian)
+
+    async def connect(self) -> None:
+        """Connect; raise Unreachable, Lost, Failed."""
+        self._stuck = {task for task in self._stuck if not task.done()}
+        if self._stuck:
+            raise Failed("the driver does not end what it began: restart the edge")
+        await self._within(self._connect_s, "connect", self._make_and_connect)
+
+    async def _make_and_connect(self) -> None:
+        if self._driver is None:
+            self._driver = self._make()
+        await self._driver.connect()
+
+    async def read(self) -> Sequence[Sample]:
+        """Wait for the next batch; raise Lost, Unreachable, Failed."""
+        if self._driver is None:
+            raise Lost("not connected")
+        with _foreseen("read", Lost, Unreachable):
+            return await self._driver.read()
+
+    async def history(self, start_ns: int, end_ns: int) -> AsyncGenerator[Sequence[Sample], None]:
+        """Yield what the machine recorded; raise NoHistory, Lost, Failed."""
+        if not isinstance(self._driver, Historian):
+            raise NoHistory("the machine keeps no history that can be read")
+        with _foreseen("history", NoHistory, Lost):
+            records: Any = self._driver.history(start_ns, end_ns)
+            async with aclosing(records):
+                async for samples in records:
+                    yield samples
+
+    async def close(self) -> None:
+        """Let go of the machine; raise Failed."""
+        if self._driver is not None:
+            try:
+                await self._within(self._close_s, "close", self._driver.close)
+            except (Unreachable, Lost):
+                return  # it is gone, as it should be
+
+    async def end(self, *tasks: asyncio.Task[Any]) -> None:
+        """Cancel tasks that call the driver; return when they have ended, at the latest after two seconds."""
+        for task in tasks:
+            task.cancel()
+        _, pending = await asyncio.wait(tasks, timeout=_CANCEL_S)
+        self._stuck |= pending
+        for task in tasks:
+            task.add_done_callback(_look_at)
+
+    async def _within(self, limit_s: float, method: str, call: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        task = asyncio.create_task(_call(method, call))
+        try:
+            done, _ = await asyncio.wait((task,), timeout=limit_s)
+        finally:
+            if not task.done():
+                await self.end(task)
+        if not done:
+            raise Failed(f"the driver has not ended `{method}` after {limit_s:g} s")
+        outcome(task, method)
+
+
+def outcome(task: asyncio.Task[_T], method: str) -> _T:
+    """Return the result of a task in a call of the driver that we did not cancel; raise what it raised, or Failed."""
+    if task.cancelled():
+        raise Failed(f"the driver failed in `{method}`: it was canceled, but not by the edge")
+    return task.result()
+
+
+@contextmanager
+def sound(samples: Sequence[Sample], signals: Container[str]) -> Iterator[None]:
+    """Raise Failed for an error inside that was brought about by something that is no sample of these signals.
+
+    Samples are looked at one by one only then: there are many, and nearly all are sound.
+    """
+    try:
+        yield
+    except Exception as error:
+        wrong = _unsound(samples, signals)
+        if wrong is None:
+            raise
+        raise Failed(f"the driver handed over what is no sample: {wrong}"[:_MOST_TEXT]) from error
+
+
+def _unsound(samples: Any, signals: Container[str]) -> str | None:
+    if not isinstance(samples, Sequence):
+        return repr(samples)
+    return next((repr(sample) for sample in samples if not _is_sound(sample, signals)), None)
+
+
+def _is_sound(sample: Any, signals: Container[str]) -> bool:
+    return (
+        isinstance(sample, Sample)
+        and isinstance(sample.asset, str)
+        and isinstance(sample.signal, str)
+        and sample.signal in signals
+        and isinstance(sample.time_ns, int)
+        and isinstance(sample.value, float | int | bool | str | None)
+        and isinstance(sample.quality, int)
+        and 0 <= sample.quality < 1 << 31
+        and isinstance(sample.status, int)
+        and 0 <= sample.status < 1 << 32
+    )
+
+
+def _look_at(task: asyncio.Task[Any]) -> None:
+    """Keep asyncio from telling of an error that nobody asked for."""
+    if not task.cancelled():
+        task.exception()
+
+
+async def _call(method: str, call: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    with _foreseen(method, Unreachable, Lost):
+        await call()
+
+
+@contextmanager
+def _foreseen(method: str, *errors: type[DriverError]) -> Iterator[None]:
+    try:
+        yield
+    except errors:
+        raise
+    except Unreachable as error:
+        raise Lost(str(error)) from error
+    except (asyncio.CancelledError, GeneratorExit, KeyboardInterrupt):
+        raise
+    # to contain it is the purpose: also SystemExit, and groups with a cancellation in them
+    except BaseException as error:
+        text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        raise Failed(f"the driver failed in `{method}`: {text}"[:_MOST_TEXT]) from error

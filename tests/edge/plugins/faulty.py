@@ -1,0 +1,83 @@
+"""Counts up, and fails in one of its methods while `IS_HEALED` is not set; for the tests of containment."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any, Literal
+
+from contract.model import Command, Reply, Sample
+from edge import machine as base
+from edge.driver import Counters, Lost, NoHistory, Tag
+from edge.machine import Context
+
+IS_HEALED = threading.Event()
+
+SORTS: dict[str, Callable[[], BaseException]] = {
+    "error": lambda: LookupError("odd bytes"),
+    "canceled": asyncio.CancelledError,
+    "exit": lambda: SystemExit(3),
+    "group": lambda: BaseExceptionGroup("all of it", [asyncio.CancelledError()]),
+}
+
+
+class Machine(base.Machine):
+    """`fails` is the method, `sort` how."""
+
+    fails: Literal["connection", "connect", "read", "late_read", "history", "close", "nothing"]
+    sort: Literal["error", "canceled", "exit", "group", "nonsense"] = "error"
+
+
+class Faulty:
+    def __init__(self, name: str, machine: Machine) -> None:
+        self.counters = Counters()
+        self._name, self._machine = name, machine
+        self._count = 0
+        self._fail("connection")
+
+    def _fail(self, method: str) -> None:
+        if method == self._machine.fails and not IS_HEALED.is_set():
+            raise SORTS[self._machine.sort]()
+
+    async def connect(self) -> None:
+        self._fail("connect")
+
+    async def read(self) -> Sequence[Sample]:
+        await asyncio.sleep(0.01)
+        if self._machine.sort == "nonsense" and not IS_HEALED.is_set():
+            nonsense: Any = [
+                ("speed", 1.0),
+                None,
+                [Sample(self._name, "unknown", 1, 1.0)],
+                [Sample(self._name, "speed", time.time_ns(), 1.0, -(2**40))],
+            ]
+            self._count += 1
+            return nonsense[self._count % 4]
+        self._fail("read")
+        if self._count > 10:
+            self._count = 0
+            self._fail("late_read")
+            if self._machine.fails == "close" and not IS_HEALED.is_set():
+                raise Lost("the line dropped")
+        self._count += 1
+        return [Sample(self._name, "speed", time.time_ns(), float(self._count))]
+
+    async def history(self, start_ns: int, end_ns: int) -> AsyncIterator[Sequence[Sample]]:
+        self._fail("history")
+        raise NoHistory("nothing is recorded")
+        yield []
+
+    async def write(self, command: Command) -> Reply:
+        return Reply(command.id, "refused")
+
+    async def browse(self, path: str = "") -> AsyncIterator[Tag]:
+        yield Tag(path, "speed")
+
+    async def close(self) -> None:
+        self._fail("close")
+
+
+def connection(name: str, machine: Machine, _context: Context) -> Faulty:
+    return Faulty(name, machine)
