@@ -354,7 +354,7 @@ class EdgeNode:
         begin = not self._born
         with self._lock:
             metrics = node_birth(self._bd_seq, now_ns)
-            own = self._devices.get("") or _Device(_NOBODY, {}, {})
+            own = self._devices.get("") or _Device(_NOBODY, {}, {}, frozenset())
             metrics += signal_metrics(own.asset.signals, own.alias_of, self._last(own), now_ns)
             self._seq, self._born, self._rebirth = 0, False, False
             if not self._send_birth("NBIRTH", None, own, metrics, now_ns):
@@ -463,7 +463,9 @@ class EdgeNode:
         return True
 
     def _set_aside(self, record: Record, why: str, most_bytes: int = MAX_MESSAGE_BYTES) -> None:
-        self._aside.put(record, self._named(record.body), why, most_bytes)
+        with self._lock:
+            named = to_historical(record.body, self._aliases.name_of, self._aliases.code_of)
+        self._aside.put(record, named, why, most_bytes)
         self.window.gone(record.n)
         self.sent.aside += 1
 

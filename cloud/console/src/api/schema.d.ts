@@ -441,6 +441,7 @@ export interface components {
          * @example {
          *       "id": "cnc-01",
          *       "kind": "cnc",
+         *       "label": "",
          *       "last_data": "2026-11-23T08:00:00.250000000Z",
          *       "last_seen": "2026-11-23T08:00:00.250000000Z",
          *       "names": {
@@ -472,6 +473,11 @@ export interface components {
             id: string;
             /** Kind */
             kind: string;
+            /**
+             * Label
+             * @description what its source calls it, where that is not the id
+             */
+            label: string;
             /**
              * Last Data
              * @description when there was last anything new of it (ISO 8601, UTC)
@@ -517,6 +523,7 @@ export interface components {
          * @example {
          *       "id": "cnc-01",
          *       "kind": "cnc",
+         *       "label": "",
          *       "last_data": "2026-11-23T08:00:00.250000000Z",
          *       "last_seen": "2026-11-23T08:00:00.250000000Z",
          *       "names": {
@@ -533,6 +540,11 @@ export interface components {
             id: string;
             /** Kind */
             kind: string;
+            /**
+             * Label
+             * @description what its source calls it, where that is not the id
+             */
+            label: string;
             /**
              * Last Data
              * @description when there was last anything new of it (ISO 8601, UTC)
@@ -657,7 +669,7 @@ export interface components {
              * Reason
              * @enum {string}
              */
-            reason: "sequence" | "overflow" | "driver_queue" | "not_understood" | "offline" | "edge_down" | "edge_spool" | "gateway_spool" | "gateway_full" | "gateway_away" | "clock" | "source_time";
+            reason: "sequence" | "overflow" | "driver_queue" | "not_understood" | "too_large" | "offline" | "edge_down" | "edge_spool" | "gateway_spool" | "gateway_full" | "gateway_away" | "clock" | "source_time" | "identity";
             /**
              * Source
              * @description the machine; empty for the edge node itself
@@ -892,7 +904,7 @@ export interface components {
              * Reason
              * @enum {string}
              */
-            reason: "sequence" | "overflow" | "driver_queue" | "not_understood" | "offline" | "edge_down" | "edge_spool" | "gateway_spool" | "gateway_full" | "gateway_away" | "clock" | "source_time";
+            reason: "sequence" | "overflow" | "driver_queue" | "not_understood" | "too_large" | "offline" | "edge_down" | "edge_spool" | "gateway_spool" | "gateway_full" | "gateway_away" | "clock" | "source_time" | "identity";
             /**
              * Source
              * @example cnc-01
@@ -976,6 +988,7 @@ export interface components {
          * @example {
          *       "id": "cnc-01",
          *       "kind": "cnc",
+         *       "label": "",
          *       "last_data": "2026-11-23T08:00:00.250000000Z",
          *       "last_seen": "2026-11-23T08:00:00.250000000Z",
          *       "names": {
@@ -996,6 +1009,11 @@ export interface components {
             id: string;
             /** Kind */
             kind: string;
+            /**
+             * Label
+             * @description what its source calls it, where that is not the id
+             */
+            label: string;
             /**
              * Last Data
              * @description when there was last anything new of it (ISO 8601, UTC)
@@ -1156,6 +1174,12 @@ export interface components {
             description: string;
             /** High */
             high: number | null;
+            /**
+             * Label
+             * @description what its source calls it, where that is not the name
+             * @example 温度
+             */
+            label: string;
             /** Low */
             low: number | null;
             /**
