@@ -64,7 +64,7 @@ def serve(settings: Settings, broker: BrokerSettings, listening: socket.socket) 
         uns.start()
         address = settings.public_url.rstrip("/") or f"http://{f'[{host}]' if ':' in host else host}:{port}"
         first_link.offer(settings, parts.sessions, address, datetime.now(UTC))
-        log.info("the cloud serves", host=host, port=port, store=settings.telemetry)
+        log.info("the cloud serves", console=address, host=host, port=port, store=settings.telemetry)
         Server(config, parts).run(sockets=[listening])
     finally:
         uns.stop()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -71,7 +72,7 @@ class Settings(BaseSettings):
     @property
     def cookie(self) -> str:
         """Name of the session cookie: cookies do not know ports, so that two plants on one host need two names."""
-        return f"shopfloor_{self.port}"
+        return f"shopfloor_{urlsplit(self.public_url).port or self.port}"
 
 
 def read_secret(path: Path | None) -> str | None:

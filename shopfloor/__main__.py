@@ -7,6 +7,7 @@ import os
 import platform
 import sys
 from importlib.metadata import version as version_of
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -17,12 +18,12 @@ from shopfloor import demo as plant_demo
 from shopfloor import fault, quarantine, query
 from shopfloor.backup.command import backup, restore
 from shopfloor.browse import browse
-from shopfloor.chaos import command as chaos
 from shopfloor.check import check, wrong
 from shopfloor.display import display_for
 from shopfloor.errors import CommandError, ConfigurationError, Exit
 from shopfloor.home import Home, port_of
 from shopfloor.ledger import ledger
+from shopfloor.login import login
 from shopfloor.output import out, print_error, print_json
 from shopfloor.simulate import factory_file, scenario_file, simulate
 from shopfloor.watch import watch
@@ -40,11 +41,16 @@ app.command()(browse)
 app.command()(restore)
 app.command()(watch)
 app.command()(ledger)
-app.command(name="chaos")(chaos.command)
+app.command()(login)
 app.add_typer(query.app, name="query")
 app.command()(simulate)
 app.add_typer(fault.app, name="fault")
 app.add_typer(quarantine.app, name="quarantine")
+if find_spec("simulators") and find_spec("pyarrow"):
+    # a developer's tool, which runs all parts of a plant: an image has only some of them
+    from shopfloor.chaos import command as chaos
+
+    app.command(name="chaos")(chaos.command)
 
 
 @app.command()

@@ -89,10 +89,22 @@ def new_link(db: Session, user: User, now: datetime) -> str:
     return secret
 
 
+def is_open(db: Session, secret: str) -> bool:
+    """Tell whether a login link lets somebody in; its time may be over."""
+    return db.get(LoginLink, proof.digest(secret)) is not None
+
+
 def set_password(db: Session, user: User, password: str, *, keep: str = "") -> None:
     """Set a password. All logins but the one with hash `keep`, and all open links, end."""
     user.password_hash = proof.hash_password(password)
     end_logins(db, user, keep=keep)
+
+
+def let_in_anew(db: Session, user: User, now: datetime) -> str:
+    """Return the secret of a new login link for a user whose password and logins end."""
+    end_logins(db, user)
+    user.password_hash = None
+    return new_link(db, user, now)
 
 
 def end_logins(db: Session, user: User, *, keep: str = "") -> None:

@@ -6,6 +6,8 @@ import os
 import sys
 from datetime import datetime
 
+from sqlalchemy.orm import Session
+
 from cloud.auth import accounts
 from cloud.db import Sessions
 from cloud.settings import Settings, make_private
@@ -39,4 +41,11 @@ def forget(settings: Settings, secret: str) -> None:
     """Delete the file when its link was used."""
     file = settings.login_link
     if file.is_file() and file.read_text("utf-8").strip().endswith(link_path(secret)):
+        file.unlink(missing_ok=True)
+
+
+def withdraw(settings: Settings, db: Session) -> None:
+    """Delete the file when its link lets nobody in any more."""
+    file = settings.login_link
+    if file.is_file() and not accounts.is_open(db, file.read_text("utf-8").strip().partition("#")[2]):
         file.unlink(missing_ok=True)

@@ -107,12 +107,9 @@ def change_user(username: Name, body: UserChange, db: Db, now: Now) -> UserWithL
         user.role = body.role.value
     if body.disabled is not None:
         user.disabled = body.disabled
-    if body.disabled or body.new_link:
+    if body.disabled:
         accounts.end_logins(db, user)
-    link = None
-    if body.new_link:
-        user.password_hash = None
-        link = link_path(accounts.new_link(db, user, now))
+    link = link_path(accounts.let_in_anew(db, user, now)) if body.new_link else None
     return UserWithLink.model_validate({**_view(user), "login_link": link})
 
 

@@ -39,6 +39,7 @@ from cloud.telemetry.store import (
     Stored,
     StoreUnavailable,
     TooManyRows,
+    Trouble,
     WriteResult,
 )
 from cloud.telemetry.view import View
@@ -387,14 +388,14 @@ class DuckDbStore:
         found = (s for s in self.catalog.all_series() if not wanted or s.asset in wanted)
         return sorted(Stored(s.asset, s.signal, s.kind, *s.place) for s in found)
 
-    def health(self) -> str | None:
+    def health(self) -> Trouble | None:
         """See Store."""
         if self.catalog.missing:
-            return f"segments are missing: {', '.join(self.catalog.missing)}; restore them from a backup"
+            return Trouble(f"segments are missing: {', '.join(self.catalog.missing)}", "restore them from a backup")
         try:
             self.cursor().close()
-        except StoreUnavailable as error:
-            return str(error)
+        except StoreUnavailable:
+            return Trouble("the store cannot open its files", "look at the log of the cloud; is its disk full?")
         return None
 
 

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from shopfloor.errors import ConfigurationError
 
 
 def backup(
     file: Annotated[str, typer.Argument(help="The file to write; - for standard output.")],
 ) -> None:
     """Write users, assets, all samples and minutes of the running plant into a file."""
-    from shopfloor.backup import write  # noqa: PLC0415
+    with _cloud():
+        from shopfloor.backup import write  # noqa: PLC0415
 
     write.backup(file)
 
@@ -27,6 +32,18 @@ def restore(
 
     Samples that are older than the plant keeps them become minutes.
     """
-    from shopfloor.backup import restore as restoring  # noqa: PLC0415
+    with _cloud():
+        from shopfloor.backup import restore as restoring  # noqa: PLC0415
 
     restoring.restore(file, store_url, store_token_file, force=force)
+
+
+@contextmanager
+def _cloud() -> Iterator[None]:
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            f"this command opens the cloud's databases and needs the Python package {error.name}",
+            "pip install 'shopfloor[cloud]'; of containers use `tools`",
+        ) from error

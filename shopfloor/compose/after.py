@@ -17,7 +17,9 @@ from urllib.error import URLError
 from urllib.parse import urlsplit
 from urllib.request import urlopen
 
-PATIENCE_S: Final = 120.0
+PATIENCE_S: Final = 600.0
+QUIET_S: Final = 10.0
+"""After this long it says what it waits for."""
 PAUSE_S: Final = 0.5
 ANSWER_S: Final = 3.0
 
@@ -44,13 +46,21 @@ def wait(
     patience_s: float = PATIENCE_S,
     clock: Callable[[], float] = time.monotonic,
     pause: Callable[[float], None] = time.sleep,
+    say: Callable[[str], object] = sys.stderr.write,
 ) -> str | None:
-    """Wait until everything is there; return None then, and after `patience_s` what is still missing."""
-    until = clock() + patience_s
+    """Wait until everything is there; return None then, and after `patience_s` what is still missing.
+
+    What is not there after `QUIET_S` is said, once.
+    """
+    began = clock()
     for what in wanted:
+        said = False
         while not is_there(what):
-            if clock() > until:
+            if clock() > began + patience_s:
                 return what
+            if not said and clock() > began + QUIET_S:
+                said = True
+                say(f"waiting for {what}, for up to {patience_s:.0f} s\n")
             pause(PAUSE_S)
     return None
 

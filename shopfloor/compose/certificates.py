@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -21,6 +20,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from shopfloor.compose.private import write_private
+
 AUTHORITY_DAYS: Final = 3650
 DAYS: Final = 825
 RENEW_DAYS: Final = 90
@@ -33,17 +34,6 @@ _SKEW: Final = timedelta(hours=1)
 def mail_of(identity: str) -> str:
     """Return the mail address in an identity's certificate, by which NATS knows its user."""
     return f"{identity}@{MAIL_DOMAIN}"
-
-
-def write_private(path: Path, content: bytes, mode: int = 0o600) -> None:
-    """Write a file, whole or not at all, that from its first byte on nobody but its owner can read (or as `mode`)."""
-    draft = path.with_name(path.name + ".draft")
-    draft.unlink(missing_ok=True)
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
 
 
 @dataclass(frozen=True, slots=True)

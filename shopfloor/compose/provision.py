@@ -14,7 +14,8 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from shopfloor.compose import brokers
-from shopfloor.compose.certificates import Authority, write_private
+from shopfloor.compose.certificates import Authority
+from shopfloor.compose.private import write_private
 
 PLACE: Final = brokers.Place(secrets=PurePosixPath("/data/secrets"), data=PurePosixPath("/var/lib/broker"))
 SERVERS: Final[Mapping[str, Sequence[str]]] = {
@@ -46,8 +47,12 @@ def _provide_tokens(root: Path) -> None:
     # in the light variant the cloud is the store, and takes what has the gateway's token
     _copy(_secret(root / "gateway" / "store-token"), root / "cloud" / "store-token")
     (root / "postgres").chmod(0o755)  # its server runs as another user, and nobody else sees this folder
+    passfile = root / "cloud" / "pgpass"
+    if passfile.exists() and not (root / "postgres" / "password").exists():
+        # the database has it inside, and would refuse a new one
+        write_private(root / "postgres" / "password", passfile.read_text().strip().rpartition(":")[2].encode(), 0o444)
     password = _secret(root / "postgres" / "password", 0o444)
-    write_private(root / "cloud" / "pgpass", f"postgres:5432:shopfloor:shopfloor:{password}\n".encode())
+    write_private(passfile, f"postgres:5432:shopfloor:shopfloor:{password}\n".encode())
 
 
 def _secret(path: Path, mode: int = 0o600) -> str:

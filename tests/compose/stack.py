@@ -2,53 +2,28 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import re
 import shlex
-import shutil
 import signal
 import socket
-import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import documents
 import httpx2
 import yaml
+from images import ROOT, run
+from report import Failed, check, until
 
-ROOT = Path(__file__).resolve().parents[2]
-STAND_INS = Path(__file__).with_name("stand-ins")
+MACHINES = ["cnc-01", "cnc-02", "robot-01", "robot-02"]
+PASSWORD = "a password of a test"
 ONE_SHOTS = {"provision", "store-setup"}
-
-
-class Failed(Exception):
-    """A check failed; says what was wanted and what is."""
-
-
-class Unable(Exception):
-    """This machine cannot run containers; says why."""
-
-
-def run(*command: str, check: bool = True, timeout_s: float = 1800, **environ: str) -> str:
-    """Return what a command prints; raise Failed with its last lines."""
-    done = subprocess.run(
-        command,
-        cwd=ROOT,
-        env={**os.environ, **environ},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=timeout_s,
-        check=False,
-    )
-    if check and done.returncode:
-        raise Failed(
-            f"{shlex.join(command[:8])} … ended with {done.returncode}:\n{(done.stdout + done.stderr)[-3000:]}"
-        )
-    return done.stdout if check else done.stdout + done.stderr
 
 
 def free_port() -> int:
@@ -57,101 +32,73 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def until(what: str, condition: Callable[[], Any], timeout_s: float, pause_s: float = 0.5) -> Any:
-    """Return the first true answer of a condition; raise Failed."""
-    deadline = time.monotonic() + timeout_s
-    while not (answer := condition()):
-        if time.monotonic() > deadline:
-            raise Failed(f"not within {timeout_s:.0f} s: {what}")
-        time.sleep(pause_s)
-    return answer
-
-
-def engine() -> str:
-    """Return what the engine says of itself; raise Unable."""
-    docker = shutil.which("docker")
-    if docker is None:
-        raise Unable("docker is not installed")
-    ask = (docker, "version", "--format", "{{.Server.Version}}")
-    said = run(*ask, check=False).strip()
-    if not re.match(r"\d+\.", said) and "SHOPFLOOR_BASE_IMAGES" in os.environ:
-        # what makes base images starts the engine, too
-        run(*shlex.split(os.environ["SHOPFLOOR_BASE_IMAGES"]), check=False)
-        said = run(*ask, check=False).strip()
-    if not re.match(r"\d+\.", said):
-        raise Unable(f"no Docker Engine answers ({said.splitlines()[-1] if said else 'nothing said'})")
-    return said
-
-
-def compose_commands() -> list[list[str]]:
-    """Return each Compose that is installed, the one to use first; raise Unable."""
-    found = []
-    if run("docker", "compose", "version", check=False).startswith("Docker Compose"):
-        found.append(["docker", "compose"])
-    if shutil.which("docker-compose"):
-        found.append(["docker-compose"])
-    if not found:
-        raise Unable("neither `docker compose` nor docker-compose is installed")
-    return found
-
-
-def provide_images(names: Sequence[str]) -> list[str]:
-    """Have every public image here: pulled, or a stand-in for it; return what was done. Raise Unable."""
-    done = []
-    maker = os.environ.get("SHOPFLOOR_BASE_IMAGES")
-    if maker and any(not _is_here(name) for name in names):
-        # a command that makes images where none can be pulled
-        run(*shlex.split(maker))
-        done.append(f"{maker} has run")
-    for name in names:
-        if _is_here(name):
-            continue
-        repository = name.partition(":")[0]
-        tags = run("docker", "images", "--format", "{{.Repository}}:{{.Tag}}", repository).split()
-        if tags:
-            run("docker", "tag", tags[0], name)
-            done.append(f"{name}: stands {tags[0]} in for it")
-        elif (STAND_INS / f"{repository}.Dockerfile").exists() and not _pull(name):
-            file = STAND_INS / f"{repository}.Dockerfile"
-            run("docker", "build", "-q", "-t", name, "-f", str(file), str(STAND_INS), DOCKER_BUILDKIT="0")
-            done.append(f"{name}: built from Debian's package")
-        elif not _is_here(name) and not _pull(name):
-            raise Unable(f"the image {name} is not here and cannot be pulled")
-    return done
-
-
-def _is_here(name: str) -> bool:
-    return bool(run("docker", "images", "-q", name).strip())
-
-
-def _pull(name: str) -> bool:
-    try:
-        done = subprocess.run(["docker", "pull", "-q", name], capture_output=True, timeout=600, check=False)
-    except subprocess.TimeoutExpired:
-        return False
-    return done.returncode == 0
-
-
 class Stack:
     """One plant: its compose project, and its API."""
 
     def __init__(self, compose: Sequence[str], files: Sequence[str] = ()) -> None:
         self.project = f"shopfloor-test-{os.getpid()}"
         self.port = free_port()
-        self.environ = {"SHOPFLOOR_PORT": str(self.port), "SHOPFLOOR_MQTT_PORT": str(free_port())}
-        chosen = [part for file in ("docker-compose.yml", *files) for part in ("-f", file)]
-        self._compose = [*compose, "-p", self.project, *chosen]
-        self._client = httpx2.Client(base_url=f"http://127.0.0.1:{self.port}/api/v1", timeout=20, trust_env=False)
+        self.environ = {
+            "SHOPFLOOR_PORT": str(self.port),
+            "SHOPFLOOR_MQTT_PORT": str(free_port()),
+            # a plant that runs beside it keeps its image
+            "SHOPFLOOR_VERSION": os.environ.get("SHOPFLOOR_VERSION", "test"),
+            # the builder that every version has
+            "DOCKER_BUILDKIT": "0",
+            "COMPOSE_DOCKER_CLI_BUILD": "0",
+        }
+        self._files = ("docker-compose.yml", *files)
+        self._folder = ROOT
+        self._program = [*compose, "-p", self.project]
+        self._address = f"http://127.0.0.1:{self.port}"
+        self._client = httpx2.Client(base_url=f"{self._address}/api/v1", timeout=20, trust_env=False)
+        self._person = httpx2.Client(
+            base_url=f"{self._address}/api/v1", timeout=20, trust_env=False, headers={"Origin": self._address}
+        )
+
+    def with_files(self, *files: str, **environ: str) -> Stack:
+        """Return the same plant with files that join the others, and with more settings."""
+        more = copy.copy(self)
+        more._files = (*self._files, *files)
+        more.environ = {**self.environ, **environ}
+        return more
+
+    def inside(self, folder: Path) -> Stack:
+        """Return the same plant for a reader whose shell stands in another folder."""
+        there = copy.copy(self)
+        there._folder = folder
+        return there
+
+    @property
+    def _compose(self) -> list[str]:
+        return [*self._program, *(part for file in self._files for part in ("-f", str(ROOT / file)))]
 
     def compose(self, *arguments: str, check: bool = True) -> str:
-        # the builder that every version has
-        builder = {"DOCKER_BUILDKIT": "0", "COMPOSE_DOCKER_CLI_BUILD": "0"}
-        return run(*self._compose, *arguments, check=check, **builder, **self.environ)
+        return run(*self._compose, *arguments, check=check, **self.environ)
+
+    def documented(self, command: str, check: bool = True) -> str:
+        """Run a command of docs/compose.md in this plant, without a terminal; return what it prints."""
+        if command not in documents.commands():
+            raise Failed(f"docs/compose.md does not say {command!r}")
+        ours = re.sub(r"docker compose( -f \S+)*", lambda _: shlex.join(self._compose), command)
+        ours = re.sub(r" (exec|run --rm)(?! -T)", r" \1 -T", ours)
+        return run("bash", "-euo", "pipefail", "-c", ours, check=check, cwd=self._folder, **self.environ)
+
+    def forget(self) -> None:
+        """End everything and remove its volumes, those of a plant of one's own too."""
+        self.compose("down", "-v", "--remove-orphans", check=False)
+        mine = ("--filter", f"label=com.docker.compose.project={self.project}")
+        for volume in run("docker", "volume", "ls", "-q", *mine).split():
+            run("docker", "volume", "rm", volume, check=False)
 
     def images(self) -> set[str]:
         """Return the images of the services that `up` starts: Compose 1.29 lists those of other profiles, too."""
         services = yaml.safe_load(self.compose("config"))["services"].values()
         return {service["image"] for service in services if not service.get("profiles")}
+
+    def image(self, service: str) -> str:
+        """Return the image of a service."""
+        return str(yaml.safe_load(self.compose("config"))["services"][service]["image"])
 
     def containers(self) -> dict[str, str]:
         """Return the id of the container of each service that has one."""
@@ -185,6 +132,12 @@ class Stack:
         """Return the containers that run on and on."""
         return {service: container for service, container in self.containers().items() if service not in ONE_SHOTS}
 
+    def lose(self, volume: str) -> None:
+        """Lose a volume, if this variant has it."""
+        name = f"{self.project}_{volume}"
+        if name in run("docker", "volume", "ls", "-q").split():
+            run("docker", "volume", "rm", name)
+
     def kill(self, service: str) -> None:
         """End a service's main process as a crash would; `docker kill` would tell the engine not to start it again."""
         pid = self.state(self.container(service))["Pid"]
@@ -194,12 +147,54 @@ class Stack:
         run("docker", "kill", self.container(service))
         run("docker", "start", self.container(service))
 
+    def started(self) -> dict[str, tuple[str, str]]:
+        """Return the id and the start of each container that runs on and on."""
+        return {name: (each, str(self.state(each)["StartedAt"])) for name, each in self.served().items()}
+
+    def healthy(self, timeout_s: float = 180) -> float:
+        """Wait until all is healthy; return after how many seconds it is."""
+        began = time.monotonic()
+        until(f"health of all, not {self.unhealthy()}", lambda: not self.unhealthy(), timeout_s, 1)
+        return time.monotonic() - began
+
+    def log(self, service: str) -> str:
+        return run("docker", "logs", self.container(service), check=False)
+
     def secret(self, file: str, service: str = "cloud") -> str:
         return run("docker", "exec", self.container(service), "cat", f"/data/secrets/{file}").strip()
 
     def log_in(self) -> None:
         """Be the local command line from now on."""
         self._client.headers["Authorization"] = f"Bearer {self.secret('cli-token')}"
+
+    def enter(self, link: str) -> None:
+        """Be a person with a browser who opens a login link, and chooses a password if there is none."""
+        check(link.startswith(f"{self._address}/login#"), f"this is no login link: {link}")
+        self._person.cookies.clear()
+        self._person.post("auth/link", json={"token": link.partition("#")[2]}).raise_for_status()
+        if self._person.get("auth/me").json()["must_set_password"]:
+            self._person.put("auth/password", json={"new": PASSWORD}).raise_for_status()
+
+    def log_in_with_password(self) -> None:
+        """Be the person with the password that was chosen."""
+        self._person.cookies.clear()
+        self._person.post("auth/login", json={"username": "admin", "password": PASSWORD}).raise_for_status()
+
+    def person_sees(self) -> dict[str, int]:
+        """Return what the person's browser gets: page or query, and status."""
+        queries = {
+            "auth/me": {},
+            "plant": {},
+            "telemetry/last": {},
+            "telemetry/history": {"asset": "cnc-01", "signal": "spindle_speed", "start": "-5m", "points": "60"},
+        }
+        return {path: self._person.get(path, params=query).status_code for path, query in queries.items()}
+
+    def goes_on_for_a_person(self) -> None:
+        """The same login goes on, and everything answers: the page, what runs, what was."""
+        self.goes_on(MACHINES)
+        seen = self.person_sees()
+        check(set(seen.values()) == {200}, f"the console gets {seen}")
 
     def get(self, path: str, **query: Any) -> Any:
         """Return what the API answers, None when it does not answer (yet)."""

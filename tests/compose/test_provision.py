@@ -91,6 +91,18 @@ def test_the_list_of_identities_is_that_of_the_image_and_of_compose() -> None:
         assert f" {name}" in image
 
 
+def test_the_database_s_password_outlives_the_loss_of_its_volume(root: Path) -> None:
+    provide(root, NOW)
+    password = (root / "postgres" / "password").read_text()
+    (root / "postgres" / "password").unlink()
+    provide(root, NOW)
+    assert (root / "postgres" / "password").read_text() == password
+    assert stat.S_IMODE((root / "postgres" / "password").stat().st_mode) == 0o444
+    (root / "cloud" / "pgpass").unlink()
+    provide(root, NOW)
+    assert (root / "cloud" / "pgpass").read_text() == f"postgres:5432:shopfloor:shopfloor:{password}\n"
+
+
 def test_waiting_ends_with_what_is_missing(tmp_path: Path) -> None:
     there, missing = tmp_path / "there", tmp_path / "missing"
     there.touch()
@@ -103,6 +115,14 @@ def test_waiting_ends_with_what_is_missing(tmp_path: Path) -> None:
     assert wait([f"file:{there}"], 5.0, clock, pauses.append) is None
     assert wait([f"file:{there}", f"file:{missing}"], 5.0, clock, pauses.append) == f"file:{missing}"
     assert 3 <= len(pauses) <= 6
+
+
+def test_a_wait_that_is_long_is_said_once(tmp_path: Path) -> None:
+    missing = f"file:{tmp_path / 'missing'}"
+    moments = iter(range(100))
+    said: list[str] = []
+    assert wait([missing], 60.0, lambda: float(next(moments)), lambda _: None, said.append) == missing
+    assert said == [f"waiting for {missing}, for up to 60 s\n"]
 
 
 def test_what_cannot_be_waited_for_is_refused() -> None:

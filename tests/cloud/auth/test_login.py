@@ -15,6 +15,7 @@ from cloud.auth.roles import Role
 from cloud.auth.tables import LoginLink, User
 from cloud.db import Base
 from cloud.parts import Parts
+from cloud.settings import Settings
 
 PASSWORD = "correct horse"
 
@@ -29,6 +30,14 @@ def add_person(admin: TestClient, username: str = "li.wei", **fields: object) ->
 def log_in(browser: TestClient, password: str = PASSWORD, **headers: str) -> int:
     body = {"username": "li.wei", "password": password}
     return browser.post("/api/v1/auth/login", json=body, headers=headers).status_code
+
+
+@pytest.mark.parametrize(
+    ("public_url", "cookie"),
+    [("", "shopfloor_8080"), ("http://127.0.0.1:9090", "shopfloor_9090"), ("https://plant.example", "shopfloor_8080")],
+)
+def test_two_plants_on_one_host_have_two_cookies(public_url: str, cookie: str) -> None:
+    assert Settings(port=8080, public_url=public_url).cookie == cookie
 
 
 def test_first_link_is_in_a_private_file_logs_in_once_and_goes(
