@@ -52,16 +52,18 @@ _NEEDS_NO_ESCAPE: Final = re.compile(r"[^,= \\\n\r#\"]+\Z")
 def encode(points: Iterable[Point]) -> bytes:
     """Return points as lines: float as it is, int with `i` (`u` from 2^63 on), bool as true or false, str quoted.
 
-    Raises ValueError for what a line cannot hold: a number that is not finite, a name that is empty, ends with a
-    backslash or has a line break, a point without fields.
+    In a measurement of unsigned integers (see TYPED) each int has its `u`. Raises ValueError for what a line cannot
+    hold: a number that is not finite, a name that is empty, ends with a backslash or has a line break, a point without
+    fields.
     """
     lines = []
     for measurement, tags, fields, time_ns in points:
         if not fields:
             raise ValueError(f"a line needs a field; {measurement!r} has none")
-        written = ",".join(f"{_key(name)}={_field(value)}" for name, value in fields.items())
-        end = "\n" if time_ns is None else f" {time_ns}\n"
-        lines.append(f"{head(measurement, tags)} {written}{end}")
+        end = "u" if measurement.endswith(TYPED[-1]) else "i"
+        written = ",".join(f"{_key(name)}={_field(value, end)}" for name, value in fields.items())
+        at = "\n" if time_ns is None else f" {time_ns}\n"
+        lines.append(f"{head(measurement, tags)} {written}{at}")
     return "".join(lines).encode()
 
 
@@ -83,7 +85,7 @@ def _name(name: str, escaped: re.Pattern[str]) -> str:
     return escaped.sub(r"\\\1", name)
 
 
-def _field(value: FieldValue) -> str:
+def _field(value: FieldValue, end: str) -> str:
     if isinstance(value, str):
         escaped = value.replace("\\", "\\\\").replace('"', '\\"')
         return f'"{escaped}"'
@@ -92,7 +94,8 @@ def _field(value: FieldValue) -> str:
     if isinstance(value, int):
         if value not in _UINT64 and value not in _INT64:
             raise ValueError(f"{value} has more than the 64 bits of line protocol")
-        return f"{value}i" if value in _INT64 else f"{value}u"
+        fits = value in (_UINT64 if end == "u" else _INT64)
+        return f"{value}{end}" if fits else f"{value}{'i' if end == 'u' else 'u'}"
     if not math.isfinite(value):
         raise ValueError(f"{value} is no number that line protocol can hold")
     return repr(value)

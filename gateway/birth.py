@@ -149,6 +149,7 @@ _HOLDS: Final = {
     Column.UINT: range(2**64),
 }
 _END: Final = ("", "", "", "i", "u")
+_FLOATS: Final = {float}
 _BARE: Final = frozenset({float, int, bool})
 
 
@@ -173,15 +174,18 @@ class LineWriter:
         """Return the lines of a batch."""
         values, times = batch.values, batch.times_ns
         types = set(map(type, values))
-        if batch.qualities or batch.statuses or not values or not types <= _BARE:
+        if batch.qualities or batch.statuses or (types != _FLOATS and not types <= _BARE):
             return self._any_lines(batch)
+        if not values:
+            return []
         at = times[0]
         is_one_time = times.count(at) == len(times)
-        if types != {float}:
+        if types != _FLOATS:
             return (is_one_time and self._planned_lines(batch)) or self._any_lines(batch)
         numbers = orjson.dumps(values)[1:-1].decode().split(",")
-        template = is_one_time and self._template(tuple(batch.names))
-        return [template % (*numbers, at)] if template else self._plain_lines(batch.names, times, numbers)
+        if is_one_time and (template := self._template(tuple(batch.names))):
+            return [template % (*numbers, at)]
+        return self._plain_lines(batch.names, times, numbers)
 
     def signal(self, metric_name: str) -> str:
         """Return the signal of a metric; empty when it is none (a control metric, a property)."""

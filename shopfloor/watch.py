@@ -10,11 +10,12 @@ from typing import Annotated, Any
 
 import typer
 
+from contract.model import TIME_REPLACED, Quality, base_quality
 from shopfloor.api import connect
 from shopfloor.errors import UnreachableError
 from shopfloor.output import cell, out, print_json
 
-QUALITY = {192: "", 500: "stale", 0: "bad"}
+QUALITY = {Quality.GOOD: "", Quality.STALE: "stale", Quality.UNCERTAIN: "uncertain", Quality.BAD: "bad"}
 
 
 def watch(
@@ -40,7 +41,14 @@ def values(data: Any, pattern: str) -> Iterator[dict[str, Any]]:
     """Yield asset, signal, value, quality and time of each value in a `state` event."""
     for name, sample in data["signals"].items():
         if fnmatch.fnmatchcase(name, pattern):
-            yield {"asset": data["asset"], "signal": name, **{key: sample[key] for key in ("value", "quality", "time")}}
+            said = {key: sample[key] for key in ("value", "quality", "time", "status") if key in sample}
+            yield {"asset": data["asset"], "signal": name, **said}
+
+
+def quality_text(quality: int) -> str:
+    """Return a quality in words: nothing when all is well."""
+    word = QUALITY.get(base_quality(quality), str(base_quality(quality)))  # type: ignore[call-overload]
+    return f"{word}, time of arrival".lstrip(", ") if quality & TIME_REPLACED else str(word)
 
 
 def show(row: dict[str, Any], *, json: bool) -> None:
@@ -53,6 +61,6 @@ def show(row: dict[str, Any], *, json: bool) -> None:
         f"{row['asset']:<12}",
         f"{row['signal']:<28}",
         cell(row["value"]),
-        QUALITY.get(row["quality"], str(row["quality"])),
+        quality_text(row["quality"]),
     )
     out.print(" ".join(words).rstrip(), markup=False)

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
+from contract.model import Value
+
 STATE_SIGNALS: Final = ("execution", "state", "status", "mode")
 """Signals (or last parts of their names) whose text is the state of an asset, the first that it has."""
 SEEN_STEP_MS: Final = 5_000
@@ -16,11 +18,12 @@ SEEN_STEP_MS: Final = 5_000
 
 
 class LiveValue(NamedTuple):
-    """A value as the unified namespace has it; `time_ms` since 1970, UTC."""
+    """A value as the unified namespace has it; `time_ms` since 1970, UTC; `status` None: the source said none."""
 
-    value: float | str | bool | None
+    value: Value | None
     quality: int
     time_ms: int
+    status: int | None = None
 
 
 class Change(NamedTuple):
@@ -211,15 +214,18 @@ class Hub:
             return {} if live is None else dict(live.signals)
 
 
-def change_json(change: Change, format_ms: Callable[[int], str]) -> dict[str, Any]:
-    """Return a change as the stream sends it."""
+def change_json(
+    change: Change, format_ms: Callable[[int], str], shown: Callable[[Value | None], Value | None] | None = None
+) -> dict[str, Any]:
+    """Return a change as the stream sends it; `shown` makes of a value what its reader understands."""
     return {
         "asset": change.asset,
         "online": change.online,
         "last_seen": None if change.seen_ms is None else format_ms(change.seen_ms),
         "last_data": None if change.data_ms is None else format_ms(change.data_ms),
         "signals": {
-            name: {"value": value.value, "quality": value.quality, "time": format_ms(value.time_ms)}
-            for name, value in change.signals.items()
+            name: {"value": shown(value) if shown else value, "quality": quality, "time": format_ms(time_ms)}
+            | ({} if status is None else {"status": status})
+            for name, (value, quality, time_ms, status) in change.signals.items()
         },
     }

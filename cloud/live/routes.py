@@ -18,7 +18,8 @@ from cloud.live.hub import Listener, change_json
 from cloud.parts import Parts
 from cloud.problems import Problem, responses
 from cloud.streaming import PatientStream
-from cloud.telemetry.models import StateEvent
+from cloud.telemetry.exact import for_javascript
+from cloud.telemetry.models import AskIntegers, Integers, StateEvent
 from cloud.telemetry.times import format_time
 
 router = APIRouter(prefix="/telemetry", tags=["telemetry"])
@@ -46,9 +47,12 @@ def _still_allowed(parts: Parts, cookie: str | None, bearer: str | None) -> bool
     return find_principal(parts, cookie, bearer, datetime.now(UTC)) is not None
 
 
-async def _events(parts: Parts, listener: Listener, cookie: str | None, bearer: str | None) -> AsyncIterator[bytes]:
+async def _events(
+    parts: Parts, listener: Listener, cookie: str | None, bearer: str | None, integers: Integers
+) -> AsyncIterator[bytes]:
     """Give events until the hub closes or the login ends: a stream may outlive it by `stream_recheck_s` at most."""
     checked = time.monotonic()
+    shown = for_javascript if integers == "text" else None
     try:
         yield b"retry: 2000\n\n"
         while not listener.closed:
@@ -57,7 +61,9 @@ async def _events(parts: Parts, listener: Listener, cookie: str | None, bearer: 
                 checked = time.monotonic()
                 if not await run_in_threadpool(_still_allowed, parts, cookie, bearer):
                     return
-            yield b"".join(event("state", change_json(change, _format_ms)) for change in changes) or b": ping\n\n"
+            yield (
+                b"".join(event("state", change_json(change, _format_ms, shown)) for change in changes) or b": ping\n\n"
+            )
     finally:
         parts.hub.leave(listener)
 
@@ -81,6 +87,7 @@ async def stream(
     asset: Annotated[
         list[str], Query(max_length=200, description="assets to hear of; none: all", examples=[["cnc-01"]])
     ] = [],  # noqa: B006  (FastAPI copies it)
+    integers: AskIntegers = "number",
 ) -> EventStream:
     """Stream live values. A client that does not read for 5 s is let go."""
     listener = parts.hub.listen(asset)
@@ -90,7 +97,7 @@ async def stream(
     bearer = authorization.partition(" ")[2].strip() or None
     cookie = request.cookies.get(parts.settings.cookie)
     return EventStream(
-        _events(parts, listener, cookie, bearer),
+        _events(parts, listener, cookie, bearer, integers),
         send_timeout_s=parts.settings.stream_send_timeout_s,
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
         media_type=EventStream.media_type,

@@ -20,7 +20,7 @@ from cloud.live.hub import Hub, LiveValue
 from cloud.registry.announcement import Announcement, AnnouncementError, read_announcement
 from cloud.registry.learn import RegistryError, learn
 from contract.loss import SourceLedger
-from contract.model import Quality
+from contract.model import Quality, base_quality
 from contract.mqtt import Broker, Session, Subscription
 from contract.topics import UNS, TopicError, UnsTopic, parse_uns
 
@@ -56,7 +56,8 @@ def _value(said: Mapping[str, Any]) -> LiveValue:
     known = value is None or isinstance(value, float | int | bool | str)
     if not known or not isinstance(quality, int) or not isinstance(time_ms, int) or not 0 <= time_ms < 2**43:
         raise MessageError(f"a value is not {{value, quality, time}}: {said!r:.200}")
-    return LiveValue(float(value) if type(value) is int else value, quality, time_ms)
+    status = said.get("status")
+    return LiveValue(value, quality, time_ms, status if type(status) is int else None)
 
 
 def silences(signals: Mapping[str, LiveValue]) -> Iterator[tuple[str, int]]:
@@ -73,9 +74,10 @@ def quiets(signals: Mapping[str, LiveValue]) -> Iterator[tuple[str, int]]:
 
 
 def _ages(signals: Mapping[str, LiveValue], pattern: re.Pattern[str]) -> Iterator[tuple[str, int]]:
-    for name, (age_s, quality, _) in signals.items():
+    for name, (age_s, quality, *_) in signals.items():
         machine = pattern.fullmatch(name)
-        if machine and isinstance(age_s, float) and age_s >= 0 and quality == Quality.GOOD:
+        is_good = base_quality(quality) == Quality.GOOD
+        if machine and is_good and isinstance(age_s, float | int) and age_s >= 0:
             yield machine[1], round(age_s * 1000)
 
 

@@ -8,14 +8,16 @@ from typing import Final, NamedTuple
 
 import pyarrow as pa
 
-from cloud.telemetry.store import GOOD, QUALITY, TEXT, BadLines
+from cloud.telemetry.exact import exact_text
+from cloud.telemetry.store import BAD, GOOD, MOST_QUALITY, QUALITY, STATUS, UINT, BadLines
 from cloud.telemetry.times import format_time
-from contract.lineprotocol import FieldValue, LineError, Point, iterate
+from contract.lineprotocol import TYPED, FieldValue, LineError, Point, iterate
 
 NEVER: Final = -(2**63)
 MAX_SERIES: Final = 200_000
 MAX_NAME: Final = 256
-_FLOATS: Final = {float}
+_WIDE: Final = ({float}, {bool}, {int})
+_BESIDE: Final = (QUALITY, STATUS)
 ROWS: Final = pa.schema(
     [
         ("series", pa.uint32()),
@@ -23,9 +25,10 @@ ROWS: Final = pa.schema(
         ("value", pa.float64()),
         ("text", pa.string()),
         ("quality", pa.int16()),
+        ("status", pa.uint32()),
     ]
 )
-"""Samples as they are kept."""
+"""Samples as they are kept: see cloud.telemetry.exact for those with value and text."""
 
 
 class Sample(NamedTuple):
@@ -35,6 +38,7 @@ class Sample(NamedTuple):
     value: float | None
     text: str | None
     quality: int
+    status: int | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -63,7 +67,7 @@ class Series:
 
 
 class _Wide(NamedTuple):
-    """The series of lines with the same asset and fields, all of them plain."""
+    """The series of lines with the same asset and fields, none of them a quality or a status."""
 
     series: list[Series]
     ids: list[int]
@@ -83,7 +87,8 @@ class Batch:
         self._next_id = first_id
         self._fresh: tuple[list[int], list[int], list[float | None], list[str | None], list[int]] = ([], [], [], [], [])
         self._wide: dict[tuple[str, tuple[str, ...]], _Wide] = {}
-        self._last_wide: dict[int, tuple[_Wide, int, list[float]]] = {}
+        self._statuses: dict[int, int] = {}  # by fresh row
+        self._last_wide: dict[int, tuple[_Wide, int, list[float], list[str] | list[None]]] = {}
         self._newest: dict[Series, Sample] = {}
         self.made: dict[str, dict[str, Series]] = {}
         self.late: dict[tuple[int, int], tuple[Series, Sample]] = {}
@@ -110,35 +115,43 @@ class Batch:
                 f"its time, {format_time(time_ns)}, is before what is kept: {format_time(self._since_ns)}",
                 "is the machine's clock wrong? else keep samples longer (SHOPFLOOR_RAW_DAYS)",
             )
-        if self._take_wide(asset, time_ns, point.fields):
+        if self._take_wide(asset, time_ns, point):
             return
         known = self._known.get(asset, {})
-        for signal, value, quality in samples_of(point.fields, number):
+        unsigned = point.measurement.endswith(UINT)
+        for signal, value, quality, status in samples_of(point.fields, number):
             series = known.get(signal) or self._make(asset, signal, point, number)
             if isinstance(value, str):
-                self._add(series, Sample(time_ns, None, value, quality))
+                self._add(series, Sample(time_ns, None, value, quality, status))
             else:
-                self._add(series, Sample(time_ns, None if value is None else float(value), None, quality))
+                text = None if value is None else exact_text(value, unsigned=unsigned)
+                self._add(series, Sample(time_ns, None if value is None else float(value), text, quality, status))
 
-    def _take_wide(self, asset: str, time_ns: int, fields: Mapping[str, FieldValue]) -> bool:
-        """Take a whole line at once, as nearly all can be: known series, only floats, newer than all; else False."""
-        names = tuple(fields)
+    def _take_wide(self, asset: str, time_ns: int, point: Point) -> bool:
+        """Take a whole line at once, as nearly all can be: known series, one type but text, newer than all."""
+        names = tuple(point.fields)
         wide = self._wide.get((asset, names)) or self._find_wide(asset, names)
-        values = list(fields.values())
-        if wide is None or set(map(type, values)) != _FLOATS:
+        values = list(point.fields.values())
+        types = set(map(type, values))
+        if wide is None or types not in _WIDE:
             return False
         for series in wide.series:
             if series.tip_ns >= time_ns:
                 return False
         for series in wide.series:
             series.tip_ns = time_ns
+        said: list[str] | list[None] = wide.no_texts
+        if float not in types:
+            unsigned = point.measurement.endswith(UINT)
+            said = [exact_text(value, unsigned=unsigned) for value in values]  # type: ignore[arg-type,assignment]
+            values = list(map(float, values))
         ids, times, numbers, texts, qualities = self._fresh
         ids += wide.ids
         times += [time_ns] * len(values)
         numbers += values  # type: ignore[arg-type]
-        texts += wide.no_texts
+        texts += said
         qualities += wide.good
-        self._last_wide[id(wide)] = wide, time_ns, values  # type: ignore[assignment]
+        self._last_wide[id(wide)] = wide, time_ns, values, said  # type: ignore[assignment]
         return True
 
     def _find_wide(self, asset: str, names: tuple[str, ...]) -> _Wide | None:
@@ -146,7 +159,7 @@ class Batch:
         made = self.made.get(asset, {})
         found = [known.get(name) or made.get(name) for name in names]
         series = [one for one in found if one is not None]
-        if len(series) < len(names):
+        if len(series) < len(names) or any(name.endswith(_BESIDE) for name in names):
             return None
         wide = _Wide(series, [one.id for one in series], [None] * len(names), [GOOD] * len(names))
         self._wide[asset, names] = wide
@@ -157,6 +170,8 @@ class Batch:
         if time_ns > series.tip_ns:
             series.tip_ns = time_ns
             ids, times, values, texts, qualities = self._fresh
+            if sample.status is not None:
+                self._statuses[len(ids)] = sample.status
             ids.append(series.id)
             times.append(time_ns)
             values.append(sample.value)
@@ -169,10 +184,10 @@ class Batch:
     def newest(self) -> dict[Series, Sample]:
         """Return the newest fresh sample of each series that has one: of these `tip_ns` has moved."""
         newest = self._newest
-        for wide, time_ns, values in self._last_wide.values():
-            for series, value in zip(wide.series, values, strict=True):
+        for wide, time_ns, values, texts in self._last_wide.values():
+            for series, value, text in zip(wide.series, values, texts, strict=True):
                 if series not in newest or newest[series].time_ns < time_ns:
-                    newest[series] = Sample(time_ns, value, None, GOOD)
+                    newest[series] = Sample(time_ns, value, text, GOOD)
         return newest
 
     def series(self, asset: str, signal: str, point: Point, number: int) -> Series:
@@ -187,8 +202,7 @@ class Batch:
                 raise BadLines(number, f"asset or signal has more than {MAX_NAME} characters", "use a shorter name")
             tags = point.tags
             place = (tags.get("site", ""), tags.get("area", ""), tags.get("line", ""))
-            kind = point.measurement.removesuffix(TEXT)
-            series = made[signal] = Series(self._next_id, asset, signal, kind, place)
+            series = made[signal] = Series(self._next_id, asset, signal, kind_of(point.measurement), place)
             self._next_id += 1
             if self._next_id > MAX_SERIES:
                 raise BadLines(number, f"there would be more than {MAX_SERIES} series", "use fewer assets or signals")
@@ -220,7 +234,10 @@ class Batch:
 
     def fresh_rows(self) -> pa.Table:
         """Return the fresh rows as ROWS."""
-        return pa.Table.from_arrays([pa.array(c, f.type) for c, f in zip(self._fresh, ROWS, strict=True)], schema=ROWS)
+        columns = [pa.array(c, f.type) for c, f in zip(self._fresh, ROWS, strict=False)]
+        count, said = len(self._fresh[0]), self._statuses
+        statuses = pa.array(map(said.get, range(count)), pa.uint32()) if said else pa.nulls(count, pa.uint32())
+        return pa.Table.from_arrays([*columns, statuses], schema=ROWS)
 
     def late_rows(self) -> pa.Table:
         """Return the late rows as ROWS."""
@@ -229,17 +246,37 @@ class Batch:
         return pa.Table.from_arrays([pa.array(c, f.type) for c, f in zip(columns, ROWS, strict=True)], schema=ROWS)
 
 
-def samples_of(fields: Mapping[str, FieldValue], line: int) -> Iterable[tuple[str, FieldValue | None, int]]:
-    """Return signal, value and quality of each sample in the fields of a line: `<signal>.quality` joins its signal."""
-    if not any(name.endswith(QUALITY) for name in fields):
-        return [(name, value, GOOD) for name, value in fields.items()]
-    values = {name: value for name, value in fields.items() if not name.endswith(QUALITY)}
+def kind_of(measurement: str) -> str:
+    """Return the kind of assets of a measurement, whatever the type of its values."""
+    end = next((end for end in TYPED if measurement.endswith(end)), "")
+    return measurement.removesuffix(end)
+
+
+def samples_of(fields: Mapping[str, FieldValue], line: int) -> Iterable[tuple[str, FieldValue | None, int, int | None]]:
+    """Return signal, value, quality and status of each sample of a line; `<signal>.quality` and `.status` join it.
+
+    A number that is no quality is BAD. A `.status` without such a signal in the line is a signal like any other.
+    """
+    if not any(name.endswith(_BESIDE) for name in fields):
+        return [(name, value, GOOD, None) for name, value in fields.items()]
+    values: dict[str, FieldValue] = {}
     qualities: dict[str, int] = {}
+    statuses: dict[str, int] = {}
     for name, value in fields.items():
-        if not name.endswith(QUALITY):
-            continue
-        if isinstance(value, str) or not 0 <= value < 2**15:
-            raise BadLines(line, f"{name}={value!r} is not a quality", "write 0 (bad), 192 (good) or 500 (stale)")
-        qualities[name.removesuffix(QUALITY)] = int(value)
+        if name.endswith(QUALITY):
+            if isinstance(value, str):
+                raise BadLines(line, f"{name}={value!r} is not a quality", "write 0 (bad), 192 (good) or 500 (stale)")
+            qualities[name.removesuffix(QUALITY)] = int(value) if 0 <= value <= MOST_QUALITY else BAD
+        elif _is_status(name, value, fields):
+            statuses[name.removesuffix(STATUS)] = int(value)
+        else:
+            values[name] = value
     signals = {**dict.fromkeys(values), **dict.fromkeys(qualities)}
-    return [(signal, values.get(signal), qualities.get(signal, GOOD)) for signal in signals]
+    return [(signal, values.get(signal), qualities.get(signal, GOOD), statuses.get(signal)) for signal in signals]
+
+
+def _is_status(name: str, value: FieldValue, fields: Mapping[str, FieldValue]) -> bool:
+    if not name.endswith(STATUS) or isinstance(value, str | bool) or not 0 <= value < 2**32:
+        return False
+    signal = name.removesuffix(STATUS)
+    return signal in fields or signal + QUALITY in fields

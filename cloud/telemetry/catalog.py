@@ -15,10 +15,10 @@ from cloud.telemetry.batch import Sample, Series
 from cloud.telemetry.segments import COLUMNS, Kind, Segment, SegmentFolder, source
 from cloud.telemetry.store import StoreUnavailable
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 MEMORY: Final = "256MB"
 HOT: Final = ("hot_0", "hot_1")
-_ROW: Final = "(series UINTEGER, time BIGINT, value DOUBLE, text VARCHAR, quality SMALLINT)"
+_ROW: Final = "(series UINTEGER, time BIGINT, value DOUBLE, text VARCHAR, quality SMALLINT, status UINTEGER)"
 _SCHEMA: Final = f"""
 CREATE TABLE IF NOT EXISTS meta (format INTEGER, active INTEGER);
 INSERT INTO meta SELECT {FORMAT}, 0 WHERE NOT EXISTS (FROM meta);
@@ -33,15 +33,16 @@ CREATE TABLE IF NOT EXISTS hot_1 {_ROW};
 """
 """`newest` has the newest sealed sample of each series; it says what a series' sealed time is, too.
 
-`raw_since`: rows before it do not count any more, wherever they are; their minutes do. Format 1 had no minutes.
+`raw_since`: rows before it do not count any more, wherever they are; their minutes do. Format 1 had no minutes, format
+2 no status.
 """
 
 
 def newest_of(rows: str) -> str:
     """Return the SQL of the newest row per series; `rows` has an `age` that decides between equal times."""
-    row = "{'t': time, 'v': value, 'x': text, 'q': quality}"
+    row = "{'t': time, 'v': value, 'x': text, 'q': quality, 's': status}"
     return (
-        f"SELECT series, n.t AS time, n.v AS value, n.x AS text, n.q AS quality "
+        f"SELECT series, n.t AS time, n.v AS value, n.x AS text, n.q AS quality, n.s AS status "
         f"FROM (SELECT series, arg_max({row}, {{'t': time, 'a': age}}) AS n FROM ({rows}) GROUP BY series)"
     )
 
@@ -116,18 +117,25 @@ def connect(path: Path) -> duckdb.DuckDBPyConnection:
     connection.execute("SET parquet_metadata_cache = true")
     connection.execute(_SCHEMA)
     (found,) = connection.execute("SELECT format FROM meta").fetchone() or (None,)
-    if found == 1:  # not by UPDATE: see DuckDbStore.swap
-        ((active,),) = connection.execute("SELECT active FROM meta").fetchall()
-        connection.begin()
-        connection.execute("DELETE FROM meta")
-        connection.execute("INSERT INTO meta VALUES (?, ?)", [FORMAT, active])
-        connection.commit()
+    if found in (1, 2):
+        _renew(connection)
     elif found != FORMAT:
         connection.close()
         raise StoreUnavailable(
             f"{path} has format {found}, this version reads {FORMAT}", "use the version that wrote it"
         )
     return connection
+
+
+def _renew(connection: duckdb.DuckDBPyConnection) -> None:
+    """Bring a file of an earlier format to ours, at once; files of samples stay as they are."""
+    ((active,),) = connection.execute("SELECT active FROM meta").fetchall()
+    connection.begin()
+    for table in ("newest", *HOT):
+        connection.execute(f"ALTER TABLE {table} ADD COLUMN status UINTEGER")
+    connection.execute("DELETE FROM meta")  # not by UPDATE: see DuckDbStore.swap
+    connection.execute("INSERT INTO meta VALUES (?, ?)", [FORMAT, active])
+    connection.commit()
 
 
 def load(connection: duckdb.DuckDBPyConnection, folder: SegmentFolder, ahead_ns: int) -> Catalog:

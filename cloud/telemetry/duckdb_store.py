@@ -26,16 +26,17 @@ from cloud.telemetry import catalog as catalogs
 from cloud.telemetry import minute_lines
 from cloud.telemetry.batch import Batch, Series
 from cloud.telemetry.catalog import Catalog
+from cloud.telemetry.exact import with_types
 from cloud.telemetry.rollup import DAY_NS, horizon
 from cloud.telemetry.sealing import Sealer
-from cloud.telemetry.segments import COLUMNS, Kind, Segment, SegmentFolder
+from cloud.telemetry.segments import COLUMNS, ENDING, Kind, Segment, SegmentFolder
 from cloud.telemetry.store import (
     BUCKETS,
     LAST,
     MINUTES,
     RAW,
-    TIME,
     Query,
+    Stored,
     StoreUnavailable,
     TooManyRows,
     Trouble,
@@ -255,7 +256,7 @@ class DuckDbStore:
         with self._changing:
             number = self.catalog.next_segment
             self.catalog.next_segment = number + 1
-        return f"{number:08d}.parquet"
+        return f"{number:08d}{ENDING}"
 
     def replace(
         self,
@@ -328,7 +329,7 @@ class DuckDbStore:
             table = view.table(f"SELECT {COLUMNS} FROM ({rows}) ORDER BY series, time LIMIT {limit + 1}")
         if len(table) > limit:
             raise TooManyRows(f"more than {limit} samples")
-        return _named(table, series).select(RAW.names).cast(RAW)
+        return _named(with_types(table), series).select(RAW.names).cast(RAW)
 
     def buckets(self, query: Query, width_ns: int) -> pa.Table:
         """See Store."""
@@ -365,7 +366,8 @@ class DuckDbStore:
         with self.view() as view:
             for series in self._series(query):
                 rows = view.rows([series.id], query.start_ns, query.end_ns)
-                yield from _batches(view.reader(f"SELECT {COLUMNS} FROM ({rows}) ORDER BY time"), series, RAW)
+                found = view.reader(f"SELECT {COLUMNS} FROM ({rows}) ORDER BY time")
+                yield from _batches(found, series, RAW)
 
     def last(self, assets: Sequence[str]) -> pa.Table:
         """See Store."""
@@ -374,10 +376,17 @@ class DuckDbStore:
         found = [s for s in catalog.all_series() if s.last is not None and (not wanted or s.asset in wanted)]
         found.sort(key=lambda s: (s.asset, s.signal))
         rows = [(s.asset, s.signal, *s.last) for s in found if s.last is not None]
-        columns = zip(*rows, strict=True) if rows else ((),) * len(LAST)
-        types = [field.type if field.type != TIME else pa.int64() for field in LAST]
+        kept = ("asset", "signal", "time", "value", "text", "quality", "status")
+        columns = zip(*rows, strict=True) if rows else ((),) * len(kept)
+        types = [pa.int64() if name == "time" else LAST.field(name).type for name in kept]
         arrays = [pa.array(column, type_) for column, type_ in zip(columns, types, strict=True)]
-        return pa.Table.from_arrays(arrays, names=LAST.names).cast(LAST)
+        return with_types(pa.Table.from_arrays(arrays, names=kept)).select(LAST.names).cast(LAST)
+
+    def series(self, assets: Sequence[str] = ()) -> list[Stored]:
+        """See Store."""
+        wanted = set(assets)
+        found = (s for s in self.catalog.all_series() if not wanted or s.asset in wanted)
+        return sorted(Stored(s.asset, s.signal, s.kind, *s.place) for s in found)
 
     def health(self) -> Trouble | None:
         """See Store."""
@@ -392,7 +401,9 @@ class DuckDbStore:
 
 def _batches(found: Iterator[pa.RecordBatch], series: Series, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     for batch in found:
-        yield from _named(pa.Table.from_batches([batch]), [series]).select(schema.names).cast(schema).to_batches()
+        table = _named(pa.Table.from_batches([batch]), [series])
+        typed = with_types(table) if schema is RAW else table
+        yield from typed.select(schema.names).cast(schema).to_batches()
 
 
 def _named(table: pa.Table, series: Sequence[Series]) -> pa.Table:

@@ -11,7 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from cloud.telemetry.exact import values
 from cloud.telemetry.store import MINUTES, RAW, Query, Store
+from contract.model import Value
 
 PARQUET: Final = "application/vnd.apache.parquet"
 SEND_TIMEOUT_S: Final = 30.0
@@ -23,17 +25,26 @@ def safe_cell(text: str) -> str:
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 
+def _cell(value: Value | None) -> Value | None:
+    """Return a value as a cell: a boolean as everywhere else."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return safe_cell(value) if isinstance(value, str) else value
+
+
 def _csv(asset: str, batches: Iterator[pa.RecordBatch], schema: pa.Schema) -> Generator[bytes]:
-    names = [name for name in schema.names if name not in ("signal", "time", "text")]
-    said = "value" if schema is RAW else "last"  # number or text
+    names = [name for name in schema.names if name not in ("signal", "time", "text", "boolean", "int64", "uint64")]
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")  # RFC 4180
     writer.writerow(("asset", "signal", "time", *names))
     for batch in batches:
         times = pc.strftime(batch["time"], format="%Y-%m-%dT%H:%M:%SZ").to_pylist()
         columns = {name: batch[name].to_pylist() for name in names}
-        both = zip(columns[said], batch["text"].to_pylist(), strict=True)
-        columns[said] = [number if text is None else safe_cell(text) for number, text in both]
+        if schema is RAW:
+            columns["value"] = list(map(_cell, values(pa.Table.from_batches([batch]))))
+        else:
+            both = zip(columns["last"], batch["text"].to_pylist(), strict=True)
+            columns["last"] = [number if text is None else safe_cell(text) for number, text in both]
         for time, signal, *rest in zip(times, batch["signal"].to_pylist(), *columns.values(), strict=True):
             writer.writerow((safe_cell(asset), safe_cell(signal), time, *rest))
         yield out.getvalue().encode()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from cloud.telemetry.store import TEXT
 from cloud.telemetry.times import format_time
+from contract.lineprotocol import TYPED
 
 _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t", "$": "\\x24"}
 """`$`: so that no `${…}` in a name is evaluated."""
@@ -29,6 +29,7 @@ def rows(bucket: str, start_ns: int, end_ns: int, *conditions: str) -> str:
     )
 
 
-def is_text(wanted: bool) -> str:
-    """Return a condition: that rows are of text signals, or that they are not."""
-    return f"r._measurement {'=~' if wanted else '!~'} /{TEXT}$/"
+def is_of(*types: str) -> str:
+    """Return a condition: that rows are in a measurement of one of some types, of numbers when none is given."""
+    ends = "|".join(types or TYPED)
+    return f"r._measurement {'=~' if types else '!~'} /({ends})$/"

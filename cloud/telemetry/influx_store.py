@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
-from typing import Any, Final, TypeVar
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final, NamedTuple, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -19,17 +19,26 @@ from influxdb_client.service.buckets_service import BucketsService
 from urllib3.exceptions import HTTPError
 
 from cloud.telemetry import flux
+from cloud.telemetry.batch import kind_of
 from cloud.telemetry.rollup import MINUTE_NS, SINCE, horizon, minutes_bucket
 from cloud.telemetry.store import (
+    BAD,
+    BOOL,
     BUCKETS,
     GOOD,
+    INT,
     LAST,
     MINUTES,
+    MOST_QUALITY,
     QUALITY,
     RAW,
+    STATUS,
+    TEXT,
     TIME,
+    UINT,
     BadLines,
     Query,
+    Stored,
     StoreRefuses,
     StoreUnavailable,
     TooManyRows,
@@ -37,6 +46,8 @@ from cloud.telemetry.store import (
     WriteResult,
 )
 from cloud.telemetry.times import MAX_NS, parse_time
+from contract.lineprotocol import TYPED
+from contract.model import Value
 
 TIMEOUT_MS: Final = 30_000
 HEALTH_MS: Final = 2_000
@@ -192,27 +203,31 @@ class InfluxStore:
 
         return self._ask(read)
 
-    def _rows(self, query: Query, field: str, count: int, *conditions: str) -> dict[int, str]:
-        """Return the first values of one field by time."""
-        where = (flux.one_of("asset", [query.asset]), flux.one_of("_field", [field]), *conditions)
-        rows = self._read(
-            flux.rows(self._bucket, query.start_ns, query.end_ns, *where)
-            + '  |> keep(columns: ["_time", "_value"])\n  |> group()\n'
-            + f'  |> sort(columns: ["_time"])\n  |> limit(n: {count})'
+    def _rows(self, query: Query, fields: list[str], count: int, *steps: str) -> list[dict[str, str]]:
+        """Return the first rows of some fields, in order of time."""
+        where = (flux.one_of("asset", [query.asset]), flux.one_of("_field", fields))
+        columns = '"_measurement", "_field", "_time", "_value"'
+        rows = flux.rows(self._bucket, query.start_ns, query.end_ns, *where)
+        return self._read(
+            "".join([rows, *(f"  |> {step}\n" for step in steps), f"  |> keep(columns: [{columns}])\n"])
+            + f'  |> group()\n  |> sort(columns: ["_time"])\n  |> limit(n: {count})'
         )
-        return {parse_time(row["_time"], 0): row["_value"] for row in rows}
 
     def _page(self, query: Query, signal: str, count: int) -> pa.Table:
         """Return the first samples of a signal as RAW, at most about `count`."""
         if query.start_ns >= query.end_ns:
             return RAW.empty_table()
-        numbers = self._rows(query, signal, count, flux.is_text(False))
-        texts = self._rows(query, signal, count, flux.is_text(True))
-        qualities = self._rows(query, signal + QUALITY, count)
-        times = sorted({*numbers, *texts, *qualities})[:count]
-        values = [float(numbers[t]) if t in numbers else None for t in times]
-        quality = [int(float(qualities[t])) if t in qualities else GOOD for t in times]
-        return _table(RAW, ([signal] * len(times), times, values, [texts.get(t) for t in times], quality))
+        numbers = self._rows(query, [signal], count, f"filter(fn: (r) => {flux.is_of()})")
+        # each type has a column of its own there; as texts they keep all digits and stand in one
+        typed = self._rows(query, [signal], count, f"filter(fn: (r) => {flux.is_of(*TYPED)})", "toString()")
+        beside = self._rows(query, [signal + QUALITY, signal + STATUS], 2 * count, "toString()")
+        found: dict[int, _Sample] = {}
+        for row in [*numbers, *typed, *beside]:
+            sample = found.setdefault(parse_time(row["_time"], 0), _Sample())
+            sample.take(row["_measurement"], row["_field"].removeprefix(signal), row["_value"])
+        # a status alone is that of nothing
+        times = sorted(time_ns for time_ns, sample in found.items() if sample.is_one)[:count]
+        return _raw([(signal, time_ns, found[time_ns]) for time_ns in times])
 
     def samples(self, query: Query, limit: int) -> pa.Table:
         """See Store."""
@@ -237,7 +252,8 @@ class InfluxStore:
         """Return the first minutes of a signal as MINUTES, at most about `count`."""
         if query.start_ns >= query.end_ns:
             return MINUTES.empty_table()
-        texts, numbers = (self._minutes_of(query, signal, count, is_text) for is_text in (True, False))
+        texts = self._minutes_of(query, signal, count, flux.is_of(TEXT))
+        numbers = self._minutes_of(query, signal, count, flux.is_of())
         rows: list[tuple[Any, ...]] = []
         for time_ns in sorted({*numbers, *texts})[:count]:
             said = numbers.get(time_ns, {})
@@ -248,9 +264,9 @@ class InfluxStore:
                 rows.append((signal, time_ns, *[None] * 4, int(float(said["texts"])), texts[time_ns]["last"]))
         return _table(MINUTES, list(zip(*rows, strict=True)) if rows else [()] * len(MINUTES))
 
-    def _minutes_of(self, query: Query, signal: str, count: int, is_text: bool) -> dict[int, dict[str, str]]:
+    def _minutes_of(self, query: Query, signal: str, count: int, is_of: str) -> dict[int, dict[str, str]]:
         """Return aggregates by time."""
-        where = (flux.one_of("asset", [query.asset]), flux.one_of("_field", [signal]), flux.is_text(is_text))
+        where = (flux.one_of("asset", [query.asset]), flux.one_of("_field", [signal]), is_of)
         rows = self._read(
             flux.rows(self._minutes, query.start_ns, query.end_ns, *where)
             + '  |> keep(columns: ["_time", "_value", "aggregate"])\n  |> group()\n'
@@ -268,7 +284,13 @@ class InfluxStore:
         found: dict[str, pa.Table] = {}
         for name, (total, both) in _TOTALS.items():
             of_minutes = self._windows(self._minutes, minutes, every, total, flux.one_of("aggregate", [name]))
-            windows = pa.concat_tables([of_minutes, self._windows(self._bucket, samples, every, name)])
+            windows = pa.concat_tables(
+                [
+                    of_minutes,
+                    self._windows(self._bucket, samples, every, name),
+                    self._windows(self._bucket, samples, every, name, types=(BOOL, INT, UINT)),
+                ]
+            )
             # a clipped window says its own start
             since_start = pc.subtract(windows["time"], query.start_ns)
             starts = pc.add(pc.multiply(pc.divide(since_start, width_ns), width_ns), query.start_ns)
@@ -281,8 +303,12 @@ class InfluxStore:
         table = table.append_column("mean", pc.divide(table["sum"], table["count"]))
         return table.sort_by([(name, "ascending") for name in _WINDOW]).select(BUCKETS.names).cast(BUCKETS)
 
-    def _windows(self, bucket: str, query: Query, every: str, fn: str, *conditions: str) -> pa.Table:
+    def _windows(
+        self, bucket: str, query: Query, every: str, fn: str, *conditions: str, types: Sequence[str] = ()
+    ) -> pa.Table:
         """Return signal, start and number of windows of a width, the first of which may be clipped.
+
+        Values of other types than numbers, which are in measurements of their own, are made numbers.
 
         An asset that was moved to another line is two series to InfluxDB, and may have two numbers in a window.
         """
@@ -291,10 +317,10 @@ class InfluxStore:
         where = (
             flux.one_of("asset", [query.asset]),
             flux.one_of("_field", sorted(query.signals)),
-            flux.is_text(False),
+            flux.is_of(*types),
             *conditions,
         )
-        samples = flux.rows(bucket, query.start_ns, query.end_ns, *where)
+        samples = flux.rows(bucket, query.start_ns, query.end_ns, *where) + ("  |> toFloat()\n" if types else "")
         # `_start`: InfluxDB gives a window its end as its time otherwise
         windows = f'  |> aggregateWindow({every}, fn: {fn}, createEmpty: false, timeSrc: "_start")\n'
         windows += '  |> keep(columns: ["_time", "_value", "_field"])'
@@ -322,18 +348,119 @@ class InfluxStore:
     def last(self, assets: Sequence[str]) -> pa.Table:
         """See Store."""
         where = (flux.one_of("asset", list(assets)),) if assets else ()
-        found: dict[tuple[str, str], list[tuple[int, str, bool]]] = {}
-        for is_text in (False, True):
-            query = flux.rows(self._bucket, 0, MAX_NS, *where, flux.is_text(is_text)) + (
-                '  |> last()\n  |> keep(columns: ["asset", "_field", "_time", "_value"])'
-            )
-            for row in self._read(query):
-                said = (parse_time(row["_time"], 0), row["_value"], is_text)
-                found.setdefault((row["asset"], row["_field"]), []).append(said)
-        newest = {key: max(said) for key, said in found.items()}
-        signals = sorted({(asset, field.removesuffix(QUALITY)) for asset, field in newest})
-        rows = [(*key, *_last(newest.get(key), newest.get((key[0], key[1] + QUALITY)))) for key in signals]
-        return _table(LAST, list(zip(*rows, strict=True)) if rows else [()] * len(LAST))
+        found: dict[tuple[str, str], dict[str, _Field]] = {}
+        for is_of in (flux.is_of(), flux.is_of(*TYPED)):
+            columns = '["_measurement", "asset", "_field", "_time", "_value"]'
+            rows = flux.rows(self._bucket, 0, MAX_NS, *where, is_of)
+            for row in self._read(f"{rows}  |> last()\n  |> toString()\n  |> keep(columns: {columns})"):
+                signal, end = _parted(row["_field"])
+                field = _Field(parse_time(row["_time"], 0), row["_measurement"], row["_value"])
+                ends = found.setdefault((row["asset"], signal), {})
+                ends[end] = max(ends.get(end, field), field, key=lambda each: each.time_ns)
+        newest = [(asset, *_newest(signal, ends)) for (asset, signal), ends in found.items()]
+        newest.sort(key=lambda row: row[:2])
+        assets_of = pa.array([asset for asset, *_ in newest], pa.string())
+        return _raw([sample for _, *sample in newest]).add_column(0, LAST.field("asset"), assets_of)
+
+    def series(self, assets: Sequence[str] = ()) -> list[Stored]:
+        """See Store."""
+        where = (flux.one_of("asset", list(assets)),) if assets else ()
+        counted = flux.one_of("aggregate", ["count", "texts"])
+        columns = '["_measurement", "asset", "site", "area", "line", "_field"]'
+        found: dict[tuple[str, str], Stored] = {}
+        for rows in (
+            flux.rows(self._minutes, 0, MAX_NS, *where, counted),
+            flux.rows(self._bucket, 0, MAX_NS, *where),
+        ):
+            said = self._read(f"{rows}  |> last()\n  |> keep(columns: {columns})")
+            fields = {(row["asset"], row["_field"]) for row in said}
+            for row in said:
+                asset, (signal, end) = row["asset"], _parted(row["_field"])
+                if end == STATUS and not {(asset, signal), (asset, signal + QUALITY)} & fields:
+                    signal = row["_field"]  # as in `_newest`
+                place = (row.get(name, "") for name in ("site", "area", "line"))
+                found[asset, signal] = Stored(asset, signal, kind_of(row["_measurement"]), *place)
+        return sorted(found.values())
+
+
+class _Field(NamedTuple):
+    """A field of a point, as text."""
+
+    time_ns: int
+    measurement: str
+    said: str
+
+
+@dataclass(slots=True)
+class _Sample:
+    """A sample, put together of fields and measurements."""
+
+    value: Value | None = None
+    is_unsigned: bool = False
+    quality: int | None = None
+    status: int | None = None
+
+    @property
+    def is_one(self) -> bool:
+        """Whether there is a value or a quality."""
+        return self.value is not None or self.quality is not None
+
+    def take(self, measurement: str, end: str, said: str) -> None:
+        """Take over a field: the value, or what stands beside it with this ending."""
+        if end == QUALITY:
+            quality = int(float(said))
+            self.quality = quality if 0 <= quality <= MOST_QUALITY else BAD
+        elif end == STATUS:
+            self.status = int(float(said)) if 0 <= float(said) < 2**32 else None
+        else:
+            self.value, self.is_unsigned = _value(said, measurement), measurement.endswith(UINT)
+
+
+def _value(said: str, measurement: str) -> Value:
+    if measurement.endswith(TEXT):
+        return said
+    if measurement.endswith(BOOL):
+        return said == "true"
+    return int(said) if measurement.endswith((INT, UINT)) else float(said)
+
+
+def _parted(field: str) -> tuple[str, str]:
+    """Return signal and ending of a field."""
+    end = next((end for end in (QUALITY, STATUS) if field.endswith(end)), "")
+    return field.removesuffix(end), end
+
+
+def _newest(signal: str, ends: Mapping[str, _Field]) -> tuple[str, int, _Sample]:
+    """Return signal, time and newest sample: of its newest value, quality and status, those of one time."""
+    if ends.keys() == {STATUS}:  # a signal of that name, written before such names meant a status
+        ends, signal = {"": ends[STATUS]}, signal + STATUS
+    time_ns = max(field.time_ns for end, field in ends.items() if end != STATUS)
+    sample = _Sample()
+    for end, field in ends.items():
+        if field.time_ns == time_ns:
+            sample.take(field.measurement, end, field.said)
+    return signal, time_ns, sample
+
+
+def _raw(rows: Sequence[Sequence[Any]]) -> pa.Table:
+    """Return signals, times and samples as RAW."""
+    columns: dict[str, list[Any]] = {name: [] for name in RAW.names}
+    for signal, time_ns, sample in rows:
+        value, kind = sample.value, sample.value.__class__
+        said = {
+            "signal": signal,
+            "time": time_ns,
+            "value": None if value is None or kind is str else float(value),
+            "text": value if kind is str else None,
+            "quality": GOOD if sample.quality is None else sample.quality,
+            "boolean": value if kind is bool else None,
+            "int64": value if kind is int and not sample.is_unsigned else None,
+            "uint64": value if kind is int and sample.is_unsigned else None,
+            "status": sample.status,
+        }
+        for name, column in columns.items():
+            column.append(said[name])
+    return _table(RAW, list(columns.values()))
 
 
 def _paged(query: Query, page_of: Callable[[Query, str, int], pa.Table]) -> Iterator[pa.RecordBatch]:
@@ -345,15 +472,3 @@ def _paged(query: Query, page_of: Callable[[Query, str, int], pa.Table]) -> Iter
             if len(page) < PAGE:
                 break
             start_ns = page["time"].cast(pa.int64())[-1].as_py() + 1
-
-
-def _last(
-    value: tuple[int, str, bool] | None, quality: tuple[int, str, bool] | None
-) -> tuple[int, float | None, str | None, int]:
-    """Return time, value, text and quality of the newest sample, of the newest value and the newest quality."""
-    if value is None or (quality is not None and quality[0] > value[0]):
-        assert quality is not None
-        return quality[0], None, None, int(float(quality[1]))
-    time_ns, said, is_text = value
-    code = int(float(quality[1])) if quality is not None and quality[0] == time_ns else GOOD
-    return time_ns, None if is_text else float(said), said if is_text else None, code

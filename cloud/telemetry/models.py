@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
+from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
 
-Value = float | str | None
+Value = bool | int | float | str | None
+Integers = Literal["number", "text"]
+AskIntegers = Annotated[
+    Integers,
+    Query(description="text: whole numbers beyond ±(2^53 - 1) come as text, since JavaScript loses their last digits"),
+]
 Resolution = Literal["raw", "minute", "mixed"]
 
 
@@ -31,9 +37,16 @@ class LastColumns(BaseModel):
 
     asset: list[str]
     signal: list[str]
-    value: list[Value] = Field(description="number or text; null: the source had no value")
+    value: list[Value] = Field(
+        description="number, boolean or text; null: the source had no value. Whole numbers have all their 64 bits"
+    )
     unit: list[str]
-    quality: list[int] = Field(description="192 good, 500 stale, 0 bad")
+    quality: list[int] = Field(
+        description="192 good, 500 stale, 64 uncertain, 0 bad; 512 more: its time is that of arrival"
+    )
+    status: list[int | None] | None = Field(
+        default=None, description="the source's own status (OPC UA StatusCode); absent where no sample has one"
+    )
     time: list[str] = Field(description="ISO 8601, UTC, with ns")
     age_s: list[float] = Field(description="now less `time`; below 0 when the machine's clock is ahead of ours")
 
@@ -45,8 +58,23 @@ class RawSeries(BaseModel):
     signal: str = Field(examples=["program"])
     unit: str
     time: list[str]
-    value: list[Value]
+    value: list[Value] = Field(description="as in the last values")
     quality: list[int]
+    status: list[int | None] | None = Field(
+        default=None, description="the source's own status (OPC UA StatusCode); absent where no sample has one"
+    )
+
+
+class SeriesColumns(BaseModel):
+    """Series that are stored, as columns of equal length; `announced`: whether the asset still has the signal."""
+
+    asset: list[str]
+    signal: list[str]
+    kind: list[str]
+    site: list[str]
+    area: list[str]
+    line: list[str]
+    announced: list[bool]
 
 
 class BucketSeries(BaseModel):
@@ -124,9 +152,10 @@ class Retention(BaseModel):
 class LiveValueView(BaseModel):
     """A live value."""
 
-    value: float | bool | str | None
+    value: Value
     quality: int
     time: str
+    status: int | None = Field(default=None, description="the source's own status; absent where it said none")
 
 
 class StateEvent(BaseModel):

@@ -2,9 +2,10 @@
 
 In line protocol, in the bucket beside that of raw samples: a point per signal and minute with measurement, tags and
 field as in the raw one, and one more tag `aggregate`: min, mean, max, last, sum or count of numbers, the time being the
-minute's start. Of texts there are `last`, and `texts`: how many, in the measurement of the numbers, since InfluxDB
-gives a field one type in a measurement. Quality is not rolled up. A point SINCE says with its time since when there are
-raw samples, where that is later than the settings say.
+minute's start. Booleans (0 and 1) and whole numbers are numbers here, in their measurement. Of texts there are `last`,
+and `texts`: how many, in the measurement of the numbers, since InfluxDB gives a field one type in a measurement.
+Quality and status are not rolled up. A point SINCE says with its time since when there are raw samples, where that is
+later than the settings say.
 """
 
 # ruff: noqa: S608  (nothing but numbers and names of our own is put into SQL)
@@ -30,8 +31,9 @@ def roll_up(rows: str) -> str:
     """Return the SQL (DuckDB) of the minutes of some samples."""
     return (
         f"SELECT series, time // {MINUTE_NS} * {MINUTE_NS} AS time, min(value) AS min, sum(value) AS sum, "
-        "max(value) AS max, arg_max(value, time) AS last, arg_max(text, time) AS text, count(*) AS count "
-        f"FROM ({rows}) WHERE value IS NOT NULL OR text IS NOT NULL GROUP BY 1, 2, text IS NULL"
+        "max(value) AS max, arg_max(value, time) AS last, "
+        "arg_max(text, time) FILTER (WHERE value IS NULL) AS text, count(*) AS count "
+        f"FROM ({rows}) WHERE value IS NOT NULL OR text IS NOT NULL GROUP BY 1, 2, value IS NULL"
     )
 
 
@@ -60,22 +62,26 @@ def last_task(bucket: str, org: str, raw_days: int) -> str:
 def flux(bucket: str, org: str, start: str, stop: str, task: str = "") -> str:
     """Return Flux that rolls up the samples from `start` to `stop`, both Flux; `start` may name `stop`."""
     to = f'to(bucket: "{minutes_bucket(bucket)}", org: "{org}")'
+    kind = 'regexp.replaceAllString(r: /_(text|bool|int|uint)$/, v: r._measurement, t: "")'
+    of_kind = f"map(fn: (r) => ({{r with _measurement: {kind}}}))"
     window = 'aggregateWindow(every: 1m, fn: {fn}, timeSrc: "_start", createEmpty: false)'
     numbers = "\n".join(
-        f'numbers |> {window.format(fn=name)} |> toFloat() |> set(key: "aggregate", value: "{name}") |> {to}'
+        f'numbers |> {window.format(fn=name)} |> toFloat() |> set(key: "aggregate", value: "{name}") |> {to}\n'
+        f'exact |> {window.format(fn=name)} |> toFloat() |> set(key: "aggregate", value: "{name}") |> {of_kind} |> {to}'
         for name in NUMBERS
     )
     option = f"option task = {task}\n" if task else ""
     return f"""import "date"
-import "strings"
+import "regexp"
 {option}
 stop = {stop}
 data = from(bucket: "{bucket}") |> range(start: {start}, stop: stop)
-numbers = data |> filter(fn: (r) => r._measurement !~ /_text$/ and r._field !~ /\\.quality$/)
+  |> filter(fn: (r) => r._field !~ /\\.(quality|status)$/)
+numbers = data |> filter(fn: (r) => r._measurement !~ /_(text|bool|int|uint)$/)
+exact = data |> filter(fn: (r) => r._measurement =~ /_(bool|int|uint)$/) |> toFloat()
 texts = data |> filter(fn: (r) => r._measurement =~ /_text$/)
 
 {numbers}
 texts |> {window.format(fn="last")} |> set(key: "aggregate", value: "last") |> {to}
-texts |> {window.format(fn="count")} |> toFloat() |> set(key: "aggregate", value: "texts")
-  |> map(fn: (r) => ({{r with _measurement: strings.trimSuffix(v: r._measurement, suffix: "_text")}})) |> {to}
+texts |> {window.format(fn="count")} |> toFloat() |> set(key: "aggregate", value: "texts") |> {of_kind} |> {to}
 """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
@@ -19,7 +19,8 @@ from cloud.problems import Problem, responses
 from cloud.registry.tables import AssetRow, SignalRow
 from cloud.streaming import PatientStream, in_thread
 from cloud.telemetry import export, store
-from cloud.telemetry.models import History, LastColumns, Resolution, Retention
+from cloud.telemetry.exact import for_javascript, values
+from cloud.telemetry.models import AskIntegers, History, Integers, LastColumns, Resolution, Retention, SeriesColumns
 from cloud.telemetry.rollup import MINUTE_NS
 from cloud.telemetry.times import MAX_NS, PATTERN, TimeError, format_time, parse_time
 from contract.model import Quality
@@ -51,7 +52,7 @@ def _now_ns(now: datetime) -> int:
 
 
 def get_query(
-    *, db: Db, now: Now, asset: AssetName, signal: Signals, start: Start = "-1h", end: End = "now"
+    *, db: Db, samples: GetStore, now: Now, asset: AssetName, signal: Signals, start: Start = "-1h", end: End = "now"
 ) -> store.Query:
     """Return what is asked for; raise Problem 404 for an unknown asset or signal, 422 for a wrong time."""
     times = []
@@ -64,13 +65,15 @@ def get_query(
     if times[0] >= times[1]:
         raise Problem(422, f"start ({start}) is not before end ({end})", "exchange them, or choose an earlier start")
     known = set(db.scalars(select(SignalRow.name).where(SignalRow.asset_id == asset)))
-    if db.get(AssetRow, asset) is None:
+    if not known.issuperset(signal):  # what is no longer announced may be stored all the same
+        known.update(series.signal for series in samples.series([asset]))
+    if not known and db.get(AssetRow, asset) is None:
         raise Problem(404, f"there is no asset {asset!r}", "see GET /api/v1/assets for the known ones")
     if unknown := [name for name in signal if name not in known]:
         raise Problem(
             404,
             f"asset {asset!r} has no signal {', '.join(map(repr, unknown))}",
-            f"see GET /api/v1/assets/{asset} for its signals",
+            f"see GET /api/v1/telemetry/series?asset={asset} for what is stored of it",
         )
     return store.Query(asset, tuple(dict.fromkeys(signal)), *times)
 
@@ -84,12 +87,14 @@ def iso(times: pa.ChunkedArray) -> list[str]:
     return texts
 
 
-def values(table: pa.Table) -> list[float | str | None]:
-    """Return the column of numbers and texts of samples."""
-    numbers: list[float | str | None] = table["value"].to_pylist()
-    if table["text"].null_count == len(table):
-        return numbers
-    return [number if text is None else text for number, text in zip(numbers, table["text"].to_pylist(), strict=True)]
+def _shown(table: pa.Table, integers: Integers) -> dict[str, list[Any]]:
+    """Return the columns value and quality of samples, and status where there is any."""
+    said = values(table)
+    columns = {
+        "value": said if integers == "number" else list(map(for_javascript, said)),
+        "quality": table["quality"].to_pylist(),
+    }
+    return columns | ({"status": table["status"].to_pylist()} if table["status"].null_count < len(table) else {})
 
 
 def _json(document: object) -> Response:
@@ -105,7 +110,15 @@ def _units(db: Db, assets: Sequence[str]) -> dict[tuple[str, str], str]:
 
 
 @router.get("/last", response_model=LastColumns, responses=responses(401, 403, 422, 503))
-def last(db: Db, parts: GetParts, samples: GetStore, now: Now, asset: Assets = []) -> Response:  # noqa: B006  (FastAPI copies it)
+def last(
+    db: Db,
+    parts: GetParts,
+    samples: GetStore,
+    now: Now,
+    *,
+    asset: Assets = [],  # noqa: B006  (FastAPI copies it)
+    integers: AskIntegers = "number",
+) -> Response:
     """Return the newest sample of every signal of the assets; what an asset said that is offline is stale (500)."""
     table = samples.last(asset)
     units = _units(db, asset)
@@ -117,12 +130,23 @@ def last(db: Db, parts: GetParts, samples: GetStore, now: Now, asset: Assets = [
         {
             "asset": [name[0] for name in names],
             "signal": [name[1] for name in names],
-            "value": values(table),
             "unit": [units.get(name, "") for name in names],
+            **_shown(table, integers),
             "quality": [Quality.STALE if name in offline else quality for name, quality in qualities],
             "time": iso(table["time"]),
             "age_s": [round((now_ns - t) / 1e9, 3) for t in table["time"].cast(pa.int64()).to_pylist()],
         }
+    )
+
+
+@router.get("/series", responses=responses(401, 403, 422, 503))
+def series(db: Db, samples: GetStore, asset: Assets = []) -> SeriesColumns:  # noqa: B006  (FastAPI copies it)
+    """Return what is stored: also of signals and assets that nobody announces any more."""
+    announced = {(asset, name) for asset, name in db.execute(select(SignalRow.asset_id, SignalRow.name))}
+    stored = samples.series(asset)
+    return SeriesColumns(
+        **{name: [getattr(one, name) for one in stored] for name in store.Stored._fields},
+        announced=[(one.asset, one.signal) in announced for one in stored],
     )
 
 
@@ -145,14 +169,25 @@ def _too_many(query: store.Query, limit: int) -> Problem:
     )
 
 
+def _texts_of(query: store.Query, datatypes: Mapping[str, str], buckets: pa.Table) -> tuple[str, ...]:
+    """Return the signals that are texts, among them those of which nobody says the type and that have no number."""
+    numbers = set(pc.unique(buckets["signal"]).to_pylist())
+    return tuple(
+        name
+        for name in query.signals
+        if datatypes.get(name) == "string" or (name not in datatypes and name not in numbers)
+    )
+
+
 def _texts(parts: GetParts, query: store.Query, limit: int) -> pa.Table:
     """Return texts as RAW: the newest of each minute, then every sample."""
     found = [store.RAW.empty_table()]
     for batch in parts.store.minutes(query):
         texts = pa.Table.from_batches([batch]).filter(pc.is_valid(batch["text"])).select(["signal", "time", "text"])
-        good = pa.repeat(pa.scalar(store.GOOD, pa.int16()), len(texts))
-        numbers = pa.nulls(len(texts), pa.float64())
-        found.append(texts.append_column("value", numbers).append_column("quality", good).select(store.RAW.names))
+        columns = {name: pa.nulls(len(texts), store.RAW.field(name).type) for name in store.RAW.names}
+        columns |= {"quality": pa.repeat(pa.scalar(store.GOOD, pa.int16()), len(texts))}
+        columns |= {name: texts[name] for name in texts.column_names}
+        found.append(pa.table(columns, schema=store.RAW))
         limit -= len(texts)
         if limit < 0:
             raise _too_many(query, MAX_JSON_ROWS)
@@ -190,6 +225,7 @@ def _bucket_width(query: store.Query, points: int) -> int:
     },
 )
 def history(
+    *,
     db: Db,
     parts: GetParts,
     query: GetQuery,
@@ -200,6 +236,7 @@ def history(
         Literal["json", "arrow"],
         Query(description="arrow: an Arrow IPC stream with the columns in rows of all signals"),
     ] = "json",
+    integers: AskIntegers = "number",
 ) -> Response:
     """Return the history of signals: raw samples, or minimum, mean, maximum, last and count per bucket.
 
@@ -216,8 +253,8 @@ def history(
             width_ns = _bucket_width(query, points)
             if since_ns > query.start_ns:
                 query, width_ns = _in_minutes(query, width_ns)
-            texts = tuple(name for name in query.signals if signals[name][0] == "string")
             buckets = parts.store.buckets(query, width_ns)
+            texts = _texts_of(query, {name: datatype for name, (datatype, _) in signals.items()}, buckets)
             raw = store.RAW.empty_table()
             if texts and format == "json":
                 raw = _texts(parts, replace(query, signals=texts), limit)
@@ -235,7 +272,7 @@ def history(
         **kept,
     }
     units = {name: unit for name, (_, unit) in signals.items()}
-    return _json({**head, "series": _series(query, units, None if points is None else buckets, raw)})
+    return _json({**head, "series": _series(query, units, None if points is None else buckets, raw, integers)})
 
 
 @router.get("/retention", responses=responses(401, 403, 503))
@@ -247,7 +284,9 @@ def retention(parts: GetParts) -> Retention:
     )
 
 
-def _series(query: store.Query, units: dict[str, str], buckets: pa.Table | None, raw: pa.Table) -> list[dict[str, Any]]:
+def _series(
+    query: store.Query, units: dict[str, str], buckets: pa.Table | None, raw: pa.Table, integers: Integers
+) -> list[dict[str, Any]]:
     series: list[dict[str, Any]] = []
     in_raw = _by_signal(raw, query.signals)
     in_buckets = {} if buckets is None else _by_signal(buckets, query.signals)
@@ -255,8 +294,7 @@ def _series(query: store.Query, units: dict[str, str], buckets: pa.Table | None,
         head = {"signal": signal, "unit": units.get(signal, "")}
         rows, numbers = in_raw[signal], in_buckets.get(signal)
         if numbers is None or len(rows):
-            columns = {"time": iso(rows["time"]), "value": values(rows), "quality": rows["quality"].to_pylist()}
-            series.append({"kind": "raw", **head, **columns})
+            series.append({"kind": "raw", **head, "time": iso(rows["time"]), **_shown(rows, integers)})
         else:
             columns = {name: numbers[name].to_pylist() for name in ("min", "mean", "max", "last", "count")}
             series.append({"kind": "buckets", **head, "time": iso(numbers["time"]), **columns})
@@ -275,7 +313,8 @@ def _arrow(table: pa.Table) -> Response:
     response_class=PatientStream,
     responses={
         200: {
-            "description": "a file with the columns asset, signal, time, value, quality; of minutes with asset, "
+            "description": "a file with the columns asset, signal, time, value, quality, status; a Parquet file has "
+            "value (a number, or the double nearest to it), text, boolean, int64 and uint64. Of minutes with asset, "
             "signal, time, min, mean, max, last, count",
             "headers": {
                 "Raw-Since": {

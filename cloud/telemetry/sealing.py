@@ -156,10 +156,12 @@ class Sealer:
         for segment in self._store.catalog.minutes:
             with self._reading() as cursor:
                 cursor.register("given", given)
-                rows = f"(FROM {self._source(segment)} WHERE series IN ({series})) AS m"
+                rows = f"(FROM {self._source(segment, kind='minutes')} WHERE series IN ({series})) AS m"
                 if cursor.execute(f"SELECT 1 FROM {rows} SEMI JOIN given ON {same} LIMIT 1").fetchone():
                     old.append(segment)
-        new += [self._write(f"SELECT m.* FROM {self._source(s)} AS m ANTI JOIN given ON {same}", given) for s in old]
+        for segment in old:
+            others = f"SELECT m.* FROM {self._source(segment, kind='minutes')} AS m ANTI JOIN given ON {same}"
+            new.append(self._write(others, given))
         self._store.replace(old, [segment for segment in new if segment.rows], kind="minutes")
         while self.merge():
             pass
@@ -190,18 +192,18 @@ class Sealer:
             self._store.replace(expired, [], kind=kind)
         for segment in [s for s in self._store.catalog.files(kind) if s.min_time < since_ns]:
             with self._reading() as cursor:
-                live = f"SELECT count(*) FROM {self._source(segment)} WHERE time >= {since_ns}"
+                live = f"SELECT count(*) FROM {self._source(segment, kind=kind)} WHERE time >= {since_ns}"
                 (rows,) = cursor.execute(live).fetchone() or (0,)
             if 2 * rows < segment.rows:
                 self._replace(kind, [segment], since_ns)
 
     def _replace(self, kind: Kind, old: list[Segment], since_ns: int) -> None:
         columns = COLUMNS if kind == "segments" else MINUTE_COLUMNS
-        new = self._write(f"SELECT {columns} FROM {self._source(*old)} WHERE time >= {since_ns}")
+        new = self._write(f"SELECT {columns} FROM {self._source(*old, kind=kind)} WHERE time >= {since_ns}")
         self._store.replace(old, [new] if new.rows else [], kind=kind)
 
-    def _source(self, *segments: Segment) -> str:
-        return source(self._store.folder.path(segment.name) for segment in segments)
+    def _source(self, *segments: Segment, kind: Kind = "segments") -> str:
+        return source((self._store.folder.path(segment.name) for segment in segments), kind)
 
     @contextmanager
     def _reading(self) -> Iterator[duckdb.DuckDBPyConnection]:

@@ -4,6 +4,8 @@ A segment's name is a number; it exists when the table `segments` or `minutes` n
 left from a crash before the commit, and is deleted when the store opens. No (series, time) is in two of a table.
 """
 
+# ruff: noqa: S608  (nothing but numbers and names of our own is put into SQL)
+
 from __future__ import annotations
 
 import os
@@ -15,7 +17,9 @@ from typing import Final, Literal, NamedTuple
 
 ROW_GROUP: Final = 61_440
 FORMAT: Final = f"FORMAT parquet, COMPRESSION lz4_raw, PARQUET_VERSION v2, ROW_GROUP_SIZE {ROW_GROUP}"
-COLUMNS: Final = "series, time, value, text, quality"
+COLUMNS: Final = "series, time, value, text, quality, status"
+ENDING: Final = ".3.parquet"
+"""Of files of samples with a column `status`; older ones have none and end with `.parquet` alone."""
 MINUTE_COLUMNS: Final = "series, time, min, sum, max, last, text, count"
 Kind = Literal["segments", "minutes"]
 """Samples or minutes: the table with the names of the files."""
@@ -107,7 +111,17 @@ class SegmentFolder:
         self._retired -= free
 
 
-def source(paths: Iterable[Path]) -> str:
+def source(paths: Iterable[Path], kind: Kind = "segments") -> str:
     """Return the SQL that reads segments."""
+    paths = list(paths)
+    old = [path for path in paths if kind == "segments" and not path.name.endswith(ENDING)]
+    if not old:
+        return _read(paths)
+    read = f"SELECT *, NULL::UINTEGER AS status FROM {_read(old)}"
+    new = [path for path in paths if path not in old]
+    return f"({read} UNION ALL SELECT {COLUMNS} FROM {_read(new)})" if new else f"({read})"
+
+
+def _read(paths: Iterable[Path]) -> str:
     names = ", ".join("'" + str(path).replace("'", "''") + "'" for path in paths)
     return f"read_parquet([{names}])"

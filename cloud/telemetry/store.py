@@ -11,18 +11,38 @@ from typing import Final, NamedTuple, Protocol
 
 import pyarrow as pa
 
+from contract.lineprotocol import TYPED
+
 QUALITY: Final = ".quality"
 """What a line-protocol field that carries the quality of a signal ends with."""
-TEXT: Final = "_text"
-"""What the measurement that carries the text signals of a kind ends with."""
+STATUS: Final = ".status"
+"""What a field ends with that carries the source's own status (OPC UA) of a sample in the same line."""
+TEXT, BOOL, INT, UINT = TYPED
+"""What the measurements that carry the values of one type end with."""
+BAD: Final = 0
 GOOD: Final = 192
+MOST_QUALITY: Final = 2**15 - 1
 
 TIME: Final = pa.timestamp("ns", tz="UTC")
 
 RAW: Final = pa.schema(
-    [("signal", pa.string()), ("time", TIME), ("value", pa.float64()), ("text", pa.string()), ("quality", pa.int16())]
+    [
+        ("signal", pa.string()),
+        ("time", TIME),
+        ("value", pa.float64()),
+        ("text", pa.string()),
+        ("quality", pa.int16()),
+        ("boolean", pa.bool_()),
+        ("int64", pa.int64()),
+        ("uint64", pa.uint64()),
+        ("status", pa.uint32()),
+    ]
 )
-"""Samples in order of (signal, time). Either `value` or `text` is set, or neither: a sample without a value."""
+"""Samples in order of (signal, time). Either `value` or `text` is set, or neither: a sample without a value.
+
+What is no double has its exact value in `boolean`, `int64` or `uint64`; `value` then is 0 or 1, or the nearest double.
+`status` is null where the source said none.
+"""
 
 BUCKETS: Final = pa.schema(
     [
@@ -48,6 +68,17 @@ A signal that had both has two rows. `time` is the minute's start. Quality is no
 
 LAST: Final = pa.schema([("asset", pa.string()), *RAW])
 """The newest sample of each series, in order of (asset, signal)."""
+
+
+class Stored(NamedTuple):
+    """A series that has samples or minutes, whether or not anybody still announces it."""
+
+    asset: str
+    signal: str
+    kind: str
+    site: str
+    area: str
+    line: str
 
 
 class StoreError(Exception):
@@ -139,6 +170,9 @@ class Store(Protocol):
 
     def last(self, assets: Sequence[str]) -> pa.Table:
         """Return the newest sample of every series of the assets (of all when empty) as LAST."""
+
+    def series(self, assets: Sequence[str] = ()) -> list[Stored]:
+        """Return the series of the assets (of all when empty) in order of (asset, signal); raise StoreUnavailable."""
 
     def health(self) -> Trouble | None:
         """Return what is wrong with the store, None when it works. In words for everybody: no address, no path."""

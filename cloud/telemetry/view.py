@@ -46,7 +46,7 @@ class View:
         """Return the SQL of all minutes of some series in a time before the samples; None: there are none."""
         end_ns = min(end_ns, self.raw_since)
         paths = [path for path, segment in self.minute_files.items() if segment.overlaps(start_ns, end_ns)]
-        return f"SELECT * FROM {source(paths)} {_where(ids, start_ns, end_ns)}" if paths else None
+        return f"SELECT * FROM {source(paths, 'minutes')} {_where(ids, start_ns, end_ns)}" if paths else None
 
     def table(self, sql: str) -> pa.Table:
         """Return the result of a query; raise StoreUnavailable when it takes too long or too much memory."""

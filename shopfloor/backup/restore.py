@@ -43,8 +43,8 @@ def restore(file: str, store_url: str, store_token_file: Path | None, *, force: 
         minutes = Writer(url, token_file, settings, minutes_bucket(settings.store_bucket))
         minutes.write([[minute_lines.since(kept.raw_since)]] if kept.raw_since else [])
         samples = 0
-        for asset in manifest["assets"]:
-            of_asset = assets[asset]
+        # before format 3 only what the database knew was in a backup
+        for of_asset in manifest["series"] if "series" in manifest else [assets[id_] for id_ in manifest["assets"]]:
             with seekable(tar, next(members)) as copy:
                 count = raw.write([point] for point in points(of_asset, copy, kept))
                 minutes.write(rolled_up(of_asset, copy, kept))
@@ -52,7 +52,7 @@ def restore(file: str, store_url: str, store_token_file: Path | None, *, force: 
                 with seekable(tar, next(members)) as copy:
                     minutes.write(minutes_of(of_asset, pq.ParquetFile(copy).iter_batches(BATCH), kept))
             samples += count
-            err.print(f"{asset}: {count} samples")
+            err.print(f"{of_asset['id']}: {count} samples")
     err.print(f"restored {len(assets)} assets, {samples} samples; users log in with the passwords that they had")
 
 

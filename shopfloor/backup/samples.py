@@ -17,23 +17,32 @@ import pyarrow.parquet as pq
 from cloud.settings import Settings
 from cloud.telemetry import minute_lines
 from cloud.telemetry.rollup import roll_up
-from cloud.telemetry.store import GOOD, QUALITY, TEXT
+from cloud.telemetry.store import BOOL, GOOD, INT, QUALITY, STATUS, TEXT, UINT
 from contract.lineprotocol import FieldValue, Point, encode
-from shopfloor.backup.database import Row
 from shopfloor.errors import ConfigurationError, RefusedError, UnreachableError
 
 BATCH: Final = 20_000
 SIGNALS: Final = 50
 """As many go into one export."""
+_PLACE: Final = ("kind", "site", "area", "line")
+_MEASUREMENT: Final = {"text": TEXT, "boolean": BOOL, "int64": INT, "uint64": UINT}
+"""By column of an export, what the measurement of its values ends with; that of numbers has no ending."""
 WRITE_TIMEOUT_S: Final = 60.0
 
 
-def series_of(tables: Mapping[str, Sequence[Row]]) -> Iterator[tuple[str, list[str]]]:
-    """Yield each asset with its signals, as many as one export takes."""
-    for asset in sorted(row["id"] for row in tables["assets"]):
-        signals = sorted(row["name"] for row in tables["signals"] if row["asset_id"] == asset)
-        for first in range(0, len(signals), SIGNALS):
-            yield asset, signals[first : first + SIGNALS]
+def series_of(columns: Mapping[str, Sequence[str]]) -> Iterator[tuple[dict[str, str], list[str]]]:
+    """Yield each stored asset (id, kind and place) with its signals, as many as one export takes.
+
+    `columns` is what the platform says of its series: also those that nobody announces any more.
+    """
+    places: dict[str, dict[str, str]] = {}
+    signals: dict[str, list[str]] = {}
+    for asset, signal, *place in zip(*(columns[name] for name in ("asset", "signal", *_PLACE)), strict=True):
+        places[asset] = {"id": asset, **dict(zip(_PLACE, place, strict=True))}
+        signals.setdefault(asset, []).append(signal)
+    for asset, names in sorted(signals.items()):
+        for first in range(0, len(names), SIGNALS):
+            yield places[asset], names[first : first + SIGNALS]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,24 +81,32 @@ def minutes_of(asset: Mapping[str, Any], batches: Iterable[pa.RecordBatch], kept
 
 
 def points(asset: Mapping[str, Any], file: IO[bytes], kept: Kept) -> Iterator[Point]:
-    """Yield a point for each sample of a Parquet file, as a gateway would have written it."""
+    """Yield a point for each sample of a Parquet file, as a gateway would have written it.
+
+    A file of an earlier version has numbers and texts alone.
+    """
     tags = _tags(asset)
-    kind: str = asset["kind"]
     for batch in pq.ParquetFile(file).iter_batches(BATCH):
         times = batch["time"].cast(pa.int64()).to_pylist()
-        columns = (batch[name].to_pylist() for name in ("signal", "value", "text", "quality"))
-        for time_ns, signal, value, said, quality in zip(times, *columns, strict=True):
-            if time_ns < kept.raw_since:
-                continue
-            fields: dict[str, FieldValue] = {}
-            if value is not None:
-                fields[signal] = float(value)
-            if quality != GOOD:
-                fields[signal + QUALITY] = float(quality)
-            if said is not None:
-                yield Point(kind + TEXT, tags, {signal: said}, time_ns)
-            if fields:
-                yield Point(kind, tags, fields, time_ns)
+        # a time with its nanoseconds is no Python object
+        for row, time_ns in zip(batch.drop_columns(["time"]).to_pylist(), times, strict=True):
+            if time_ns >= kept.raw_since:
+                end, fields = _fields(row)
+                yield Point(asset["kind"] + end, tags, fields, time_ns)
+
+
+def _fields(row: Mapping[str, Any]) -> tuple[str, dict[str, FieldValue]]:
+    """Return the end of a sample's measurement, and its fields."""
+    signal: str = row["signal"]
+    end, value = next(
+        ((end, row[name]) for name, end in _MEASUREMENT.items() if row.get(name) is not None), ("", row["value"])
+    )
+    fields: dict[str, FieldValue] = {} if value is None else {signal: value}
+    if row["quality"] != GOOD or value is None:
+        fields[signal + QUALITY] = float(row["quality"])
+    if row.get("status") is not None:
+        fields[signal + STATUS] = float(row["status"])
+    return end, fields
 
 
 class Writer:

@@ -25,7 +25,7 @@ def backup(file: str) -> None:
     settings = Settings()
     with Api.of(os.environ) as api, writing(file) as out, tarfile.open(fileobj=out, mode="w|") as tar:
         revision, tables = dump(settings)
-        series = list(series_of(tables))
+        series = list(series_of(api.get("telemetry/series")))
         raw_since = api.get("telemetry/retention")["raw_since"]
         manifest = {
             "format": FORMAT,
@@ -33,18 +33,18 @@ def backup(file: str) -> None:
             "revision": revision,
             "created": datetime.now(UTC).isoformat(),
             "raw_since": raw_since,
-            "assets": [asset for asset, _ in series],
+            "series": [asset for asset, _ in series],
         }
         add(tar, "manifest.json", orjson.dumps(manifest))
         add(tar, "database.json", orjson.dumps(tables, option=orjson.OPT_NON_STR_KEYS))
         for number, (asset, signals) in enumerate(series):
-            query = [("asset", asset), *(("signal", signal) for signal in signals)]
+            query = [("asset", asset["id"]), *(("signal", signal) for signal in signals)]
             window = [("start", "1970-01-02T00:00:00Z"), ("end", "2200-01-01T00:00:00Z"), ("format", "parquet")]
             for name, resolution in (("samples", "raw"), ("minutes", "minute")):
                 with tempfile.TemporaryFile() as content:
                     api.save("telemetry/export", [*query, *window, ("resolution", resolution)], content.write)
                     add_file(tar, f"{name}/{number}.parquet", content)
-            err.print(f"{asset}: {len(signals)} signals")
+            err.print(f"{asset['id']}: {len(signals)} signals")
         if api.get("telemetry/retention")["raw_since"] != raw_since:
             raise CommandError("a day of samples became minutes meanwhile, as it does each midnight", "back up again")
     err.print(f"backed up {len(tables['assets'])} assets and {sum(map(len, tables.values()))} rows")

@@ -54,6 +54,8 @@ def test_e7_a_birth_repeats_the_status_of_a_last_value() -> None:
 @pytest.mark.parametrize("kind", ["press_bool", "press_text", "press_int", "press_uint"])
 def test_d3_a_foreign_kind_does_not_look_like_the_measurement_of_a_type(kind: str) -> None:
     assert asset_of(NODE, "a", Payload([Metric(KIND, None, Code.STRING, kind)])).kind == f"{kind}_"
+
+
 def test_what_the_source_calls_it_survives_a_birth() -> None:
     signal = Signal("WenDu", label="温度")
     asset = Asset("demo", "shanghai", "machining", "line1", "dev-1", "robot", {}, (signal,), label="dev 1")

@@ -23,6 +23,7 @@ GOLDEN = [
     (Point("a\\b", {"c\\d": "e\\\\,f"}, {"g\\h": 1e300}, 4), b"a\\b,c\\d=e\\\\\\,f g\\h=1e+300 4\n"),
     (Point("机床", {"asset": "一号"}, {"温度": 20.5, "t": "热"}, 5), '机床,asset=一号 温度=20.5,t="热" 5\n'.encode()),
     (Point("a=b", {}, {"#": 1.0}, 6), b"a=b #=1.0 6\n"),
+    (Point("cnc_uint", {}, {"n": 5, "odd": -1}, 7), b"cnc_uint n=5u,odd=-1i 7\n"),
 ]
 
 
@@ -184,3 +185,15 @@ def test_no_bytes_raise_anything_else(data: bytes) -> None:
 def test_a_long_bad_line_is_not_slow(line: bytes) -> None:
     with pytest.raises(LineError):
         decode(line)
+
+
+@pytest.mark.parametrize("bare", ["i", "u", "-i", "1_0i", "+1i", "9223372036854775808i", "-1u", "tru", "1e400", "0x1i"])
+def test_d2_what_is_no_value_is_refused_and_never_searched_for_long(bare: str) -> None:
+    with pytest.raises(LineError):
+        decode(f"a b={bare} 1\n".encode())
+
+
+def test_d2_d3_lines_of_one_type_are_read_as_they_are() -> None:
+    [point] = decode(b"a b=t,c=false,d=-5i,e=18446744073709551615u,f=1.5 1\n")
+    assert point.fields == {"b": True, "c": False, "d": -5, "e": 2**64 - 1, "f": 1.5}
+    assert [type(value) for value in point.fields.values()] == [bool, bool, int, int, float]

@@ -34,14 +34,15 @@ test("a display name falls back to another language, then to the id", () => {
 test.each([
   [0, "0"], [1200.5, "1\u2009201"], [999.96, "1\u2009000"], [-0.0123, "−0.012"], [21.9313, "21.93"], [101.26, "101.3"],
   [12_345_678, "12\u2009345\u2009678"], [1.5e-7, "1.500e−7"], [NaN, "–"], [Infinity, "∞"],
+  [2 ** 53 - 1, "9\u2009007\u2009199\u2009254\u2009740\u2009991"], [-1_234_567_890_123, "−1\u2009234\u2009567\u2009890\u2009123"],
 ])("%d reads %s", (value, text) => {
   expect(numberText(value)).toBe(text);
 });
 
 test("values of other kinds", () => {
   const words = { yes: "yes", no: "no" };
-  expect([true, false, null, undefined, "", "O1001"].map((value) => valueText(value, words))).toEqual([
-    "yes", "no", "–", "–", "–", "O1001",
+  expect([true, false, null, undefined, "", "O1001", "18446744073709551615"].map((value) => valueText(value, words))).toEqual([
+    "yes", "no", "–", "–", "–", "O1001", "18446744073709551615",
   ]);
 });
 
@@ -98,7 +99,8 @@ describe("what a machine's words mean", () => {
     expect(freshnessOf(null, 0, true)).toBe("never");
   });
 
-  test.each([[192, "good"], [216, "good"], [64, "uncertain"], [0, "bad"], [24, "bad"], [500, "stale"], [null, "bad"]])(
+  test.each([[192, "good"], [216, "good"], [64, "uncertain"], [0, "bad"], [24, "bad"], [500, "stale"], [704, "good"],
+    [576, "uncertain"], [512, "bad"], [1012, "stale"], [null, "bad"]])(
     "quality %s is %s", (code, quality) => {
       expect(qualityOf(code)).toBe(quality);
     },

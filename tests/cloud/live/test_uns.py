@@ -245,11 +245,11 @@ def test_a_message_that_says_nothing_is_a_message_error(payload: bytes) -> None:
         read_signals(payload)
 
 
-def test_numbers_are_floats_and_flags_stay_flags() -> None:
+def test_d2_d3_each_value_stays_what_it_is() -> None:
     _, signals = read_signals(tele(parts=3, door=True, program="O1", load=None))
-    assert signals["parts"] == LiveValue(3.0, 192, 1_795_420_800_000)
+    assert signals["parts"] == LiveValue(3, 192, 1_795_420_800_000)
     assert [type(signals[name].value) for name in ("parts", "door", "program", "load")] == [
-        float,
+        int,
         bool,
         str,
         type(None),

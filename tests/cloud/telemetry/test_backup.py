@@ -34,7 +34,14 @@ LINES = [
     *(f"cnc,{TAGS} spindle_speed={1000 + i / 7!r},feed={i} {T + i * 250_000_001}" for i in range(500)),
     f'cnc_text,{TAGS} program="O1000 \\"a\\\\b\\"" {T + 3}',
     f"cnc,{TAGS} spindle_speed.quality=0 {T + 999}",
-    f"cnc,{TAGS} feed=7.25,feed.quality=500 {T + 1001}",
+    f"cnc,{TAGS} feed=7.25,feed.quality=64,feed.status=1083310080 {T + 1001}",
+    # that nobody announces (any more), of every type
+    *(f"cnc_bool,{TAGS} door={'true' if i % 2 else 'false'} {T + i}" for i in range(4)),
+    f"cnc_bool,{TAGS} door=true,door.quality=704.0 {T + 9}",
+    *(f"cnc_int,{TAGS} parts={2**53 + i}i {T + i}" for i in range(4)),
+    *(f"cnc_uint,{TAGS} ticks={i}u {T + i % 7}" for i in (0, 2**53 + 1, 2**64 - 1)),
+    f"cnc,{TAGS.replace('cnc-01', 'cnc-09')} speed=1.5 {T}",
+    f"press_bool,{TAGS.replace('cnc-01', 'press-7')} closed=true {T}",
 ]
 OLD = T - 2 * 86_400 * 10**9
 OLD_LINES = [
@@ -49,7 +56,13 @@ QUESTIONS = (
     "telemetry/export?asset=cnc-01&signal=spindle_speed&signal=program&start={t}&end=2026-11-24T00:00:00Z&format=csv",
     "telemetry/history?asset=cnc-01&signal=feed&signal=program&start={t}&end=2026-11-21T09:00:00Z&points=3000",
     "telemetry/export?asset=cnc-01&signal=feed&signal=program&start={t}&end=2026-11-24T00:00:00Z&resolution=minute",
+    "telemetry/series",
+    "telemetry/history?asset=cnc-01&signal=door&signal=parts&signal=ticks&start={t}&end=2026-11-24T00:00:00Z",
+    "telemetry/export?asset=cnc-09&signal=speed&start={t}&end=2026-11-24T00:00:00Z&format=csv",
+    "telemetry/history?asset=press-7&signal=closed&start={t}&end=2026-11-24T00:00:00Z",
+    "telemetry/last",
 )
+MINUTES_ASKED = 5
 CHANGING = {"age_s", "online", "state"}
 
 
@@ -140,8 +153,13 @@ def test_a_new_plant_answers_as_the_old_one_did(
     body = {"username": "li.wei", "role": "operator", "password": "a password of Li Wei"}
     assert admin.post("/api/v1/users", json=body).is_success
     before = answers(settings, address)
-    assert before[-2]["resolution"] == "minute"
-    assert [len(series["time"]) for series in before[-2]["series"]] == [30, 30]
+    minutes_of = before[MINUTES_ASKED]
+    assert minutes_of["resolution"] == "minute"
+    assert [len(series["time"]) for series in minutes_of["series"]] == [30, 30]
+    door, parts, ticks = before[-4]["series"]
+    assert (door["value"], door["quality"][-1]) == ([False, True, False, True, True], 704)
+    assert parts["value"] == [2**53 + n for n in range(4)]
+    assert sorted(ticks["value"]) == [0, 2**53 + 1, 2**64 - 1]
     file = tmp_path / "plant.backup"
     done = shopfloor(settings, address, "backup", str(file))
     assert done.returncode == 0, done.stderr
@@ -208,7 +226,7 @@ def _ask(settings: Settings, address: str, question: str) -> Any:
 def test_a_damaged_backup_is_refused_and_nothing_changes(
     settings: Settings, address: str, write: Callable[[str], None], tmp_path: Path, database_url: str
 ) -> None:
-    write(LINES[0])
+    write("\n".join(LINES))
     before = answers(settings, address)
     file = tmp_path / "damaged"
     for content in (b"", b"not a tar file at all"):

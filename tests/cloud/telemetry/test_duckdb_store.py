@@ -233,7 +233,7 @@ def test_what_a_crash_left_in_the_folder_is_deleted_and_a_lost_file_is_told(tmp_
     store.close()
     next(folder.iterdir()).unlink()
     store = open_duckdb()
-    assert "00000001.parquet" in str(store.health())
+    assert "00000001.3.parquet" in str(store.health())
     assert values(store) == [2.0]
 
 

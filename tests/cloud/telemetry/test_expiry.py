@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from cloud.telemetry.duckdb_store import DuckDbStore
 from cloud.telemetry.sealing import Sealer
+from cloud.telemetry.segments import ENDING
 from cloud.telemetry.store import MINUTES, BadLines, Query, StoreUnavailable
 
 S = 1_000_000_000
@@ -259,7 +260,7 @@ def test_a_full_disk_stops_the_roll_up_and_keeps_the_samples(open_duckdb: Open, 
     store.write(day_of(0))
     seal(store)
     folder = tmp_path / "telemetry" / "segments"
-    (folder / f"{store.catalog.next_segment:08d}.parquet.draft").mkdir()  # nothing can be written there
+    (folder / f"{store.catalog.next_segment:08d}{ENDING}.draft").mkdir()  # nothing can be written there
     clock.ns = T + 9 * DAY
     with pytest.raises((StoreUnavailable, OSError)):
         expire(store)

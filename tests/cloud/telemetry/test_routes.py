@@ -43,7 +43,7 @@ def test_last_values_have_unit_quality_time_and_age(viewer: TestClient, write: W
     assert last.quality == [0, 192, 192]
     assert last.time[1] == "2026-11-23T08:00:00.000000000Z"
     assert 0 <= last.age_s[2] < 60
-    assert ask(viewer, "last", asset="other") == {name: [] for name in LastColumns.model_fields}
+    assert ask(viewer, "last", asset="other") == {name: [] for name in LastColumns.model_fields if name != "status"}
 
 
 def test_f11_what_an_asset_said_that_is_offline_is_stale(viewer: TestClient, parts: Parts, write: Write) -> None:
@@ -217,11 +217,11 @@ def test_csv_is_safe_to_open_in_a_spreadsheet(viewer: TestClient, write: Write) 
     answer = viewer.get("/api/v1/telemetry/export", params=parameters)
     assert answer.headers["content-disposition"] == 'attachment; filename="cnc-01_2026-01-01T000000Z.csv"'
     assert list(csv.reader(io.StringIO(answer.text))) == [
-        ["asset", "signal", "time", "value", "quality"],
-        ["cnc-01", "feed", "2026-11-23T08:00:00.000000000Z", "-1.5", "192"],
-        ["cnc-01", "program", "2026-11-23T08:00:00.000000000Z", '\'=HYPERLINK("http://x")', "192"],
-        ["cnc-01", "program", "2026-11-23T08:00:00.000000001Z", 'a,"b"', "192"],
-        ["cnc-01", "spindle_speed", "2026-11-23T08:00:00.000000000Z", "", "0"],
+        ["asset", "signal", "time", "value", "quality", "status"],
+        ["cnc-01", "feed", "2026-11-23T08:00:00.000000000Z", "-1.5", "192", ""],
+        ["cnc-01", "program", "2026-11-23T08:00:00.000000000Z", '\'=HYPERLINK("http://x")', "192", ""],
+        ["cnc-01", "program", "2026-11-23T08:00:00.000000001Z", 'a,"b"', "192", ""],
+        ["cnc-01", "spindle_speed", "2026-11-23T08:00:00.000000000Z", "", "0", ""],
     ]
 
 
@@ -231,14 +231,85 @@ def test_parquet_has_all_samples(viewer: TestClient, write: Write) -> None:
     parameters = {"asset": "cnc-01", "signal": "feed", "start": "2026-01-01", "end": "2027-01-01", "format": "parquet"}
     answer = viewer.get("/api/v1/telemetry/export", params=parameters)
     table = pq.read_table(io.BytesIO(answer.content))
-    assert table.column_names == ["asset", "signal", "time", "value", "text", "quality"]
+    assert table.column_names == [
+        "asset", "signal", "time", "value", "text", "quality", "boolean", "int64", "uint64", "status",
+    ]  # fmt: skip
     assert table["value"].to_pylist() == [float(n) for n in range(120_000)]
+
+
+TYPED = {
+    "door": ("bool", "true"),
+    "parts": ("int", "-9007199254740993i"),
+    "ticks": ("uint", "18446744073709551615u"),
+}
+
+
+def write_typed(write: Write) -> None:
+    """Write a value of each type, of signals that nobody announces, and one with a status."""
+    for signal, (kind, value) in TYPED.items():
+        write(f"{HEAD.replace('cnc,', f'cnc_{kind},')} {signal}={value} {T}\n")
+    write(f"{HEAD} feed=23.4,feed.quality=64,feed.status=1083310080 {T}\n")
+
+
+ALL = {"asset": "cnc-01", "signal": [*TYPED, "feed"], "start": "2026-01-01", "end": "2027-01-01"}
+
+
+def test_d2_d3_d4_e7_values_have_their_type_in_json(viewer: TestClient, write: Write) -> None:
+    write_typed(write)
+    wanted = {"door": True, "feed": 23.4, "parts": -9007199254740993, "ticks": 2**64 - 1}
+    last = LastColumns.model_validate(ask(viewer, "last", asset="cnc-01"))
+    assert list(map(repr, last.value)) == list(map(repr, wanted.values()))
+    assert (last.quality, last.status) == ([192, 64, 192, 192], [None, 0x40920000, None, None])
+    history = History.model_validate(ask(viewer, "history", **ALL))
+    assert {series.signal: series.value for series in history.series} == {name: [v] for name, v in wanted.items()}  # type: ignore[union-attr]
+    assert [series.status for series in history.series] == [None, None, None, [0x40920000]]  # type: ignore[union-attr]
+    for what, parameters in (("last", {"asset": "cnc-01"}), ("history", ALL)):
+        answer = viewer.get(f"/api/v1/telemetry/{what}", params={**parameters, "integers": "text"}).text
+        assert '"-9007199254740993"' in answer
+        assert '"18446744073709551615"' in answer
+        assert "true" in answer
+
+
+def test_d2_d3_files_have_the_types(viewer: TestClient, write: Write) -> None:
+    write_typed(write)
+    rows = list(csv.reader(io.StringIO(viewer.get("/api/v1/telemetry/export", params=ALL).text)))
+    assert {row[1]: row[3:] for row in rows[1:]} == {
+        "door": ["true", "192", ""],
+        "feed": ["23.4", "64", "1083310080"],
+        "parts": ["-9007199254740993", "192", ""],
+        "ticks": ["18446744073709551615", "192", ""],
+    }
+    parquet = viewer.get("/api/v1/telemetry/export", params={**ALL, "format": "parquet"}).content
+    arrow = viewer.get("/api/v1/telemetry/history", params={**ALL, "format": "arrow"}).content
+    for table in (pq.read_table(io.BytesIO(parquet)), pa.ipc.open_stream(arrow).read_all()):
+        said = {row["signal"]: row for row in table.drop_columns(["time"]).to_pylist()}
+        assert (said["door"]["boolean"], said["parts"]["int64"]) == (True, -9007199254740993)
+        assert (said["ticks"]["uint64"], said["feed"]["value"], said["feed"]["status"]) == (2**64 - 1, 23.4, 0x40920000)
+
+
+def test_e9_what_is_stored_is_found_though_nobody_announces_it(viewer: TestClient, write: Write) -> None:
+    write_typed(write)
+    write(f'{HEAD.replace("cnc,", "cnc_text,").replace("cnc-01", "gone-1")} note="a" {T}\n')
+    series = ask(viewer, "series", asset="cnc-01")
+    assert isinstance(series, dict)
+    assert dict(zip(series["signal"], series["announced"], strict=True)) == {
+        "door": False, "feed": True, "parts": False, "ticks": False,
+    }  # fmt: skip
+    window = {"start": "2026-11-23T08:00:00Z", "end": "2026-11-23T09:00:00Z"}
+    history = History.model_validate(ask(viewer, "history", asset="gone-1", signal="note", **window))
+    assert history.series[0].value == ["a"]  # type: ignore[union-attr]
+    both = History.model_validate(ask(viewer, "history", asset="cnc-01", signal=["door"], points=4, **window))
+    assert (both.series[0].kind, both.series[0].mean) == ("buckets", [1.0])  # type: ignore[union-attr]
+    texts = History.model_validate(ask(viewer, "history", asset="gone-1", signal="note", points=4, **window))
+    assert texts.series[0].kind == "raw"
+    for signal in ("never", "note"):
+        assert viewer.get("/api/v1/telemetry/history", params={"asset": "cnc-01", "signal": signal}).status_code == 404
 
 
 def test_an_export_gives_its_place_back(viewer: TestClient, parts: Parts) -> None:
     for _ in range(10):
         answer = viewer.get("/api/v1/telemetry/export", params={"asset": "cnc-01", "signal": "feed"})
-        assert answer.text == "asset,signal,time,value,quality\r\n"
+        assert answer.text == "asset,signal,time,value,quality,status\r\n"
 
 
 def post(

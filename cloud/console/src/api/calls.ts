@@ -87,9 +87,12 @@ export const fetchAsset = (id: string): Promise<Asset> =>
 
 export type LastRow = Reading & { readonly asset: string; readonly signal: string; readonly unit: string };
 
+/** Whole numbers of which JSON.parse would lose digits come as text. */
+export const EXACT = { integers: "text" } as const;
+
 /** The newest sample of every series. */
 export async function fetchLast(): Promise<LastRow[]> {
-  const columns = await unwrap<LastColumns>(api.GET("/api/v1/telemetry/last"));
+  const columns = await unwrap<LastColumns>(api.GET("/api/v1/telemetry/last", { params: { query: EXACT } }));
   return columns.asset.map((asset, i) => ({
     asset,
     signal: columns.signal[i]!,
@@ -116,6 +119,7 @@ export const fetchHistory = (query: HistoryQuery, signal?: AbortSignal): Promise
       params: {
         query: {
           asset: query.asset,
+          ...EXACT,
           signal: [...query.signals],
           start: new Date(query.start).toISOString(),
           end: new Date(query.end).toISOString(),

@@ -286,6 +286,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/telemetry/series": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Series
+         * @description Return what is stored: also of signals and assets that nobody announces any more.
+         */
+        get: operations["series"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/telemetry/stream": {
         parameters: {
             query?: never;
@@ -812,11 +832,16 @@ export interface components {
             asset: string[];
             /**
              * Quality
-             * @description 192 good, 500 stale, 0 bad
+             * @description 192 good, 500 stale, 64 uncertain, 0 bad; 512 more: its time is that of arrival
              */
             quality: number[];
             /** Signal */
             signal: string[];
+            /**
+             * Status
+             * @description the source's own status (OPC UA StatusCode); absent where no sample has one
+             */
+            status?: (number | null)[] | null;
             /**
              * Time
              * @description ISO 8601, UTC, with ns
@@ -826,9 +851,9 @@ export interface components {
             unit: string[];
             /**
              * Value
-             * @description number or text; null: the source had no value
+             * @description number, boolean or text; null: the source had no value. Whole numbers have all their 64 bits
              */
-            value: (number | string | null)[];
+            value: (boolean | number | string | null)[];
         };
         /**
          * LedgerView
@@ -878,10 +903,15 @@ export interface components {
         LiveValueView: {
             /** Quality */
             quality: number;
+            /**
+             * Status
+             * @description the source's own status; absent where it said none
+             */
+            status?: number | null;
             /** Time */
             time: string;
             /** Value */
-            value: number | boolean | string | null;
+            value: boolean | number | string | null;
         };
         /**
          * Loss
@@ -1123,12 +1153,20 @@ export interface components {
              * @example program
              */
             signal: string;
+            /**
+             * Status
+             * @description the source's own status (OPC UA StatusCode); absent where no sample has one
+             */
+            status?: (number | null)[] | null;
             /** Time */
             time: string[];
             /** Unit */
             unit: string;
-            /** Value */
-            value: (number | string | null)[];
+            /**
+             * Value
+             * @description as in the last values
+             */
+            value: (boolean | number | string | null)[];
         };
         /**
          * Retention
@@ -1158,6 +1196,26 @@ export interface components {
          * @enum {string}
          */
         Role: "viewer" | "operator" | "engineer" | "admin";
+        /**
+         * SeriesColumns
+         * @description Series that are stored, as columns of equal length; `announced`: whether the asset still has the signal.
+         */
+        SeriesColumns: {
+            /** Announced */
+            announced: boolean[];
+            /** Area */
+            area: string[];
+            /** Asset */
+            asset: string[];
+            /** Kind */
+            kind: string[];
+            /** Line */
+            line: string[];
+            /** Signal */
+            signal: string[];
+            /** Site */
+            site: string[];
+        };
         /**
          * SignalView
          * @description A signal of an asset. `low` and `high` are the engineering range in `unit`.
@@ -2026,7 +2084,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description a file with the columns asset, signal, time, value, quality; of minutes with asset, signal, time, min, mean, max, last, count */
+            /** @description a file with the columns asset, signal, time, value, quality, status; a Parquet file has value (a number, or the double nearest to it), text, boolean, int64 and uint64. Of minutes with asset, signal, time, min, mean, max, last, count */
             200: {
                 headers: {
                     /** @description where raw samples begin; of what was before there are minutes */
@@ -2092,6 +2150,8 @@ export interface operations {
                 points?: number | null;
                 /** @description arrow: an Arrow IPC stream with the columns in rows of all signals */
                 format?: "json" | "arrow";
+                /** @description text: whole numbers beyond ±(2^53 - 1) come as text, since JavaScript loses their last digits */
+                integers?: "number" | "text";
                 asset: string;
                 signal: string[];
                 /** @description ISO 8601, `now` or `-1h` (ms, s, m, h, d, w) */
@@ -2176,6 +2236,8 @@ export interface operations {
             query?: {
                 /** @description assets; none: all */
                 asset?: string[];
+                /** @description text: whole numbers beyond ±(2^53 - 1) come as text, since JavaScript loses their last digits */
+                integers?: "number" | "text";
             };
             header?: never;
             path?: never;
@@ -2286,11 +2348,72 @@ export interface operations {
             };
         };
     };
+    series: {
+        parameters: {
+            query?: {
+                /** @description assets; none: all */
+                asset?: string[];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SeriesColumns"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
     stream: {
         parameters: {
             query?: {
                 /** @description assets to hear of; none: all */
                 asset?: string[];
+                /** @description text: whole numbers beyond ±(2^53 - 1) come as text, since JavaScript loses their last digits */
+                integers?: "number" | "text";
             };
             header?: never;
             path?: never;

@@ -4,11 +4,11 @@ export type Value = number | string | boolean | null | undefined;
 
 export const NO_VALUE = "–";
 
-/** Four significant digits or so, no exponent between 0.001 and 10 million, a true minus sign. */
+/** Four significant digits or so, no exponent between 0.001 and 10 million, all digits of a whole number. */
 export function numberText(value: number): string {
   if (!Number.isFinite(value)) return Number.isNaN(value) ? NO_VALUE : value > 0 ? "∞" : "−∞";
   const size = Math.abs(value);
-  if (size !== 0 && (size < 1e-3 || size >= 1e7) && !(Number.isInteger(value) && size < 1e12)) {
+  if (size !== 0 && (size < 1e-3 || size >= 1e7) && !Number.isSafeInteger(value)) {
     return value.toExponential(3).replace("-", "−");
   }
   const rounded = Number(size.toPrecision(4));

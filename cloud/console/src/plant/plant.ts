@@ -75,7 +75,7 @@ export function usePlant() {
 export function open(unauthorized: () => void): void {
   if (stream) return;
   onUnauthorized = unauthorized;
-  stream = new LiveStream("/api/v1/telemetry/stream", {
+  stream = new LiveStream("/api/v1/telemetry/stream?integers=text", {
     onLink(next) {
       link.value = next;
       if (next.state === "live") void renew();

@@ -2,9 +2,13 @@
 
 export type Quality = "good" | "bad" | "stale" | "uncertain";
 
-export function qualityOf(code: number | null | undefined): Quality {
+/** Flags are added to a quality: 512 says that the time is that of arrival. */
+const WITHOUT_FLAGS = 511;
+
+export function qualityOf(said: number | null | undefined): Quality {
+  if (said === null || said === undefined) return "bad";
+  const code = said & WITHOUT_FLAGS;
   if (code === 500) return "stale";
-  if (code === null || code === undefined || code === 0) return "bad";
   if (code === 192) return "good";
   // OPC DA packs the class into bits 6 and 7: 00 bad, 01 uncertain, 11 good
   const top = (code >> 6) & 3;
