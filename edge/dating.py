@@ -101,7 +101,8 @@ class Dating:
         if unusable := self._unusable(time_ns, now_ns, bounds):
             return self._arrival(now_ns, unusable)
         newest_ns = self.newest.source_ns if self.newest.given_ns == self.last_ns else self.last_ns
-        is_first = self.seen is None and bounds.oldest_ns <= time_ns < newest_ns
+        # of what an earlier run gave out only the last time is known
+        is_first = self.seen is None and (time_ns < newest_ns or not self.came_ns) and time_ns >= bounds.oldest_ns
         if is_first or self.last_ns > now_ns + AHEAD_NS:
             return self._begin(sample, now_ns)
         goes_on = self.seen is not None and self.seen.time_ns == time_ns

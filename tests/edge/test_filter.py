@@ -291,6 +291,14 @@ def test_a_later_filter_is_told_what_was_read() -> None:
     assert text(later.missing(samples("1@0 2@10 3@20 4@30 5@40"), Filter([Signal("s")]))) == "2@10 3@20 5@40"
 
 
+def test_what_has_not_changed_while_the_edge_was_down_is_not_taken_for_a_time_that_stands_still() -> None:
+    past = Filter([Signal("s")], {"s": Read(at(0))})
+    live = past.successor([Signal("s")])
+    live.resume()
+    assert said(live.update(samples("1@0 2@0"), at(5000))) == "1@0 2@0+1"
+    assert said(live.update(samples("3@0"), at(7000))) == "3~@7000"
+
+
 def test_a_record_keeps_its_times_though_others_were_given_out() -> None:
     past, live = Filter([Signal("s")]), Filter([Signal("s")])
     past.update(samples("1@0 9@-400000"), at(-400_000))

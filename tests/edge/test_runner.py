@@ -171,10 +171,11 @@ async def test_a_gap_is_filled_by_the_history_of_the_machine(
     await plant.kill(runner)
     for n in range(2500):
         await server.write("Speed", 2.0 + n, time=datetime.now(UTC))
-    plant.run("cnc-01", opcua(server, speed={}))
+    again = plant.run("cnc-01", opcua(server, speed={}))
     await until(lambda: entries(host) != [])
     [gap] = entries(host)
     assert (gap.reason, gap.outcome, gap.count) == ("edge_down", "filled", 2500), gap
+    assert again.health.times_replaced == 0
     times = [m.time_ns for heard in host.of("DDATA", device="cnc-01") for m in heard.payload.metrics]
     assert set(host.values("cnc-01")) == {1000.0, *(1.0 + n for n in range(2501))}
     assert len(set(times)) == len(times) - 1  # what held at the return came twice, under one time
