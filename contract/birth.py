@@ -13,10 +13,11 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from contract.ack import SPOOL_ACK
+from contract.lineprotocol import TYPED
 from contract.loss import LEDGER
 from contract.model import Asset, Quality, Sample, Signal
 from contract.sparkplug import Code, Metric, Payload, Property, code_of, datatype_of
-from contract.sparkplug_fast import QUALITY
+from contract.sparkplug_fast import QUALITY, STATUS
 from contract.topics import EMPTY_LEVEL, Node, uns_level
 
 BD_SEQ: Final = "bdSeq"
@@ -27,6 +28,8 @@ FOREIGN_KIND: Final = "device"
 NODE_KIND: Final = "node"
 
 _NOT_A_SIGNAL: Final = ("Node Control/", "Device Control/", "Properties/", "Spool/", LEDGER)
+_BESIDE: Final = (".quality", ".status")
+"""What the fields beside that of a signal end with, in line protocol."""
 _SIGNAL_NAME: Final = re.compile(r"[A-Za-z0-9_./-]{1,128}\Z")
 _NOT_IN_SIGNAL_NAME: Final = re.compile(r"[^A-Za-z0-9_./-]+")
 
@@ -37,9 +40,10 @@ class SignalNameError(ValueError):
 
 def check_signal_name(name: str) -> str:
     """Return `name` if a signal can have it; raise SignalNameError."""
-    if not _SIGNAL_NAME.match(name) or name.endswith(".quality"):
+    if not _SIGNAL_NAME.match(name) or name.endswith(_BESIDE):
         raise SignalNameError(
-            f"{name!r} is not a signal name: use 1 to 128 of A-Z, a-z, 0-9, _ . / -, and not the ending '.quality'"
+            f"{name!r} is not a signal name: use 1 to 128 of A-Z, a-z, 0-9, _ . / -, "
+            "and not the ending '.quality' or '.status'"
         )
     return name
 
@@ -47,7 +51,7 @@ def check_signal_name(name: str) -> str:
 def signal_name(foreign: str) -> str:
     """Return a metric name of any edge node as a signal name: what cannot stand in one becomes `_`."""
     name = _NOT_IN_SIGNAL_NAME.sub("_", foreign)[:128] or "_"
-    return name.removesuffix(".quality") + "_quality" if name.endswith(".quality") else name
+    return "_".join(name.rsplit(".", 1)) if name.endswith(_BESIDE) else name
 
 
 def is_signal(metric_name: str) -> bool:
@@ -92,6 +96,8 @@ def signal_metrics(
 def _metric(signal: Signal, alias: int, last: Sample | None, time_ns: int) -> Metric:
     quality = Quality.STALE if last is None else last.quality
     properties = {QUALITY: Property(Code.INT32, int(quality))}
+    if last is not None and last.status:
+        properties[STATUS] = Property(Code.UINT32, last.status)
     if signal.unit:
         properties["engUnit"] = Property(Code.STRING, signal.unit)
     if signal.low is not None:
@@ -138,10 +144,15 @@ def asset_of(node: Node, device: str | None, payload: Payload) -> Asset:
         area=area,
         line=line,
         id=node_asset_id(node) if device is None else uns_level(device),
-        kind=NODE_KIND if device is None else uns_level(kind) if isinstance(kind, str) else FOREIGN_KIND,
+        kind=NODE_KIND if device is None else _kind(kind) if isinstance(kind, str) else FOREIGN_KIND,
         names=_names(properties.get(NAMES)),
         signals=tuple(signals.values()),
     )
+
+
+def _kind(foreign: str) -> str:
+    kind = uns_level(foreign)
+    return f"{kind}_" if kind.endswith(TYPED) else kind
 
 
 def _names(text: object) -> dict[str, str]:

@@ -5,17 +5,28 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 Value: TypeAlias = float | int | bool | str
 
+TIME_REPLACED: Final = 512
+"""Flag of a quality: the time is that of arrival, as the source's cannot be its time (with GOOD: 704)."""
+MAX_TEXT_BYTES: Final = 256 * 1024
+"""The longest text of a sample, in bytes of UTF-8: a message with it must pass a broker (1 MiB)."""
+
 
 class Quality(IntEnum):
-    """Quality of a sample, in the numbers of Sparkplug 3.0 (chapter 6.4.13) and OPC DA."""
+    """Quality of a sample, in the numbers of Sparkplug 3.0 (chapter 6.4.13) and OPC DA; `base_quality` has no flags."""
 
     BAD = 0
+    UNCERTAIN = 64
     GOOD = 192
     STALE = 500
+
+
+def base_quality(quality: int) -> int:
+    """Return a quality without its flags: what is asked whether a sample is good."""
+    return quality & (TIME_REPLACED - 1)
 
 
 class Datatype(StrEnum):
@@ -79,13 +90,17 @@ class Asset:
 
 
 class Sample(NamedTuple):
-    """The value of one signal at one time. `value` is None when the source has none (then quality is not GOOD)."""
+    """The value of one signal at one time. `value` is None when the source has none (then quality is not GOOD).
+
+    `status` is the source's own word beside the quality, an OPC UA StatusCode of 32 bits; 0: it says nothing.
+    """
 
     asset: str
     signal: str
     time_ns: int
     value: Value | None
     quality: int = Quality.GOOD
+    status: int = 0
 
 
 @dataclass(frozen=True, slots=True)

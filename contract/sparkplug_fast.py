@@ -27,6 +27,8 @@ from contract.sparkplug_values import (
 )
 
 QUALITY: Final = "Quality"
+STATUS: Final = "StatusCode"
+"""Property with the source's own status of 32 bits (OPC UA's), beside the quality."""
 
 _LAST_MS: Final = (2**63 - 1) // 1_000_000
 _DOUBLE: Final = struct.Struct("<cd").pack
@@ -69,19 +71,19 @@ def encode_samples(
     parts = [b"\x08", _varint(time_ms)]
     add = parts.append
     last_ms, stamp_field = -1, b""
-    for _, signal, time_ns, value, quality in samples:
+    for _, signal, time_ns, value, quality, status in samples:
         ms = time_ns // 1_000_000
         if ms != last_ms:
             last_ms, stamp_field = ms, b"\x18" + _varint(ms)
         alias = alias_of[signal]
         head = (b"\x10" + _SMALL[alias] if alias < 128 else b"\x10" + _varint(alias)) + stamp_field
-        if value is not None and quality == 192 and code_of[signal] == 10:
+        if value is not None and quality == 192 and not status and code_of[signal] == 10:
             try:
                 metric = head + _DOUBLE(b"\x69", value)
             except struct.error as error:
                 raise SparkplugError(f"{value!r} of {signal} is not a number") from error
         else:
-            metric = head + _tail(code_of[signal], value, quality)
+            metric = head + _tail(code_of[signal], value, quality, status)
         add(b"\x12" + (_SMALL[len(metric)] if len(metric) < 128 else _varint(len(metric))) + metric)
     nanos = [sample.time_ns % 1_000_000 for sample in samples]
     if any(nanos):
@@ -93,11 +95,14 @@ def encode_samples(
 _SMALL: Final = [bytes((number,)) for number in range(128)]
 
 
-def _tail(code: int, value: Value | None, quality: int) -> bytes:
+def _tail(code: int, value: Value | None, quality: int, status: int) -> bytes:
     message = pb.Metric()
     if quality != Quality.GOOD:
         message.properties.keys.append(QUALITY)
         message.properties.values.add(type=Code.INT32, int_value=quality)
+    if status:
+        message.properties.keys.append(STATUS)
+        message.properties.values.add(type=Code.UINT32, int_value=status)
     if value is None:
         message.is_null = True
     else:
@@ -142,14 +147,16 @@ class Batch:
 
     `names` may be shared with other batches: they are not to be changed.
     `values` has None where a metric is null or not a finite number; `qualities` holds, by index, each quality that is
-    not GOOD. `unknown` counts metrics that no birth explained (ask for a rebirth), `skipped` those whose datatype no
-    signal can hold (tables, files, arrays, …) or whose value does not fit it.
+    not GOOD, `statuses` each status of the source that is not 0. `unknown` counts metrics that no birth explained (ask
+    for a rebirth), `skipped` those whose datatype no signal can hold (tables, files, arrays, …) or whose value does not
+    fit it.
     """
 
     names: list[str] = field(default_factory=list)
     times_ns: list[int] = field(default_factory=list)
     values: list[Value | None] = field(default_factory=list)
     qualities: dict[int, int] = field(default_factory=dict)
+    statuses: dict[int, int] = field(default_factory=dict)
     unknown: int = 0
     skipped: int = 0
     historical: bool = False
@@ -196,8 +203,8 @@ class Decoder:
             return plain
         message = _parse(body)
         batch = Batch(historical=b"\x28\x01" in body and any(metric.is_historical for metric in message.metrics))
-        # both may be there by chance, but neither is absent when a metric has a quality or is null
-        careful = b"Quality" in body or b"\x38\x01" in body
+        # they may be there by chance, but one is when a metric has a quality or a status or is null
+        careful = b"Quality" in body or b"StatusCode" in body or b"\x38\x01" in body
         entry_of = self._by_alias.get
         names, times_ms, values = batch.names, [], batch.values
         left_out: list[int] = []
@@ -292,29 +299,35 @@ def _parse(body: bytes) -> pb.Payload:
 
 
 def _read_careful(metric: pb.Metric, entry: _Entry, batch: Batch) -> bool:
-    """Append the value (None for a null metric) and note its quality; False after counting one that does not fit."""
+    """Append the value (None for a null metric), its quality and status; False after counting one that does not fit."""
     value: Value | None = None
     try:
         if not metric.is_null:
             value = read_scalar(metric, entry[3])
-        quality = _quality(metric, value)
+        quality, status = _quality(metric, value)
     except SparkplugError:
         batch.skipped += 1
         return False
     if quality != Quality.GOOD:
         batch.qualities[len(batch.values)] = quality
+    if status:
+        batch.statuses[len(batch.values)] = status
     batch.values.append(value)
     return True
 
 
-def _quality(metric: pb.Metric, value: Value | None) -> int:
+def _quality(metric: pb.Metric, value: Value | None) -> tuple[int, int]:
+    """Return quality and status."""
+    quality, status = int(Quality.BAD if value is None else Quality.GOOD), 0
     if metric.HasField("properties"):
         properties = metric.properties
         for key, item in zip(properties.keys, properties.values, strict=False):
             if key == QUALITY:
-                quality = read_scalar(item, Code.INT32)
-                return Quality.BAD if quality is None else int(quality)
-    return Quality.BAD if value is None else Quality.GOOD
+                said = read_scalar(item, Code.INT32)
+                quality = int(said or Quality.BAD)
+            elif key == STATUS:
+                status = int(read_scalar(item, Code.UINT32) or 0)
+    return quality, status
 
 
 def _finish(

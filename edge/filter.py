@@ -237,7 +237,7 @@ class Filter:
 
     def _date(self, state: _State, sample: Sample, now_ns: int) -> Sample | None:
         """Return the sample in its datatype and with a time of its own, None for a repeat."""
-        asset, name, time_ns, value, quality = sample
+        asset, name, time_ns, value, quality, status = sample
         if sample == state.seen:
             return None
         state.seen = sample
@@ -262,11 +262,11 @@ class Filter:
                 time_ns = now_ns
             time_ns = max(time_ns, state.last_ns + 1)
         state.last_ns = time_ns
-        return Sample(asset, name, time_ns, value, quality)
+        return Sample(asset, name, time_ns, value, quality, status)
 
     def _passes(self, state: _State, sample: Sample, now_ns: int) -> bool:
         sent, signal = state.sent, state.signal
-        if sent is not None and sent.quality == sample.quality:
+        if sent is not None and sent.quality == sample.quality and sent.status == sample.status:
             if signal.deadband and _within(sample, sent, signal.deadband):
                 self._forget(state)  # it is back where it was: what waited is history
                 return False

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from contract.lineprotocol import TYPED
 from contract.model import Asset, Datatype, Signal
 from contract.topics import TopicError, check_id
 
@@ -27,14 +28,16 @@ def _id(text: str) -> str:
 def _signal_name(text: str) -> str:
     if not _SIGNAL_NAME.match(text):
         raise ValueError(f"{text!r} is not a signal name: use 1 to 128 of A-Z, a-z, 0-9, _ . / and -")
-    if text.endswith(".quality"):
-        raise ValueError(f"{text!r}: names that end in .quality are used for the quality of signals")
+    if text.endswith((".quality", ".status")):
+        raise ValueError(f"{text!r}: names that end in .quality or .status are used for those of signals")
     return text
 
 
 def _kind(text: str) -> str:
-    if not _KIND.match(text) or text.endswith("_text"):
-        raise ValueError(f"{text!r} is not a kind: use a-z, 0-9 and _, the first a letter, not ending in _text")
+    if not _KIND.match(text) or text.endswith(TYPED):
+        raise ValueError(
+            f"{text!r} is not a kind: use a-z, 0-9 and _, the first a letter, not ending in _text, _bool, _int or _uint"
+        )
     return text
 
 

@@ -23,7 +23,7 @@ from contract.birth import (
     signal_name,
 )
 from contract.model import Asset, Datatype, Quality, Sample, Signal
-from contract.sparkplug import Code, Metric, Payload, Property, decode, encode
+from contract.sparkplug import Code, Decoder, Metric, Payload, Property, decode, encode
 from contract.topics import Node
 
 NODE = Node.of("demo", "shanghai", "machining", "line1")
@@ -46,6 +46,18 @@ def test_an_asset_survives_its_birth() -> None:
     assert speed.properties["Quality"] == Property(Code.INT32, Quality.GOOD)
     assert (program.value, program.time_ns, program.datatype) == (None, 9_000_000, Code.STRING)
     assert program.properties["Quality"] == Property(Code.INT32, Quality.STALE)
+
+
+def test_e7_a_birth_repeats_the_status_of_a_last_value() -> None:
+    last = {"spindle/speed": Sample("cnc-01", "spindle/speed", 5_000_000, 7.5, Quality.UNCERTAIN, 0x40920000)}
+    body = encode(Payload(device_birth(ASSET, ALIASES, last, 9_000_000), time_ms=9))
+    assert decode(body).metrics[2].properties["StatusCode"] == Property(Code.UINT32, 0x40920000)
+    assert Decoder().read(body).statuses == {2: 0x40920000}
+
+
+@pytest.mark.parametrize("kind", ["press_bool", "press_text", "press_int", "press_uint"])
+def test_d3_a_foreign_kind_does_not_look_like_the_measurement_of_a_type(kind: str) -> None:
+    assert asset_of(NODE, "a", Payload([Metric(KIND, None, Code.STRING, kind)])).kind == f"{kind}_"
 
 
 def test_a_node_is_an_asset_too() -> None:
@@ -93,7 +105,7 @@ def test_names_that_are_none_are_ignored(names: str) -> None:
     assert asset_of(NODE, "a", Payload([Metric(NAMES, None, Code.STRING, names)])).names == {}
 
 
-@pytest.mark.parametrize("name", ["", "a b", "a" * 129, "x.quality", "温度", "a\n"])
+@pytest.mark.parametrize("name", ["", "a b", "a" * 129, "x.quality", "x.status", "温度", "a\n"])
 def test_wrong_signal_names_are_refused(name: str) -> None:
     with pytest.raises(SignalNameError, match="not a signal name"):
         check_signal_name(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import struct
 from typing import Any
 
 import pytest
@@ -24,6 +25,7 @@ from contract.sparkplug import (
     stamp,
     to_historical,
 )
+from contract.sparkplug_values import shortest
 
 CODES = {
     "int8": Code.INT8,
@@ -42,7 +44,7 @@ VALUES: dict[str, st.SearchStrategy[Value]] = {
     "int64": st.integers(-(2**63), 2**63 - 1),
     "uint32": st.integers(0, 2**32 - 1),
     "uint64": st.integers(0, 2**64 - 1),
-    "float": st.floats(width=32, allow_nan=False, allow_infinity=False),
+    "float": st.floats(width=32, allow_nan=False, allow_infinity=False).map(shortest),
     "double": st.floats(allow_nan=False, allow_infinity=False),
     "flag": st.booleans(),
     "text": st.text(st.characters(codec="utf-8"), max_size=8),
@@ -51,24 +53,35 @@ VALUES: dict[str, st.SearchStrategy[Value]] = {
 BIRTH = [Metric(name, ALIASES[name], code) for name, code in CODES.items()]
 TIMES = st.integers(1_000_000, 2**63 - 1)
 GOOD = st.sampled_from(list(CODES)).flatmap(
-    lambda name: st.builds(Sample, st.just("cnc-01"), st.just(name), TIMES, VALUES[name], st.just(Quality.GOOD))
+    lambda name: st.builds(
+        Sample, st.just("cnc-01"), st.just(name), TIMES, VALUES[name], st.just(Quality.GOOD), st.just(0)
+    )
 )
 BAD = st.sampled_from(list(CODES)).flatmap(
     lambda name: st.builds(
-        Sample, st.just("cnc-01"), st.just(name), TIMES, st.none() | VALUES[name], st.sampled_from([0, 500])
+        Sample,
+        st.just("cnc-01"),
+        st.just(name),
+        TIMES,
+        st.none() | VALUES[name],
+        st.sampled_from([0, 64, 500, 704]),
+        st.sampled_from([0, 0x408F0000, 2**32 - 1]),
     )
+)
+CLAMPED = st.builds(
+    Sample, st.just("cnc-01"), st.just("double"), TIMES, VALUES["double"], st.just(Quality.GOOD), st.just(0x00300000)
 )
 
 
 def samples_of(batch: Any) -> list[Sample]:
     return [
-        Sample("cnc-01", name, time_ns, value, batch.qualities.get(index, Quality.GOOD))
+        Sample("cnc-01", name, time_ns, value, batch.qualities.get(index, Quality.GOOD), batch.statuses.get(index, 0))
         for index, (name, time_ns, value) in enumerate(zip(batch.names, batch.times_ns, batch.values, strict=True))
     ]
 
 
 @settings(max_examples=100)
-@given(st.lists(GOOD | BAD, max_size=8))
+@given(st.lists(GOOD | BAD | CLAMPED, max_size=8))
 def test_what_is_written_is_read(samples: list[Sample]) -> None:
     data = encode_samples(samples, ALIASES, CODES, uuid="e:1")
     batch = Decoder(BIRTH).read(stamp(data, seq=255))
@@ -78,7 +91,7 @@ def test_what_is_written_is_read(samples: list[Sample]) -> None:
 
 
 @settings(max_examples=60)
-@given(st.lists(GOOD | BAD, max_size=8))
+@given(st.lists(GOOD | BAD | CLAMPED, max_size=8))
 def test_the_backlog_needs_no_birth(samples: list[Sample]) -> None:
     data = stamp(encode_samples(samples, ALIASES, CODES, time_ms=7), uuid="e:1")
     names = {alias: name for name, alias in ALIASES.items()}
@@ -90,8 +103,13 @@ def test_the_backlog_needs_no_birth(samples: list[Sample]) -> None:
     assert not any(metric.alias for metric in decode(historical).metrics)
 
 
+def properties_of(sample: Sample) -> dict[str, Property]:
+    properties = {} if sample.quality == Quality.GOOD else {"Quality": Property(Code.INT32, sample.quality)}
+    return properties | ({"StatusCode": Property(Code.UINT32, sample.status)} if sample.status else {})
+
+
 @settings(max_examples=60)
-@given(st.lists(GOOD | BAD, min_size=1, max_size=8))
+@given(st.lists(GOOD | BAD | CLAMPED, min_size=1, max_size=8))
 def test_the_complete_codec_writes_the_same(samples: list[Sample]) -> None:
     payload = Payload(
         [
@@ -100,7 +118,7 @@ def test_the_complete_codec_writes_the_same(samples: list[Sample]) -> None:
                 datatype=CODES[sample.signal],
                 value=sample.value,
                 time_ns=sample.time_ns,
-                properties={} if sample.quality == Quality.GOOD else {"Quality": Property(Code.INT32, sample.quality)},
+                properties=properties_of(sample),
             )
             for sample in samples
         ],
@@ -199,7 +217,7 @@ def test_poison_is_refused(message: pb.Payload) -> None:
 
 
 @settings(max_examples=100)
-@given(st.lists(GOOD | BAD, max_size=3), st.data())
+@given(st.lists(GOOD | BAD | CLAMPED, max_size=3), st.data())
 def test_no_damage_raises_anything_else(samples: list[Sample], data: st.DataObject) -> None:
     encoded = bytearray(encode_samples(samples, ALIASES, CODES, uuid="e:1"))
     for _ in range(data.draw(st.integers(1, 4))):
@@ -210,3 +228,24 @@ def test_no_damage_raises_anything_else(samples: list[Sample], data: st.DataObje
     except SparkplugError:
         return
     assert len(batch.names) == len(batch.times_ns) == len(batch.values)
+
+
+@given(st.floats(width=32, allow_nan=False))
+def test_d4_a_short_number_is_the_same_float_of_32_bits(single: float) -> None:
+    short = shortest(single)
+    assert struct.pack("<f", short) == struct.pack("<f", single)
+    assert len(repr(short)) <= len(repr(single))
+
+
+@pytest.mark.parametrize("double", [1e300, 0.1 + 2**-50, 16777217.0])
+def test_d4_what_is_no_float_of_32_bits_keeps_its_digits(double: float) -> None:
+    assert shortest(double) == double
+
+
+def test_d4_23_4_is_23_4() -> None:
+    data = encode_samples([Sample("cnc-01", "float", 1, 23.4)], ALIASES, CODES)
+    assert Decoder(BIRTH).read(data).values == [23.4]
+    odd = encode_samples([Sample("cnc-01", "float", 1, 23.4, Quality.UNCERTAIN)], ALIASES, CODES)
+    assert Decoder(BIRTH).read(odd).values == [23.4]
+    birth = encode(Payload([Metric("float", 1, Code.FLOAT, 23.4)]))
+    assert decode(birth).metrics[0].value == 23.4

@@ -29,6 +29,7 @@ DOUBLES = st.builds(
     TIMES,
     st.floats(),
     st.just(192),
+    st.just(0),
 )
 OTHERS = st.one_of(
     st.builds(
@@ -38,6 +39,7 @@ OTHERS = st.one_of(
         TIMES,
         st.one_of(st.none(), st.floats()),
         st.sampled_from([0, 192, 500]),
+        st.sampled_from([0, 0, 0x80310000]),
     ),
     st.builds(
         Sample,
@@ -46,8 +48,9 @@ OTHERS = st.one_of(
         TIMES,
         st.text(st.characters(exclude_categories=["Cs"]), max_size=5),
         st.just(192),
+        st.just(0),
     ),
-    st.builds(Sample, st.just("x"), st.just("int"), TIMES, st.integers(-(2**31), 2**31 - 1), st.just(192)),
+    st.builds(Sample, st.just("x"), st.just("int"), TIMES, st.integers(-(2**31), 2**31 - 1), st.just(192), st.just(0)),
 )
 
 
