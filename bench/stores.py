@@ -32,7 +32,7 @@ def influxdb(program: str, folder: Path) -> Iterator[InfluxStore]:
     with subprocess.Popen(command) as process:
         try:
             _set_up(f"http://{address}")
-            store = InfluxStore(f"http://{address}", TOKEN, ORG, BUCKET)
+            store = InfluxStore(f"http://{address}", lambda: TOKEN, ORG, BUCKET)
             yield store
             store.close()
         finally:

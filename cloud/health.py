@@ -20,8 +20,8 @@ class Health(BaseModel):
 
 @router.get("/health", responses=responses(503))
 def health(parts: GetParts, db: Db) -> Health:
-    """Answer `ok` while database and store work; needs no login, and so tells nothing else."""
+    """Answer `ok` while database and store work, else 503 and what to do; needs no login, and so names no address."""
     db.execute(text("SELECT 1"))
-    if parts.store.health() is not None:
-        raise Problem(503, "the store does not work", "see the log of the cloud")
+    if (trouble := parts.store.health()) is not None:
+        raise Problem(503, *trouble, headers={"Retry-After": "5"}, code="unavailable")
     return Health(status="ok")

@@ -27,25 +27,29 @@ class Parts:
     hub: Hub
     queries: Gate
     failures: FailureLimiter
-    store_token: str | None
     cli_token: str | None
+
+    @property
+    def store_token(self) -> str | None:
+        """What a gateway has to show, as it stands in its file now; raise SecretFileError."""
+        return read_secret(self.settings.store_token_file)
 
 
 def build_parts(settings: Settings) -> Parts:
     """Open database and store; raise SecretFileError, StoreUnavailable, SQLAlchemyError, OSError."""
     make_private(settings.cloud_home)
-    store_token, cli_token = read_secret(settings.store_token_file), read_secret(settings.cli_token_file)
+    cli_token = read_secret(settings.cli_token_file)
+    read_secret(settings.store_token_file)  # it is read again when it is needed; what is wrong with it is said now
     engine = db.connect(settings.sql_url)
     db.migrate(engine)
     return Parts(
         settings=settings,
         engine=engine,
         sessions=sessionmaker(engine),
-        store=open_store(settings, store_token),
+        store=open_store(settings),
         hub=Hub(max_listeners=settings.max_streams),
         queries=Gate(),
         failures=FailureLimiter(),
-        store_token=store_token,
         cli_token=cli_token,
     )
 

@@ -191,7 +191,7 @@ def iterate(data: bytes, unit_ns: int = 1) -> Iterator[Point]:
 
 
 def _read_plain(line: str, heads: dict[str, _Head], unit_ns: int) -> Point | None:
-    """Return the point of a line of plain numbers without escapes; None for any other, right or wrong."""
+    """Return the point of a line of numbers and booleans without escapes; None for any other, right or wrong."""
     if '"' in line or "\\" in line:
         return None
     parts = line.split(" ")
@@ -211,15 +211,24 @@ def _plain_fields(text: str) -> dict[str, FieldValue] | None:
     if not (text.isascii() and text.isprintable()):
         return None
     try:
-        fields: dict[str, FieldValue] = {
-            name: float(value) for name, value in [pair.split("=") for pair in text.split(",")]
-        }
+        pairs = [pair.split("=") for pair in text.split(",")]
+        fields: dict[str, FieldValue] = {name: float(value) for name, value in pairs}
     except ValueError:
-        return None
+        return _typed_fields(pairs)
     total = sum(fields.values())  # type: ignore[arg-type]
     # float() takes "nan", "inf" and "1_0", which line protocol does not have; a name that stands twice looks like it
     if total - total != 0 or "" in fields or text.count("_") != "".join(fields).count("_"):
         return None
+    return fields
+
+
+def _typed_fields(pairs: list[list[str]]) -> dict[str, FieldValue] | None:
+    fields: dict[str, FieldValue] = {}
+    for pair in pairs:
+        value = _bare_value(pair[1]) if len(pair) == 2 else None
+        if value is None or not pair[0]:
+            return None
+        fields[pair[0]] = value
     return fields
 
 
@@ -325,10 +334,12 @@ def _unescape_text(text: str) -> str:
 
 
 def _bare_value(bare: str) -> FieldValue | None:
-    if _FLOAT.match(bare):
-        number = float(bare)
-        return number if math.isfinite(number) else None
-    if _INTEGER.match(bare):
+    if bare in _BOOLEANS:
+        return _BOOLEANS[bare]
+    if bare.endswith(("i", "u")):
+        if not _INTEGER.match(bare):
+            return None
         integer = int(bare[:-1])
         return integer if integer in (_UINT64 if bare[-1] == "u" else _INT64) else None
-    return _BOOLEANS.get(bare)
+    number = float(bare) if _FLOAT.match(bare) else math.inf
+    return number if math.isfinite(number) else None

@@ -136,8 +136,31 @@ def field_of(code: int) -> str:
     return str(field)
 
 
-def converter_of(code: int) -> Callable[[int], int] | None:
-    """Return what makes a number of the unsigned field it was read from; None where the field is the value already."""
+_FLOAT: Final = struct.Struct("<f")
+
+
+def shortest(number: float) -> float:
+    """Return the number of fewest digits that is the same 32-bit float: 23.4 for 23.399999618530273.
+
+    What is no 32-bit float stays as it is.
+    """
+    try:
+        bits = _FLOAT.pack(number)
+    except OverflowError:
+        return number
+    if _FLOAT.unpack(bits)[0] != number:
+        return number
+    for digits in (6, 7, 8):
+        short = float(f"{number:.{digits}g}")
+        if _FLOAT.pack(short) == bits:
+            return short
+    return float(f"{number:.9g}")
+
+
+def converter_of(code: int) -> Callable[[Any], float] | None:
+    """Return what makes a number of the field it was read from; None where the field is the value already."""
+    if code == Code.FLOAT:
+        return shortest
     if code not in _INTEGERS:
         return None
     bits, signed = _INTEGERS[Code(code)]
@@ -157,8 +180,10 @@ def as_datatype(raw: object, code: int) -> Scalar:
     if isinstance(raw, (int, float)) and code not in _TEXTS:
         if code == Code.BOOLEAN:
             return bool(raw)
-        if code in (Code.FLOAT, Code.DOUBLE):
+        if code == Code.DOUBLE:
             return float(raw)
+        if code == Code.FLOAT:
+            return shortest(float(raw))
         convert = converter_of(code)
         if convert is not None and isinstance(raw, int):
             return convert(raw)
@@ -243,7 +268,8 @@ def unpack_array(code: int, data: bytes) -> Array:
     size = struct.calcsize(f"<{letter}")
     if len(data) % size:
         raise SparkplugError(f"{len(data)} bytes are not a whole number of {size}-byte values of {Code(code).name}")
-    return struct.unpack(f"<{len(data) // size}{letter}", data)
+    values = struct.unpack(f"<{len(data) // size}{letter}", data)
+    return tuple(map(shortest, values)) if letter == "f" else values
 
 
 def _unpack_texts(data: bytes) -> tuple[str, ...]:

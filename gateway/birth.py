@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from enum import IntEnum
+from typing import Final, NamedTuple
 
 import orjson
 
 from contract.ack import SPOOL_ACK
 from contract.birth import BD_SEQ, asset_of, is_signal, signal_name
-from contract.lineprotocol import head
-from contract.model import Asset, Quality
+from contract.lineprotocol import TYPED, head
+from contract.model import Asset, Datatype, Quality, Value
 from contract.sparkplug import Batch, Decoder, Payload, decode
 from contract.topics import Node
 
-NUMBERS: Final = frozenset({float, int})
+MOST_QUALITY: Final = 2**15 - 1
 MOST_TEMPLATES: Final = 64
 MOST_SIGNALS: Final = 10_000
 
@@ -54,7 +55,7 @@ class Birth:
         return self._writer.signal(metric_name)
 
     def lines(self, batch: Batch) -> list[str]:
-        """Return samples as lines, one per time (and one more for texts)."""
+        """Return samples as lines, one per time and measurement."""
         return self._writer.lines(batch)
 
 
@@ -76,38 +77,65 @@ def valued(batch: Batch) -> Batch:
         times_ns=[batch.times_ns[index] for index in kept],
         values=[batch.values[index] for index in kept],
         qualities={new: batch.qualities[old] for new, old in enumerate(kept) if old in batch.qualities},
+        statuses={new: batch.statuses[old] for new, old in enumerate(kept) if old in batch.statuses},
         historical=batch.historical,
     )
 
 
+class Column(IntEnum):
+    """The measurements of a kind, since InfluxDB gives a field one type: what a double holds, then contract's TYPED."""
+
+    NUMBER = 0
+    TEXT = 1
+    BOOL = 2
+    INT = 3
+    UINT = 4
+
+
+_COLUMN_OF: Final = dict.fromkeys(Datatype, Column.NUMBER) | {
+    Datatype.STRING: Column.TEXT,
+    Datatype.BOOLEAN: Column.BOOL,
+    Datatype.INT64: Column.INT,
+    Datatype.UINT64: Column.UINT,
+    Datatype.DATETIME: Column.UINT,
+}
+_HOLDS: Final = {
+    Column.NUMBER: range(-(2**53), 2**53 + 1),
+    Column.INT: range(-(2**63), 2**63),
+    Column.UINT: range(2**64),
+}
+_END: Final = ("", "", "", "i", "u")
+_BARE: Final = frozenset({float, int, bool})
+
+
 class LineWriter:
-    """Samples of one asset as line protocol: numbers under its kind, texts under `<kind>_text`, qualities but GOOD.
+    """Samples of one asset as line protocol, each type in its measurement, with qualities but GOOD and statuses but 0.
 
     Names of signals need no escape (contract.birth.signal_name). Numbers are written by orjson: as short and as exact
-    as `repr`, and several times faster.
+    as `repr`, and several times faster. A quality that no store could hold is BAD.
     """
 
     def __init__(self, asset: Asset) -> None:
         tags = {"area": asset.area, "asset": asset.id, "line": asset.line, "site": asset.site}
-        self._head = head(asset.kind, tags) + " "
-        self._text_head = head(f"{asset.kind}_text", tags) + " "
-        self._texts = frozenset(signal.name for signal in asset.signals if signal.datatype.is_text)
+        self._heads = [head(asset.kind + end, tags) + " " for end in ("", *TYPED)]
+        self._stated = {signal.name: _COLUMN_OF[signal.datatype] for signal in asset.signals}
         self._signal_of: dict[str, str] = {}
         self._templates: dict[tuple[str, ...], str] = {}
+        self._plans: dict[tuple[tuple[str, ...], tuple[type, ...]], list[_Part]] = {}
 
     def lines(self, batch: Batch) -> list[str]:
         """Return the lines of a batch."""
-        values = batch.values
-        if batch.qualities or not values or not NUMBERS.issuperset(map(type, values)):
+        values, times = batch.values, batch.times_ns
+        types = set(map(type, values))
+        if batch.qualities or batch.statuses or not values or not types <= _BARE:
             return self._any_lines(batch)
-        numbers = orjson.dumps(values)[1:-1].decode().split(",")
-        times = batch.times_ns
         at = times[0]
-        if times.count(at) == len(times):
-            template = self._template(tuple(batch.names))
-            if template:
-                return [template % (*numbers, at)]
-        return self._plain_lines(batch.names, times, numbers)
+        is_one_time = times.count(at) == len(times)
+        if types != {float}:
+            return (is_one_time and self._planned_lines(batch)) or self._any_lines(batch)
+        numbers = orjson.dumps(values)[1:-1].decode().split(",")
+        template = is_one_time and self._template(tuple(batch.names))
+        return [template % (*numbers, at)] if template else self._plain_lines(batch.names, times, numbers)
 
     def signal(self, metric_name: str) -> str:
         """Return the signal of a metric; empty when it is none (a control metric, a property)."""
@@ -118,22 +146,65 @@ class LineWriter:
                 self._signal_of[metric_name] = signal
         return signal
 
+    def _column(self, signal: str, value: Value | None) -> Column:
+        """Return where a value goes: see `_column_of`; what that does not hold goes where it fits."""
+        column = self._column_of(signal, value.__class__)
+        if value.__class__ is not int or value in _HOLDS[column]:
+            return column
+        return Column.INT if value in _HOLDS[Column.INT] else Column.UINT
+
+    def _column_of(self, signal: str, kind: type) -> Column:
+        """Return where values of a type go: whole numbers and nulls by what the birth stated, all others by that."""
+        if kind is float:
+            return Column.NUMBER
+        if kind is bool:
+            return Column.BOOL
+        if kind is str:
+            return Column.TEXT
+        stated = self._stated.get(signal, Column.INT if kind is int else Column.NUMBER)
+        return stated if kind is not int or stated in _HOLDS else Column.INT
+
+    def _planned_lines(self, batch: Batch) -> list[str]:
+        """Return the lines of numbers and booleans of one time; none when they need more care."""
+        values, at = batch.values, batch.times_ns[0]
+        plan = self._plan(tuple(batch.names), tuple(map(type, values)))
+        for part in plan:
+            whole = [values[index] for index in part.whole]
+            if whole and not (part.low <= min(whole) and max(whole) <= part.high):  # type: ignore[operator,type-var]
+                return []
+        texts = orjson.dumps(values)[1:-1].decode().split(",")
+        return [part.template % (*[texts[index] for index in part.indexes], at) for part in plan]
+
+    def _plan(self, names: tuple[str, ...], types: tuple[type, ...]) -> list[_Part]:
+        plan = self._plans.get((names, types))
+        if plan is None:
+            plan = []
+            signals = [self.signal(name) for name in names]
+            columns = list(map(self._column_of, signals, types))
+            for column in sorted(set(columns)) if _is_plain(signals) else ():
+                indexes = [index for index, each in enumerate(columns) if each is column]
+                fields = ",".join(f"{signals[index]}=%s{_END[column]}" for index in indexes)
+                template = self._heads[column].replace("%", "%%") + fields + " %d"
+                holds = _HOLDS.get(column, range(1))
+                plan.append(_Part(template, indexes, [i for i in indexes if types[i] is int], holds[0], holds[-1]))
+            if len(self._plans) < MOST_TEMPLATES:
+                self._plans[names, types] = plan
+        return plan
+
     def _template(self, names: tuple[str, ...]) -> str:
         """Return the line of numbers of one time as a template; empty when these names need more care."""
         template = self._templates.get(names)
         if template is None:
             signals = [self.signal(name) for name in names]
-            # the same signal twice at one time: the last one counts, so it must be looked for
-            plain = all(signals) and len(set(signals)) == len(signals)
             fields = ",".join(f"{signal}=%s" for signal in signals)
-            template = self._head.replace("%", "%%") + fields + " %d" if plain else ""
+            template = self._heads[0].replace("%", "%%") + fields + " %d" if _is_plain(signals) else ""
             if len(self._templates) < MOST_TEMPLATES:
                 self._templates[names] = template
         return template
 
     def _plain_lines(self, names: list[str], times_ns: list[int], numbers: list[str]) -> list[str]:
         """Return lines of numbers of any times."""
-        signal_of, first = self._signal_of, self._head
+        signal_of, first = self._signal_of, self._heads[0]
         if len(set(times_ns)) == len(times_ns):
             return [
                 f"{first}{signal}={number} {time_ns}"
@@ -147,20 +218,45 @@ class LineWriter:
         return _lines(first, by_time)
 
     def _any_lines(self, batch: Batch) -> list[str]:
-        numbers: dict[int, dict[str, str]] = {}
-        texts: dict[int, dict[str, str]] = {}
-        qualities = batch.qualities
+        by_column: list[dict[int, dict[str, str]]] = [{} for _ in Column]
+        qualities, statuses = batch.qualities, batch.statuses
         for index, (name, time_ns, value) in enumerate(zip(batch.names, batch.times_ns, batch.values, strict=True)):
             signal = self._signal_of.get(name) or self.signal(name)
             if not signal:
                 continue
-            is_text = value.__class__ is str or (value is None and signal in self._texts)
-            fields = (texts if is_text else numbers).setdefault(time_ns, {})
+            column = self._column(signal, value)
+            fields = by_column[column].setdefault(time_ns, {})
             if value is not None:
-                fields[signal] = _quoted(str(value)) if is_text else repr(float(value))
+                fields[signal] = _written(value, column)
             if index in qualities or value is None:
-                fields[f"{signal}.quality"] = repr(float(qualities.get(index, Quality.BAD)))
-        return [*_lines(self._head, numbers), *_lines(self._text_head, texts)]
+                quality = qualities.get(index, Quality.BAD)
+                fields[f"{signal}.quality"] = repr(float(quality if 0 <= quality <= MOST_QUALITY else Quality.BAD))
+            if index in statuses:
+                fields[f"{signal}.status"] = repr(float(statuses[index]))
+        return [line for first, by_time in zip(self._heads, by_column, strict=True) for line in _lines(first, by_time)]
+
+
+class _Part(NamedTuple):
+    """A line of values of one column: which values they are, which of them are whole, and what those may be."""
+
+    template: str
+    indexes: list[int]
+    whole: list[int]
+    low: int
+    high: int
+
+
+def _is_plain(signals: list[str]) -> bool:
+    """Whether all are signals, and none stands twice: of one time the last one counts, so it must be looked for."""
+    return all(signals) and len(set(signals)) == len(signals)
+
+
+def _written(value: Value, column: Column) -> str:
+    if column is Column.NUMBER:
+        return repr(float(value))
+    if column is Column.TEXT:
+        return _quoted(str(value))
+    return f"{value}{_END[column]}" if column is not Column.BOOL else "true" if value else "false"
 
 
 def _lines(first: str, by_time: dict[int, dict[str, str]]) -> list[str]:

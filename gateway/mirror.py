@@ -25,7 +25,7 @@ Publish = Callable[[str, bytes], bool]
 
 
 class Face:
-    """What the mirror shows of one asset. Its columns go by metric name; a quality that is missing is GOOD."""
+    """What the mirror shows of one asset. Its columns go by metric name; without a quality it is GOOD, a status 0."""
 
     def __init__(self, birth: Birth) -> None:
         self.birth = birth
@@ -33,6 +33,7 @@ class Face:
         self.values: dict[str, Value | None] = {}
         self.times_ns: dict[str, int] = {}
         self.qualities: dict[str, int] = {}
+        self.statuses: dict[str, int] = {}
         self.dirty: set[Category] = set()
         self.not_before = 0.0
         self.shown: dict[Category, bytes] = {}
@@ -57,20 +58,22 @@ class Face:
         names = batch.names
         self.values.update(zip(names, batch.values, strict=True))
         self.times_ns.update(zip(names, batch.times_ns, strict=True))
-        if self.qualities:
-            for name in names:
-                self.qualities.pop(name, None)
-        for index, quality in batch.qualities.items():
-            self.qualities[names[index]] = quality
+        for mine, new in ((self.qualities, batch.qualities), (self.statuses, batch.statuses)):
+            if mine:
+                for name in names:
+                    mine.pop(name, None)
+            for index, word in new.items():
+                mine[names[index]] = word
 
     def _take_newer(self, batch: Batch) -> None:
         for index, (name, value, time_ns) in enumerate(zip(batch.names, batch.values, batch.times_ns, strict=True)):
             if time_ns > self.times_ns.get(name, -1):
                 self.values[name] = value
                 self.times_ns[name] = time_ns
-                self.qualities.pop(name, None)
-                if index in batch.qualities:
-                    self.qualities[name] = batch.qualities[index]
+                for mine, new in ((self.qualities, batch.qualities), (self.statuses, batch.statuses)):
+                    mine.pop(name, None)
+                    if index in new:
+                        mine[name] = new[index]
 
     def reborn(self, birth: Birth, *, online: bool) -> None:
         """Begin a session: values of signals that are gone are forgotten, those that the birth carries are taken."""
@@ -81,6 +84,7 @@ class Face:
             del self.values[name]
             del self.times_ns[name]
             self.qualities.pop(name, None)
+            self.statuses.pop(name, None)
         first = valued(birth.first)
         first.historical = True  # a birth repeats old values, never newer than what is here
         self.take(first)
@@ -134,7 +138,9 @@ class Face:
             is_state = signal in states or value.__class__ in (str, bool)
             if signal and is_state == (category == "state"):
                 quality = self.qualities.get(name, Quality.GOOD) if self.online else Quality.STALE
-                signals[signal] = {"value": value, "quality": int(quality), "time": self.times_ns[name] // MS}
+                shown = {"value": value, "quality": int(quality), "time": self.times_ns[name] // MS}
+                status = self.statuses.get(name)
+                signals[signal] = {**shown, "status": status} if status else shown
         return signals
 
 

@@ -29,7 +29,18 @@ from cloud.telemetry.catalog import Catalog
 from cloud.telemetry.rollup import DAY_NS, horizon
 from cloud.telemetry.sealing import Sealer
 from cloud.telemetry.segments import COLUMNS, Kind, Segment, SegmentFolder
-from cloud.telemetry.store import BUCKETS, LAST, MINUTES, RAW, TIME, Query, StoreUnavailable, TooManyRows, WriteResult
+from cloud.telemetry.store import (
+    BUCKETS,
+    LAST,
+    MINUTES,
+    RAW,
+    TIME,
+    Query,
+    StoreUnavailable,
+    TooManyRows,
+    Trouble,
+    WriteResult,
+)
 from cloud.telemetry.view import View
 
 AHEAD_NS: Final = 300 * 10**9
@@ -368,14 +379,14 @@ class DuckDbStore:
         arrays = [pa.array(column, type_) for column, type_ in zip(columns, types, strict=True)]
         return pa.Table.from_arrays(arrays, names=LAST.names).cast(LAST)
 
-    def health(self) -> str | None:
+    def health(self) -> Trouble | None:
         """See Store."""
         if self.catalog.missing:
-            return f"segments are missing: {', '.join(self.catalog.missing)}; restore them from a backup"
+            return Trouble(f"segments are missing: {', '.join(self.catalog.missing)}", "restore them from a backup")
         try:
             self.cursor().close()
-        except StoreUnavailable as error:
-            return str(error)
+        except StoreUnavailable:
+            return Trouble("the store cannot open its files", "look at the log of the cloud; is its disk full?")
         return None
 
 

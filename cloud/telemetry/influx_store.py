@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -10,9 +9,13 @@ from dataclasses import replace
 from typing import Any, Final, TypeVar
 
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pa_csv
 from influxdb_client.client.exceptions import InfluxDBError
 from influxdb_client.client.influxdb_client import InfluxDBClient
 from influxdb_client.client.write_api import SYNCHRONOUS
+from influxdb_client.domain.dialect import Dialect
+from influxdb_client.service.buckets_service import BucketsService
 from urllib3.exceptions import HTTPError
 
 from cloud.telemetry import flux
@@ -27,24 +30,43 @@ from cloud.telemetry.store import (
     TIME,
     BadLines,
     Query,
+    StoreRefuses,
     StoreUnavailable,
     TooManyRows,
+    Trouble,
     WriteResult,
 )
 from cloud.telemetry.times import MAX_NS, parse_time
 
 TIMEOUT_MS: Final = 30_000
+HEALTH_MS: Final = 2_000
+"""For each of both buckets: who asks for health waits a little longer than for both."""
+REFUSED_TODO: Final = (
+    "in containers `docker compose up -d` makes the token anew; else put one that may read both buckets into the file "
+    "of SHOPFLOOR_STORE_TOKEN_FILE; it counts at once"
+)
 PAGE: Final = 50_000
-_TOTALS: Final[dict[str, tuple[str, Callable[[float, float], float]]]] = {
-    "min": ("min", min),
-    "sum": ("sum", operator.add),
-    "max": ("max", max),
-    "last": ("last", lambda _, newer: newer),
-    "count": ("sum", operator.add),
+_TOTALS: Final = {
+    "min": ("min", "min"),
+    "sum": ("sum", "sum"),
+    "max": ("max", "max"),
+    "last": ("last", "last"),
+    "count": ("sum", "sum"),
 }
-"""By aggregate: what Flux makes of those of minutes, and what makes one of two."""
+"""By aggregate: what Flux makes of those of minutes, and what makes one of several, from old to new."""
+_WINDOWS: Final = pa.schema([("signal", pa.string()), ("time", pa.int64()), ("number", pa.float64())])
+_WINDOW: Final = ["signal", "time"]
+_CONVERT: Final = pa_csv.ConvertOptions(
+    include_columns=["_field", "_time", "_value"],
+    column_types={"_field": pa.string(), "_time": TIME, "_value": pa.float64()},
+    strings_can_be_null=False,
+)
 _LINE: Final = re.compile(r"line (\d+)")
 _Result = TypeVar("_Result")
+
+
+def _status(error: Exception) -> int | None:
+    return error.response.status if isinstance(error, InfluxDBError) and error.response else None
 
 
 def _table(schema: pa.Schema, columns: Sequence[Sequence[Any]]) -> pa.Table:
@@ -57,13 +79,14 @@ class InfluxStore:
     """The store in InfluxDB 2. What a rejected write of several lines leaves there is InfluxDB's own choice.
 
     The server lets samples go after `raw_days` (0: never), and rolls them up before: shopfloor.compose.influx makes
-    both buckets and the tasks.
+    both buckets and the tasks. `token` is called for each request, so that it can be changed under way; it raises
+    StoreRefuses when there is none.
     """
 
     def __init__(
         self,
         url: str,
-        token: str,
+        token: Callable[[], str],
         org: str,
         bucket: str,
         *,
@@ -76,27 +99,56 @@ class InfluxStore:
         self._raw_days = raw_days
         self._now_ns = now_ns
         self._said_since, self._said_until_ns = 0, 0
-        self._client = InfluxDBClient(url, token=token, org=org, timeout=TIMEOUT_MS)
+        self._token = token
+        self._client = InfluxDBClient(url, token="", org=org, timeout=TIMEOUT_MS)
         self._writes = self._client.write_api(write_options=SYNCHRONOUS)
         self._queries = self._client.query_api()
+        self._buckets = BucketsService(self._client.api_client)  # type: ignore[no-untyped-call]
 
     def close(self) -> None:
         """See Store."""
         self._client.close()  # type: ignore[no-untyped-call]
 
-    def health(self) -> str | None:
-        """See Store."""
-        return None if self._client.ping() else f"InfluxDB at {self._url} does not answer"
+    def health(self) -> Trouble | None:
+        """See Store. Whether the server knows our token, and whether that may read both buckets."""
+        try:
+            found = [bucket for name in (self._bucket, self._minutes) for bucket in self._named(name)]
+        except StoreRefuses:
+            return Trouble("this cloud has no token that InfluxDB takes", REFUSED_TODO)
+        except StoreUnavailable:
+            return Trouble("InfluxDB does not answer", "start it, look at its log, or correct SHOPFLOOR_TELEMETRY")
+        if len(found) < 2:
+            return Trouble(
+                f"InfluxDB has no buckets {self._bucket} and {self._minutes} that this cloud may read", REFUSED_TODO
+            )
+        return None
+
+    def _named(self, name: str) -> list[Any]:
+        """Return the buckets of a name that we may read: one or none."""
+
+        def ask() -> list[Any]:
+            try:
+                answer = self._buckets.get_buckets(org=self._client.org, name=name, _request_timeout=HEALTH_MS)  # type: ignore[no-untyped-call]
+            except InfluxDBError as error:
+                if _status(error) == 404:
+                    return []
+                raise
+            return list(answer.buckets)
+
+        return self._ask(ask)
 
     def _ask(self, call: Callable[[], _Result]) -> _Result:
+        self._client.api_client.set_default_header("Authorization", f"Token {self._token()}")  # type: ignore[no-untyped-call]
         try:
             return call()
         except (InfluxDBError, HTTPError, OSError) as error:
-            status = error.response.status if isinstance(error, InfluxDBError) and error.response else "no answer"
-            message = f"InfluxDB at {self._url}: {status}: {getattr(error, 'message', None) or error}"
+            status = _status(error)
+            message = f"InfluxDB at {self._url}: {status or 'no answer'}: {getattr(error, 'message', None) or error}"
             if status in (400, 413, 422):
                 line = _LINE.search(message)
                 raise BadLines(int(line[1]) if line else 1, message, "correct it, or send less at once") from error
+            if status in (401, 403):
+                raise StoreRefuses(message, REFUSED_TODO) from error
             todo = "is the server up, is there a bucket of that name, may the token read and write it?"
             raise StoreUnavailable(message, todo) from error
 
@@ -213,43 +265,59 @@ class InfluxStore:
         minutes = replace(query, end_ns=min(query.end_ns, since_ns))
         samples = replace(query, start_ns=max(query.start_ns, since_ns))
         every = f"every: {width_ns}ns, offset: {query.start_ns % width_ns}ns"
-        found: dict[tuple[str, int], dict[str, float]] = {}
+        found: dict[str, pa.Table] = {}
         for name, (total, both) in _TOTALS.items():
-            said = [
-                *self._windows(self._minutes, minutes, f"{every}, fn: {total}", flux.one_of("aggregate", [name])),
-                *self._windows(self._bucket, samples, f"{every}, fn: {name}"),
-            ]
-            for signal, time_ns, number in said:
-                # a clipped window says its own start
-                bucket_ns = time_ns - (time_ns - query.start_ns) % width_ns
-                numbers = found.setdefault((signal, bucket_ns), {})
-                numbers[name] = both(numbers[name], number) if name in numbers else number
-        keys = sorted(key for key, numbers in found.items() if len(numbers) == len(_TOTALS))
-        rows = [found[key] for key in keys]
-        means = [row["sum"] / row["count"] for row in rows]
-        least, most, last = ([row[name] for row in rows] for name in ("min", "max", "last"))
-        counts = [int(row["count"]) for row in rows]
-        signals, times = [key[0] for key in keys], [key[1] for key in keys]
-        return _table(BUCKETS, (signals, times, least, means, most, last, counts))
+            of_minutes = self._windows(self._minutes, minutes, every, total, flux.one_of("aggregate", [name]))
+            windows = pa.concat_tables([of_minutes, self._windows(self._bucket, samples, every, name)])
+            # a clipped window says its own start
+            since_start = pc.subtract(windows["time"], query.start_ns)
+            starts = pc.add(pc.multiply(pc.divide(since_start, width_ns), width_ns), query.start_ns)
+            windows = windows.set_column(1, "time", starts)
+            # in one thread: else there is no last of a group
+            found[name] = windows.group_by(_WINDOW, use_threads=False).aggregate([("number", both)])
+        table = found["count"].select(_WINDOW)
+        for name, numbers in found.items():
+            table = table.join(numbers.rename_columns([*_WINDOW, name]), _WINDOW, join_type="inner")
+        table = table.append_column("mean", pc.divide(table["sum"], table["count"]))
+        return table.sort_by([(name, "ascending") for name in _WINDOW]).select(BUCKETS.names).cast(BUCKETS)
 
-    def _windows(self, bucket: str, query: Query, how: str, *conditions: str) -> Iterator[tuple[str, int, float]]:
-        """Give signal, start and number of windows of a width, the first of which may be clipped."""
+    def _windows(self, bucket: str, query: Query, every: str, fn: str, *conditions: str) -> pa.Table:
+        """Return signal, start and number of windows of a width, the first of which may be clipped.
+
+        An asset that was moved to another line is two series to InfluxDB, and may have two numbers in a window.
+        """
         if query.start_ns >= query.end_ns:
-            return
+            return _WINDOWS.empty_table()
         where = (
             flux.one_of("asset", [query.asset]),
             flux.one_of("_field", sorted(query.signals)),
             flux.is_text(False),
             *conditions,
         )
-        # `_start`: InfluxDB gives a bucket its end as its time otherwise
-        rows = self._read(
-            flux.rows(bucket, query.start_ns, query.end_ns, *where)
-            + '  |> keep(columns: ["_start", "_stop", "_time", "_value", "_field"])\n'
-            + f'  |> aggregateWindow({how}, createEmpty: false, timeSrc: "_start")'
+        samples = flux.rows(bucket, query.start_ns, query.end_ns, *where)
+        # `_start`: InfluxDB gives a window its end as its time otherwise
+        windows = f'  |> aggregateWindow({every}, fn: {fn}, createEmpty: false, timeSrc: "_start")\n'
+        windows += '  |> keep(columns: ["_time", "_value", "_field"])'
+        # nothing may stand between filter and windows, else the server makes them outside of its storage, and slowly
+        table = self._numbers(samples + windows)
+        if fn == "last" and len(table.group_by(_WINDOW).aggregate([])) < len(table):
+            as_one = '  |> group(columns: ["_start", "_stop", "_field"])\n  |> sort(columns: ["_time"])\n'
+            table = self._numbers(samples + as_one + windows)
+        return table
+
+    def _numbers(self, query: str) -> pa.Table:
+        """Return _field, _time and _value of a query as _WINDOWS, without a Python object for each."""
+        dialect = Dialect(annotations=[], header=True)  # type: ignore[no-untyped-call]
+        answer = self._ask(lambda: self._queries.query_raw(query, dialect=dialect).read())
+        # a number of another type begins another table, with a header of its own
+        parts = [part for part in answer.split(b"\r\n\r\n") if part.strip()]
+        try:
+            tables = [pa_csv.read_csv(pa.BufferReader(part), convert_options=_CONVERT) for part in parts]
+        except (pa.ArrowInvalid, KeyError) as error:  # in the middle of an answer an error is a table, too
+            raise StoreUnavailable(f"InfluxDB at {self._url}: {answer[-300:]!r}", "look at its log") from error
+        return pa.concat_tables(
+            [_WINDOWS.empty_table(), *(table.rename_columns(_WINDOWS.names).cast(_WINDOWS) for table in tables)]
         )
-        for row in rows:
-            yield row["_field"], parse_time(row["_time"], 0), float(row["_value"])
 
     def last(self, assets: Sequence[str]) -> pa.Table:
         """See Store."""

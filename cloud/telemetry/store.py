@@ -70,8 +70,19 @@ class StoreUnavailable(StoreError):
     """The store cannot work now (disk full, server away); what was not acknowledged is not stored. Try again."""
 
 
+class StoreRefuses(StoreUnavailable):
+    """We have no token that the store takes."""
+
+
 class TooManyRows(StoreError):
     """The answer would have more rows than the caller allowed."""
+
+
+class Trouble(NamedTuple):
+    """What is wrong with a store, and what to do."""
+
+    what: str
+    todo: str
 
 
 class WriteResult(NamedTuple):
@@ -129,8 +140,8 @@ class Store(Protocol):
     def last(self, assets: Sequence[str]) -> pa.Table:
         """Return the newest sample of every series of the assets (of all when empty) as LAST."""
 
-    def health(self) -> str | None:
-        """Return what is wrong with the store, None when it works."""
+    def health(self) -> Trouble | None:
+        """Return what is wrong with the store, None when it works. In words for everybody: no address, no path."""
 
     def close(self) -> None:
         """Release files and connections; safe twice."""

@@ -11,6 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from cloud.auth.proof import is_same
 from cloud.deps import GetParts
 from cloud.problems import Problem, responses
+from cloud.settings import SecretFileError
 from cloud.telemetry.rollup import minutes_bucket
 from cloud.telemetry.store import BadLines
 
@@ -24,7 +25,12 @@ router = APIRouter(prefix="/api/v2", tags=["write"], max_body_size=MAX_BODY)
 def check_store_token(request: Request, parts: GetParts) -> None:
     """Let only a gateway pass: it sends the store's token as `Authorization: Token …` (or Bearer)."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    known = parts.store_token
+    try:
+        known = parts.store_token
+    except SecretFileError as error:
+        raise Problem(
+            503, "the store token cannot be read", "look at SHOPFLOOR_STORE_TOKEN_FILE of the cloud"
+        ) from error
     if known is None:
         raise Problem(401, "this cloud has no store token, so nobody may write", "set SHOPFLOOR_STORE_TOKEN_FILE")
     if scheme.lower() not in ("token", "bearer") or not is_same(token.strip(), known):

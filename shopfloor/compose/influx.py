@@ -7,6 +7,7 @@ a token for each who writes or reads, with no more rights than it needs. Repeats
 from __future__ import annotations
 
 import os
+import re
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -27,6 +28,12 @@ BUCKET: Final = "shopfloor"
 DAY_S: Final = 86_400
 TIMEOUT_S: Final = 30.0
 TOKEN: Final = "influxdb-token"  # noqa: S105 the name of its file
+UNKNOWN: Final = (401, 403)
+LOST: Final = (
+    "the server does not know the token in influxdb/admin-token; bring the volume `secrets-influxdb` back, or let the "
+    'server make another token: see "When something is wrong" in docs/compose.md'
+)
+_SENDABLE: Final = re.compile(r"[!-~]+")
 
 
 class SetupError(Exception):
@@ -72,13 +79,16 @@ class Server:
     def ask(self, method: str, path: str, body: Any = None, **query: str) -> Any:
         """Return what the server answers to JSON, or to bytes; raise SetupError."""
         content = {"content": body} if isinstance(body, bytes) else {"json": body}
+        answer = self._send(method, path, params=query, **content)
+        if answer.status_code == 401:
+            raise SetupError(LOST)
+        return _said(answer)
+
+    def _send(self, method: str, path: str, **request: Any) -> httpx2.Response:
         try:
-            answer = self._client.request(method, f"/api/v2/{path}", params=query, **content)
+            return self._client.request(method, f"/api/v2/{path}", **request)
         except httpx2.HTTPError as error:
             raise SetupError(f"{self._client.base_url} does not answer: {error}") from error
-        if not answer.is_success:
-            raise SetupError(f"{method} {path}: {answer.status_code} {answer.text.strip()[:300]}")
-        return answer.json() if answer.content else None
 
     def begin(self, password: str, retention: Retention) -> None:
         """Make user, organization and first bucket on a server that is new; else nothing."""
@@ -128,21 +138,45 @@ class Server:
             self.ask("PATCH", f"tasks/{found[0]['id']}", {"flux": flux, "status": "active"})
 
     def token(self, org_id: str, name: str, file: Path, rights: Sequence[tuple[str, str]]) -> None:
-        """Put a token with (action, bucket id) rights into a file, unless the file's one is still good for that."""
-        wanted = {(action, bucket) for action, bucket in rights}
-        known = file.read_text().strip() if file.exists() else ""
-        for each in self.ask("GET", "authorizations", orgID=org_id)["authorizations"]:
-            if each["description"] == name:
-                has = {(right["action"], right["resource"].get("id")) for right in each["permissions"]}
-                if each["token"] == known and has == wanted:
-                    return
-                self.ask("DELETE", f"authorizations/{each['id']}")
+        """Put a token with (action, bucket id) rights into a file, unless the one in it is good for just that.
+
+        From 2.9 on the server lists tokens without their text, since it keeps hashes: so the token itself is tried.
+        """
+        found = self.ask("GET", "authorizations", orgID=org_id)["authorizations"]
+        ours = [each for each in found if each["description"] == name]
+        rights_of = [{(right["action"], right["resource"].get("id")) for right in each["permissions"]} for each in ours]
+        # two of one name: there is no telling which of them is that of the file
+        if rights_of == [set(rights)] and self._readable(org_id, file) == {
+            b for action, b in rights if action == "read"
+        }:
+            return
         permissions = [
             {"action": action, "resource": {"type": "buckets", "id": bucket, "orgID": org_id}}
             for action, bucket in rights
         ]
         made = self.ask("POST", "authorizations", {"orgID": org_id, "description": name, "permissions": permissions})
         write_private(file, made["token"].encode())
+        # only now: whoever uses the old one finds another in the file when it is refused
+        for each in ours:
+            self.ask("DELETE", f"authorizations/{each['id']}")
+
+    def _readable(self, org_id: str, file: Path) -> set[str] | None:
+        """Return the ids of the buckets that the token in a file may read; None: the server does not know it."""
+        token = file.read_text(errors="replace").strip() if file.exists() else ""
+        if not _SENDABLE.fullmatch(token):
+            return None
+        query = {"orgID": org_id, "limit": "100"}
+        answer = self._send("GET", "buckets", params=query, headers={"Authorization": f"Token {token}"})
+        if answer.status_code in UNKNOWN:
+            return None
+        return {each["id"] for each in _said(answer)["buckets"] if each["type"] == "user"}
+
+
+def _said(answer: httpx2.Response) -> Any:
+    if not answer.is_success:
+        request = answer.request
+        raise SetupError(f"{request.method} {request.url.path}: {answer.status_code} {answer.text.strip()[:300]}")
+    return answer.json() if answer.content else None
 
 
 def set_up(url: str, secrets: Path, retention: Retention, now_ns: int) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,14 @@ import httpx2
 import orjson
 import pytest
 
+from cloud.settings import Settings
+from cloud.telemetry.influx_store import HEALTH_MS
+from cloud.telemetry.opening import open_store
 from cloud.telemetry.rollup import SINCE, horizon, last_task, minutes_bucket, minutes_task
+from cloud.telemetry.store import Store, StoreRefuses
 from cloud.telemetry.times import format_time
 from gateway.store import HttpStore
-from shopfloor.compose.influx import BUCKET, ORG, TOKEN, Retention, Server, SetupError, set_up
+from shopfloor.compose.influx import BUCKET, ORG, TOKEN, USER, Retention, Server, SetupError, set_up
 from shopfloor.compose.provision import provide
 
 START_S = 30.0
@@ -59,26 +64,40 @@ def _answers(url: str) -> bool:
 
 
 @pytest.fixture(scope="module")
-def influxdb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of an InfluxDB 2 server that nobody has set up."""
-    program = shutil.which("influxd")
-    if program is None:
+def program() -> str:
+    found = shutil.which("influxd")
+    if found is None:
         pytest.skip("no InfluxDB 2: put influxd on the PATH")
-    folder = tmp_path_factory.mktemp("influxdb")
+    return found
+
+
+def influxd(program: str, folder: Path) -> AbstractContextManager[str]:
+    """Run an InfluxDB 2 server with its files in a folder."""
     port = free_port()
     files = [f"--bolt-path={folder}/b.bolt", f"--sqlite-path={folder}/b.sqlite", f"--engine-path={folder}/engine"]
     command = [program, *files, f"--http-bind-address=127.0.0.1:{port}", "--reporting-disabled"]
-    with serving(command, f"http://127.0.0.1:{port}", folder / "log") as url:
+    return serving(command, f"http://127.0.0.1:{port}", folder / "log")
+
+
+@pytest.fixture(scope="module")
+def influxdb(program: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of an InfluxDB 2 server that nobody has set up."""
+    with influxd(program, tmp_path_factory.mktemp("influxdb")) as url:
         yield url
+
+
+def provided(root: Path) -> Path:
+    """Make the volumes with secrets, as `provision` leaves them."""
+    for name in IDENTITIES:
+        (root / name).mkdir()
+    provide(root, datetime.now(UTC))
+    return root
 
 
 @pytest.fixture(scope="module")
 def secrets(influxdb: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The volumes with secrets, after the first set-up."""
-    root = tmp_path_factory.mktemp("secrets")
-    for name in IDENTITIES:
-        (root / name).mkdir()
-    provide(root, datetime.now(UTC))
+    root = provided(tmp_path_factory.mktemp("secrets"))
     set_up(influxdb, root, Retention(), time.time_ns())
     return root
 
@@ -152,14 +171,194 @@ def test_a_sample_older_than_samples_are_kept_is_refused_and_quarantined(influxd
     assert answer.outcome == "rejected"
 
 
-def test_a_lost_token_is_replaced(influxdb: str, secrets: Path) -> None:
+def authorizations(server: Server, name: str = "") -> list[dict[str, Any]]:
+    """Return what tokens the server has; of one name, or all."""
+    found = server.ask("GET", "authorizations", orgID=server.org_id())["authorizations"]
+    return [each for each in found if name in ("", each["description"])]
+
+
+def test_a_second_set_up_changes_nothing(influxdb: str, secrets: Path, admin: Server) -> None:
+    before = tokens(secrets), authorizations(admin), admin.ask("GET", "tasks", orgID=admin.org_id())["tasks"]
+    set_up(influxdb, secrets, Retention(), time.time_ns())
+    assert before == (
+        tokens(secrets),
+        authorizations(admin),
+        admin.ask("GET", "tasks", orgID=admin.org_id())["tasks"],
+    )
+
+
+def lose(file: Path, admin: Server) -> None:
+    file.unlink()
+
+
+def cut_off(file: Path, admin: Server) -> None:
+    file.write_text(file.read_text()[:20])
+
+
+def damage(file: Path, admin: Server) -> None:
+    file.write_bytes(b"\xff\x00\n\n")
+
+
+def empty(file: Path, admin: Server) -> None:
+    file.write_text("")
+
+
+def mix_up(file: Path, admin: Server) -> None:
+    file.write_text((file.parents[1] / "gateway" / TOKEN).read_text())
+
+
+def revoke(file: Path, admin: Server) -> None:
+    (ours,) = authorizations(admin, "cloud")
+    admin.ask("DELETE", f"authorizations/{ours['id']}")
+
+
+def suspend(file: Path, admin: Server) -> None:
+    (ours,) = authorizations(admin, "cloud")
+    admin.ask("PATCH", f"authorizations/{ours['id']}", {"status": "inactive"})
+
+
+def take_a_right(file: Path, admin: Server) -> None:
+    (ours,) = authorizations(admin, "cloud")
+    body = {"orgID": admin.org_id(), "description": "cloud", "permissions": ours["permissions"][:1]}
+    file.write_text(admin.ask("POST", "authorizations", body)["token"])
+    admin.ask("DELETE", f"authorizations/{ours['id']}")
+
+
+def stop_before_the_file_was_written(file: Path, admin: Server) -> None:
+    (ours,) = authorizations(admin, "cloud")
+    admin.ask("POST", "authorizations", {key: ours[key] for key in ("orgID", "description", "permissions")})
+
+
+@pytest.mark.parametrize(
+    "happens",
+    [lose, cut_off, damage, empty, mix_up, revoke, suspend, take_a_right, stop_before_the_file_was_written],
+    ids=lambda happens: happens.__name__,
+)
+def test_a_token_that_is_no_good_is_made_anew_and_only_that(
+    influxdb: str, secrets: Path, admin: Server, happens: Callable[[Path, Server], None]
+) -> None:
     before = tokens(secrets)
-    (secrets / "cloud" / TOKEN).unlink()
+    happens(secrets / "cloud" / TOKEN, admin)
     set_up(influxdb, secrets, Retention(), time.time_ns())
     after = tokens(secrets)
     assert after["cloud"] != before["cloud"]
+    assert {**after, "cloud": ""} == {**before, "cloud": ""}
     assert query(influxdb, before["cloud"], "buckets()").status_code == 401
-    assert after["gateway"] == before["gateway"]
+    assert query(influxdb, after["cloud"], "buckets()").status_code == 200
+    assert len(authorizations(admin, "cloud")) == 1
+
+
+def test_who_uses_a_token_takes_the_new_one(influxdb: str, secrets: Path) -> None:
+    with using(influxdb, secrets) as (gateway, cloud):
+        write_sample(gateway, "before")
+        assert "before" in assets(cloud)
+        for name in ("gateway", "cloud"):
+            (secrets / name / TOKEN).unlink()
+        set_up(influxdb, secrets, Retention(), time.time_ns())
+        write_sample(gateway, "after")
+        assert {"before", "after"} <= assets(cloud)
+
+
+@contextmanager
+def using(url: str, secrets: Path) -> Iterator[tuple[HttpStore, Store]]:
+    """Give the gateway's store and the cloud's, as they are in the containers."""
+    gateway = HttpStore(url, org=ORG, bucket=BUCKET, token_file=secrets / "gateway" / TOKEN)
+    cloud = open_store(Settings(telemetry=url, store_token_file=secrets / "cloud" / TOKEN))
+    yield gateway, cloud
+    gateway.close()
+    cloud.close()
+
+
+def write_sample(gateway: HttpStore, asset: str) -> None:
+    answer = gateway.write(f"cnc,asset={asset} x=1 {time.time_ns()}".encode())
+    assert answer.outcome == "written", answer
+
+
+def assets(cloud: Store) -> set[str]:
+    """Return the assets that have samples."""
+    return set(cloud.last(())["asset"].to_pylist())
+
+
+def test_the_cloud_says_what_is_wrong_with_its_store(influxdb: str, secrets: Path, admin: Server) -> None:
+    with using(influxdb, secrets) as (_, cloud):
+        assert cloud.health() is None
+        revoke(secrets / "cloud" / TOKEN, admin)
+        refused = cloud.health()
+        assert refused is not None
+        assert "no token that InfluxDB takes" in refused.what
+        assert "docker compose up" in refused.todo
+        with pytest.raises(StoreRefuses, match="401"):
+            cloud.last(())
+        (secrets / "cloud" / TOKEN).write_text(tokens(secrets)["gateway"])
+        assert "may read" in str(cloud.health())
+        (secrets / "cloud" / TOKEN).unlink()
+        assert cloud.health() == refused
+        set_up(influxdb, secrets, Retention(), time.time_ns())
+        assert cloud.health() is None
+
+
+def test_a_store_that_does_not_answer_is_said_soon(free_port: int, tmp_path: Path) -> None:
+    settings = Settings(telemetry=f"http://127.0.0.1:{free_port}")
+    away = open_store(settings)
+    assert "does not answer" in str(away.health())
+    with socket.create_server(("127.0.0.1", free_port)):  # takes the connection, and says nothing
+        began = time.monotonic()
+        assert "does not answer" in str(away.health())
+        assert time.monotonic() - began < 2 * HEALTH_MS / 1000
+    away.close()
+
+
+def test_a_server_that_lost_its_volume_is_set_up_with_the_secrets_there_are(program: str, tmp_path: Path) -> None:
+    secrets = tmp_path / "secrets"
+    secrets.mkdir()
+    provided(secrets)
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        with influxd(program, tmp_path / name) as url:
+            set_up(url, secrets, Retention(), time.time_ns())
+            with using(url, secrets) as (gateway, cloud):
+                write_sample(gateway, name)
+                assert assets(cloud) == {name}
+
+
+def test_a_lost_admin_token_is_said_and_another_one_will_do(program: str, tmp_path: Path) -> None:
+    secrets = tmp_path / "secrets"
+    secrets.mkdir()
+    provided(secrets)
+    with influxd(program, tmp_path) as url:
+        set_up(url, secrets, Retention(), time.time_ns())
+        (secrets / "influxdb" / "admin-token").unlink()
+        provide(secrets, datetime.now(UTC))
+        with pytest.raises(SetupError, match=r"secrets-influxdb.*docs/compose\.md"):
+            set_up(url, secrets, Retention(), time.time_ns())
+    before = tokens(secrets)
+    command = [program, "recovery", "auth", "create-operator", f"--bolt-path={tmp_path}/b.bolt"]
+    said = subprocess.run([*command, f"--org={ORG}", f"--username={USER}"], check=True, capture_output=True, text=True)
+    (token,) = re.findall(r"(\S+==)\s", next(line for line in said.stdout.splitlines() if "Recovery" in line))
+    (secrets / "influxdb" / "admin-token").write_text(token)
+    with influxd(program, tmp_path) as url:
+        set_up(url, secrets, Retention(), time.time_ns())
+    assert tokens(secrets) == before
+
+
+def test_an_older_server_can_be_upgraded(program: str, tmp_path: Path) -> None:
+    older = os.environ.get("SHOPFLOOR_TEST_OLDER_INFLUXD")
+    if older is None:
+        pytest.skip("no older InfluxDB 2: put the path of its influxd into SHOPFLOOR_TEST_OLDER_INFLUXD")
+    secrets = tmp_path / "secrets"
+    secrets.mkdir()
+    provided(secrets)
+    with influxd(older, tmp_path) as url:
+        set_up(url, secrets, Retention(), time.time_ns())
+        with using(url, secrets) as (gateway, _):
+            write_sample(gateway, "older")
+    before = tokens(secrets)
+    with influxd(program, tmp_path) as url:
+        set_up(url, secrets, Retention(), time.time_ns())
+        with using(url, secrets) as (gateway, cloud):
+            write_sample(gateway, "newer")
+            assert assets(cloud) == {"older", "newer"}
+    assert tokens(secrets) == before
 
 
 def test_the_gateway_may_write_only_and_the_cloud_read_only(influxdb: str, secrets: Path, admin: Server) -> None:

@@ -32,6 +32,7 @@ from contract.sparkplug import (
     encode,
     stamp,
 )
+from contract.sparkplug_values import shortest
 
 MS = 1_486_144_502_122
 
@@ -105,7 +106,7 @@ def test_arrays_have_the_bytes_of_the_specification(code: Code, values: tuple[An
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=12)
 NO_NUL = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12)
 FLOATS = st.floats(allow_nan=False)
-FLOATS_32 = st.floats(allow_nan=False, width=32)
+FLOATS_32 = st.floats(allow_nan=False, width=32).map(shortest)
 
 
 def integers(bits: int, *, signed: bool) -> st.SearchStrategy[int]:

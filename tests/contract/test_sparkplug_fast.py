@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import struct
 from typing import Any
 
 import pytest
@@ -24,6 +25,7 @@ from contract.sparkplug import (
     stamp,
     to_historical,
 )
+from contract.sparkplug_values import shortest
 
 CODES = {
     "int8": Code.INT8,
@@ -42,7 +44,7 @@ VALUES: dict[str, st.SearchStrategy[Value]] = {
     "int64": st.integers(-(2**63), 2**63 - 1),
     "uint32": st.integers(0, 2**32 - 1),
     "uint64": st.integers(0, 2**64 - 1),
-    "float": st.floats(width=32, allow_nan=False, allow_infinity=False),
+    "float": st.floats(width=32, allow_nan=False, allow_infinity=False).map(shortest),
     "double": st.floats(allow_nan=False, allow_infinity=False),
     "flag": st.booleans(),
     "text": st.text(st.characters(codec="utf-8"), max_size=8),
@@ -226,3 +228,24 @@ def test_no_damage_raises_anything_else(samples: list[Sample], data: st.DataObje
     except SparkplugError:
         return
     assert len(batch.names) == len(batch.times_ns) == len(batch.values)
+
+
+@given(st.floats(width=32, allow_nan=False))
+def test_d4_a_short_number_is_the_same_float_of_32_bits(single: float) -> None:
+    short = shortest(single)
+    assert struct.pack("<f", short) == struct.pack("<f", single)
+    assert len(repr(short)) <= len(repr(single))
+
+
+@pytest.mark.parametrize("double", [1e300, 0.1 + 2**-50, 16777217.0])
+def test_d4_what_is_no_float_of_32_bits_keeps_its_digits(double: float) -> None:
+    assert shortest(double) == double
+
+
+def test_d4_23_4_is_23_4() -> None:
+    data = encode_samples([Sample("cnc-01", "float", 1, 23.4)], ALIASES, CODES)
+    assert Decoder(BIRTH).read(data).values == [23.4]
+    odd = encode_samples([Sample("cnc-01", "float", 1, 23.4, Quality.UNCERTAIN)], ALIASES, CODES)
+    assert Decoder(BIRTH).read(odd).values == [23.4]
+    birth = encode(Payload([Metric("float", 1, Code.FLOAT, 23.4)]))
+    assert decode(birth).metrics[0].value == 23.4

@@ -99,6 +99,24 @@ def test_a_quality_is_shown_until_it_is_good_again(screen: Screen, birth: Birth)
     assert screen.signal("tele", "speed")["quality"] == 192
 
 
+def test_e7_a_status_is_shown_until_the_source_says_another(screen: Screen, birth: Birth) -> None:
+    screen.mirror.born(birth)
+    uncertain = Batch(["speed"], [START_NS], [1.0], {0: Quality.UNCERTAIN}, {0: 0x40920000})
+    screen.mirror.update(birth, uncertain)
+    screen.tick(1.0)
+    assert screen.signal("tele", "speed") == {"value": 1.0, "quality": 64, "time": START_MS, "status": 0x40920000}
+    screen.mirror.update(birth, speed(1.0, 1))
+    screen.tick(2.0)
+    assert screen.signal("tele", "speed") == {"value": 1.0, "quality": 192, "time": START_MS + 1000}
+
+
+def test_d2_whole_numbers_of_64_bits_are_shown_exactly(screen: Screen, birth: Birth) -> None:
+    screen.mirror.born(birth)
+    screen.mirror.update(birth, Batch(["speed"], [START_NS], [2**64 - 1]))
+    screen.tick(1.0)
+    assert screen.signal("tele", "speed")["value"] == 2**64 - 1
+
+
 def test_a_backlog_never_overwrites_a_newer_value(screen: Screen, birth: Birth) -> None:
     screen.mirror.born(birth)
     screen.mirror.update(birth, speed(5.0, 5))

@@ -84,7 +84,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
         made = DuckDbStore(tmp_path / "telemetry").open()
     else:
         address = request.getfixturevalue("influxdb")
-        made = InfluxStore(address, TOKEN, ORG, _new_bucket(address))
+        made = InfluxStore(address, lambda: TOKEN, ORG, _new_bucket(address))
     yield made
     made.close()
 
@@ -138,7 +138,7 @@ def keep(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..
             return Kept(duckdb, clock, lambda: expire(duckdb))
         address = request.getfixturevalue("influxdb")
         bucket = _new_bucket(address)
-        influx = InfluxStore(address, TOKEN, ORG, bucket, raw_days=raw_days, now_ns=clock)
+        influx = InfluxStore(address, lambda: TOKEN, ORG, bucket, raw_days=raw_days, now_ns=clock)
         opened.append(influx)
         return Kept(influx, clock, lambda: _expire_influx(address, bucket, influx.raw_since()))
 

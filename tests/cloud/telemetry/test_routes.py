@@ -13,7 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 from starlette.testclient import TestClient
 
-from cloud.parts import Parts
+from cloud.app import create_app
+from cloud.parts import Parts, build_parts, close_parts
+from cloud.settings import Settings
 from cloud.telemetry import routes
 from cloud.telemetry.models import History, LastColumns
 
@@ -233,7 +235,7 @@ def test_an_export_gives_its_place_back(viewer: TestClient, parts: Parts) -> Non
 def post(
     client: TestClient, parts: Parts, body: bytes, address: str = "/api/v2/write", **headers: str
 ) -> tuple[int, dict]:
-    sent = {"Authorization": f"Token {parts.store_token}", **headers}
+    sent = headers if "Authorization" in headers else {"Authorization": f"Token {parts.store_token}", **headers}
     answer = client.post(address, content=body, headers=sent)
     return answer.status_code, answer.json() if answer.content else {}
 
@@ -269,9 +271,33 @@ def test_a_write_is_durable_or_says_why_not(client: TestClient, parts: Parts, vi
     assert LastColumns.model_validate(ask(viewer, "last")).value == [1]
 
 
+def test_a_new_store_token_counts_at_once(client: TestClient, parts: Parts) -> None:
+    file = parts.settings.store_token_file
+    assert file is not None
+    before = file.read_text().strip()
+    file.write_text("another token of this test")
+    assert post(client, parts, f"{HEAD} feed=1 {T}\n".encode())[0] == 204
+    assert post(client, parts, b"", Authorization=f"Token {before}")[0] == 401
+    file.unlink()
+    status, problem = post(client, parts, b"", Authorization=f"Token {before}")
+    assert (status, problem["detail"]) == (503, "the store token cannot be read")
+
+
 def test_a_store_that_is_gone_answers_503_and_health_says_so(client: TestClient, parts: Parts) -> None:
     parts.store.close()
     status, problem = post(client, parts, f"{HEAD} feed=1 {T}\n".encode())
     assert (status, problem["code"]) == (503, "unavailable")
     assert problem["todo"]
-    assert client.get("/api/v1/health").status_code == 503
+    health = client.get("/api/v1/health")
+    assert (health.status_code, health.json()["detail"]) == (503, "the store cannot open its files")
+    assert health.json()["todo"]
+    assert str(parts.settings.home) not in health.text
+
+
+def test_health_says_that_the_store_refuses_the_cloud(settings: Settings, influxdb: str) -> None:
+    parts = build_parts(settings.model_copy(update={"telemetry": influxdb}))
+    health = TestClient(create_app(parts.settings, parts)).get("/api/v1/health")
+    close_parts(parts)
+    assert (health.status_code, health.json()["detail"]) == (503, "this cloud has no token that InfluxDB takes")
+    assert "SHOPFLOOR_STORE_TOKEN_FILE" in health.json()["todo"]
+    assert influxdb not in health.text

@@ -132,6 +132,54 @@ def test_buckets_have_minimum_mean_maximum_last_and_count(store: Store) -> None:
     assert [t - start for t in table["time"].cast(pa.int64()).to_pylist()] == [0, 4 * S, 8 * S] * 2
 
 
+MOVED = "cnc,site=shanghai,area=machining,line=line2,asset=cnc-01"
+"""The same asset, after it was moved to another line: to a store of tags, another series."""
+
+
+def in_buckets(numbers: dict[int, float], start: int, end: int, width: int) -> list[tuple[Any, ...]]:
+    """Return what the buckets of numbers by time have to be."""
+    found: dict[int, list[float]] = {}
+    for time, number in sorted(numbers.items()):
+        if start <= time < end:
+            found.setdefault(time - (time - start) % width, []).append(number)
+    return [(at, min(n), sum(n) / len(n), max(n), n[-1], len(n)) for at, n in sorted(found.items())]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_buckets_are_those_of_the_numbers_whatever_lies_between(store: Store, seed: int) -> None:
+    random_ = random.Random(seed)
+    numbers: dict[str, dict[int, float]] = {"speed": {}, "feed": {}, "door_open": {}, "once": {T + 77 * S + 7: -1.5}}
+    lines = [f"{HEAD} once=-1.5 {T + 77 * S + 7}"]
+    for n in range(400):
+        at = T + n * S + random_.randrange(S)
+        head = random_.choice((HEAD, MOVED)) if n < 200 else MOVED
+        if 50 < n < 120 or random_.random() < 0.3:  # gaps, of single samples and of many
+            lines.append(f"{head} speed.quality=0 {at}")
+            continue
+        for name, number in (("speed", random_.randrange(-999, 999) / 4), ("door_open", float(random_.random() < 0.5))):
+            numbers[name][at] = number
+            lines.append(f"{head} {name}={number},{name}.quality={random_.choice((192, 500))} {at}")
+        lines.append(f'{head.replace("cnc", "cnc_text", 1)} program="O{n}",speed="{n}" {at + 1}')
+        if n % 7 == 0:
+            numbers["feed"][at] = n
+            lines.append(f"{head} feed={n} {at}")
+    random_.shuffle(lines)
+    store.write("\n".join(lines).encode())
+    for start, end, width in (
+        (T, T + 400 * S, 10 * S),
+        (T - 5 * S + 3, T + 391 * S + 1, 7 * S + 13),  # no window begins or ends with a second
+        (T + 100 * S, T + 101 * S, 3600 * S),  # one window, longer than what is asked for
+        (T + 60 * S, T + 110 * S, S),  # nothing but a gap
+        (T, T + 400 * S, 200_000_000),  # fewer samples than windows
+    ):
+        table = store.buckets(query(*numbers, "program", "absent", start=start, end=end), width)
+        table = table.set_column(1, "time", table["time"].cast(pa.int64()))
+        rows = [tuple(row.values()) for row in table.to_pylist()]
+        assert rows == [
+            (name, *row) for name in sorted(numbers) for row in in_buckets(numbers[name], start, end, width)
+        ]
+
+
 def test_more_rows_than_allowed_are_refused(store: Store) -> None:
     store.write("".join(f"{HEAD} speed={n} {T + n}\n" for n in range(11)).encode())
     assert len(store.samples(query("speed"), 11)) == 11

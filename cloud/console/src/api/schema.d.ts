@@ -153,7 +153,7 @@ export interface paths {
         };
         /**
          * Health
-         * @description Answer `ok` while database and store work; needs no login, and so tells nothing else.
+         * @description Answer `ok` while database and store work, else 503 and what to do; needs no login, and so names no address.
          */
         get: operations["health"];
         put?: never;
