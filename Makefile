@@ -62,12 +62,15 @@ golden: $(DEV)  ## write the generated files anew
 bench: $(DEV)  ## measure the chain: delay, rates, memory, query times
 	$(BIN)/python bench/run.py $(ARGS)
 
-.PHONY: chaos crashes mutants
+.PHONY: chaos crashes fuzz mutants
 chaos: $(DEV)  ## harm a factory on purpose and check that nothing is lost (LONG=1: an hour)
 	$(BIN)/shopfloor chaos --seconds $(if $(LONG),3600,90) $(ARGS)
 
 crashes: $(DEV)  ## open the spool in more than ten thousand crash states (LONG=1: every byte)
 	$(BIN)/python -m shopfloor.chaos.crashes --step $(if $(LONG),1,8) $(if $(LONG),--seconds 7200) $(ARGS)
+
+fuzz: $(DEV)  ## odd bytes for each decoder and each driver, a minute each (LONG=1: ten)
+	$(BIN)/python -m shopfloor.chaos.fuzz --seconds $(if $(LONG),600,60) $(ARGS)
 
 mutants: $(DEV)  ## break our own code in many ways and see that the checks find it
 	$(BIN)/python -m shopfloor.chaos.mutants $(ARGS)

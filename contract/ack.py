@@ -14,7 +14,7 @@ SPOOL_ACK: Final = "Spool/Ack"
 LAST_N: Final = 2**63 - 1
 
 _UUID: Final = re.compile(r"([0-9a-z]{1,32}):([1-9][0-9]{0,18})\Z")
-_ACK: Final = re.compile(r"([0-9a-z]{1,32}):((?:[0-9]{1,19}(?:-[0-9]{1,19})?(?:,(?=[0-9]))?)*)\Z")
+_ACK: Final = re.compile(r"([0-9a-z]{1,32}):((?:[0-9]{1,19}(?:-[0-9]{1,19})?(?:,(?=[0-9])|\Z))*)\Z")
 
 
 class AckError(ValueError):

@@ -27,8 +27,8 @@ def test_what_is_written_is_read(bounds: set[int]) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "e", ":1", "E:1", "e:0", "e:2-1", "e:1,1", "e:5,1", "e:1,", "e:,1", "e:1-", "e:-1", "e:1-2-3", "e: 1", "e:1\n",
-     "e:１", f"e:{2**63}", "e:" + "9" * 20, "a" * 33 + ":1"],
+    ["", "e", ":1", "E:1", "e:0", "e:2-1", "e:1,1", "e:5,1", "e:1,", "e:,1", "e:1-", "e:-1", "e:1-2-3", "e:1-12-3",
+     "e: 1", "e:1\n", "e:１", f"e:{2**63}", "e:" + "9" * 20, "a" * 33 + ":1"],
 )  # fmt: skip
 def test_what_is_no_acknowledgement_is_refused(text: str) -> None:
     with pytest.raises(AckError):

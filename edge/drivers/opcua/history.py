@@ -11,9 +11,10 @@ from asyncua.ua.uaerrors import UaError
 
 from edge.driver import NoHistory
 from edge.drivers.opcua.nodes import Item
+from edge.drivers.opcua.services import Services
 from edge.drivers.opcua.session import explain, status_of
 
-_GROUP: Final = 100  # nodes in one question whether they are recorded
+_GROUP: Final = 100  # nodes whose record is read before the next are asked whether they have one
 _VALUES: Final = 1000  # of one node in one answer
 _UNSUPPORTED: Final = (
     ua.StatusCodes.BadServiceUnsupported,
@@ -25,7 +26,7 @@ _UNSUPPORTED: Final = (
 
 
 async def raw(
-    client: Client, items: Sequence[Item], start_ns: int, end_ns: int
+    services: Services, items: Sequence[Item], start_ns: int, end_ns: int
 ) -> AsyncIterator[tuple[Item, Sequence[ua.DataValue]]]:
     """Yield what the server recorded of each item, in order of time; a value may come twice.
 
@@ -34,11 +35,11 @@ async def raw(
     without: list[str] = []
     for first in range(0, len(items), _GROUP):
         group = items[first : first + _GROUP]
-        recorded = await _recorded(client, group)
+        recorded = await _recorded(services, group)
         without += [f"{item.signal} (not recorded)" for item in group if item not in recorded]
         for item in recorded:
             try:
-                async for values in _of(client, item, _micro(start_ns), _micro(end_ns + 999)):
+                async for values in _of(services.client, item, _micro(start_ns), _micro(end_ns + 999)):
                     yield item, values
             except NoHistory as error:
                 without.append(f"{item.signal} ({error})")
@@ -69,11 +70,10 @@ async def _of(client: Client, item: Item, start: datetime, end: datetime) -> Asy
         start = last
 
 
-async def _recorded(client: Client, items: Sequence[Item]) -> list[Item]:
+async def _recorded(services: Services, items: Sequence[Item]) -> list[Item]:
     """Return those that the server says it records (OPC 10000-3, 5.6.2): some answer well, and empty, for any node."""
-    params = ua.ReadParameters()
-    params.NodesToRead = [ua.ReadValueId(NodeId=item.node, AttributeId=ua.AttributeIds.Historizing) for item in items]
-    flags = await client.uaclient.read(params)
+    asked = [ua.ReadValueId(NodeId=item.node, AttributeId=ua.AttributeIds.Historizing) for item in items]
+    flags = await services.read(asked)
     return [
         item for item, flag in zip(items, flags, strict=True) if flag.Value is not None and flag.Value.Value is True
     ]

@@ -7,21 +7,29 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final
 
-from asyncua import Client, ua
+from asyncua import Client, Node, ua
 
-from contract.model import Command, Quality, Reply, Sample
+from contract.model import Command, Quality, Reply, Sample, Value
 from edge.driver import Counters, Lost, Tag, Unreachable
 from edge.drivers.opcua import history
 from edge.drivers.opcua.browse import browse
-from edge.drivers.opcua.nodes import Item, resolve
+from edge.drivers.opcua.nodes import Item, namespaces_of, resolve
 from edge.drivers.opcua.options import Machine
-from edge.drivers.opcua.session import UA_ERRORS, explain, open_session, translated
-from edge.drivers.opcua.values import overflowed, reading, scalar, variant
+from edge.drivers.opcua.reading import Reader, plain
+from edge.drivers.opcua.services import Services
+from edge.drivers.opcua.session import explain, is_foreign, open_session, translated
+from edge.drivers.opcua.values import variant
 from edge.machine import Context
 
-READ_GROUP: Final = 200  # nodes in one Read or one CreateMonitoredItems; many servers refuse more
 _BATCHES: Final = 16  # notifications that wait for read(); beyond them the server keeps its own queue
 _RETRY_UNKNOWN_S: Final = 30.0
+_MOST_SILENCE_S: Final = 600.0  # whatever the server says of its keep-alives
+_MISSING: Final = (
+    ua.StatusCodes.BadNodeIdUnknown,
+    ua.StatusCodes.BadNodeIdInvalid,
+    ua.StatusCodes.BadAttributeIdInvalid,
+    ua.StatusCodes.BadDecodingError,
+)
 
 
 class OpcuaDriver:
@@ -32,7 +40,8 @@ class OpcuaDriver:
         self.machine = machine
         self.counters = Counters()
         self._context = context
-        self._client: Client | None = None
+        self._reader = Reader(name, machine.encoding, self.counters)
+        self._services: Services | None = None
         self._items: dict[int, Item] = {}  # by client handle
         self._unknown: list[Item] = []  # nodes that the server did not know when we last asked
         self._batches: asyncio.Queue[ua.PublishResult] = asyncio.Queue(_BATCHES)
@@ -41,30 +50,39 @@ class OpcuaDriver:
         self._next_poll = 0.0
         self._next_retry = 0.0
         self._first: list[Sample] = []
+        self._damaged = False  # notifications have come that could not be decoded
 
     async def connect(self) -> None:
         """Open the session, find all nodes and subscribe to them; raise Unreachable."""
         await self.close()
         client = await open_session(self.machine, self._context)
         if self.machine.security.policy == "none":
-            text = f"{self.machine.address}: security is off: anyone on the network can read and change what passes"
-            self.counters.note("security", text)
-        self._client = client
+            self.counters.note(
+                "security",
+                f"{self.machine.address}: security is off: anyone on the network can read and change what passes",
+            )
+        if client.shows_password:
+            self.counters.note(
+                "password", f"{self.machine.address}: the password goes unencrypted: anyone on the network can read it"
+            )
+        self._services = Services(client, self.counters)
         try:
             with translated(self.machine.address, Unreachable, self._context):
-                await self._prepare(client)
+                await self._prepare(self._services)
         except Unreachable:
             await self.close()
             raise
 
-    async def _prepare(self, client: Client) -> None:
-        items, missing = resolve(self.machine.signals, await client.get_namespace_array())
+    async def _prepare(self, services: Services) -> None:
+        await services.learn_limits()
+        namespaces = await namespaces_of(services.client)
+        items, missing = resolve(self.machine.signals, namespaces, self.machine.encoding)
         self._items = dict(enumerate(items, start=1))
         self._batches = asyncio.Queue(_BATCHES)
         self._next_poll, self._next_retry = 0.0, time.monotonic() + _RETRY_UNKNOWN_S
         if self.machine.mode == "subscribe":
-            await self._subscribe(client)
-        missing |= await self._check_nodes(client)
+            await self._subscribe(services.client)
+        missing |= await self._check_nodes(services, list(self._items))
         if missing and len(missing) == len(self.machine.signals):
             example = next(iter(missing.items()))
             raise Unreachable(
@@ -90,24 +108,29 @@ class OpcuaDriver:
         result = await client.uaclient.create_subscription(params, self._batches.put)
         self._subscription = result.SubscriptionId
         period_s = result.RevisedPublishingInterval * result.RevisedMaxKeepAliveCount / 1000
-        self._silence_s = 2 * max(period_s, 0.1)
+        self._silence_s = 2 * min(max(0.1, period_s), _MOST_SILENCE_S)
 
-    async def _check_nodes(self, client: Client) -> dict[str, str]:
-        """Monitor (or read once) every node; return why some signals have none."""
+    async def _check_nodes(self, services: Services, handles: Sequence[int]) -> dict[str, str]:
+        """Monitor (or read once) these items; return why some signals have none."""
         missing: dict[str, str] = {}
-        handles = list(self._items)
-        for start in range(0, len(handles), READ_GROUP):
-            group = handles[start : start + READ_GROUP]
-            codes = await (self._monitor if self.machine.mode == "subscribe" else self._probe)(client, group)
-            for handle, code in zip(group, codes, strict=True):
-                if not code.is_bad():
-                    continue
+        if self.machine.mode == "poll" or self._damaged:
+            missing = self._set_aside(handles, await self._probe(services, handles))
+        if self.machine.mode == "subscribe":
+            handles = [handle for handle in handles if handle in self._items]
+            missing |= self._set_aside(handles, await self._monitor(services, handles))
+        return missing
+
+    def _set_aside(self, handles: Sequence[int], codes: Sequence[ua.StatusCode]) -> dict[str, str]:
+        """Put items with a bad code to those that are asked for again later; return why."""
+        missing: dict[str, str] = {}
+        for handle, code in zip(handles, codes, strict=True):
+            if code.is_bad():
                 item = self._items.pop(handle)
                 missing[item.signal] = f"node {item.text!r}: {explain(ua.UaStatusCodeError(code.value))}"
                 self._unknown.append(item)
         return missing
 
-    async def _monitor(self, client: Client, handles: Sequence[int]) -> list[ua.StatusCode]:
+    async def _monitor(self, services: Services, handles: Sequence[int]) -> list[ua.StatusCode]:
         requests = []
         for handle in handles:
             item = self._items[handle]
@@ -115,7 +138,7 @@ class OpcuaDriver:
             period_s = self.machine.period_s if entry.period_s is None else entry.period_s
             requests.append(
                 ua.MonitoredItemCreateRequest(
-                    ItemToMonitor=ua.ReadValueId(NodeId=item.node, AttributeId=ua.AttributeIds.Value),
+                    ItemToMonitor=_value_of(item),
                     MonitoringMode=ua.MonitoringMode.Reporting,
                     RequestedParameters=ua.MonitoringParameters(
                         ClientHandle=handle,
@@ -125,39 +148,26 @@ class OpcuaDriver:
                     ),
                 )
             )
-        params = ua.CreateMonitoredItemsParameters(self._subscription, ua.TimestampsToReturn.Both, requests)
-        return [result.StatusCode for result in await client.uaclient.create_monitored_items(params)]
+        return [result.StatusCode for result in await services.monitor(self._subscription, requests)]
 
-    async def _probe(self, client: Client, handles: Sequence[int]) -> list[ua.StatusCode]:
-        values = await self._read_nodes(client, [self._items[handle].node for handle in handles])
-        missing = (
-            ua.StatusCodes.BadNodeIdUnknown,
-            ua.StatusCodes.BadNodeIdInvalid,
-            ua.StatusCodes.BadAttributeIdInvalid,
-        )
+    async def _probe(self, services: Services, handles: Sequence[int]) -> list[ua.StatusCode]:
+        values = await services.read([_value_of(self._items[handle]) for handle in handles])
         good = ua.StatusCode()
-        return [v.StatusCode if v.StatusCode and v.StatusCode.value in missing else good for v in values]
-
-    @staticmethod
-    async def _read_nodes(client: Client, nodes: Sequence[ua.NodeId]) -> list[ua.DataValue]:
-        params = ua.ReadParameters(TimestampsToReturn=ua.TimestampsToReturn.Both)
-        params.NodesToRead = [ua.ReadValueId(NodeId=node, AttributeId=ua.AttributeIds.Value) for node in nodes]
-        values: list[ua.DataValue] = await client.uaclient.read(params)
-        return values
+        return [v.StatusCode if v.StatusCode and v.StatusCode.value in _MISSING else good for v in values]
 
     async def read(self) -> Sequence[Sample]:
         """Wait for the next changes (or for the next poll); an empty batch is a keep-alive. Raises Lost."""
-        client = self._client
-        if client is None:
+        services = self._services
+        if services is None:
             raise Lost(f"{self.machine.address}: not connected")
         if self._first:
             first, self._first = self._first, []
             return first
         with translated(self.machine.address, Lost):
             if self._unknown and time.monotonic() >= self._next_retry:
-                await self._retry_unknown(client)
+                await self._retry_unknown(services)
             if self.machine.mode == "poll":
-                return await self._poll(client)
+                return await self._poll(services)
             return await self._next_batch()
 
     async def _next_batch(self) -> list[Sample]:
@@ -177,96 +187,102 @@ class OpcuaDriver:
         samples: list[Sample] = []
         for part in result.NotificationMessage.NotificationData or ():
             if isinstance(part, ua.DataChangeNotification):
-                for change in part.MonitoredItems:
+                for change in part.MonitoredItems or ():
                     item = self._items.get(change.ClientHandle)
                     if item is not None:
-                        samples.append(self._sample(item, change.Value))
+                        samples.append(self._reader.sample(item, change.Value))
             elif isinstance(part, ua.StatusChangeNotification):
                 code = part.Status.value if isinstance(part.Status, ua.StatusCode) else int(part.Status)
+                if code == ua.StatusCodes.BadDecodingError:
+                    self._damaged = True
+                    self.counters.rejected += 1
                 raise Lost(f"{self.machine.address}: the subscription has ended: {explain(ua.UaStatusCodeError(code))}")
         return samples
 
-    def _sample(self, item: Item, data: ua.DataValue) -> Sample:
-        if overflowed(data):
-            self.counters.overflows += 1
-            self.counters.note(
-                "overflow",
-                f"{item.signal}: the server's queue overflowed and values are lost: raise `queue`, or give the signal "
-                "a `period_s`",
-            )
-        return Sample(self.name, item.signal, *reading(data, item.index))
-
-    async def _poll(self, client: Client) -> list[Sample]:
+    async def _poll(self, services: Services) -> list[Sample]:
         now = time.monotonic()
         if self._next_poll > now:
             await asyncio.sleep(self._next_poll - now)
         self._next_poll = max(self._next_poll, now - self.machine.poll_s) + self.machine.poll_s
         items = list(self._items.values())
-        samples: list[Sample] = []
-        for start in range(0, len(items), READ_GROUP):
-            group = items[start : start + READ_GROUP]
-            values = await self._read_nodes(client, [item.node for item in group])
-            samples += [self._sample(item, value) for item, value in zip(group, values, strict=True)]
-        return samples
+        values = await services.read([_value_of(item) for item in items])
+        return [self._reader.sample(item, value) for item, value in zip(items, values, strict=True)]
 
-    async def _retry_unknown(self, client: Client) -> None:
+    async def _retry_unknown(self, services: Services) -> None:
         """Ask again for nodes that were missing: a program that is loaded later may bring them."""
         self._next_retry = time.monotonic() + _RETRY_UNKNOWN_S
         again, self._unknown = self._unknown, []
         after = max(self._items, default=0) + len(self.machine.signals)
-        self._items |= dict(enumerate(again, start=after))
-        await self._check_nodes(client)
+        retried = dict(enumerate(again, start=after))
+        self._items |= retried
+        await self._check_nodes(services, list(retried))
 
     async def write(self, command: Command) -> Reply:
         """Set the node of a signal in the node's own type and read it back."""
-        client, entry = self._client, self.machine.signals.get(command.signal)
+        services, entry = self._services, self.machine.signals.get(command.signal)
         if entry is None or not entry.writable:
             return Reply(command.id, "refused", f"{command.signal} is not a writable signal of {self.name}")
-        if client is None:
+        if services is None:
             return Reply(command.id, "failed", f"{self.name} is not connected")
-        items, missing = resolve({command.signal: entry}, await client.get_namespace_array())
-        if missing or entry.index is not None:
-            return Reply(command.id, "refused", missing.get(command.signal, "an element of an array cannot be written"))
-        node = client.get_node(items[0].node)
         try:
-            kind = (await node.read_data_value()).Value.VariantType
-            # without time stamps: many controllers refuse to have them set
-            await node.write_value(ua.DataValue(variant(command.value, kind)))
-            back: Any = scalar(await node.read_value())
-        except UA_ERRORS as error:
+            namespaces = await namespaces_of(services.client)
+            items, missing = resolve({command.signal: entry}, namespaces, self.machine.encoding)
+            if missing or entry.index is not None:
+                why = missing.get(command.signal, "an element of an array cannot be written")
+                return Reply(command.id, "refused", why)
+            back = await self._write(services.client.get_node(items[0].node), command.value)
+        except Exception as error:
+            if not is_foreign(error):
+                raise
             return Reply(command.id, "failed", explain(error))
         if back != command.value and not _close(back, command.value):
             return Reply(command.id, "failed", f"the machine took {command.value!r} but shows {back!r}", back)
         return Reply(command.id, "done", value=back)
 
+    async def _write(self, node: Node, value: Value) -> Value | None:
+        """Write a value in the type that the node holds, and return what the node holds then."""
+        kind = (await node.read_data_value()).Value.VariantType
+        # without time stamps: many controllers refuse to have them set
+        await node.write_value(ua.DataValue(variant(value, kind, self.machine.encoding)))
+        return plain((await node.read_data_value()).Value, self.machine.encoding)
+
     async def history(self, start_ns: int, end_ns: int) -> AsyncIterator[Sequence[Sample]]:
         """Yield what the server recorded from `start_ns` to before `end_ns`; raise NoHistory or Lost."""
-        client = self._client
-        if client is None:
+        services = self._services
+        if services is None:
             raise Lost(f"{self.machine.address}: not connected")
         with translated(self.machine.address, Lost):
-            async for item, values in history.raw(client, list(self._items.values()), start_ns, end_ns):
-                samples = [self._sample(item, value) for value in values]
+            async for item, values in history.raw(services, list(self._items.values()), start_ns, end_ns):
+                samples = [self._reader.sample(item, value) for value in values]
                 yield [sample for sample in samples if start_ns <= sample.time_ns < end_ns]
 
     async def browse(self, path: str = "") -> AsyncIterator[Tag]:
         """Yield the variables under `path` (browse names from Objects, with globs), at most `browse_limit`."""
-        if self._client is None:
-            self._client = await open_session(self.machine, self._context)
+        services = self._services
+        if services is None:
+            client = await open_session(self.machine, self._context)
+            services = self._services = Services(client, self.counters)
         with translated(self.machine.address, Lost):
-            async for tag in browse(self._client, path, self.machine.browse_limit):
+            await services.learn_limits()
+            async for tag in browse(services, path, self.machine.browse_limit, self.machine.encoding):
                 yield tag
 
     async def close(self) -> None:
         """End the session, with all that belongs to it on the server; never raises."""
-        client, self._client = self._client, None
+        services, self._services = self._services, None
         self._items, self._unknown = {}, []
-        if client is None:
+        if services is None:
             return
         try:
-            await asyncio.wait_for(client.disconnect(), self.machine.timeout_s)
-        except UA_ERRORS:
-            client.disconnect_socket()
+            await asyncio.wait_for(services.client.disconnect(), self.machine.timeout_s)
+        except Exception as error:
+            if not is_foreign(error):
+                raise
+            services.client.disconnect_socket()
+
+
+def _value_of(item: Item) -> ua.ReadValueId:
+    return ua.ReadValueId(NodeId=item.node, AttributeId=ua.AttributeIds.Value)
 
 
 def _close(a: Any, b: Any) -> bool:

@@ -6,9 +6,10 @@ import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from asyncua import ua
+from asyncua import Client, ua
 
 from edge.drivers.opcua.options import SignalEntry
+from edge.drivers.opcua.values import UTF_8, escaped, text
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +22,24 @@ class Item:
     index: int | None
 
 
-def resolve(signals: Mapping[str, SignalEntry], namespaces: Sequence[str]) -> tuple[list[Item], dict[str, str]]:
+async def namespaces_of(client: Client) -> Sequence[str]:
+    """Return the URIs of the server's namespaces; none when it does not list them."""
+    found = await client.get_namespace_array()
+    return [str(uri or "") for uri in found] if isinstance(found, list | tuple) else ()
+
+
+def resolve(
+    signals: Mapping[str, SignalEntry], namespaces: Sequence[str], encoding: str = UTF_8
+) -> tuple[list[Item], dict[str, str]]:
     """Return the items with this server's namespace indexes, and why others have none (by signal)."""
     items: list[Item] = []
     unknown: dict[str, str] = {}
     for name, entry in signals.items():
-        node = ua.NodeId.from_string(entry.node)
+        try:
+            node = ua.NodeId.from_string(escaped(entry.node, encoding))
+        except UnicodeEncodeError as error:
+            unknown[name] = f"node {entry.node!r} cannot be written in {encoding}: {error.reason}"
+            continue
         uri = node.NamespaceUri if isinstance(node, ua.ExpandedNodeId) else None
         if uri is None:
             index = node.NamespaceIndex
@@ -35,16 +48,16 @@ def resolve(signals: Mapping[str, SignalEntry], namespaces: Sequence[str]) -> tu
         else:
             near = difflib.get_close_matches(uri, namespaces, n=1, cutoff=0.6)
             hint = f"did you mean {near[0]!r}?" if near else f"it has: {', '.join(namespaces)}"
-            unknown[name] = f"the server has no namespace {uri!r}; {hint}"
+            unknown[name] = text(f"the server has no namespace {uri!r}; {hint}", encoding)[0]
             continue
         items.append(Item(name, entry.node, ua.NodeId(node.Identifier, index, node.NodeIdType), entry.index))
     return items, unknown
 
 
-def address_of(node: ua.NodeId, namespaces: Sequence[str]) -> str:
+def address_of(node: ua.NodeId, namespaces: Sequence[str], encoding: str = UTF_8) -> str:
     """Return a node as a plant file should name it: with the URI of its namespace."""
     index = node.NamespaceIndex
     plain: str = ua.NodeId(node.Identifier, 0, node.NodeIdType).to_string()
-    if index == 0:
-        return plain
-    return f"nsu={namespaces[index]};{plain}" if index < len(namespaces) else f"ns={index};{plain}"
+    if index:
+        plain = f"nsu={namespaces[index]};{plain}" if index < len(namespaces) else f"ns={index};{plain}"
+    return text(plain, encoding)[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal, Self
@@ -39,6 +40,16 @@ def _node(text: str) -> str:
     except UaStringParsingError as error:
         raise ValueError(f"{text!r} is not a node id: {error.args[-1]}") from error
     return text
+
+
+def _encoding(name: str) -> str:
+    try:
+        if bytes(range(128)).decode(name) == bytes(range(128)).decode("ascii"):
+            bytes(range(256)).decode(name, "replace")
+            return codecs.lookup(name).name
+    except (LookupError, ValueError) as error:
+        raise ValueError(f"{name!r} is not an encoding of texts: write gbk, latin-1, shift_jis, …") from error
+    raise ValueError(f"{name!r} does not begin with ASCII, as the encoding of a server's texts must")
 
 
 def _security(value: Any) -> Any:
@@ -90,6 +101,9 @@ class Machine(base.Machine):
     )
     queue: Annotated[int, Field(ge=2, le=10_000)] = Field(100, description="changes that the server keeps per node")
     timeout_s: Annotated[float, Field(gt=0, le=60)] = Field(4.0, description="time for one answer")
+    encoding: Annotated[str, AfterValidator(_encoding)] = Field(
+        "utf-8", description="of the server's texts and names, where it does not keep to UTF-8: gbk, latin-1, …"
+    )
     browse_limit: Annotated[int, Field(ge=1, le=100_000)] = 1000
     signals: Mapping[base.SignalName, SignalEntry] = Field(default_factory=dict)
 

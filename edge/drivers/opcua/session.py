@@ -3,24 +3,36 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
 from asyncua import Client, ua
+from asyncua.client.ua_session import UaSession
 from asyncua.common.utils import ServiceError
 from asyncua.crypto import security_policies
 from asyncua.crypto.uacrypto import CertProperties, InvalidSignature
-from asyncua.ua.uaerrors import UaError, UaStatusCodeError
+from asyncua.ua.uaerrors import UaError, UaStatusCodeError, UaStructParsingError
 
 from edge.driver import Lost, Unreachable
+from edge.drivers.opcua.decoding import is_damage
 from edge.drivers.opcua.options import Machine
 from edge.drivers.opcua.security import APPLICATION_URI, Identity, TrustList, own_identity
 from edge.machine import Context
 
 # what asyncua raises when a server, or the line to it, does not do what it should
-UA_ERRORS: Final = (UaError, ServiceError, OSError, TimeoutError, asyncio.TimeoutError, InvalidSignature, ValueError)
+UA_ERRORS: Final = (
+    UaError,
+    ServiceError,
+    OSError,
+    TimeoutError,
+    asyncio.TimeoutError,
+    InvalidSignature,
+    ValueError,
+    OverflowError,
+)
 
 # the runner reports each loss and each return once; asyncua would report every failed attempt with a traceback
 logging.getLogger("asyncua").setLevel(logging.CRITICAL)
@@ -29,6 +41,14 @@ _MODES: Final = {
     "sign_and_encrypt": ua.MessageSecurityMode.SignAndEncrypt,
     "sign": ua.MessageSecurityMode.Sign,
 }
+_ENCRYPTING: Final = tuple(
+    policy.URI
+    for policy in (
+        security_policies.SecurityPolicyBasic256Sha256,
+        security_policies.SecurityPolicyAes128Sha256RsaOaep,
+        security_policies.SecurityPolicyAes256Sha256RsaPss,
+    )
+)
 _ADVICE: Final = {
     ua.StatusCodes.BadIdentityTokenRejected: "the server does not accept this user: check user and password_file",
     ua.StatusCodes.BadUserAccessDenied: "the server denies this user: check user, password_file and the user's rights",
@@ -37,13 +57,60 @@ _ADVICE: Final = {
     ua.StatusCodes.BadCertificateUntrusted: "the server does not trust our certificate",
     ua.StatusCodes.BadCertificateUriInvalid: "the server finds another application URI in our certificate",
     ua.StatusCodes.BadSecurityPolicyRejected: "the server refuses this security policy: see `security`",
+    ua.StatusCodes.BadDecodingError: "the server sends what cannot be decoded",
     ua.StatusCodes.BadTooManySessions: "the server has no session left: close other clients, or raise its limit",
     ua.StatusCodes.BadTcpEndpointUrlInvalid: "the server does not know this address: check the path after the port",
 }
 _TRUST_US: Final = (ua.StatusCodes.BadSecurityChecksFailed, ua.StatusCodes.BadCertificateUntrusted)
 
 
-class _Client(Client):  # type: ignore[misc]
+class _Session(UaSession):  # type: ignore[misc]
+    async def publish(self, acks: list[ua.SubscriptionAcknowledgement]) -> ua.PublishResponse:
+        try:
+            return await super().publish(acks)
+        except UaStructParsingError:  # asyncua leaves the notification out, and goes on
+            await self.inform_subscriptions(ua.StatusCode(ua.StatusCodes.BadDecodingError))
+            raise
+
+
+class Session(Client):  # type: ignore[misc]
+    """A session with one server, as asyncua's client."""
+
+    shows_password = False  # it went over the network unencrypted
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.uaclient.session = _Session(self.uaclient)
+
+    def server_policy(self, token_type: ua.UserTokenType) -> ua.UserTokenPolicy:
+        """Return how the server wants a log-in of this kind; of several ways the one that encrypts, if it can be."""
+        ways = [
+            dataclasses.replace(way, SecurityPolicyUri=way.SecurityPolicyUri or self.security_policy.URI)
+            for way in self._policy_ids or ()
+            if way.TokenType == token_type
+        ]
+        has_certificate = self.security_policy.peer_certificate is not None
+        ways.sort(key=lambda way: (way.SecurityPolicyUri in _ENCRYPTING) != has_certificate)
+        return ways[0] if ways else super().server_policy(token_type)
+
+    def _add_user_auth(self, params: ua.ActivateSessionParameters, username: str | None, password: str | None) -> None:
+        uri = self.server_policy(ua.UserTokenType.UserName).SecurityPolicyUri
+        policy, mode = uri.rpartition("#")[2], self.security_policy.Mode
+        if uri == security_policies.SecurityPolicyNone.URI:
+            if mode == ua.MessageSecurityMode.Sign:
+                raise Unreachable(
+                    f"{self.server_url.geturl()}: the server wants the password unencrypted, and the connection is "
+                    "only signed: set `mode: sign_and_encrypt`"
+                )
+            self.shows_password = mode == ua.MessageSecurityMode.None_
+        elif self.security_policy.peer_certificate is None:
+            raise Unreachable(
+                f"{self.server_url.geturl()}: the server wants the password encrypted ({policy}), but shows no "
+                "certificate to encrypt it with: give the server a certificate, let it take passwords without "
+                "encryption, or leave out `user`"
+            )
+        super()._add_user_auth(params, username, password)
+
     async def send_hello(self) -> None:
         # asyncua greets a server that has hung up already, and waits for its answer
         protocol = self.uaclient.protocol
@@ -52,9 +119,9 @@ class _Client(Client):  # type: ignore[misc]
         await super().send_hello()
 
 
-async def open_session(machine: Machine, context: Context) -> Client:
+async def open_session(machine: Machine, context: Context) -> Session:
     """Open a session with the server of `machine`; raise Unreachable with what to do."""
-    client = _Client(machine.address, timeout=machine.timeout_s, watchdog_intervall=machine.timeout_s)
+    client = Session(machine.address, timeout=machine.timeout_s, watchdog_intervall=machine.timeout_s)
     client.application_uri = APPLICATION_URI
     client.name = client.description = "shopfloor edge"
     with translated(machine.address, Unreachable, context):
@@ -117,8 +184,15 @@ def translated(address: str, wanted: type[Unreachable] | type[Lost], context: Co
     """Turn every error of asyncua or of the line into `wanted`, with what to do."""
     try:
         yield
-    except UA_ERRORS as error:
+    except Exception as error:
+        if not is_foreign(error):
+            raise
         raise wanted(f"{address}: {explain(error, context)}") from error
+
+
+def is_foreign(error: Exception) -> bool:
+    """Whether an error is the server's, the line's, or comes of what the server sends."""
+    return isinstance(error, UA_ERRORS) or is_damage(error)
 
 
 def explain(error: BaseException, context: Context | None = None) -> str:
@@ -135,6 +209,8 @@ def explain(error: BaseException, context: Context | None = None) -> str:
         return "nothing listens there: is the machine on, and is the port right?"
     if isinstance(error, InvalidSignature):
         return "the server's signature is wrong: somebody else may answer in its place"
+    if is_damage(error) and type(error) is not UaError:
+        return f"the server sends what cannot be decoded ({type(error).__name__}: {error})"
     return str(error) or type(error).__name__
 
 

@@ -1,20 +1,23 @@
-"""From OPC UA's values, status codes and times to ours, and back."""
+"""From OPC UA's values, texts and times to ours, and back.
+
+Texts are UTF-8 in OPC UA, but controllers hand out program names and messages as they keep them: in Latin-1, GBK and
+so on. asyncua decodes with `surrogateescape`, so no byte is lost: `text` takes the bytes back and decodes them as the
+plant file says.
+"""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 from uuid import UUID
 
 from asyncua import ua
 
-from contract.model import Datatype, Quality, Value
+from contract.model import Datatype, Value
 
-# OPC 10000-4, 7.39.1: info type DataValue (bits 10 and 11 are 01) with the overflow bit (7)
-_OVERFLOW: Final = 0x0480
-_INFO: Final = 0x0C80
+UTF_8: Final = "utf-8"
+NO_TIME: Final = datetime(1601, 1, 1, tzinfo=UTC)  # how OPC UA writes none
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 DATATYPES: Final = {
@@ -35,38 +38,11 @@ DATATYPES: Final = {
     ua.VariantType.LocalizedText: Datatype.STRING,
     ua.VariantType.QualifiedName: Datatype.STRING,
     ua.VariantType.NodeId: Datatype.STRING,
+    ua.VariantType.ExpandedNodeId: Datatype.STRING,
+    ua.VariantType.XmlElement: Datatype.STRING,
+    ua.VariantType.StatusCode: Datatype.UINT32,
     ua.VariantType.ByteString: Datatype.STRING,
 }
-
-
-class Reading(NamedTuple):
-    """A value as it was read: quality is BAD and the value None when there is none."""
-
-    time_ns: int
-    value: Value | None
-    quality: int
-
-
-def reading(data: ua.DataValue, index: int | None) -> Reading:
-    """Translate what a server sent; of an array take the element `index`."""
-    stamp = data.SourceTimestamp or data.ServerTimestamp
-    time_ns = time.time_ns() if stamp is None else nanoseconds(stamp)
-    code = 0 if data.StatusCode is None else data.StatusCode.value
-    if code & 0x80000000:
-        return Reading(time_ns, None, Quality.BAD)
-    raw = None if data.Value is None else data.Value.Value
-    if index is not None:
-        raw = raw[index] if isinstance(raw, list | tuple) and index < len(raw) else None
-    value = scalar(raw)
-    if value is None:
-        return Reading(time_ns, None, Quality.BAD)
-    # uncertain: the value is worth keeping, but nobody should trust it (e.g. a sensor not calibrated)
-    return Reading(time_ns, value, Quality.BAD if code & 0x40000000 else Quality.GOOD)
-
-
-def overflowed(data: ua.DataValue) -> bool:
-    """Whether the server says that it threw values away before this one."""
-    return data.StatusCode is not None and data.StatusCode.value & _INFO == _OVERFLOW
 
 
 def nanoseconds(stamp: datetime) -> int:
@@ -76,8 +52,24 @@ def nanoseconds(stamp: datetime) -> int:
     return ((delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds) * 1000
 
 
+def text(raw: str, encoding: str = UTF_8) -> tuple[str, bool]:
+    """Return a text as asyncua decoded it in the encoding of its machine, and whether all of its bytes are of that."""
+    if raw.isascii():  # so it is in every encoding that a plant file may name
+        return raw, True
+    sent = raw.encode(UTF_8, "surrogateescape")
+    try:
+        return sent.decode(encoding), True
+    except UnicodeDecodeError:
+        return sent.decode(encoding, "replace"), False
+
+
+def escaped(own: str, encoding: str = UTF_8) -> str:
+    """Return what asyncua is to be handed so that a server gets `own` in its encoding; raise ValueError."""
+    return own if own.isascii() else own.encode(encoding).decode(UTF_8, "surrogateescape")
+
+
 def scalar(raw: Any) -> Value | None:
-    """Return a scalar of ours, or None for what has no scalar (arrays, structures, null)."""
+    """Return a scalar of ours, a text as asyncua decoded it; None for what has none (arrays, structures, null)."""
     kind = type(raw)
     if kind is float or kind is int or kind is bool or kind is str:
         return raw  # type: ignore[no-any-return]
@@ -87,20 +79,22 @@ def scalar(raw: Any) -> Value | None:
     return None
 
 
-_CONVERT: Final[tuple[tuple[type, Callable[[Any], Value]], ...]] = (
+_CONVERT: Final[tuple[tuple[type, Callable[[Any], Value | None]], ...]] = (
     (int, int),  # enumerations, and asyncua's named numbers
     (float, float),
     (str, str),
     (datetime, lambda stamp: nanoseconds(stamp) // 1_000_000),
-    (ua.LocalizedText, lambda text: text.Text or ""),
-    (ua.QualifiedName, lambda name: str(name.Name)),
+    (ua.LocalizedText, lambda words: words.Text or ""),
+    (ua.QualifiedName, lambda name: name.Name or ""),
     (ua.NodeId, lambda node: str(node.to_string())),
+    (ua.StatusCode, lambda code: int(code.value)),
+    (ua.XmlElement, lambda element: element.Value),
     (bytes, bytes.hex),
     (UUID, str),
 )
 
 
-def variant(value: Value, kind: ua.VariantType) -> ua.Variant:
+def variant(value: Value, kind: ua.VariantType, encoding: str = UTF_8) -> ua.Variant:
     """Return `value` as a variant of the type that a node holds; raise ValueError when it does not fit."""
     datatype = DATATYPES.get(kind)
     if datatype is None:
@@ -110,16 +104,16 @@ def variant(value: Value, kind: ua.VariantType) -> ua.Variant:
             raise ValueError(f"{value!r} is not true or false")
         return ua.Variant(value, kind)
     if kind is ua.VariantType.LocalizedText:
-        return ua.Variant(ua.LocalizedText(str(value)), kind)
+        return ua.Variant(ua.LocalizedText(escaped(str(value), encoding)), kind)
     if kind is ua.VariantType.String:
-        return ua.Variant(str(value), kind)
+        return ua.Variant(escaped(str(value), encoding), kind)
     if isinstance(value, str | bool):
         raise ValueError(f"{value!r} is not a number")  # noqa: TRY004 (the caller refuses a value, whatever is wrong)
     if kind is ua.VariantType.DateTime:
         return ua.Variant(datetime.fromtimestamp(value / 1000, UTC), kind)
     if datatype in (Datatype.FLOAT, Datatype.DOUBLE):
         return ua.Variant(float(value), kind)
-    if datatype is Datatype.STRING or int(value) != value:
+    if kind.name not in _BITS or int(value) != value:
         raise ValueError(f"{value!r} does not fit a {kind.name}")
     _check_range(int(value), kind)
     return ua.Variant(int(value), kind)

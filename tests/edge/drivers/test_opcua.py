@@ -91,7 +91,11 @@ async def test_a_bad_status_is_a_bad_quality_and_an_overflow_is_counted(serve: A
     await server.write("Speed", 2.0, status=ua.StatusCodes.UncertainLastUsableValue)
     await server.write("Speed", 3.0, status=0x480)
     samples = await read_until(driver, 3)
-    assert [(s.value, s.quality) for s in samples] == [(None, Quality.BAD), (2.0, Quality.BAD), (3.0, Quality.GOOD)]
+    assert [(s.value, s.quality) for s in samples] == [
+        (None, Quality.BAD),
+        (2.0, Quality.UNCERTAIN),
+        (3.0, Quality.GOOD),
+    ]
     assert driver.counters.overflows == 1
     assert "raise `queue`" in driver.counters.notes["overflow"]
 
