@@ -107,7 +107,7 @@ def _edge(samples: Iterable[Sample], signals: Sequence[Signal]) -> None:
     """Take samples of a driver as far as the spool."""
     passed = Filter(signals).update(list(samples), NOW_NS)
     aliases = {signal.name: n for n, signal in enumerate(signals, start=1)}
-    encode_samples(passed, aliases, {signal.name: int(code_of(signal.datatype)) for signal in signals})
+    encode_samples([*passed.live, *passed.past], aliases, {s.name: int(code_of(s.datatype)) for s in signals})
 
 
 def _json() -> tuple[list[bytes], Callable[[bytes], None]]:

@@ -23,7 +23,7 @@ import orjson
 from asyncua import Server, ua
 
 from contract.loss import Reason
-from contract.model import Asset, Sample
+from contract.model import Asset, Datatype, Sample
 from contract.mqtt import Broker, Session
 from edge.drivers import load
 from edge.filter import Read
@@ -65,12 +65,21 @@ class _Sink:
     def offline(self, asset: str) -> None: ...
 
     def put(
-        self, asset: str, samples: Sequence[Sample], *, past: bool = False, read: Mapping[str, Read] | None = None
+        self,
+        asset: str,
+        samples: Sequence[Sample],
+        *,
+        past: bool = False,
+        read: Mapping[str, Read] | None = None,
+        datatypes: Mapping[str, Datatype] | None = None,
     ) -> list[Future[int | None]]:
         self.samples[asset] += sum(sample.value is not None for sample in samples)
         return []
 
     def read_before(self, asset: str) -> dict[str, Read]:
+        return {}
+
+    def datatypes_before(self, asset: str) -> dict[str, Datatype]:
         return {}
 
     def heard_until(self, machine: str) -> int:
