@@ -53,9 +53,16 @@ def own_machines(stack: Stack) -> None:
     back_to_the_factory(stack)
 
 
+def changed(stack: Stack, up: str) -> None:
+    """Change to another plant; Compose 1.29 would keep the volumes that its stores' containers had."""
+    if stack.program == "docker-compose":
+        stack.documented("docker compose down")
+    stack.documented(up)
+
+
 def without_a_file(own: Stack, folder: str) -> None:
     """Without a plant file the edge says where to put it, and waits; no simulated machine is there."""
-    own.documented(UP)
+    changed(own, UP)
     link = own.documented(LOGIN).strip()
     check("/login#" in link, f"the login of a new plant is {link!r}")
     own.log_in()
@@ -130,7 +137,7 @@ def heard(own: Stack, client: mqtt.Client, signal: str) -> None:
 
 
 def back_to_the_factory(stack: Stack) -> None:
-    stack.documented("docker compose up -d")
+    changed(stack, "docker compose up -d")
     stack.documented(LOGIN)
     stack.goes_on_for_a_person()
     check(stack.machines() == MACHINES, f"back in the factory, the API knows {stack.machines()}")

@@ -49,6 +49,7 @@ class Stack:
         }
         self._files = ("docker-compose.yml", *files)
         self._folder = ROOT
+        self.program = " ".join(compose)
         self._program = [*compose, "-p", self.project]
         self._address = f"http://127.0.0.1:{self.port}"
         self._client = httpx2.Client(base_url=f"{self._address}/api/v1", timeout=20, trust_env=False)

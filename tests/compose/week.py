@@ -42,7 +42,6 @@ def week(stack: Stack, joining: str, stores: dict[str, str]) -> None:
         secrets_lost(stack, "postgres", "grafana")
         slow_stores(stack, list(stores))
         samples_lost(stack, stores["influxdb"])
-        new_plant(stack)
     reboot(stack)
 
 
@@ -148,46 +147,38 @@ def slowly(image: str) -> dict[str, list[str]]:
 
 
 def samples_lost(stack: Stack, volume: str) -> None:
-    """The volume of all samples is lost: it works again at once, and a backup brings them back."""
+    """The volume of all samples is lost, then everything is: it works again at once, and a backup brings it back."""
     end = datetime.now(UTC)
     begin = end - timedelta(seconds=20)
-    numbers = stack.sequence("cnc-01", begin, end)
+    numbers = set(stack.sequence("cnc-01", begin, end))
+
+    def back(what: str) -> None:
+        kept = set(stack.sequence("cnc-01", begin, end))
+        check(numbers and numbers <= kept, f"{what}: of {len(numbers)} messages {len(numbers & kept)} came back")
+        stack.log_in_with_password()
+        stack.goes_on_for_a_person()
+
     with TemporaryDirectory() as folder:
         inside = stack.inside(Path(folder))
         inside.documented("docker compose run --rm -T tools shopfloor backup - > plant.backup")
         stack.compose("down")
         stack.lose(volume)
         stack.documented(UP)
-        stack.healthy()
+        stack.documented(LOGIN)
         stack.goes_on_for_a_person()
-        kept = stack.sequence("cnc-01", begin, end)
-        check(not set(numbers) & set(kept), f"{len(kept)} messages are there without their volume")
+        check(not numbers & set(stack.sequence("cnc-01", begin, end)), "messages are there without their volume")
         inside.documented("docker compose run --rm -T tools shopfloor restore --force - < plant.backup")
-        kept = stack.sequence("cnc-01", begin, end)
-        check(set(numbers) <= set(kept), f"of {len(numbers)} messages {len(kept)} came back")
-    stack.enter(stack.documented(NEW_LOGIN).strip())
-    stack.goes_on_for_a_person()
-    say(f"{volume} was lost: works again at once, and its samples came back from the backup")
-
-
-def new_plant(stack: Stack) -> None:
-    """A backup is brought into a new plant: its users, its samples."""
-    end = datetime.now(UTC)
-    begin = end - timedelta(seconds=20)
-    numbers = stack.sequence("cnc-01", begin, end)
-    with TemporaryDirectory() as folder:
-        inside = stack.inside(Path(folder))
-        inside.documented("docker compose run --rm -T tools shopfloor backup - > plant.backup")
+        back(volume)
+        say(f"{volume} was lost: works again at once, and its samples came back from the backup")
         stack.documented("docker compose down -v")
         stack.documented(UP)
         check("/login#" in stack.documented(LOGIN), "a new plant has no first login")
         stack.log_in()
-        check(not stack.sequence("cnc-01", begin, end), "down -v does not forget everything")
+        stack.goes_on(MACHINES)
+        check(not numbers & set(stack.sequence("cnc-01", begin, end)), "down -v does not forget everything")
         inside.documented("docker compose run --rm -T tools shopfloor restore - < plant.backup")
-    check(set(numbers) <= set(stack.sequence("cnc-01", begin, end)), "the samples of the backup are not there")
-    stack.log_in_with_password()
-    stack.goes_on_for_a_person()
-    say("a new plant: it has the users and samples of the backup")
+        back("a new plant")
+        say("a new plant: it has the users and samples of the backup")
 
 
 def engine_answers() -> bool:
