@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import ssl
-import tarfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -93,11 +92,7 @@ def plant_file(own: Stack, file: Path) -> None:
 
 def own_device(own: Stack, folder: Path) -> None:
     """A device on the host speaks to the broker with the certificate `machine`; a changed plant file is read."""
-    own.inside(folder).documented(
-        "docker compose run --rm --no-deps -T provision tar -C /secrets/machine -c . > machine.tar"
-    )
-    with tarfile.open(folder / "machine.tar") as tar:
-        tar.extractall(folder / "machine", filter="data")
+    own.inside(folder).documented('docker cp "$(docker compose ps -aq provision)":/secrets/machine .')
     with device(folder / "machine", int(own.environ["SHOPFLOOR_MQTT_PORT"])) as client:
         heard(own, client, "force")
         (folder / "plant.yaml").write_text(PLANT + "              stroke: {path: stroke, unit: mm}\n")
