@@ -9,13 +9,15 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import orjson
 import pytest
 from starlette.testclient import TestClient
 
-from cloud.live.hub import LiveValue
+from cloud.live.hub import Change, LiveValue, change_json
 from cloud.live.uns import MessageError, UnsListener, read_signals, silences
 from cloud.parts import Parts
 from cloud.registry.announcement import Announcement, AnnouncementError, read_announcement
+from cloud.telemetry.exact import for_javascript
 from contract.mqtt import Broker, Session
 from contract.topics import UnsTopic, parse_uns
 
@@ -265,3 +267,19 @@ def test_an_announcement_must_make_sense(announce: Callable[..., Announcement], 
     body = json.dumps(announce().model_dump() | change).encode()
     with pytest.raises(AnnouncementError):
         read_announcement(topic, body)
+
+
+def test_d2_e7_a_change_has_all_digits_and_the_status() -> None:
+    change = Change("m", True, None, {"n": LiveValue(2**64 - 1, 64, 5, 0x40920000), "ok": LiveValue(True, 192, 5)})
+    assert change_json(change, str)["signals"] == {
+        "n": {"value": 2**64 - 1, "quality": 64, "time": "5", "status": 0x40920000},
+        "ok": {"value": True, "quality": 192, "time": "5"},
+    }
+    texts = change_json(change, str, for_javascript)["signals"]
+    assert (texts["n"]["value"], texts["ok"]["value"]) == ("18446744073709551615", True)
+
+
+def test_e7_a_status_is_read_from_the_namespace() -> None:
+    said = {"value": 1, "quality": 64, "time": 5, "status": 7}
+    _, signals = read_signals(orjson.dumps({"time": 5, "signals": {"n": said}}))
+    assert signals["n"] == LiveValue(1, 64, 5, 7)

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import struct
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
+import httpx2
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cloud.telemetry.exact import values
 from cloud.telemetry.store import Query, Store, Stored
+from cloud.telemetry.times import format_time
 from contract.model import Asset, Datatype, Sample, Signal, Value
 from contract.sparkplug import Decoder, Metric, code_of, encode_samples
 from contract.sparkplug_values import shortest
 from gateway.birth import LineWriter
+from tests.cloud.telemetry.conftest import ORG, Kept
 
 T = 1_700_000_000_000_000_000
 MINUTE = 60 * 10**9
@@ -201,3 +207,61 @@ def test_d4_the_float_next_to_23_4_is_23_4(store: Store) -> None:
     (single,) = struct.unpack("<f", struct.pack("<f", 23.4))
     chain.send([Sample(chain.asset.id, "float", T, single)])
     assert values(store.samples(chain.query(), 10)) == [23.4]
+
+
+def test_d2_d3_minutes_have_booleans_and_whole_numbers_as_numbers(keep: Callable[..., Kept]) -> None:
+    noon = T // (1440 * MINUTE) * 1440 * MINUTE + 720 * MINUTE
+    kept = keep(2, noon)
+    head = "site=s,area=a,line=l,asset=m"
+    kept.store.write(
+        "".join(
+            f"cnc_bool,{head} door={'true' if n else 'false'},door.quality=64.0 {noon + n}\n"
+            f"cnc_int,{head} parts={n + 1}i,parts.status=5.0 {noon + n}\ncnc_uint,{head} ticks={n + 3}u {noon + n}\n"
+            f"cnc,{head} speed={n + 0.5} {noon + n}\n"
+            for n in range(2)
+        ).encode()
+    )
+    query = Query("m", ("door", "parts", "speed", "ticks"), noon, noon + MINUTE)
+    kept.clock.ns += 5 * 1440 * MINUTE
+    kept.maintain()
+    batches = [batch.drop_columns(["time"]) for batch in kept.store.minutes(query)]
+    rows = [tuple(row.values()) for batch in batches for row in batch.to_pylist()]
+    assert rows == [
+        ("door", 0.0, 0.5, 1.0, 1.0, 2, None),
+        ("parts", 1.0, 1.5, 2.0, 2.0, 2, None),
+        ("speed", 0.5, 1.0, 1.5, 1.5, 2, None),
+        ("ticks", 3.0, 3.5, 4.0, 4.0, 2, None),
+    ]
+    assert kept.store.buckets(query, MINUTE)["mean"].to_pylist() == [0.5, 1.5, 1.0, 3.5]
+    # minutes alone say of a series that it is there, too
+    assert [series.signal for series in kept.store.series(["m"])] == ["door", "parts", "speed", "ticks"]
+
+
+def test_d2_d3_the_dashboards_queries_take_all_types(influxdb: str, influxdb_bucket: tuple[str, str]) -> None:
+    token, bucket = influxdb_bucket
+    headers = {"Authorization": f"Token {token}"}
+    head = "site=s,area=a,line=l,asset=m"
+    lines = "".join(
+        f"cnc,{head} speed={n}.5,speed.status=5 {T + n}\ncnc_bool,{head} door=true {T + n}\n"
+        f'cnc_int,{head} parts={n}i {T + n}\ncnc_text,{head} program="x" {T + n}\n'
+        for n in range(3)
+    )
+    address = f"{influxdb}/api/v2/write?org={ORG}&bucket={bucket}"
+    httpx2.post(address, headers=headers, content=lines).raise_for_status()
+    times = f"timeRangeStart: {format_time(T - MINUTE)}, timeRangeStop: {format_time(T + MINUTE)}, windowPeriod: 1m"
+    option = f'option v = {{defaultBucket: "{bucket}", {times}}}\n'
+    dashboard = json.loads(Path("deploy/grafana/dashboards/machine.json").read_text())
+    queries = [target["query"] for panel in dashboard["panels"] for target in panel.get("targets", ())]
+    assert queries
+    for query in queries:
+        answer = httpx2.post(
+            f"{influxdb}/api/v2/query?org={ORG}",
+            headers={**headers, "Content-Type": "application/vnd.flux"},
+            content=option + query.replace("${asset}", "m"),
+        )
+        assert answer.status_code == 200, answer.text
+        assert "error" not in answer.text
+        if "_field" in query:
+            assert {name for name in ("door", "parts", "speed", "program") if name in answer.text} in (
+                set(), {"door", "parts", "speed"},
+            )  # fmt: skip
