@@ -77,13 +77,17 @@ class Contained:
             return await self._driver.read()
 
     async def history(self, start_ns: int, end_ns: int) -> AsyncGenerator[Sequence[Sample], None]:
-        """Yield what the machine recorded; raise NoHistory, Lost, Failed."""
+        """Yield what the machine recorded; raise NoHistory, Lost, Failed (also when it blocks)."""
         if not isinstance(self._driver, Historian):
             raise NoHistory("the machine keeps no history that can be read")
         with _foreseen("history", NoHistory, Lost):
             records: Any = self._driver.history(start_ns, end_ns)
             async with aclosing(records):
-                async for samples in records:
+                while True:
+                    async with asyncio.timeout(self._connect_s):
+                        samples = await anext(records, None)
+                    if samples is None:
+                        return
                     yield samples
 
     async def close(self) -> None:

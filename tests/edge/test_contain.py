@@ -187,6 +187,27 @@ async def test_a6_a_call_that_never_ends_is_given_up(method: str) -> None:
     await driver.connect()
 
 
+class Recorder(Blocking):
+    """Gives one batch of its record, and then nothing more."""
+
+    async def connect(self) -> None: ...
+
+    async def history(self, start_ns: int, end_ns: int) -> AsyncIterator[list[Any]]:
+        yield []
+        await self.release.wait()
+
+
+async def test_a6_history_that_never_ends_is_given_up() -> None:
+    recorder: Any = Recorder()
+    driver = Contained(lambda: recorder, connect_s=0.1)
+    await driver.connect()
+    batches = []
+    with pytest.raises(Failed, match="failed in `history`: TimeoutError"):
+        async for batch in driver.history(1, 2):
+            batches.append(batch)
+    assert batches == [[]]
+
+
 async def test_a6_the_edge_ends_though_a_driver_does_not_listen() -> None:
     blocking: Any = Blocking()
     driver = Contained(lambda: blocking, connect_s=60, close_s=0.1)
