@@ -1,7 +1,8 @@
 """One MQTT 3.1.1 connection that keeps itself up: its own thread, jittered back-off, bounded in flight.
 
-A session is clean and every connection is a new paho client: nothing that was queued for an old connection is sent by
-a new one, what must not be lost lies in a spool. Callbacks run in the session's thread; an error in one ends the
+Every connection is a new paho client: nothing that was queued for an old connection is sent by a new one, what must not
+be lost lies in a spool. A session is clean, unless its owner acknowledges what it hears: then it is persistent, and the
+broker keeps what comes at QoS 1 while we are away. Callbacks run in the session's thread; an error in one ends the
 thread, `is_alive` then is False, and the owner's process should end too. What a broker sends that is no MQTT ends the
 connection alone.
 """
@@ -12,7 +13,7 @@ import ssl
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -109,6 +110,17 @@ class Subscription(NamedTuple):
     qos: int = 1
 
 
+class Delivery(NamedTuple):
+    """A message of a persistent session. `number` is 0 for what came at QoS 0: nothing is to be acknowledged."""
+
+    topic: str
+    payload: bytes
+    is_retained: bool
+    is_again: bool  # the broker says that it may have sent it before
+    number: int
+    connection: object
+
+
 OnMessage = Callable[[str, bytes, bool], None]
 
 
@@ -118,6 +130,10 @@ class Session:
     `will` is asked before each CONNECT. `on_connect` is called when the broker has accepted us and every subscription;
     `on_disconnect(reason)` when such a connection is lost; `on_message(topic, payload, retained)` between. Once `stop`
     was called none of them is: who makes a new session must not hear of the end of the old one behind its beginning.
+
+    With `on_delivery` (in the place of `on_message`) the session is persistent, and each Delivery must be given to
+    `acknowledge`: what was not comes again with the next connection. It may be called before `on_connect`. `leave` are
+    filters of an earlier time that the broker is to forget.
     """
 
     def __init__(
@@ -128,6 +144,8 @@ class Session:
         subscriptions: Sequence[Subscription | tuple[str, int]] = (),
         will: Callable[[], Will | None] = lambda: None,
         on_message: OnMessage = lambda _topic, _payload, _retained: None,
+        on_delivery: Callable[[Delivery], None] | None = None,
+        leave: Sequence[str] = (),
         on_connect: Callable[[], None] = lambda: None,
         on_disconnect: Callable[[str], None] = lambda _reason: None,
         max_in_flight: int = 1_000,
@@ -138,6 +156,7 @@ class Session:
         self._broker, self._client_id = broker, client_id
         self._subscriptions = [(topic_filter, qos) for topic_filter, qos in subscriptions]
         self._will, self._on_message = will, on_message
+        self._on_delivery, self._leave = on_delivery, list(leave)
         self._on_connect, self._on_disconnect = on_connect, on_disconnect
         self._max_in_flight, self._max_in_flight_bytes = max_in_flight, max_in_flight_bytes
         self._keepalive_s = keepalive_s
@@ -146,6 +165,7 @@ class Session:
         self._thread = threading.Thread(target=self._run, name=f"mqtt {client_id}", daemon=True)
         self._lock = threading.Condition()  # guards all below
         self._client: Client | None = None  # while connected and subscribed
+        self._heard: Client | None = None  # from which messages come, also before that
         self._in_flight: dict[int, tuple[int, float]] = {}  # message id: bytes, when; in order of publishing
         self._in_flight_bytes = 0
         self._refused = 0
@@ -200,6 +220,13 @@ class Session:
         with self._lock:
             return self._lock.wait_for(lambda: len(self._in_flight) < most, timeout_s)
 
+    def acknowledge(self, deliveries: Iterable[Delivery]) -> None:
+        """Tell the broker that these need not come again; nothing for those of a connection that has ended."""
+        with self._lock:
+            for delivery in deliveries:
+                if delivery.number and self._heard is not None and delivery.connection is self._heard:
+                    self._heard.ack(delivery.number, 1)
+
     def resubscribe(self) -> None:
         """Subscribe again, upon which the broker sends once more what it retains; nothing when not connected."""
         with self._lock:
@@ -253,9 +280,10 @@ class Session:
         client = ReadAheadClient(
             CallbackAPIVersion.VERSION2,
             client_id=self._client_id,
-            clean_session=True,
+            clean_session=self._on_delivery is None,
             protocol=MQTTProtocolVersion.MQTTv311,
             reconnect_on_failure=False,
+            manual_ack=self._on_delivery is not None,
         )
         host, port = self._broker.address
         try:
@@ -263,6 +291,8 @@ class Session:
             client.connect(host, port, self._keepalive_s)
         except (OSError, ValueError) as error:
             return False, f"{self._broker.url}: {error}"
+        with self._lock:
+            self._heard = client
         try:
             self._serve(client)
         except Exception as error:
@@ -340,7 +370,7 @@ class Session:
     def _forget(self, client: Client) -> bool:
         with self._lock:
             was_connected = self._client is not None
-            self._client = None
+            self._client = self._heard = None
             self._in_flight.clear()
             self._done.clear()
             self._in_flight_bytes = 0
@@ -360,7 +390,10 @@ class Session:
     ) -> None:
         if code.is_failure:
             self._end_reason = f"the broker refuses {self._broker.user or self._client_id!r}: {code}"
-        elif self._subscriptions:
+            return
+        if self._leave:
+            client.unsubscribe(self._leave)
+        if self._subscriptions:
             client.subscribe(self._subscriptions)
         else:
             self._ready(client)
@@ -405,7 +438,7 @@ class Session:
         # not with the lock: paho holds one of its own here, which `publish` waits for while it has ours
         self._done.append(mid)
 
-    def _received(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
+    def _received(self, client: Client, _data: Any, message: MQTTMessage) -> None:
         self._has_read = True
         if self._stopping.is_set():
             return
@@ -413,9 +446,19 @@ class Session:
             topic = message.topic
         except UnicodeDecodeError:
             log.warning("message with a topic that is not UTF-8", client=self._client_id)
+            if self._on_delivery is not None:
+                client.ack(message.mid, message.qos)
             return
         try:
-            self._on_message(topic, bytes(message.payload), message.retain)
+            self._deliver(client, topic, message)
         except Exception:
             self._callback_failed = True
             raise
+
+    def _deliver(self, client: Client, topic: str, message: MQTTMessage) -> None:
+        payload = bytes(message.payload)
+        if self._on_delivery is None:
+            self._on_message(topic, payload, message.retain)
+        else:
+            number = message.mid if message.qos else 0
+            self._on_delivery(Delivery(topic, payload, message.retain, message.dup, number, client))

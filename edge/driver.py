@@ -61,7 +61,10 @@ class Driver(Protocol):
         """Connect and get ready to read; raise Unreachable. Ends within seconds."""
 
     async def read(self) -> Sequence[Sample]:
-        """Wait for the next batch (it may be empty: the machine is alive, nothing changed); raise Lost."""
+        """Wait for the next batch (it may be empty: the machine is alive, nothing changed); raise Lost.
+
+        It is called again only when the batch before is durable: a driver may then acknowledge it to its source.
+        """
 
     async def write(self, command: Command) -> Reply:
         """Set one signal and read it back. Never retried; never raises for what the machine answers."""

@@ -17,7 +17,7 @@ import trustme
 from pydantic import ValidationError
 
 from contract.backoff import Backoff
-from contract.mqtt import Broker, BrokerSettings, Session, Will
+from contract.mqtt import Broker, BrokerSettings, Delivery, Session, Will
 
 TIMEOUT_S = 15.0
 
@@ -41,6 +41,23 @@ class Ear:
             backoff=Backoff(0.05, 0.2),
             **options,
         )
+
+
+def persistent(broker: Any, filters: list[str], leave: list[str]) -> tuple[Session, queue.Queue[Delivery]]:
+    """Return a session whose messages must be acknowledged, connected, and what it hears."""
+    heard: queue.Queue[Delivery] = queue.Queue()
+    connected = threading.Event()
+    session = Session(
+        Broker(url=broker.url, user=broker.user, password_file=broker.password_file),
+        "persistent",
+        subscriptions=[(topic, 1) for topic in filters],
+        on_delivery=heard.put,
+        leave=leave,
+        on_connect=connected.set,
+    )
+    session.start()
+    assert connected.wait(TIMEOUT_S)
+    return session, heard
 
 
 class Relay:
@@ -370,3 +387,33 @@ def test_backoff_grows_to_its_bound_and_resets() -> None:
     assert all(bound / 2 <= wait <= bound for wait, bound in zip(waits, [1, 2, 4] + [8] * 97, strict=True))
     backoff.reset()
     assert backoff.next_s() <= 1
+
+
+def test_e10_a_persistent_session_hears_again_what_was_not_acknowledged(broker: Any, sessions: list[Session]) -> None:
+    mouth = Ear()
+    sessions.append(mouth.session(broker, "mouth", []))
+    sessions[0].start()
+    mouth.connects.get(timeout=TIMEOUT_S)
+    first, heard = persistent(broker, ["a/+", "b/+"], [])
+    for topic, qos in (("a/1", 1), ("a/2", 1), ("a/3", 0)):
+        assert sessions[0].publish(topic, b"x", qos=qos)
+    deliveries = [heard.get(timeout=TIMEOUT_S) for _ in range(3)]
+    assert {d.topic for d in deliveries if not d.number} == {"a/3"}
+    first.acknowledge(d for d in deliveries if d.topic != "a/2")
+    first.stop()
+    assert sessions[0].publish("b/4", b"x", qos=1)
+    assert sessions[0].publish("a/5", b"x", qos=1)
+    second, heard = persistent(broker, ["a/+"], ["b/+"])
+    again: dict[str, bool] = {}
+    while not {"a/2", "a/5"} <= again.keys():  # and perhaps b/4, which was kept before its filter was left
+        delivery = heard.get(timeout=TIMEOUT_S)
+        again[delivery.topic] = delivery.is_again
+    assert (again["a/2"], again["a/5"]) == (True, False)
+    second.acknowledge(deliveries)  # of a connection that has ended: nothing
+    second.stop()
+    third, heard = persistent(broker, ["a/+"], [])
+    while heard.get(timeout=TIMEOUT_S).topic != "a/2":
+        pass
+    assert sessions[0].publish("b/6", b"x", qos=1)
+    third.stop()
+    assert all(heard.get_nowait().topic != "b/6" for _ in range(heard.qsize()))

@@ -5,29 +5,41 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Iterator, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 
-from contract.model import Command, Reply, Sample
-from contract.mqtt import Broker, Session
+from contract.model import TIME_REPLACED, Command, Quality, Reply, Sample
+from contract.mqtt import Broker, Delivery, Session
 from edge.driver import Counters, Lost, Tag, Unreachable
-from edge.drivers.mqtt.mapping import Mapping
+from edge.drivers.mqtt import lenient
+from edge.drivers.mqtt.mapping import Mapping, sound
+from edge.drivers.mqtt.memory import Known, Memory
 from edge.drivers.mqtt.options import ASSET, Machine
+from edge.drivers.mqtt.paths import quoted
 from edge.filter import inferred
 from edge.machine import Context
 
 _BATCH: Final = 2000  # messages in one read
 _MOST_LEAVES: Final = 200  # of one message, when browsing
 _REMEMBERED: Final = 2000  # messages that would be recognized
+_UNKNOWN_AGE: Final = Quality.UNCERTAIN | TIME_REPLACED
 
-Message = tuple[str, bytes, int]
+
+class Message(NamedTuple):
+    """A message and when it arrived."""
+
+    delivery: Delivery
+    arrived_ns: int
 
 
 class MqttDriver:
-    """Listens to topics and makes samples of what comes."""
+    """Listens to topics and makes samples of what comes.
+
+    In a persistent session a message is acknowledged when its samples are durable, and comes again if they never are.
+    """
 
     def __init__(self, name: str, machine: Machine, context: Context) -> None:
         self.name = name
@@ -35,9 +47,13 @@ class MqttDriver:
         self.counters = Counters()
         self._context = context
         self._mapping = Mapping(name, machine, self.counters, context.ids)
+        self._memory = Memory(context.home / "edge" / "mqtt", name)
         self._session: Session | None = None
         self._queue: deque[Message] = deque()
-        self._recent: dict[int, None] = {}  # hashes of messages, oldest first
+        self._pending: set[int] = set()  # numbers of messages of this connection that are not acknowledged
+        self._handed: list[Delivery] = []  # of the last read
+        self._recent: dict[tuple[int, int], None] = {}  # content (its hash) and number of messages, oldest first
+        self._doubtful: Counter[int] = Counter()  # contents from earlier connections: are they acknowledged?
         self._loop: asyncio.AbstractEventLoop | None = None
         self._arrived = asyncio.Event()
         self._waiting = False  # a wake-up of the loop is under way
@@ -45,20 +61,45 @@ class MqttDriver:
 
     async def connect(self) -> None:
         """Subscribe to all topics; raise Unreachable."""
-        await self._listen(self._mapping.filters)
+        filters = self._mapping.filters
+        if not filters:
+            await self._listen(filters)
+            return
+        is_persistent = self.machine.session == "persistent" and self.machine.qos == 1
+        try:
+            known = await asyncio.to_thread(self._memory.open, make=is_persistent)
+            if is_persistent:
+                # noted before: a filter that is subscribed by an edge that then dies must be known
+                await asyncio.to_thread(self._memory.note_filters, sorted({*known.filters, *filters}))
+                await self._listen(filters, known)
+                await asyncio.to_thread(self._memory.note_filters, filters)
+            elif known.client_id:
+                await self._listen(filters, known, clean=True)  # upon which the broker forgets what it keeps for us
+                await asyncio.to_thread(self._memory.forget)
+            else:
+                await self._listen(filters)
+        except OSError as error:
+            raise Unreachable(f"the folder of the edge cannot be used: {error}") from error
 
-    async def _listen(self, filters: Sequence[str]) -> None:
+    async def _listen(self, filters: Sequence[str], known: Known | None = None, *, clean: bool = False) -> None:
+        """Connect: as a client that is `known` to the broker, to go on with what it keeps, or as a new one."""
         await self.close()
         self._queue.clear()
+        self._pending.clear()
+        self._handed = []
+        self._doubtful = Counter(content for content, number in self._recent if number)
         self._lost, self._waiting = None, False
         self._loop, self._arrived = asyncio.get_running_loop(), asyncio.Event()
         ready = asyncio.Event()
         loop = self._loop
+        is_persistent = known is not None and not clean
         session = self._session = Session(
             self._broker(),
-            f"shopfloor-{self.name}-{secrets.token_hex(4)}",
+            f"shopfloor-{self.name}-{secrets.token_hex(4)}" if known is None else known.client_id,
             subscriptions=[(topic, self.machine.qos) for topic in filters],
             on_message=self._received,
+            on_delivery=self._delivered if is_persistent else None,
+            leave=[] if known is None else sorted({*known.filters} - {*filters}),
             on_connect=lambda: _call(loop, ready.set),
             on_disconnect=self._disconnected,
         )
@@ -85,16 +126,34 @@ class MqttDriver:
             key_file=None if machine.key_file is None else folder / machine.key_file,
         )
 
-    def _received(self, topic: str, payload: bytes, _retained: bool) -> None:
+    def _received(self, topic: str, payload: bytes, retained: bool) -> None:
         if len(self._queue) >= self.machine.queue:
             self._queue.popleft()
-            self.counters.dropped += 1
-            self.counters.note(
-                "queue",
-                f"{self.name}: more than {self.machine.queue} messages wait, the oldest are thrown away: "
-                "narrow the topic, or raise `queue`",
-            )
-        self._queue.append((topic, payload, time.time_ns()))
+            self._drop("the oldest are thrown away")
+        self._take(Delivery(topic, payload, retained, is_again=False, number=0, connection=None))
+
+    def _delivered(self, delivery: Delivery) -> None:
+        number = delivery.number
+        is_full = len(self._queue) >= self.machine.queue
+        if number == 0:
+            if is_full:
+                self._drop("those at QoS 0 are thrown away")
+            else:
+                self._take(delivery)
+        elif self._lost is None and not (delivery.is_again and number in self._pending):
+            if is_full:  # it is not acknowledged, so it comes again with the next connection
+                self._disconnected(f"more than {self.machine.queue} messages wait: raise `queue`")
+            else:
+                self._pending.add(number)
+                self._take(delivery)
+
+    def _drop(self, what: str) -> None:
+        self.counters.dropped += 1
+        text = f"{self.name}: more than {self.machine.queue} messages wait, {what}: narrow the topic, or raise `queue`"
+        self.counters.note("queue", text)
+
+    def _take(self, delivery: Delivery) -> None:
+        self._queue.append(Message(delivery, time.time_ns()))
         self._wake()
 
     def _disconnected(self, reason: str) -> None:
@@ -112,23 +171,60 @@ class MqttDriver:
 
     async def read(self) -> Sequence[Sample]:
         """Wait for messages and return their samples; raise Lost when the broker has gone."""
+        self._acknowledge()
         messages = await self._messages()
         samples: list[Sample] = []
-        for topic, payload, arrived_ns in messages:
-            if not self._is_repeat(topic, payload):
-                samples += self._mapping.samples(topic, payload, arrived_ns)
+        for message in messages:
+            if not self._is_repeat(message.delivery):
+                samples += self._samples(message)
+        self._handed = [message.delivery for message in messages if message.delivery.number]
+        if self.machine.time is None:
+            await self._memory.save_now_and_then(time.monotonic())
         return samples
 
-    def _is_repeat(self, topic: str, payload: bytes) -> bool:
-        """Tell whether it is a message that was delivered again (QoS 1): when each has its time, no two are alike."""
+    def _acknowledge(self) -> None:
+        """Acknowledge what the last read handed over: that there is another one says that it is durable."""
+        handed, self._handed = self._handed, []
+        if handed and self._session is not None:
+            self._session.acknowledge(handed)
+            self._pending.difference_update(delivery.number for delivery in handed)
+
+    def _samples(self, message: Message) -> list[Sample]:
+        """Return the samples of a message; one that the broker kept (retained) was not said when it arrives."""
+        (topic, payload, is_retained, *_), arrived_ns = message
+        untimed = int(Quality.GOOD)
+        if is_retained and self.machine.retained == "ignore":
+            return []
+        if is_retained:
+            untimed = _UNKNOWN_AGE
+            if self.machine.time is None:
+                text = f"{self.name}: {topic!r} is a retained message, and nothing tells when it was said"
+                self.counters.note("retained", f"{text}: its values are uncertain, with the time of first arrival")
+                arrived_ns, untimed = self._memory.recall(topic, payload, arrived_ns, untimed)
         if self.machine.time is None:
-            return False
-        message = hash((topic, payload))
-        if message in self._recent:
+            self._memory.remember(topic, payload, arrived_ns, untimed)
+        return self._mapping.samples(topic, payload, arrived_ns, untimed)
+
+    def _is_repeat(self, delivery: Delivery) -> bool:
+        """Tell whether a message was delivered again (QoS 1): when each has its time, no two are alike.
+
+        Else it is the broker that says so. It keeps the number of a message, but not over a restart of its own.
+        """
+        if delivery.is_retained or (self.machine.time is None and not delivery.number):
+            return False  # what is retained tells what holds at a connection, and is known by its time
+        content = hash((delivery.topic, delivery.payload))
+        message = content, 0 if self.machine.time is not None else delivery.number
+        is_known = message in self._recent
+        if is_known and (self.machine.time is not None or delivery.is_again):
             return True
+        if is_known:
+            del self._recent[message]  # numbers begin anew after the last one
         self._recent[message] = None
         if len(self._recent) > _REMEMBERED:
             del self._recent[next(iter(self._recent))]
+        if delivery.is_again and self._doubtful[content]:
+            self._doubtful[content] -= 1
+            return True
         return False
 
     async def _messages(self) -> list[Message]:
@@ -150,8 +246,8 @@ class MqttDriver:
         try:
             async with asyncio.timeout(self.machine.browse_s):
                 while True:
-                    for topic, payload, _ in await self._messages():
-                        for tag in _leaves(topic, payload):
+                    for message in await self._messages():
+                        for tag in _leaves(message.delivery, self.machine.encoding):
                             if (tag.path, tag.address) not in seen:
                                 seen.add((tag.path, tag.address))
                                 yield tag
@@ -167,6 +263,7 @@ class MqttDriver:
         session, self._session = self._session, None
         if session is not None:
             await asyncio.to_thread(session.stop)
+            await asyncio.to_thread(self._memory.save)
 
 
 def _call(loop: asyncio.AbstractEventLoop, function: Any) -> None:
@@ -175,25 +272,26 @@ def _call(loop: asyncio.AbstractEventLoop, function: Any) -> None:
         loop.call_soon_threadsafe(function)
 
 
-def _leaves(topic: str, payload: bytes) -> Iterator[Tag]:
+def _leaves(delivery: Delivery, encoding: str | None) -> Iterator[Tag]:
     """Yield a tag for each value in a message: `path` is the topic, `address` the expression for a plant file."""
+    topic, payload = delivery.topic, delivery.payload
     try:
         data = orjson.loads(payload)
     except orjson.JSONDecodeError:
-        yield Tag(topic, "@", value=payload[:80].decode(errors="replace"), description="text")
-        return
+        try:
+            data = lenient.loads(payload, encoding)
+        except (ValueError, RecursionError):
+            yield Tag(topic, "@", value=payload[:80].decode(encoding or "utf-8", errors="replace"), description="text")
+            return
     stack: list[tuple[str, Any]] = [("", data)]
     for _ in range(_MOST_LEAVES):
         if not stack:
             return
         where, value = stack.pop()
         if isinstance(value, dict):
-            stack += [(f"{where}.{_key(k)}".lstrip("."), v) for k, v in reversed(value.items())]
+            stack += [(f"{where}.{quoted(k)}".lstrip("."), v) for k, v in reversed(value.items())]
         elif isinstance(value, list):
             stack += [(f"{where}[{i}]", v) for i, v in reversed(list(enumerate(value[:20])))]
         else:
-            yield Tag(topic, where or "@", None if value is None else inferred(value), value)
-
-
-def _key(key: str) -> str:
-    return key if key.isidentifier() and key.isascii() else f'"{key}"'
+            found = sound(value)
+            yield Tag(topic, where or "@", None if found is None else inferred(found), found)
