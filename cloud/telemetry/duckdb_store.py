@@ -329,7 +329,7 @@ class DuckDbStore:
             table = view.table(f"SELECT {COLUMNS} FROM ({rows}) ORDER BY series, time LIMIT {limit + 1}")
         if len(table) > limit:
             raise TooManyRows(f"more than {limit} samples")
-        return _named(with_types(table), series).select(RAW.names).cast(RAW)
+        return with_types(_named(table, series)).select(RAW.names).cast(RAW)
 
     def buckets(self, query: Query, width_ns: int) -> pa.Table:
         """See Store."""

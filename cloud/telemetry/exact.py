@@ -29,13 +29,11 @@ def exact_text(value: float | bool, *, unsigned: bool = False) -> str | None:
 
 def with_types(table: pa.Table) -> pa.Table:
     """Return rows with `value` and `text` as they are kept with the columns `boolean`, `int64` and `uint64` of RAW."""
-    text = table["text"]
-    exact = pc.and_(pc.is_valid(table["value"]), pc.is_valid(text))
-    nulls = pa.scalar(None, pa.string())
-    said = pc.if_else(exact, text, nulls)
-    if said.null_count == len(table):
-        columns = [pa.nulls(len(table), type_) for type_ in (pa.bool_(), pa.int64(), pa.uint64())]
-    else:
+    text, nulls = table["text"], pa.scalar(None, pa.string())
+    columns = [pa.nulls(len(table), type_) for type_ in (pa.bool_(), pa.int64(), pa.uint64())]
+    exact = pc.and_(pc.is_valid(table["value"]), pc.is_valid(text)) if text.null_count < len(table) else None
+    if exact is not None and pc.any(exact).as_py():
+        said = pc.if_else(exact, text, nulls)
         table = table.set_column(table.schema.get_field_index("text"), "text", pc.if_else(exact, nulls, text))
         signed, unsigned = (pc.utf8_rtrim(pc.if_else(pc.ends_with(said, end), said, nulls), end) for end in ("i", "u"))
         words = pc.index_in(said, pa.array(["false", "true"]))
