@@ -20,16 +20,23 @@ CLOSE_S: Final = 10.0
 _CANCEL_S: Final = 2.0  # so long may it take to end what is canceled
 _MOST_TEXT: Final = 300
 
+_NOT_OURS: Final = (asyncio.CancelledError, GeneratorExit, KeyboardInterrupt)  # to contain
+
 _T = TypeVar("_T")
 
 
 class Failed(DriverError):
-    """The driver failed in a way that it does not foresee; `__cause__` is the error, if there was one."""
+    """The driver failed in a way that it does not foresee; `error` is what it was, if anything was raised."""
+
+    @property
+    def error(self) -> BaseException | None:
+        """The error that was contained."""
+        return self.__cause__ or self.__context__
 
     @property
     def place(self) -> str:
         """Sort and place of the error, the same for each failure of one sort."""
-        cause, where = self.__cause__, ""
+        cause, where = self.error, ""
         trace = None if cause is None else cause.__traceback__
         while trace is not None:
             where = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
@@ -73,8 +80,12 @@ class Contained:
         """Wait for the next batch; raise Lost, Unreachable, Failed."""
         if self._driver is None:
             raise Lost("not connected")
-        with _foreseen("read", Lost, Unreachable):
+        try:  # without `_foreseen`, which costs a percent or two of a small batch
             return await self._driver.read()
+        except (Lost, Unreachable, *_NOT_OURS):
+            raise
+        except BaseException as error:
+            raise _failed("read", error) from error
 
     async def history(self, start_ns: int, end_ns: int) -> AsyncGenerator[Sequence[Sample], None]:
         """Yield what the machine recorded; raise NoHistory, Lost, Failed (also when it blocks)."""
@@ -126,25 +137,15 @@ def outcome(task: asyncio.Task[_T], method: str) -> _T:
     return task.result()
 
 
-@contextmanager
-def sound(samples: Sequence[Sample], signals: Container[str]) -> Iterator[None]:
-    """Raise Failed for an error inside that was brought about by something that is no sample of these signals.
+def check_sound(samples: Any, signals: Container[str]) -> None:
+    """Raise Failed when something that a driver handed over is no sample of these signals.
 
-    Samples are looked at one by one only then: there are many, and nearly all are sound.
+    To be asked after an error of ours, whether it was brought about by that: nearly all samples are sound.
     """
-    try:
-        yield
-    except Exception as error:
-        wrong = _unsound(samples, signals)
-        if wrong is None:
-            raise
-        raise Failed(f"the driver handed over what is no sample: {wrong}"[:_MOST_TEXT]) from error
-
-
-def _unsound(samples: Any, signals: Container[str]) -> str | None:
-    if not isinstance(samples, Sequence):
-        return repr(samples)
-    return next((repr(sample) for sample in samples if not _is_sound(sample, signals)), None)
+    of_them = samples if isinstance(samples, Sequence) else (samples,)
+    for sample in of_them:
+        if not _is_sound(sample, signals):
+            raise Failed(f"the driver handed over what is no sample: {sample!r}"[:_MOST_TEXT])
 
 
 def _is_sound(sample: Any, signals: Container[str]) -> bool:
@@ -181,9 +182,13 @@ def _foreseen(method: str, *errors: type[DriverError]) -> Iterator[None]:
         raise
     except Unreachable as error:
         raise Lost(str(error)) from error
-    except (asyncio.CancelledError, GeneratorExit, KeyboardInterrupt):
+    except _NOT_OURS:
         raise
     # to contain it is the purpose: also SystemExit, and groups with a cancellation in them
     except BaseException as error:
-        text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        raise Failed(f"the driver failed in `{method}`: {text}"[:_MOST_TEXT]) from error
+        raise _failed(method, error) from error
+
+
+def _failed(method: str, error: BaseException) -> Failed:
+    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return Failed(f"the driver failed in `{method}`: {text}"[:_MOST_TEXT])

@@ -173,7 +173,9 @@ class EdgeNode:
             device = self._devices[asset]
             device.online = True
             if not past:
-                device.last.update((sample.signal, sample) for sample in samples)
+                last = device.last
+                for sample in samples:
+                    last[sample.signal] = sample
         topic = self.node.topic("DDATA", asset) if asset else self.node.topic("NDATA")
         futures = []
         for index, plain in enumerate(bodies, start=1):

@@ -16,7 +16,7 @@ import structlog
 from contract.loss import Reason
 from contract.model import MAX_TEXT_BYTES, Asset, Datatype, Sample
 from contract.topics import TopicError, check_id
-from edge.contain import CLOSE_S, CONNECT_S, Contained, Failed, outcome, sound
+from edge.contain import CLOSE_S, CONNECT_S, Contained, Failed, check_sound, outcome
 from edge.dating import WORDS, Bounds
 from edge.driver import Counters, Driver, Lost, NoHistory, Unreachable
 from edge.filter import Filter, Read, inferred
@@ -230,9 +230,7 @@ class Runner:
         self.health.failures += 1
         if error.place not in self._failures and len(self._failures) < _MOST_FAILURES:
             self._failures.add(error.place)
-            self._log.error(
-                "the driver has failed; its machine is tried on", reason=str(error), exc_info=error.__cause__
-            )
+            self._log.error("the driver has failed; its machine is tried on", reason=str(error), exc_info=error.error)
         elif self.health.trouble != str(error):
             self._log.warning("the driver has failed again", reason=str(error))
 
@@ -323,8 +321,11 @@ class Runner:
             raise NoHistory("its clock was set back, so it cannot be asked for that time")
         async with aclosing(self._driver.history(start_ns, end_ns)) as record:
             async for samples in record:
-                with sound(samples, self._machine.signals):
+                try:
                     await self._send_recorded(samples, gap)
+                except Exception:
+                    check_sound(samples, self._machine.signals)
+                    raise
 
     async def _send_recorded(self, samples: Sequence[Sample], gap: Gap) -> None:
         for asset, past in gap.filters.items():
@@ -365,7 +366,12 @@ class Runner:
                 timeout_s = _TICK_S if waits else self._machine.offline_after_s / 4 or None
                 await asyncio.wait((reading,), timeout=timeout_s)
                 if reading.done():
-                    await self._take(outcome(reading, "read"))
+                    samples = outcome(reading, "read")
+                    try:
+                        await self._take(samples)
+                    except Exception:
+                        check_sound(samples, self._machine.signals)
+                        raise
                     self._account()
                     self.health.alive_ns = self._clock_ns()
                     reading = asyncio.create_task(self._driver.read())
@@ -376,11 +382,7 @@ class Runner:
             await self._driver.end(reading, filling)
 
     async def _take(self, samples: Sequence[Sample]) -> None:
-        """Filter a batch and wait until the rest of it is durable; raise Failed when it is none."""
-        with sound(samples, self._machine.signals):
-            await self._take_sound(samples)
-
-    async def _take_sound(self, samples: Sequence[Sample]) -> None:
+        """Filter a batch and wait until the rest of it is durable."""
         now_ns = self._clock_ns()
         by_asset: dict[str, list[Sample]] = {}
         await self._ids.keep()
