@@ -89,7 +89,7 @@ class Session(Client):  # type: ignore[misc]
             for way in self._policy_ids or ()
             if way.TokenType == token_type
         ]
-        has_certificate = self.security_policy.peer_certificate is not None
+        has_certificate = bool(self.security_policy.peer_certificate)
         ways.sort(key=lambda way: (way.SecurityPolicyUri in _ENCRYPTING) != has_certificate)
         return ways[0] if ways else super().server_policy(token_type)
 
@@ -103,7 +103,7 @@ class Session(Client):  # type: ignore[misc]
                     "only signed: set `mode: sign_and_encrypt`"
                 )
             self.shows_password = mode == ua.MessageSecurityMode.None_
-        elif self.security_policy.peer_certificate is None:
+        elif not self.security_policy.peer_certificate:
             raise Unreachable(
                 f"{self.server_url.geturl()}: the server wants the password encrypted ({policy}), but shows no "
                 "certificate to encrypt it with: give the server a certificate, let it take passwords without "

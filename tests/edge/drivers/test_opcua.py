@@ -226,7 +226,7 @@ async def test_browse(serve: Any, connect: Any) -> None:
 
 
 async def test_user_and_password(serve: Any, connect: Any, context: Context) -> None:
-    server = await serve(users=_OneUser())
+    server = await serve(users=OneUser())
     file = context.folder / "password"
     file.write_text("secret\n")
     driver = await connect(server, user="operator", password_file="password")
@@ -238,7 +238,7 @@ async def test_user_and_password(serve: Any, connect: Any, context: Context) -> 
         await connect(server, user="operator", password_file="gone")
 
 
-class _OneUser:
+class OneUser:
     """Lets in `operator` with the password `secret` only."""
 
     def get_user(self, iserver: Any, username: Any = None, password: Any = None, certificate: Any = None) -> Any:
