@@ -470,6 +470,84 @@ async def test_c1_a_backlog_on_mqtt_keeps_its_times(
     assert runner.health.times_replaced == 0
 
 
+async def test_c1_a_device_that_sends_its_backlog_in_one_message_keeps_its_times(
+    broker: Any, hosts: Any, workshop: Any, context: Context, until: Any
+) -> None:
+    """A list, newest first, hours old, sent at QoS 1 while the edge is away, and once more when it is back."""
+    host = await hosts(broker)
+    plant = workshop(broker)
+    options = {"items": "log", "time": {"path": "at", "unit": "s"}}
+    runner = plant.run("robots", mqtt(broker, context, **options))
+    await until(lambda: runner.health.connected)
+    await plant.kill(runner)
+    now_s = time.time_ns() // 10**9
+    backlog = [(now_s - 7200 - 10 * n + 0.25, float(n)) for n in range(30)]
+    body = json.dumps({"log": [{"at": at, "t": value} for at, value in backlog]}).encode()
+    host.session.publish("factory/robot-01/telemetry", body, qos=1)
+    await until(lambda: host.session.in_flight == 0)
+    runner = plant.run("robots", mqtt(broker, context, **options))
+    await host.wait_for_value("robot-01", 29.0)
+    host.session.publish("factory/robot-01/telemetry", body, qos=1)
+    host.session.publish("factory/robot-01/telemetry", json.dumps({"log": [{"at": now_s, "t": 99}]}).encode(), qos=1)
+    await host.wait_for_value("robot-01", 99.0)
+    said = timed(host, "robot-01", "temperature")
+    wanted = [(value, round(at * 4) * 10**9 // 4, 192) for at, value in backlog]
+    assert [(v, t, q) for v, t, q, _ in said] == [*wanted, (99.0, now_s * 10**9, 192)]
+    assert runner.health.times_replaced == 0
+
+
+async def test_e5_d6_c4_odd_values_and_times_on_mqtt_cost_themselves_and_are_told(
+    nats_broker: Any, hosts: Any, workshop: Any, context: Context, until: Any
+) -> None:
+    host = await hosts(nats_broker)
+    plant = workshop(nats_broker)
+    settings = mqtt(nats_broker, context, time={"path": "at", "unit": "iso", "zone": "Asia/Shanghai"})
+    signals = {"t": {"path": "t"}, "mode": {"path": "mode"}, "load": {"path": "ceil(to_number(load))"}}
+    runner = plant.run("robots", settings | {"signals": signals})
+    await until(lambda: runner.health.connected)
+    stamp = "2026-01-01T20:00:0"
+    for body in (
+        b'{"at":"%b1","t":1.5,"mode":"auto","load":"7"}',
+        b'\xef\xbb\xbf{"at":"%b2","t":NaN,"mode":"M\xf6tor","load":"inf"}\0',
+        b'{"at":"%b3","t":null,"mode":"auto","load":"8"}',
+        b'{"at":"yesterday","t":2.5,"mode":"end","load":"8"}',
+    ):
+        message = body.replace(b"%b", stamp.encode())
+        host.session.publish("factory/robot-01/telemetry", message, qos=1)
+    await host.wait_for_value("robot-01", "end")
+    noon = int(datetime(2026, 1, 1, 12, tzinfo=UTC).timestamp())
+    said = timed(host, "robot-01", "t")
+    assert [(v, q) for v, _, q, _ in said] == [(1.5, 192), (None, 0), (None, 0), (2.5, 192 + 512)]
+    assert [t // 10**9 - noon for _, t, _, _ in said[:3]] == [1, 2, 3]
+    assert time.time_ns() - said[3][1] < 60 * 10**9
+    assert [(v, q) for v, _, q, _ in timed(host, "robot-01", "mode")] == [
+        ("auto", 192),
+        ("M\ufffdtor", 64),
+        ("auto", 192),
+        ("end", 704),
+    ]
+    assert [v for v, _, _, _ in timed(host, "robot-01", "load")] == [7.0, 8.0, 8.0]
+    assert runner.health.times_replaced == 3
+    assert runner._driver.counters.rejected == 2  # NaN, and inf
+
+
+async def test_c3_a_retained_message_is_stored_once_over_starts_of_the_edge(
+    nats_broker: Any, hosts: Any, workshop: Any, context: Context, until: Any
+) -> None:
+    host = await hosts(nats_broker)
+    host.session.publish("factory/robot-01/telemetry", b'{"t":5}', qos=1, retain=True)
+    await until(lambda: host.session.in_flight == 0)
+    plant = workshop(nats_broker)
+    for _ in range(3):
+        runner = plant.run("robots", mqtt(nats_broker, context))
+        await until(lambda: runner.health.samples > 0)  # noqa: B023
+        await plant.kill(runner)
+    await until(lambda: len(timed(host, "robot-01", "temperature")) == 3)
+    said = timed(host, "robot-01", "temperature")
+    assert len(set(said)) == 1
+    assert said[0][2] == 64 + 512
+
+
 async def test_c2_times_on_opcua_that_stand_still_or_are_none_are_replaced_and_told(
     nats_broker: Any, hosts: Any, serve: Any, workshop: Any, until: Any, capsys: Any
 ) -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 import orjson
 
 from contract.model import Datatype, Quality, Sample, Value
+from edge.dating import LAST_NS
 from edge.driver import Counters
 from edge.drivers.mqtt import lenient, quality, times
 from edge.drivers.mqtt.filters import apart, pattern
@@ -29,15 +31,16 @@ class MessageError(ValueError):
     """A message that cannot be understood; the text says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A signal: how its value is found, and, where it has its own, its quality."""
+QualityOf = Callable[[Any], tuple[int, int]]
 
-    name: str
+
+class Entry(NamedTuple):
+    """What is seldom asked of a signal."""
+
     find: Search
     leads: bool  # so that null is what the message says of it
     is_whole: bool
-    quality: Callable[[Any], tuple[int, int]] | None
+    quality_of: QualityOf | None  # where it has its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +48,14 @@ class Route:
     """The signals of the messages under one topic."""
 
     matches: re.Pattern[str]
-    signals: Sequence[Entry]
+    signals: Sequence[tuple[str, Search, Entry]]
+    has_qualities: bool
     is_mixed: bool  # several topics may be taken for those of one asset
 
 
-class _Message(NamedTuple):
-    data: Any
-    may_hold_null: bool
-    arrived_ns: int
-    untimed: int  # quality of what states no time
+_Common = tuple[str, int, int, int, bool]  # of the values of a message: asset, time, quality, status, may hold null
+_sample = partial(tuple.__new__, Sample)  # twice as fast as Sample(…)
+_KINDS: Final = frozenset((float, int, bool, str, type(None)))
 
 
 class Mapping:
@@ -67,26 +69,26 @@ class Mapping:
         self._encoding = machine.encoding
         self._items = None if machine.items is None else search(machine.items)
         self._time = None if machine.time is None else (search(machine.time.path), machine.time)
+        self._scale = -1 if machine.time is None else times.NS.get(machine.time.unit, -1)  # of whole numbers
         self._quality = None if machine.quality is None else self._quality_of(machine.quality)
-        self._routes = [
-            Route(
-                pattern(topic),
-                [self._entry(s, e) for s, e in machine.signals.items() if (e.topic or machine.topic) == topic],
-                not machine.one_asset and ("+" in topic or "#" in topic),
-            )
-            for topic in sorted(machine.topics())
-        ]
+        self._routes = [self._route(machine, topic) for topic in sorted(machine.topics())]
         self._topic_of: dict[tuple[int, str], str] = {}  # by route and asset, the first one
         self.filters = apart(topic.replace(ASSET, "+") for topic in machine.topics())
 
-    def _entry(self, name: str, entry: SignalEntry) -> Entry:
+    def _route(self, machine: Machine, topic: str) -> Route:
+        own = {name: each for name, each in machine.signals.items() if (each.topic or machine.topic) == topic}
+        signals = [(name, *self._entry(each)) for name, each in own.items()]
+        is_mixed = not machine.one_asset and not {"+", "#"}.isdisjoint(topic)
+        return Route(pattern(topic), signals, any(each.quality for each in own.values()), is_mixed)
+
+    def _entry(self, entry: SignalEntry) -> tuple[Search, Entry]:
         find = search(entry.path)
         if self._text:
-            find = _of_text(find, entry)
+            find = _of_text(find, entry.path, entry.datatype)
         own = None if entry.quality is None else self._quality_of(entry.quality)
-        return Entry(name, find, leads(entry.path), entry.path == "@", own)
+        return find, Entry(find, leads(entry.path), entry.path == "@", own)
 
-    def _quality_of(self, option: QualityOption) -> Callable[[Any], tuple[int, int]]:
+    def _quality_of(self, option: QualityOption) -> QualityOf:
         find = search(option.path)
 
         def quality_of(item: Any) -> tuple[int, int]:
@@ -104,19 +106,21 @@ class Mapping:
         `untimed` is the quality of what states no time of its own. A time that is stated but cannot be read is 0.
         """
         samples: list[Sample] = []
-        message: _Message | None = None
+        data: Any = None
+        may_hold_null: bool | None = None  # None: not parsed yet
         for index, route in enumerate(self._routes):
             match = route.matches.match(topic)
             if match is None:
                 continue
             try:
-                if message is None:
-                    message = _Message(*self._parse(payload), arrived_ns, untimed)
+                if may_hold_null is None:
+                    data, may_hold_null = self._parse(payload)
                 asset = self._asset(match)
                 if route.is_mixed:
                     self._tell_mixture(index, asset, topic)
-                for item in self._entries(message.data):
-                    samples += self._item(route, asset, item, message)
+                for item in self._entries(data):
+                    common = asset, *self._common(item, arrived_ns, untimed), may_hold_null
+                    self._take(samples, route, item, common)
             except MessageError as error:
                 self._reject(str(error), topic, payload)
             except Exception as error:  # noqa: BLE001 (a message that we cannot take must not come again for ever)
@@ -180,65 +184,65 @@ class Mapping:
             raise MessageError(f"more than {_MOST_ITEMS} items")
         return items
 
-    def _item(self, route: Route, asset: str, item: Any, message: _Message) -> Iterator[Sample]:
-        if self._time is None:
-            time_ns, said = message.arrived_ns, message.untimed
-        else:
-            time_ns = self._time_of(*self._time, item, message.arrived_ns)
-            said = Quality.GOOD if time_ns else message.untimed
-        status = 0
-        if self._quality is not None:
-            stated, status = self._quality(item)
-            said = quality.worse(said, stated)
-        marked: Any = None
-        for entry in route.signals:
-            try:
-                value = entry.find(item)
-                if value is None:
-                    if not message.may_hold_null or not entry.leads or (item is None and not entry.is_whole):
-                        continue  # not in this message
-                    marked = mark(item) if marked is None else marked
-                    value = entry.find(marked)
-                    if value is not NULL:
-                        continue
-            except Exception as error:  # noqa: BLE001 (functions of JMESPath raise anything: ceil('inf'), avg([]))
-                self._leave_out(entry.name, f"its path cannot be applied: {type(error).__name__}: {error}")
-                continue
-            kind = type(value)
-            own, code = said, status
-            if entry.quality is not None:
-                own, code = entry.quality(item)
-                own = quality.worse(own, said)
-            if (
-                (kind is float and value - value == 0)
-                or (kind is str and value.isascii())
-                or kind is bool
-                or (kind is int and value.bit_length() <= _MOST_BITS)
-            ):
-                yield Sample(asset, entry.name, time_ns, value, own, code)
-            elif kind in _KINDS:
-                value, limit = self._odd(entry.name, value)
-                yield Sample(asset, entry.name, time_ns, value, quality.worse(own, limit), code)
-            else:
-                self._leave_out(entry.name, f"its path leads to a {kind.__name__}, not to a value")
+    def _common(self, item: Any, arrived_ns: int, untimed: int) -> tuple[int, int, int]:
+        """Return what the values of a message have in common: time, quality and status."""
+        time_ns, said = arrived_ns, untimed
+        if self._time is not None:
+            time_ns = self._time_of(*self._time, item, arrived_ns)
+            said = Quality.GOOD if time_ns else untimed
+        if self._quality is None:
+            return time_ns, said, 0
+        stated, status = self._quality(item)
+        return time_ns, quality.worse(said, stated), status
 
-    def _odd(self, signal: str, value: Any) -> tuple[Value | None, int]:
-        """Return a value that needs a second look as one that all else can hold, and the best quality it may have."""
-        if value is NULL:
-            return None, Quality.BAD
+    def _take(self, samples: list[Sample], route: Route, item: Any, common: _Common) -> None:
+        """Add the samples of a message, or of an item of it."""
+        asset, time_ns, said, status, may_hold_null = common
+        own, code = said, status
+        for name, find, entry in route.signals:
+            try:
+                value = find(item)
+            except Exception as error:  # noqa: BLE001 (functions of JMESPath raise anything: ceil('inf'), max_by)
+                self._leave_out(name, f"its path cannot be applied: {type(error).__name__}: {error}")
+                continue
+            if value is None and not (may_hold_null and _is_null(entry, item)):
+                continue  # not in this message
+            if route.has_qualities:
+                own, code = (said, status) if entry.quality_of is None else self._own_quality(entry, item, said)
+            kind = type(value)
+            if kind not in _KINDS:
+                self._leave_out(name, f"its path leads to a {kind.__name__}, not to a value")
+                continue
+            best = own
+            if not (value - value == 0 if kind is float else _is_plain(kind, value)):
+                value, best = self._odd(name, value, own)
+            samples.append(_sample((asset, name, time_ns, value, best, code)))
+
+    def _own_quality(self, entry: Entry, item: Any, said: int) -> tuple[int, int]:
+        assert entry.quality_of is not None
+        own, status = entry.quality_of(item)
+        return quality.worse(own, said), status
+
+    def _odd(self, signal: str, value: Value | None, quality_: int) -> tuple[Value | None, int]:
+        """Return a value that needs a second look as one that all else can hold, and its quality."""
+        if value is None:
+            return None, quality.worse(quality_, Quality.BAD)
         found = sound(value)
         if found is None:
             self._leave_out(signal, "NaN, or what is no number, stands where its value should: it is kept as bad")
-            return None, Quality.BAD
+            return None, quality.worse(quality_, Quality.BAD)
         if not isinstance(found, str) or found == value:
-            return found, Quality.GOOD
+            return found, quality_
         text = f"{self._name}: {signal}: a text in another encoding: {found!r:.80}; state the machine's `encoding`"
         self._counters.note("encoding", text)
-        return found, Quality.UNCERTAIN
+        return found, quality.worse(quality_, Quality.UNCERTAIN)
 
     def _time_of(self, find: Search, option: TimeOption, item: Any, arrived_ns: int) -> int:
         try:
-            return times.time_of(option, find(item), arrived_ns, self._note)
+            value = find(item)
+            if type(value) is int and 0 < (time_ns := value * self._scale) < LAST_NS:
+                return time_ns
+            return times.time_of(option, value, arrived_ns, self._note)
         except Exception as error:  # noqa: BLE001 (whatever a path comes upon is trouble of that message alone)
             self._note("no time at `time.path`", f"no time at `time.path`: {error}")
             return 0
@@ -247,7 +251,20 @@ class Mapping:
         self._counters.note(sort, f"{self._name}: {text}")
 
 
-_KINDS: Final = frozenset((int, float, str, type(NULL)))
+def _is_null(entry: Entry, item: Any) -> bool:
+    """Tell whether a path that found nothing leads to null."""
+    if not entry.leads or (item is None and not entry.is_whole):
+        return False
+    try:
+        return entry.find(mark(item)) is NULL
+    except Exception:  # noqa: BLE001 (of data that is marked a path may find what it cannot be applied to)
+        return False
+
+
+def _is_plain(kind: type, value: Any) -> bool:
+    if kind is str:
+        return value.isascii()  # type: ignore[no-any-return]
+    return kind is bool or (kind is int and value.bit_length() <= _MOST_BITS)
 
 
 def sound(value: Value | None) -> Value | None:
@@ -263,23 +280,28 @@ def sound(value: Value | None) -> Value | None:
     return number if math.isfinite(number) else None
 
 
-def _of_text(find: Search, entry: SignalEntry) -> Search:
+def _of_text(find: Search, path: str, datatype: Datatype | None) -> Search:
     """Return what finds a signal in a payload of text, which is the text itself where that is stated."""
-    if entry.path == "@" and entry.datatype is Datatype.STRING:
+    if path == "@" and datatype is Datatype.STRING:
         return find
-    is_stated = entry.datatype is not None
+    if path == "@" and datatype in (Datatype.DOUBLE, Datatype.FLOAT):
+        return _float
+    is_stated = datatype is not None
     return lambda text: find(_guess(text.strip(), is_stated=is_stated))
+
+
+def _float(text: str) -> float | str:
+    """Return the number that a text is to be; the text, if it is none."""
+    try:
+        return text if "_" in text else float(text)  # to Python 1_0 is ten
+    except ValueError:
+        return text
 
 
 def _guess(text: str, *, is_stated: bool) -> Value:
     """Return the number that a text is, when nothing says that it is none; `is_stated`: it is to be one."""
     if not _PLAIN_NUMBER.match(text):
-        if not is_stated or "_" in text:  # to Python 1_0 is ten
-            return text
-        try:
-            return float(text)
-        except ValueError:
-            return text
+        return _float(text) if is_stated else text
     if "." in text or "e" in text or "E" in text:
         return float(text)
     return int(text) if len(text) <= 20 else float(text)

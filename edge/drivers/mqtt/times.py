@@ -12,12 +12,15 @@ from zoneinfo import ZoneInfo
 from edge.dating import LAST_NS
 from edge.drivers.mqtt.options import TimeOption
 
-_NS: Final = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
+NS: Final = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
+_PER_US: Final = {"s": 1e6, "ms": 1e3}
+_MOST_US: Final = 1 << 52  # in 2112
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _NUMBER: Final = re.compile(r"[+-]?\d{1,30}(?:\.\d{0,30})?(?:[eE][+-]?\d{1,2})?\Z", re.ASCII)
-_FRACTION: Final = re.compile(r"(:\d\d)[.,](\d+)", re.ASCII)
+_FRACTION: Final = re.compile(r"(?<=:\d\d)([.,]\d+)", re.ASCII)
 _LEAP: Final = re.compile(r":60(?!\d|:)", re.ASCII)
 _MOST_TEXT: Final = 100
+_MICROSECONDS: Final = len("2026-01-01T12:00:00.123456")  # all that Python reads
 _MOST_NS: Final = 1 << 80
 
 Note = Callable[[str, str], None]
@@ -36,14 +39,13 @@ def time_of(option: TimeOption, value: Any, arrived_ns: int, note: Note = lambda
     if isinstance(value, str):
         text = value.strip()
         if option.format is None and unit != "iso" and _NUMBER.match(text):
-            time_ns = round(Decimal(text) * _NS[unit])
+            time_ns = round(Decimal(text) * NS[unit])
         else:
             return _of_text(option, text, arrived_ns, note)
     elif unit != "iso" and isinstance(value, int) and not isinstance(value, bool):
-        time_ns = value * _NS[unit]
+        time_ns = value * NS[unit]
     elif unit != "iso" and isinstance(value, float) and value - value == 0:
-        # the shortest decimal that is this double is what the device wrote
-        time_ns = int(value) * _NS[unit] if value.is_integer() else round(Decimal(repr(value)) * _NS[unit])
+        time_ns = _of_float(value, unit)
     else:
         raise TimeError(f"{value!r:.100} is not a time in {unit}")
     if not 0 <= time_ns < LAST_NS:
@@ -57,26 +59,37 @@ def time_of(option: TimeOption, value: Any, arrived_ns: int, note: Note = lambda
 def _of_text(option: TimeOption, text: str, arrived_ns: int, note: Note) -> int:
     if len(text) > _MOST_TEXT:
         raise TimeError(f"a text of {len(text)} characters is not a time")
-    plain, leaps = _LEAP.subn(":59", text)
-    fraction = "" if option.format is not None and "%f" in option.format else _fraction(plain)
-    whole = _FRACTION.sub(r"\1", plain, count=1) if fraction else plain
+    form = option.format
+    plain, leap_s, fraction = text, 0, ""
+    if form is not None or ":60" in text or "," in text or text[_MICROSECONDS : _MICROSECONDS + 1].isdigit():
+        plain, leap_s, fraction = _parted(text, form)
     try:
-        form = option.format
-        stamp = datetime.fromisoformat(whole) if form is None else datetime.strptime(whole, form)  # noqa: DTZ007
+        stamp = datetime.fromisoformat(plain) if form is None else datetime.strptime(plain, form)  # noqa: DTZ007
         if stamp.tzinfo is None:
             stamp = _in_zone(option, stamp, arrived_ns, note)
     except (ValueError, OverflowError) as error:  # the latter: the first and the last day of the calendar
-        wanted = "ISO 8601" if option.format is None else f"of the form {option.format!r}"
+        wanted = "ISO 8601" if form is None else f"of the form {form!r}"
         raise TimeError(f"{text!r} is not {wanted}") from error
     delta = stamp - _EPOCH
-    time_ns = ((delta.days * 86_400 + delta.seconds + leaps) * 1_000_000 + delta.microseconds) * 1000
-    return time_ns + int(fraction[:9].ljust(9, "0"))
+    time_ns = ((delta.days * 86_400 + delta.seconds + leap_s) * 1_000_000 + delta.microseconds) * 1000
+    return time_ns + int(fraction[:9].ljust(9, "0")) if fraction else time_ns
 
 
-def _fraction(text: str) -> str:
-    """Return the digits behind the seconds: a datetime holds six of them."""
-    match = _FRACTION.search(text)
-    return "" if match is None else match[2]
+def _of_float(value: float, unit: str) -> int:
+    """Return a number as what its shortest decimal says, which is what the device wrote."""
+    per_us = _PER_US.get(unit)
+    if per_us is not None and 0 < (us := round(value * per_us)) < _MOST_US and us / per_us == value:
+        return us * 1000  # doubles lie nearer than a microsecond, so that no other decimal is as short
+    return round(Decimal(repr(value)) * NS[unit])
+
+
+def _parted(text: str, form: str | None) -> tuple[str, int, str]:
+    """Return a text without leap second and fraction, seconds to add, and the digits of the fraction."""
+    plain, leap_s = _LEAP.subn(":59", text)
+    match = None if form is not None and "%f" in form else _FRACTION.search(plain)
+    if match is None:
+        return plain, leap_s, ""
+    return plain[: match.start(1)] + plain[match.end() :], leap_s, match[1][1:]
 
 
 def _in_zone(option: TimeOption, stamp: datetime, arrived_ns: int, note: Note) -> datetime:
