@@ -65,7 +65,7 @@ def source_ledger(
     else:
         received = max(counters.get((node, "received"), 0), done)
         kept, waiting_there = stored.messages, 0
-        produced = received + lost
+        produced = received + lost + counters.get((node, "unreadable_data"), 0)
     return SourceLedger(
         time=now_ms,
         source=shortened(path_of(node, None)),

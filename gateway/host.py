@@ -11,11 +11,12 @@ from typing import Final, NamedTuple, Protocol
 
 import orjson
 
-from contract.topics import Node
+from contract.topics import MessageType, Node
 
 SEQUENCE: Final = 256
 TWICE: Final = 32  # so far behind, a number that was seen is a repeat; farther, it is a gap of more than half a circle
 MOST_GAPS: Final = 10_000  # between two ticks
+ASK_AGAIN_S: Final = 600.0  # a birth that could not be read when it came again is hardly another one before
 
 
 class Counter(Protocol):
@@ -63,7 +64,10 @@ class Presence:
 
 @dataclass(slots=True)
 class NodeSession:
-    """What the host knows of one edge node. `born` are the devices of the present session, `known` those of any."""
+    """What the host knows of one edge node. `born` are the devices of the present session, `known` those of any.
+
+    `unread` are devices whose last birth could not be read, each with the time from which on it is asked for again.
+    """
 
     online: bool = False
     bdseq: int | None = None
@@ -74,6 +78,7 @@ class NodeSession:
     missing_first: int = 0
     born: set[str] = field(default_factory=set)
     known: set[str] = field(default_factory=set)
+    unread: dict[str, float] = field(default_factory=dict)
     last_message: float = 0.0
     rebirth_wanted: bool = False
     rebirth_not_before: float = 0.0
@@ -162,6 +167,7 @@ class Host:
         self._sequence(node, session, seq, now)
         session.born.add(device)
         session.known.add(device)
+        session.unread.pop(device, None)
         return True
 
     def data(self, node: Node, device: str | None, *, seq: int | None, named: bool, now: float) -> bool:
@@ -176,7 +182,7 @@ class Host:
             if device is None or device in session.born:
                 return True
         session = self.sessions[node]
-        self._want_rebirth(session, now)
+        self._want_birth_of(session, device, now)
         if named and session.acknowledges and (device is None or device in session.known):
             return True
         self._counter.count(node, "before_birth")
@@ -204,6 +210,23 @@ class Host:
         self._counter.count(node, "deaths")
         self._end(node, session)
         return True
+
+    def unreadable(self, node: Node, type_: MessageType, device: str | None, now: float) -> None:
+        """Take a message of a known node that nobody can read: it did arrive, so it stands for the next number.
+
+        A session whose birth cannot be read is over. That a device died needs no more than the topic.
+        """
+        session = self.sessions[node]
+        if type_ == "NBIRTH":
+            self._end(node, session)
+        if type_ in ("NBIRTH", "NDEATH") or self._living(node, now) is None:
+            return
+        session.next_seq = (session.next_seq + 1) % SEQUENCE
+        if type_ == "DBIRTH":
+            session.born.discard(str(device))
+            session.unread.setdefault(str(device), now)
+        elif type_ == "DDEATH":
+            session.born.discard(str(device))
 
     def misunderstood(self, node: Node, now: float) -> None:
         """Ask for the births again: data had metrics that the birth did not name."""
@@ -251,6 +274,15 @@ class Host:
             return session
         self._want_rebirth(session, now)
         return None
+
+    def _want_birth_of(self, session: NodeSession, device: str | None, now: float) -> None:
+        """Want a rebirth for a device, but only now and then where it would bring what cannot be read."""
+        not_before = session.unread.get(device or "")
+        if not_before is not None and session.online:
+            if now < not_before:
+                return
+            session.unread[device or ""] = now + ASK_AGAIN_S
+        self._want_rebirth(session, now)
 
     def _want_rebirth(self, session: NodeSession, now: float) -> None:
         if not session.rebirth_wanted:

@@ -78,7 +78,7 @@ class Receiver:
 
     def receive(self, topic: str, body: bytes, now: float, now_ns: int) -> None:
         """Take one message; what cannot be read is set aside and counted, and never raises."""
-        node = NOBODY
+        node, parsed = NOBODY, None
         try:
             parsed = parse(topic)
             if parsed.node in self._host.sessions:
@@ -100,11 +100,22 @@ class Receiver:
         except (SparkplugError, TopicError) as error:
             self._ledger.count(node, "unreadable")
             self._ledger.set_aside(Aside(now_ns, node, topic, str(error), body))
+            if parsed is not None and node != NOBODY:
+                self._unreadable(parsed, now, now_ns)
         except SpoolError as error:
             # not kept, so not acknowledged: the node keeps it, or its sequence shows the gap
             self._refused(parsed.node, error, now_ns)
             if parsed.type in ("NBIRTH", "DBIRTH"):
                 self._host.forget(parsed.node, now)
+
+    def _unreadable(self, parsed: SparkplugTopic, now: float, now_ns: int) -> None:
+        """Take what was set aside as arrived: it is not also missing, and no rebirth would bring it in another form."""
+        was_born = parsed.device in self._host.sessions[parsed.node].born
+        self._host.unreadable(parsed.node, parsed.type, parsed.device, now)
+        if parsed.type in ("NDATA", "DDATA"):
+            self._ledger.count(parsed.node, "unreadable_data")
+        elif parsed.type == "DDEATH" and was_born:
+            self._mirror.died(parsed.node, parsed.device, time_ms=now_ns // 1_000_000)
 
     def _node_birth(self, topic: str, parsed: SparkplugTopic, body: bytes, now: float, now_ns: int) -> None:
         self._announced[parsed.node] = set()

@@ -324,3 +324,41 @@ def test_recorded_births_are_born(foreign: Foreign, case: str) -> None:
         assert "ok" in names
     assert foreign.rebirths() == 0
     assert orjson.dumps(foreign.reasons())
+
+
+def test_f3_what_is_in_quarantine_is_not_also_lost_and_asks_for_no_rebirth(foreign: Foreign) -> None:
+    foreign.born(OK)
+    for odd in (b"\x12\x05abc", b"\xff\xff", payload(OK)[:-4]):  # damage in front, nonsense, cut off
+        foreign.send("DDATA", odd)
+        foreign.send("DDATA", payload(pb.Metric(name="ok", timestamp=MS + foreign.seq, double_value=2.0)))
+    foreign.lines(4)
+    foreign.counted("unreadable", 3)
+    time.sleep(2 * foreign.running.gateway._settings.reorder_s)  # what was missing would be given up by now
+    publisher = foreign.running.gateway._publisher
+    wait_for(lambda: publisher.sources(MS)[PLANT].stored == 3)
+    told = publisher.sources(MS)[PLANT]
+    assert (told.lost, told.quarantined, told.produced, told.losses) == (0, 3, 6, [])
+    assert foreign.rebirths() == 0
+    assert len(foreign.aside()) == 3
+
+
+def test_f3_a_birth_that_cannot_be_read_is_asked_for_once_and_its_neighbors_live(foreign: Foreign) -> None:
+    foreign.running.gateway._host._rebirth_pause_s = 1.0
+    foreign.born(OK)
+    for round_ in range(1, 4):
+        foreign.seq = 127
+        foreign.send("NBIRTH", payload(pb.Metric(name=BD_SEQ, datatype=Code.INT64, long_value=0)), device=False)
+        foreign.send("DBIRTH", payload(OK))
+        foreign.seq += 1
+        topic = PLANT.topic("DBIRTH", "Bad")
+        foreign.peer.send((topic, b"\x12\x05abc"))
+        foreign.seq += 1
+        metric = pb.Metric(name="ok", timestamp=MS, double_value=1.0)
+        foreign.peer.send((PLANT.topic("DDATA", "Bad"), payload(metric, seq=foreign.seq % 128)))
+        foreign.send("DDATA", payload(pb.Metric(name="ok", timestamp=MS + round_, double_value=2.0)))
+        foreign.counted("before_birth", round_)
+        time.sleep(0.3)
+    foreign.lines(4)
+    time.sleep(1.2)  # another request would be due
+    assert foreign.rebirths() == 1
+    assert foreign.running.gateway.view().counters.get((PLANT, "lost"), 0) == 0
