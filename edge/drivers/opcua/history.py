@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from asyncua import Client, ua
-from asyncua.ua.uaerrors import UaError
 
 from edge.driver import NoHistory
+from edge.drivers.opcua.decoding import is_damage
 from edge.drivers.opcua.nodes import Item
 from edge.drivers.opcua.services import Services
 from edge.drivers.opcua.session import explain, status_of
@@ -91,8 +91,8 @@ async def _read(client: Client, item: Item, start: datetime, end: datetime, poin
     params.NodesToRead = [ua.HistoryReadValueId(NodeId=item.node, IndexRange="", ContinuationPoint=point)]
     try:
         (answer,) = await client.uaclient.history_read(params)
-    except UaError as error:
-        if status_of(error) in _UNSUPPORTED:
+    except Exception as error:
+        if status_of(error) in _UNSUPPORTED or is_damage(error):
             raise NoHistory(explain(error)) from error
         raise
     if answer.StatusCode.is_bad():

@@ -254,6 +254,10 @@ class OpcuaDriver:
         with translated(self.machine.address, Lost):
             async for item, values in history.raw(services, list(self._items.values()), start_ns, end_ns):
                 samples = [self._reader.sample(item, value) for value in values]
+                undated = sum(sample.time_ns == 0 for sample in samples)
+                if undated:
+                    self.counters.rejected += undated
+                    self.counters.note("history", f"{item.signal}: recorded values without a time are left out")
                 yield [sample for sample in samples if start_ns <= sample.time_ns < end_ns]
 
     async def browse(self, path: str = "") -> AsyncIterator[Tag]:

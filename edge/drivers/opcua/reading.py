@@ -119,6 +119,8 @@ def _scalar(found: ua.Variant, index: int | None) -> Value | None:
         raw = _element(raw, index)
     if raw is None:
         return None
+    if not isinstance(found.VariantType, ua.VariantType):
+        raise _NoScalarError(f"holds a value of an unknown type ({found.VariantType.value})")
     value = scalar(raw)
     if value is None and type(raw) is not ua.XmlElement:
         raise _NoScalarError(_what_is(raw, found))

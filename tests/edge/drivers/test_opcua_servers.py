@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,13 +15,13 @@ from asyncua.server.internal_session import InternalSession
 from asyncua.ua import ua_binary
 
 from contract.model import Quality, Sample
-from edge.driver import Lost, Unreachable
+from edge.driver import Lost, NoHistory, Unreachable
 from edge.drivers.opcua import OpcuaDriver
 from edge.machine import Context
-from tests.edge.drivers.test_opcua import URI, OneUser, connect, node
+from tests.edge.drivers.test_opcua import URI, OneUser, connect, node, server_pki
 from tests.edge.reading import read_until
 
-__all__ = ["connect"]
+__all__ = ["connect", "server_pki"]
 
 BASIC = "http://opcfoundation.org/UA/SecurityPolicy#Basic256Sha256"
 LIMITS = {
@@ -261,6 +263,56 @@ async def test_a5_of_two_ways_the_one_that_can_be_gone(serve: Any, connect: Any,
     assert (await read_until(driver))[-1].value == 1000.0
 
 
+async def test_a5_a_password_is_not_sent_on_a_connection_that_is_only_signed(
+    serve: Any, connect: Any, context: Context, server_pki: Path
+) -> None:
+    server = await serve(users=OneUser(), policies=[ua.SecurityPolicyType.Basic256Sha256_Sign], pki=server_pki)
+    (context.folder / "password").write_text("secret")
+    options = {"user": "operator", "password_file": "password", "security": {"mode": "sign", "trust": "server.der"}}
+    driver = await connect(server, **options)
+    assert "password" not in driver.counters.notes  # the server asks for it encrypted
+    for way in ways_to_log_in(server):
+        way.SecurityPolicyUri = "http://opcfoundation.org/UA/SecurityPolicy#None"
+    with pytest.raises(Unreachable, match="only signed: set `mode: sign_and_encrypt`"):
+        await connect(server, **options)
+
+
+async def test_a2_recorded_values_without_a_time_are_counted(serve: Any, connect: Any, monkeypatch: Any) -> None:
+    server = await serve()
+    driver = await connect(server)
+
+    async def answer(session: Any, params: Any) -> Any:
+        stamps = (datetime(1601, 1, 1, tzinfo=UTC), datetime(2026, 11, 1, tzinfo=UTC))
+        record = ua.HistoryData([ua.DataValue(ua.Variant(1.0), SourceTimestamp=stamp) for stamp in stamps])
+        return [ua.HistoryReadResult(HistoryData=record)]
+
+    monkeypatch.setattr(InternalSession, "history_read", answer)
+    historizing = server.server.iserver.aspace[server.nodes["Speed"].nodeid].attributes[ua.AttributeIds.Historizing]
+    historizing.value = ua.DataValue(ua.Variant(True))
+    found = [sample async for samples in driver.history(1, 1 << 61) for sample in samples]
+    assert [sample.time_ns for sample in found] == [1_793_491_200_000_000_000]
+    assert driver.counters.rejected == 1
+    assert "without a time" in driver.counters.notes["history"]
+
+
+@pytest.mark.usefixtures("raw")
+async def test_a6_a_record_that_cannot_be_decoded_is_no_record(serve: Any, connect: Any, monkeypatch: Any) -> None:
+    server = await serve()
+    driver = await connect(server)
+
+    async def answer(session: Any, params: Any) -> Any:
+        sent = Raw(b"\x0c\xff\xff\xff\x7f")
+        record = ua.HistoryData([ua.DataValue(ua.Variant(sent, ua.VariantType.Int32))])
+        return [ua.HistoryReadResult(HistoryData=record)]
+
+    monkeypatch.setattr(InternalSession, "history_read", answer)
+    historizing = server.server.iserver.aspace[server.nodes["Speed"].nodeid].attributes[ua.AttributeIds.Historizing]
+    historizing.value = ua.DataValue(ua.Variant(True))
+    with pytest.raises(NoHistory, match="cannot be decoded"):
+        async for _ in driver.history(1, 2):
+            pass
+
+
 async def test_a_node_that_is_missing_does_not_double_the_others(serve: Any, connect: Any) -> None:
     server = await serve()
     driver = await connect(server, {"speed": {"node": node("Speed")}, "gone": {"node": node("Gone")}})
@@ -274,7 +326,7 @@ async def test_a_node_that_is_missing_does_not_double_the_others(serve: Any, con
 
 def structure(kind: int, encoding: int, body: bytes) -> bytes:
     """An ExtensionObject in a Variant."""
-    return b"\x16" + ua_binary.nodeid_to_binary(ua.FourByteNodeId(kind)) + bytes([encoding]) + body
+    return b"".join((b"\x16", ua_binary.nodeid_to_binary(ua.FourByteNodeId(kind)), bytes([encoding]), body))
 
 
 def sized(body: bytes) -> bytes:
@@ -287,6 +339,7 @@ CONTAINED = {
     "a structure without a body": structure(RANGE, 0, b""),
     "a structure in XML": structure(RANGE, 2, sized(b"<Range/>")),
     "a structure of an unknown type": structure(4711, 1, sized(b"abc")),
+    "something of a type that does not exist": b"\x1e" + sized(b"ab"),
     "dimensions that do not fit": b"\xc6" + b"\2\0\0\0" + bytes(8) + b"\1\0\0\0" + b"\7\0\0\0",
     "no dimensions": b"\xc6" + b"\2\0\0\0" + bytes(8) + b"\0\0\0\0",
     "a million dimensions": b"\xc6" + b"\2\0\0\0" + bytes(8) + b"\2\0\0\0" + b"\0\0\1\0" * 2,
