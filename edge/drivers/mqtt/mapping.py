@@ -37,7 +37,6 @@ QualityOf = Callable[[Any], tuple[int, int]]
 class Entry(NamedTuple):
     """What is seldom asked of a signal."""
 
-    find: Search
     leads: bool  # so that null is what the message says of it
     is_whole: bool
     quality_of: QualityOf | None  # where it has its own
@@ -86,7 +85,7 @@ class Mapping:
         if self._text:
             find = _of_text(find, entry.path, entry.datatype)
         own = None if entry.quality is None else self._quality_of(entry.quality)
-        return find, Entry(find, leads(entry.path), entry.path == "@", own)
+        return find, Entry(leads(entry.path), entry.path == "@", own)
 
     def _quality_of(self, option: QualityOption) -> QualityOf:
         find = search(option.path)
@@ -199,14 +198,19 @@ class Mapping:
         """Add the samples of a message, or of an item of it."""
         asset, time_ns, said, status, may_hold_null = common
         own, code = said, status
+        marked: Any = None
         for name, find, entry in route.signals:
             try:
                 value = find(item)
             except Exception as error:  # noqa: BLE001 (functions of JMESPath raise anything: ceil('inf'), max_by)
                 self._leave_out(name, f"its path cannot be applied: {type(error).__name__}: {error}")
                 continue
-            if value is None and not (may_hold_null and _is_null(entry, item)):
-                continue  # not in this message
+            if value is None:
+                if not may_hold_null or not entry.leads or (item is None and not entry.is_whole):
+                    continue  # not in this message
+                marked = _marked(item) if marked is None else marked
+                if not _is_null(find, marked):
+                    continue
             if route.has_qualities:
                 own, code = (said, status) if entry.quality_of is None else self._own_quality(entry, item, said)
             kind = type(value)
@@ -251,12 +255,17 @@ class Mapping:
         self._counters.note(sort, f"{self._name}: {text}")
 
 
-def _is_null(entry: Entry, item: Any) -> bool:
-    """Tell whether a path that found nothing leads to null."""
-    if not entry.leads or (item is None and not entry.is_whole):
-        return False
+def _marked(item: Any) -> Any:
     try:
-        return entry.find(mark(item)) is NULL
+        return mark(item)
+    except RecursionError:
+        return item
+
+
+def _is_null(find: Search, marked: Any) -> bool:
+    """Tell whether a path that found nothing leads to null."""
+    try:
+        return find(marked) is NULL
     except Exception:  # noqa: BLE001 (of data that is marked a path may find what it cannot be applied to)
         return False
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import jmespath
-import orjson
 
 _KEY: Final = r'(?:[A-Za-z_][A-Za-z0-9_]*|"[^"\\\x00-\x1f]+")'
 _SIMPLE: Final = re.compile(rf"{_KEY}(?:\[\d+\])*(?:\.{_KEY}(?:\[\d+\])*)*\Z")
@@ -81,4 +81,6 @@ def mark(data: Any) -> Any:
 
 def quoted(key: str) -> str:
     """Return a key as it stands in a path."""
-    return key if key.isidentifier() and key.isascii() else orjson.dumps(key).decode()
+    if key.isidentifier() and key.isascii():
+        return key
+    return json.dumps(key, ensure_ascii=any("\ud800" <= each <= "\udfff" for each in key))  # halves of characters

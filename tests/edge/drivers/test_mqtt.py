@@ -164,3 +164,22 @@ def test_plain_paths_and_jmespath_agree() -> None:
     assert search("@")(5) == 5
     assert search("length(a.b)")(data) == 2
     assert search("a.b[-1].c")(data) == 2
+
+
+async def test_browse_shows_what_is_odd(nats_broker: Any, connect: Any, publisher: Any) -> None:
+    driver = await connect(nats_broker, browse_s=1.0)
+    machines = await publisher(nats_broker)
+    odd = b'\xef\xbb\xbf{"a":NaN,"b \\"c\\\\":"M\xf6tor","n":null,"\xf6":1,"big":' + b"9" * 400 + b',"ok":1}\0'
+    for topic, body in (("odd", odd), ("deep", b"[" * 5000), ("text", b"l\xe4uft"), ("empty", b"")):
+        machines.publish(topic, body, qos=1, retain=True)
+    found = [tag async for tag in driver.browse("#")]
+    tags = {(tag.path, tag.address): tag.value for tag in found}
+    assert tags["odd", "ok"] == 1
+    assert tags["odd", "a"] is tags["odd", "n"] is tags["odd", "big"] is None
+    assert tags["odd", '"b \\"c\\\\"'] == "M\ufffdtor"
+    assert tags["text", "@"] == "l\ufffduft"
+    assert ("deep", "@") in tags
+    orjson.dumps([tag.value for tag in found])
+    assert tags["odd", '"\\udcf6"'] == 1
+    for _, address in (key for key in tags if key[0] == "odd"):
+        search(address)
