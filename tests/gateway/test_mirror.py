@@ -282,7 +282,12 @@ def test_a12_an_asset_with_thousands_of_signals_is_announced_and_shown(screen: S
     info, tele = screen.shown["info"], screen.shown["tele"]
     assert len(info["signals"]) == len(tele["signals"]) == 7000
     assert (info["truncated"], info["signals_total"]) == (True, 7000)  # without descriptions
-    assert info["signals"][0] == {"name": "Line_1/Station/Axis_00001/actual", "datatype": "double", "unit": "mm"}
+    assert info["signals"][0] == {
+        "name": "Line_1/Station/Axis_00001/actual",
+        "label": "Line 1/Station/Axis 00001/actual",
+        "datatype": "double",
+        "unit": "mm",
+    }
     assert "truncated" not in tele
     assert screen.largest < 900_000
 
