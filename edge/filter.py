@@ -56,16 +56,26 @@ _INTEGERS: Final = {
     Datatype.DATETIME: (0, 2**63 - 1),
 }
 _SHORT_TEXT: Final = MAX_TEXT_BYTES // 4  # characters that surely fit
+_INT64: Final = range(-(2**63), 2**63)
+_UINT64: Final = range(2**64)
+_EXACT: Final = 2**53
 _LARGEST_FLOAT: Final = 3.4028234663852886e38
 _TRUE: Final = frozenset(("true", "on", "yes", "1"))
 _FALSE: Final = frozenset(("false", "off", "no", "0"))
 
 
 def inferred(value: Value) -> Datatype:
-    """Return the datatype of a signal that states none, from its first value: every number is a double."""
+    """Return the datatype of a signal that states none, from its first value: a number that a double holds is one."""
     if isinstance(value, bool):
         return Datatype.BOOLEAN
+    if isinstance(value, int) and not is_exact(value):
+        return Datatype.INT64 if value in _INT64 else Datatype.UINT64 if value in _UINT64 else Datatype.DOUBLE
     return Datatype.STRING if isinstance(value, str) else Datatype.DOUBLE
+
+
+def is_exact(value: Value) -> bool:
+    """Whether a double holds a number as it is; a text and a boolean are no matter of that."""
+    return not isinstance(value, int) or abs(value) <= _EXACT or (value.bit_length() <= 1024 and float(value) == value)
 
 
 def coerce(value: Value, datatype: Datatype) -> Value | None:
@@ -161,6 +171,7 @@ class Filter:
         self.examples: dict[Sort, Sample] = {}  # the first of each sort, as it came
         self.misfits: Counter[str] = Counter()  # values that do not fit their datatype, by signal
         self.misfit: dict[str, Value] = {}  # the first of each signal
+        self.rounded: Counter[str] = Counter()  # integers of more digits than their datatype holds, by signal
         self.too_large: list[tuple[str, int]] = []  # signal and bytes of texts left out by the last `update`
 
     def successor(self, signals: Iterable[Signal]) -> Filter:
@@ -313,6 +324,10 @@ class Filter:
                 fitting = None
             elif fitting is value:
                 return sample
+            elif isinstance(fitting, float) and not is_exact(value):
+                self.rounded[name] += 1
+                if base_quality(quality) == Quality.GOOD:
+                    quality += Quality.UNCERTAIN - Quality.GOOD
             value = fitting
         if value is None and base_quality(quality) == Quality.GOOD:
             quality = Quality.BAD

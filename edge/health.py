@@ -28,6 +28,7 @@ class Health:
     refused: int = 0  # samples of assets or signals that the plant file does not allow
     misfits: int = 0  # values that do not fit the datatype of their signal, kept as bad
     times_replaced: int = 0  # samples whose source gave no time that can be theirs
+    rounded: int = 0  # integers of more digits than a double has, kept as uncertain
     too_large: int = 0  # values that no message can hold
     trouble: str = ""  # why the machine is not connected or not served, or why reading stands still
 
@@ -52,6 +53,9 @@ def node_asset(place: Place, machines: Iterable[str]) -> Asset:
             ),
             Signal(f"Health/{machine}/times_replaced_total", description="times that cannot be the source's, replaced"),
             Signal(f"Health/{machine}/misfits_total", description="values that do not fit their datatype, kept as bad"),
+            Signal(
+                f"Health/{machine}/rounded_total", description="integers that a double cannot hold, now uncertain"
+            ),
             Signal(f"Health/{machine}/silent_s", unit="s", description="since data or the word that nothing changed"),
             Signal(f"Health/{machine}/failures_total", description="failures of the driver since the start"),
             Signal(f"Health/{machine}/trouble", Datatype.STRING, description="why it is not read; empty: it is"),
@@ -79,6 +83,7 @@ def samples(
         values[f"Health/{name}/last_data_age_s"] = round(age_s, 3)
         values[f"Health/{name}/times_replaced_total"] = float(health.times_replaced)
         values[f"Health/{name}/misfits_total"] = float(health.misfits)
+        values[f"Health/{name}/rounded_total"] = float(health.rounded)
         values[f"Health/{name}/silent_s"] = round(silent_s, 3)
         values[f"Health/{name}/failures_total"] = float(health.failures)
         values[f"Health/{name}/trouble"] = health.trouble[:_MOST_TEXT]

@@ -425,6 +425,11 @@ class Runner:
                 )
                 self.health.misfits += count
             found.misfits.clear()
+        for signal in found.rounded:
+            text = "an integer has more digits than a double: it is rounded, and uncertain; state `datatype: int64`"
+            self._note(f"rounded {signal}", f"{asset}/{signal}: {text}")
+        self.health.rounded += found.rounded.total()
+        found.rounded.clear()
 
     async def _flush(self, *, everything: bool = False) -> None:
         now_ns = self._clock_ns()

@@ -354,6 +354,22 @@ def test_values_take_the_datatype_of_their_signal() -> None:
     ]
 
 
+def test_d2_an_integer_that_no_double_holds_is_an_integer_or_uncertain_and_counted() -> None:
+    largest = [2**53 + 1, 2**64 - 1, 2**80, 2**53, 2**60]
+    assert [inferred(value) for value in largest] == [
+        Datatype.INT64,
+        Datatype.UINT64,
+        Datatype.DOUBLE,
+        Datatype.DOUBLE,
+        Datatype.DOUBLE,
+    ]
+    double = Filter([Signal("s")])
+    given_ = [Sample("a", "s", (START + n) * MS, value) for n, value in enumerate([7, 2**53 + 1, 2**60])]
+    passed = double.update(given_, START * MS).live
+    assert [(sample.value, sample.quality) for sample in passed] == [(7.0, 192), (2.0**53, 64), (2.0**60, 192)]
+    assert double.rounded == {"s": 1}
+
+
 def test_what_does_not_fit_is_bad_and_counted() -> None:
     strict = Filter([Signal("s", Datatype.UINT8)])
     assert said(strict.update(samples("1@0 300@1 -1@2"), START * MS)) == "1@0 _!@1 _!@2"
