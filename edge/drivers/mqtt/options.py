@@ -158,7 +158,9 @@ class Machine(base.Machine):
     )
     qos: Literal[0, 1] = 1
     queue: Annotated[int, Field(ge=10, le=1_000_000)] = Field(
-        10_000, description="messages that may wait; beyond it the oldest are thrown away and counted"
+        10_000,
+        description="messages that may wait; beyond it the broker must, and in a clean session (or at QoS 0) messages "
+        "are thrown away and counted",
     )
     timeout_s: Annotated[float, Field(gt=0, le=60)] = Field(5.0, description="time for the broker to accept us")
     browse_s: Annotated[float, Field(gt=0, le=60)] = Field(5.0, description="how long browsing listens")
