@@ -44,6 +44,7 @@ class Counters:
     overflows: int = 0  # times that the source said it threw values away
     dropped: int = 0  # messages or values that we threw away because a queue was full
     rejected: int = 0  # messages or values that could not be understood
+    times_replaced: int = 0  # samples that the driver itself has flagged: their time is not the source's
     notes: dict[str, str] = field(default_factory=dict)  # the first example of each sort of trouble, to be logged once
 
     def note(self, sort: str, text: str) -> None:

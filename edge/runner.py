@@ -169,6 +169,7 @@ class Runner:
         self._noted: set[str] = set()
         self._failures: set[str] = set()  # places of those that were told in full
         self._accounted: dict[Reason, int] = {}
+        self._flagged = 0  # of the times that the driver has replaced, so many are told
         self._gap: Gap | None = None  # the one that history may still fill
 
     @property
@@ -537,6 +538,11 @@ class Runner:
                 now_ns, since_ns = self._clock_ns(), self.health.alive_ns
                 self._ledger.lose(self.name, reason, new, now_ns, since_ns=since_ns, detail=_DETAILS[reason])
         self._accounted = counted
+        if flagged := counters.times_replaced - self._flagged:
+            self._flagged = counters.times_replaced
+            self.health.times_replaced += flagged
+            detail = "the source gave none that can be its own; the driver took another one"
+            self._ledger.lose(self.name, "source_time", flagged, self._clock_ns(), detail=detail, outcome="noted")
 
     def _tell_too_large(self, source: _Source, through: Filter) -> None:
         for signal, size in through.too_large:

@@ -203,7 +203,10 @@ class MqttDriver:
                 arrived_ns, untimed = self._memory.recall(topic, payload, arrived_ns, untimed)
         if self.machine.time is None:
             self._memory.remember(topic, payload, arrived_ns, untimed)
-        return self._mapping.samples(topic, payload, arrived_ns, untimed)
+        samples = self._mapping.samples(topic, payload, arrived_ns, untimed)
+        if is_retained:
+            self.counters.times_replaced += sum(bool(sample.quality & TIME_REPLACED) for sample in samples)
+        return samples
 
     def _is_repeat(self, delivery: Delivery) -> bool:
         """Tell whether a message was delivered again (QoS 1): when each has its time, no two are alike.

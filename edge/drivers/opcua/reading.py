@@ -75,6 +75,7 @@ class Reader:
             return 0, 0
         if source is None:
             return server_ns, 0
+        self._counters.times_replaced += 1
         self._counters.note("time", f"{item.signal}: {source:%Y-%m-%d} is no time; the server's is taken, and flagged")
         return server_ns, TIME_REPLACED
 

@@ -113,6 +113,7 @@ async def test_a2_a_source_time_that_is_none(serve: Any, connect: Any, stated: d
     sample = await _find(driver, 2.0)
     assert (sample.time_ns // 1000, sample.quality) == (int(taken.timestamp() * 1e6), GOOD | TIME_REPLACED)
     assert "no time; the server's is taken" in driver.counters.notes["time"]
+    assert driver.counters.times_replaced >= 1
 
 
 async def test_a2_a_source_that_states_no_time_at_all(serve: Any, connect: Any) -> None:
