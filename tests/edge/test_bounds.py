@@ -92,19 +92,19 @@ def test_a7_a_text_that_no_message_can_hold_is_left_out_and_told() -> None:
         text("cnc-01", "program", longer),
         Sample("cnc-01", "speed", 10**18, 1.0),
     ]
-    passed = state.update(given, 10**18)
+    passed = state.update(given, 10**18).live
     assert [(s.signal, s.value, s.quality) for s in passed] == [
         ("state", longest, Quality.GOOD),
         ("program", None, Quality.BAD),
         ("speed", 1.0, Quality.GOOD),
     ]
     assert state.too_large == [("program", len(longer.encode()))]
-    [short] = state.update([text("cnc-01", "program", "O0001", 2 * 10**18)], 2 * 10**18)
+    [short] = state.update([text("cnc-01", "program", "O0001", 2 * 10**18)], 2 * 10**18).live
     assert (short.value, short.quality, state.too_large) == ("O0001", Quality.GOOD, [])
 
 
 def test_half_a_character_is_replaced() -> None:
-    [passed] = Filter(SIGNALS).update([text("cnc-01", "state", "M\ud83dtor")], 10**18)
+    [passed] = Filter(SIGNALS).update([text("cnc-01", "state", "M\ud83dtor")], 10**18).live
     assert passed.value == "M?tor"
     assert b"M?tor" in encode_samples([passed], {"state": 1}, {"state": 12})
 
