@@ -81,11 +81,16 @@ class Receiver:
 
     def receive(self, topic: str, body: bytes, now: float, now_ns: int) -> None:
         """Take one message; what cannot be read is set aside and counted, and never raises."""
-        node, parsed = NOBODY, None
+        node = NOBODY
         try:
             parsed = parse(topic)
+        except TopicError as error:
+            self._set_aside(node, topic, str(error), body, now_ns)
+            return
+        try:
             if parsed.node in self._host.sessions:
                 node = parsed.node
+                self._ledger.account.last_seen(node, now_ns)
             elif len(self._host.sessions) >= MOST_NODES or len(self._births) >= MOST_BIRTHS:
                 self._ledger.count(NOBODY, "too_many")
                 return
@@ -100,16 +105,19 @@ class Receiver:
                     self._death(parsed, body, now, now_ns)
                 case _:
                     return  # a command, ours or another host's
-        except (SparkplugError, TopicError) as error:
-            self._ledger.count(node, "unreadable")
-            self._ledger.set_aside(Aside(now_ns, node, topic, str(error), body))
-            if parsed is not None and node != NOBODY:
+        except SparkplugError as error:
+            self._set_aside(node, topic, str(error), body, now_ns)
+            if node != NOBODY:
                 self._unreadable(parsed, now, now_ns)
         except SpoolError as error:
             # not kept, so not acknowledged: the node keeps it, or its sequence shows the gap
             self._refused(parsed.node, error, now_ns)
             if parsed.type in ("NBIRTH", "DBIRTH"):
                 self._host.forget(parsed.node, now)
+
+    def _set_aside(self, node: Node, topic: str, reason: str, body: bytes, now_ns: int) -> None:
+        self._ledger.count(node, "unreadable")
+        self._ledger.set_aside(Aside(now_ns, node, topic, reason, body))
 
     def _unreadable(self, parsed: SparkplugTopic, now: float, now_ns: int) -> None:
         """Take what was set aside as arrived: it is not also missing, and no rebirth would bring it in another form."""
@@ -239,7 +247,7 @@ class Receiver:
         payload = decode(body)
         now_ms = now_ns // 1_000_000
         if parsed.device is None:
-            if self._host.node_death(parsed.node, bdseq_of(payload)):
+            if self._host.node_death(parsed.node, bdseq_of(payload), now):
                 self._mirror.died(parsed.node, time_ms=now_ms)
                 self._ledger.account.died(parsed.node)
         elif self._host.device_death(parsed.node, parsed.device, seq=payload.seq, now=now):
