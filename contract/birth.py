@@ -54,12 +54,15 @@ def is_signal(metric_name: str) -> bool:
     return metric_name != BD_SEQ and not metric_name.startswith(_NOT_A_SIGNAL)
 
 
-def node_birth(bd_seq: int, time_ns: int) -> list[Metric]:
-    """Return the control metrics that an NBIRTH of ours starts with; metrics of the node itself come behind them."""
+def node_birth(bd_seq: int, time_ns: int, given: str = "") -> list[Metric]:
+    """Return the control metrics that an NBIRTH of ours starts with; metrics of the node itself come behind them.
+
+    `given` is what `contract.ack.format_given` says of the spool.
+    """
     return [
         Metric(BD_SEQ, None, Code.INT64, bd_seq, time_ns),
         Metric(REBIRTH, None, Code.BOOLEAN, False, time_ns),
-        Metric(SPOOL_ACK, None, Code.STRING, "", time_ns),
+        Metric(SPOOL_ACK, None, Code.STRING, given, time_ns),
     ]
 
 

@@ -52,15 +52,24 @@ class EdgeLedger:
         """Read the notes; raise SpoolError."""
         self._heard_until = orjson.loads(self._spool.note(_HEARD_NOTE) or b"{}")
         self._origin = orjson.loads(self._spool.note(_ORIGIN_NOTE) or b"{}")
-        stats = self._spool.stats
         if self._origin.get("epoch") != self._spool.epoch:
-            gone = stats.last_n - stats.records - stats.dropped
-            self._origin = {"epoch": self._spool.epoch, "last_n": stats.last_n - stats.records, "gone": gone}
-            self._spool.set_notes({_ORIGIN_NOTE: orjson.dumps(self._origin)})
+            self._begin_epoch()
         salvage = self._spool.salvage
         if salvage is not None:
             detail = f"{salvage.reason}; {salvage.kept} messages were kept"
             self.enter("", "edge_spool", now_ns, now_ns, outcome="noted", detail=detail)
+
+    def _begin_epoch(self) -> None:
+        """Count from here on: what waits is of the new epoch. Raises SpoolError."""
+        stats = self._spool.stats
+        gone = stats.last_n - stats.records - stats.dropped
+        self._origin = {"epoch": self._spool.epoch, "last_n": stats.last_n - stats.records, "gone": gone}
+        self._spool.set_notes({_ORIGIN_NOTE: orjson.dumps(self._origin)})
+
+    def renewed(self, now_ns: int, detail: str) -> None:
+        """Tell that the spool has begun a new epoch, and why; raise SpoolError."""
+        self._begin_epoch()
+        self.enter("", "edge_spool", now_ns, now_ns, detail=detail)
 
     def heard_until(self, machine: str) -> int:
         """Return until when a machine was heard by an earlier run of the edge; 0 for never."""
@@ -142,11 +151,12 @@ class EdgeLedger:
 
     def balance(self) -> Balance:
         """Return the balance of the spool now."""
+        origin = self._origin  # of one epoch, also while another one begins
         stats = self._spool.stats
-        gone = stats.last_n - stats.records - stats.dropped - int(self._origin["gone"])
+        gone = stats.last_n - stats.records - stats.dropped - int(origin["gone"])
         return Balance(
-            epoch=self._spool.epoch,
-            produced=stats.last_n - int(self._origin["last_n"]),
+            epoch=str(origin["epoch"]),
+            produced=stats.last_n - int(origin["last_n"]),
             acknowledged=max(0, gone),
             waiting=stats.records,
             dropped=stats.dropped,

@@ -75,6 +75,7 @@ class LineService:
         uplink.node.describe(health.node_asset(self._line.place, everything), node=True)
         ledger = EdgeLedger(spool, uplink.node.put, self._line.place.line)
         await asyncio.to_thread(ledger.open, time.time_ns())
+        uplink.node.renewed = ledger.renewed
         ids = AssetIds(spool, self._owners)
         context = replace(self._context, ids=ids)
         for name, machine in self._line.machines.items():

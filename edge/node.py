@@ -17,7 +17,7 @@ from typing import Final
 import orjson
 import structlog
 
-from contract.ack import SPOOL_ACK, AckError, format_uuid, parse_ack
+from contract.ack import SPOOL_ACK, AckError, format_given, format_uuid, parse_ack
 from contract.birth import REBIRTH, device_birth, node_birth, node_death, signal_metrics
 from contract.model import Asset, Datatype, Sample
 from contract.mqtt import MAX_MESSAGE_BYTES
@@ -38,6 +38,7 @@ from edge.aside import SetAside
 from edge.birth import fitting_birth, is_long
 from edge.dating import LAST_NS
 from edge.filter import Read
+from edge.given import Given
 from edge.host import PrimaryHost
 from edge.suspects import Suspects
 from edge.window import Window
@@ -108,6 +109,7 @@ class EdgeNode:
         self._lock = threading.RLock()
         self._devices: dict[str, _Device] = {}  # "" is the node itself
         self._events: deque[tuple[str, str, bytes]] = deque(maxlen=_MOST_EVENTS)
+        self._given = Given(spool)
         self._bd_seq = int(spool.note(_BD_SEQ_NOTE) or b"-1")
         self._seq = 0
         self._connected = False
@@ -118,6 +120,7 @@ class EdgeNode:
         self._patience_s = _PATIENCE_S
         self.wake: Callable[[], None] = lambda: None
         self.leave: Callable[[], None] = lambda: None  # asks for a new MQTT session
+        self.renewed: Callable[[int, str], None] = lambda _now_ns, _detail: None  # the spool has a new epoch
 
     # from the machines
 
@@ -284,6 +287,7 @@ class EdgeNode:
 
     def _take_events(self, now_s: float, now_ns: int) -> list[tuple[int, int]]:
         acknowledged: list[tuple[int, int]] = []
+        epoch = self._spool.epoch
         self._hurry = False
         while self._events:
             event, topic, payload = self._events.popleft()
@@ -297,7 +301,7 @@ class EdgeNode:
                     self.host.forget()
                 if was_cut:
                     self._look_at_cut(now_s)
-        return acknowledged
+        return acknowledged if epoch == self._spool.epoch else []
 
     def _message(self, topic: str, payload: bytes, now_ns: int) -> list[tuple[int, int]]:
         if topic == self.host.topic:
@@ -313,20 +317,40 @@ class EdgeNode:
             if parse_sparkplug(topic) != (self.node, "NCMD", None):
                 return []
             commands = decode(payload)
-            return [pair for metric in commands.metrics for pair in self._command(metric)]
+            return [pair for metric in commands.metrics for pair in self._command(metric, now_ns)]
         except (SparkplugError, AckError) as error:
             self.sent.ignored += 1
             _log.warning("a message to this edge node was not understood", topic=topic, reason=str(error))
             return []
 
-    def _command(self, metric: Metric) -> list[tuple[int, int]]:
+    def _command(self, metric: Metric, now_ns: int) -> list[tuple[int, int]]:
         if metric.name == REBIRTH and metric.value:
             self._rebirth = True
         elif metric.name == SPOOL_ACK and isinstance(metric.value, str):
             ack = parse_ack(metric.value)
             if ack.epoch == self._spool.epoch:
-                return ack.intervals
+                highest = ack.intervals[-1][1] if ack.intervals else 0
+                if not ack.renew and highest <= self._given.n:
+                    return ack.intervals
+                self._renew(highest, now_ns)
         return []
+
+    def _renew(self, highest: int, now_ns: int) -> None:
+        """Begin a new epoch: the gateway has received numbers that this spool never sent.
+
+        It is a copy from before, or another sends in our name. What it reads now would count as repeated.
+        """
+        before, given = self._spool.epoch, self._given.n
+        self._given.renew()
+        self._born = False
+        received = f"up to {highest}" if highest else "above that"
+        detail = (
+            f"the spool had sent numbers up to {given} of epoch {before}, the gateway has received some {received}: it "
+            f"was put back to an earlier copy, or another sends in this name; it goes on as epoch {self._spool.epoch}. "
+            "What the copy that was replaced had read and not sent is lost with it"
+        )
+        _log.error("the spool begins a new epoch", reason=detail)
+        self.renewed(now_ns, detail)
 
     def _host_lost(self, now_ns: int) -> None:
         """The host has gone: say goodbye, and make a new session that waits for its return (Sparkplug 3.0, ch. 5)."""
@@ -349,13 +373,14 @@ class EdgeNode:
     def _try_alone(self, n: int) -> None:
         record = next(iter(self._spool.read(n - 1, 1)), None) if n else None
         if record is not None and record.n == n:
+            self._given.send(n)
             self._send(record.topic, self._historical(record), format_uuid(self._spool.epoch, n))
 
     def _births(self, now_ns: int) -> bool:
         """Publish NBIRTH and all DBIRTHs; return whether all of it went out."""
         begin = not self._born
         with self._lock:
-            metrics = node_birth(self._bd_seq, now_ns)
+            metrics = node_birth(self._bd_seq, now_ns, format_given(self._spool.epoch, self._given.n))
             own = self._devices.get("") or _Device(_NOBODY, {}, {}, frozenset())
             metrics += signal_metrics(own.asset.signals, own.alias_of, self._last(own), now_ns)
             self._seq, self._born, self._rebirth = 0, False, False
@@ -454,6 +479,7 @@ class EdgeNode:
                 continue
             if self.suspects.holds(record.n):
                 continue
+            self._given.send(record.n)
             if not self._send(record.topic, body, format_uuid(epoch, record.n)):
                 self.window.unsent(records[index:], live=not historical)
                 return False

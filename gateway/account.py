@@ -33,7 +33,11 @@ CREATE TABLE IF NOT EXISTS epoch (
 CREATE TABLE IF NOT EXISTS heard (
     "group" TEXT NOT NULL, edge_node TEXT NOT NULL, time_ns INTEGER NOT NULL, PRIMARY KEY ("group", edge_node)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS seen (
+    "group" TEXT NOT NULL, edge_node TEXT NOT NULL, time_ns INTEGER NOT NULL, PRIMARY KEY ("group", edge_node)
+) WITHOUT ROWID;
 """
+SEEN_NS: Final = 5_000_000_000  # how exactly it is kept when a node was seen last
 MOST_ENTRIES: Final = 1000  # of one node
 MERGE_NS: Final = 60_000_000_000
 
@@ -62,6 +66,8 @@ class Account:
         self._forgotten: dict[Node, Counter[tuple[Sort, str]]] = {}
         self._epochs: dict[Node, dict[str, Epoch]] = {}
         self._heard: dict[Node, int] = {}
+        self._seen: dict[Node, int] = {}
+        self._written_seen: dict[Node, int] = {}
         self._growing: dict[tuple[Node, Reason], Entry] = {}
         self._unwritten: set[tuple[Node, int]] = set()
         self._dropped: list[tuple[Node, Entry]] = []
@@ -156,6 +162,14 @@ class Account:
         """Note that a node lives which does not wait for the gateway."""
         self._heard[node] = now_ns
 
+    def last_seen(self, node: Node, now_ns: int) -> None:
+        """Note that something came from a node."""
+        self._seen[node] = now_ns
+
+    def seen_ns(self, node: Node) -> int | None:
+        """Return when something came last from a node, also in an earlier run; None when nobody knows."""
+        return self._seen.get(node)
+
     def died(self, node: Node) -> None:
         """Note that a node has said goodbye: it sends nothing that could be missed."""
         self._heard.pop(node, None)
@@ -213,6 +227,8 @@ class Account:
             self._epochs.setdefault(Node(group, edge_node), {})[name] = Epoch(begun, before, received, balance)
         for group, edge_node, time_ns in database.execute("SELECT * FROM heard"):
             self._heard[Node(group, edge_node)] = time_ns
+        for group, edge_node, time_ns in database.execute("SELECT * FROM seen"):
+            self._seen[Node(group, edge_node)] = self._written_seen[Node(group, edge_node)] = time_ns
         self._written_heard = dict(self._heard)
 
     @property
@@ -244,6 +260,10 @@ class Account:
             for node, time_ns in heard.items():
                 if self._written_heard.get(node) != time_ns:
                     cursor.execute("INSERT OR REPLACE INTO heard VALUES (?, ?, ?)", (*node, time_ns))
+            for node, time_ns in list(self._seen.items()):
+                if time_ns - self._written_seen.get(node, 0) >= SEEN_NS:
+                    cursor.execute("INSERT OR REPLACE INTO seen VALUES (?, ?, ?)", (*node, time_ns))
+                    self._written_seen[node] = time_ns
             self._pending = self._unwritten, self._dropped, self._changed_epochs, heard
             self._unwritten, self._dropped, self._changed_epochs = set(), [], set()
 

@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from contract.ack import SPOOL_ACK, format_ack
+from contract.ack import SPOOL_ACK, format_ack, format_renew
 from contract.birth import REBIRTH
 from contract.sparkplug import Code, Metric, Payload, encode
 from contract.topics import Node
@@ -29,7 +29,15 @@ class Acks:
         self._received = received
         self._lock = threading.Lock()
         self._fresh: dict[tuple[Node, str], list[int]] = {}
+        self._over: set[tuple[Node, str]] = set()
+        self._to_renew: set[tuple[Node, str]] = set()
         self._not_before = 0.0
+
+    def renew(self, node: Node, epoch: str) -> None:
+        """Acknowledge nothing more of an epoch, and ask its node for another one."""
+        with self._lock:
+            self._over.add((node, epoch))
+            self._to_renew.add((node, epoch))
 
     def committed(self, node: Node, epoch: str, n: int) -> None:
         """Note that message `n` of an epoch is durable, now or from before (a repeat)."""
@@ -43,7 +51,15 @@ class Acks:
         self._not_before = now + PERIOD_S
         with self._lock:
             fresh, self._fresh = self._fresh, {}
+            to_renew, self._to_renew = self._to_renew, set()
+            for key in self._over & fresh.keys():
+                del fresh[key]
         count = 0
+        for node, epoch in to_renew:
+            if publish(node.topic("NCMD"), _command(format_renew(epoch), now_ms)):
+                count += 1
+            else:
+                self.renew(node, epoch)
         for (node, epoch), numbers in fresh.items():
             intervals = self._received(node, epoch)
             if len(intervals) > ALL_RANGES:
@@ -58,7 +74,11 @@ class Acks:
 
 def ack_command(epoch: str, intervals: Sequence[tuple[int, int]], now_ms: int) -> bytes:
     """Return the NCMD that acknowledges these messages."""
-    metric = Metric(SPOOL_ACK, None, Code.STRING, format_ack(epoch, intervals), now_ms * 1_000_000)
+    return _command(format_ack(epoch, intervals), now_ms)
+
+
+def _command(value: str, now_ms: int) -> bytes:
+    metric = Metric(SPOOL_ACK, None, Code.STRING, value, now_ms * 1_000_000)
     return encode(Payload([metric], time_ms=now_ms))
 
 

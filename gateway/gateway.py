@@ -160,7 +160,9 @@ class Gateway:
                 log.info("rebirth requested", node="/".join(node))
                 self._session.publish(node.topic("NCMD"), rebirth_command(now_ms))
             for node in due.lost:
-                log.warning("edge node has not come back", node="/".join(node))
+                doubt = self._host.sessions[node].doubt
+                log.warning("edge node does not count as online any more", node="/".join(node), reason=doubt)
+                self._ledger.account.tell(node, "offline", now_ns, now_ns, outcome="noted", detail=doubt)
                 self._mirror.died(node, time_ms=now_ms)
             for gap in due.gaps:
                 self._tell_gap(gap, now, now_ns)
@@ -200,21 +202,24 @@ class Gateway:
 
     def view(self) -> View:
         """Return what health and metrics are made of."""
-        now = time.monotonic()
+        now, now_ns = time.monotonic(), time.time_ns()
         settings = self._settings
+        account = self._ledger.account
         with self._lock:
             nodes = [
                 NodeView(
                     node,
                     session.online,
-                    now - session.last_message,
+                    None if (seen_ns := account.seen_ns(node)) is None else max(0.0, (now_ns - seen_ns) / 1e9),
                     settings.silent_s if session.acknowledges else settings.foreign_silent_s,
+                    waits=session.acknowledges,
+                    doubt=session.doubt,
                 )
                 for node, session in self._host.sessions.items()
             ]
         return View(
             now=now,
-            now_ns=time.time_ns(),
+            now_ns=now_ns,
             connected=self._session.is_connected,
             trouble=self._session.reason,
             network_alive=self._session.is_alive,

@@ -24,16 +24,32 @@ from spool import Stats
 GRACE_S: Final = 5.0  # a store that restarts is no alarm
 FULL: Final = 0.9
 REQUEST_S: Final = 5.0
+FORGOTTEN_S: Final = 7 * 86400.0  # after that long a node that is offline is no alarm any more
 
 
 @dataclass(frozen=True, slots=True)
 class NodeView:
-    """An edge node as health sees it: seconds since its last message, and after how many it should have spoken."""
+    """An edge node as health sees it: seconds since its last message, and after how many it should have spoken.
+
+    `age_s` is None where nobody knows. `waits`: while it cannot get through, what it reads waits there. `doubt` says
+    why it does not count as online, or has to prove that it is.
+    """
 
     node: Node
     online: bool
-    age_s: float
+    age_s: float | None
     silent_s: float
+    waits: bool = False
+    doubt: str = ""
+
+    @property
+    def is_missed(self) -> bool:
+        """Whether it should be online; one that is gone for good is not missed for ever."""
+        return self.waits and not self.online and self.age_s is not None and self.silent_s < self.age_s < FORGOTTEN_S
+
+    def __str__(self) -> str:
+        age = "" if self.age_s is None else f" ({self.age_s:.0f} s)"
+        return f"{'/'.join(self.node)}{age}{f': {self.doubt}' if self.doubt else ''}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +99,12 @@ def report(view: View) -> tuple[bool, bytes]:
         "status": "ok" if ok else "failing",
         "checks": [{"name": check.name, "ok": check.ok, "detail": check.detail} for check in judged],
         "nodes": [
-            {"node": "/".join(seen.node), "online": seen.online, "last_message_age_s": round(seen.age_s, 1)}
+            {
+                "node": "/".join(seen.node),
+                "online": seen.online,
+                "last_message_age_s": None if seen.age_s is None else round(seen.age_s, 1),
+                "detail": seen.doubt,
+            }
             for seen in view.nodes
         ],
         "spool": {
@@ -148,10 +169,14 @@ def _nodes(view: View) -> Check:
     online = [seen for seen in view.nodes if seen.online]
     if not online:
         return Check("nodes", False, "no edge node is online; start one (python -m edge plant.yaml)")
-    silent = [seen for seen in online if seen.age_s > seen.silent_s]
+    silent = [seen for seen in online if seen.age_s is not None and seen.age_s > seen.silent_s]
     if silent:
-        names = ", ".join(f"{'/'.join(seen.node)} ({seen.age_s:.0f} s)" for seen in silent)
+        names = ", ".join(map(str, silent))
         return Check("nodes", False, f"online but silent: {names}; look at its log and its network")
+    missed = [seen for seen in view.nodes if seen.is_missed]
+    if missed:
+        names = ", ".join(map(str, missed))
+        return Check("nodes", False, f"offline: {names}; what it reads waits there: start it, or look at its network")
     return Check("nodes", True, f"{len(online)} online")
 
 
@@ -187,7 +212,8 @@ def _gauges(view: View) -> Iterator[Metric]:
     check = GaugeMetricFamily("shopfloor_gateway_check", "Whether a check of /health is ok", labels=["check"])
     for seen in view.nodes:
         online.add_metric(list(seen.node), float(seen.online))
-        age.add_metric(list(seen.node), seen.age_s)
+        if seen.age_s is not None:
+            age.add_metric(list(seen.node), seen.age_s)
     for judged in checks(view):
         check.add_metric([judged.name], float(judged.ok))
     yield from (online, age, check)

@@ -84,6 +84,7 @@ class NodeSession:
     rebirth_not_before: float = 0.0
     rebirth_pause_s: float = 0.0
     prove_by: float | None = None
+    doubt: str = ""  # why it has to prove that it lives, or does not count as living any more
 
 
 class Gap(NamedTuple):
@@ -110,6 +111,7 @@ class Host:
     A sequence gap is given `reorder_s` to close; then the node is asked for a rebirth, at first at once, then at most
     every `rebirth_pause_s`, doubling up to `rebirth_pause_max_s` until a birth comes, be it kept or not. After a
     (re)connect to the broker every node has `prove_s` to send anything of its present session; then it counts as lost.
+    So has one whose NDEATH does not fit its NBIRTH: it may be a will of long ago, or one that counts otherwise.
     """
 
     def __init__(
@@ -137,6 +139,7 @@ class Host:
         """Note a new connection to the broker: deaths may have been missed, so every node has to prove itself."""
         for session in self.sessions.values():
             session.prove_by = now + self._prove_s
+            session.doubt = "nothing came since the gateway connected to the broker"
             session.rebirth_wanted = True
             # those that watch our STATE come by themselves, and what lived may still do: ask them after a moment
             if session.acknowledges or session.online:
@@ -155,7 +158,7 @@ class Host:
         session.last_message = now
         session.rebirth_wanted = False
         self._answered(session, now)
-        session.prove_by = None
+        session.prove_by, session.doubt = None, ""
         self._counter.count(node, "births")
 
     def device_birth(self, node: Node, device: str, *, seq: int | None, now: float) -> bool:
@@ -199,13 +202,23 @@ class Host:
         session.born.discard(device)
         return True
 
-    def node_death(self, node: Node, bdseq: int | None) -> bool:
-        """End the session of a node; False for the will of an older session (another bdSeq), which is ignored."""
+    def node_death(self, node: Node, bdseq: int | None, now: float) -> bool:
+        """End the session of a node; False for what seems the will of an older session, with another bdSeq.
+
+        That one is ignored while the node goes on to send.
+        """
         session = self.sessions.get(node)
         if session is None or not session.online:
             return False
         if bdseq is not None and session.bdseq is not None and bdseq != session.bdseq:
             self._counter.count(node, "stale_deaths")
+            if session.prove_by is None:
+                session.prove_by = now + self._prove_s
+                session.doubt = (
+                    f"its NDEATH has bdSeq {bdseq}, its NBIRTH had {session.bdseq}, and nothing came after it"
+                )
+                session.rebirth_not_before = max(session.rebirth_not_before, now + self._prove_s / 4)
+                session.rebirth_wanted = True
             return False
         self._counter.count(node, "deaths")
         self._end(node, session)
@@ -269,7 +282,7 @@ class Host:
         session.last_message = now
         if session.online:
             if session.prove_by is not None:
-                session.prove_by = None
+                session.prove_by, session.doubt = None, ""
                 session.rebirth_wanted = False
             return session
         self._want_rebirth(session, now)

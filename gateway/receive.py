@@ -8,7 +8,7 @@ from typing import Final
 
 import structlog
 
-from contract.ack import AckError, parse_uuid
+from contract.ack import SPOOL_ACK, AckError, parse_given, parse_uuid
 from contract.identity import Ids
 from contract.sparkplug import Batch, Decoder, SparkplugError, decode
 from contract.sparkplug_times import FIRST_MS
@@ -62,6 +62,7 @@ class Receiver:
         self._announced: dict[Node, set[str]] = {}  # devices of the present session, dead ones too
         self._births: dict[tuple[Node, str | None], Birth] = {}
         self._asked: dict[tuple[Node, str | None, str], float] = {}
+        self._over: dict[Node, str] = {}  # epochs of which nothing more is taken
         self._commits_to_calm = 0
 
     def remember(self, births: dict[str, Birth]) -> None:
@@ -74,15 +75,22 @@ class Receiver:
                 devices.setdefault(birth.node, []).append(birth.device)
         for (node, device), birth in self._births.items():
             if device is None:
+                if epoch := self._spool.note(_over_note(node)):
+                    self._over[node] = epoch.decode()
                 self._host.remember(node, acknowledges=birth.acknowledges, devices=devices.get(node, ()))
 
     def receive(self, topic: str, body: bytes, now: float, now_ns: int) -> None:
         """Take one message; what cannot be read is set aside and counted, and never raises."""
-        node, parsed = NOBODY, None
+        node = NOBODY
         try:
             parsed = parse(topic)
+        except TopicError as error:
+            self._set_aside(node, topic, str(error), body, now_ns)
+            return
+        try:
             if parsed.node in self._host.sessions:
                 node = parsed.node
+                self._ledger.account.last_seen(node, now_ns)
             elif len(self._host.sessions) >= MOST_NODES or len(self._births) >= MOST_BIRTHS:
                 self._ledger.count(NOBODY, "too_many")
                 return
@@ -97,16 +105,19 @@ class Receiver:
                     self._death(parsed, body, now, now_ns)
                 case _:
                     return  # a command, ours or another host's
-        except (SparkplugError, TopicError) as error:
-            self._ledger.count(node, "unreadable")
-            self._ledger.set_aside(Aside(now_ns, node, topic, str(error), body))
-            if parsed is not None and node != NOBODY:
+        except SparkplugError as error:
+            self._set_aside(node, topic, str(error), body, now_ns)
+            if node != NOBODY:
                 self._unreadable(parsed, now, now_ns)
         except SpoolError as error:
             # not kept, so not acknowledged: the node keeps it, or its sequence shows the gap
             self._refused(parsed.node, error, now_ns)
             if parsed.type in ("NBIRTH", "DBIRTH"):
                 self._host.forget(parsed.node, now)
+
+    def _set_aside(self, node: Node, topic: str, reason: str, body: bytes, now_ns: int) -> None:
+        self._ledger.count(node, "unreadable")
+        self._ledger.set_aside(Aside(now_ns, node, topic, reason, body))
 
     def _unreadable(self, parsed: SparkplugTopic, now: float, now_ns: int) -> None:
         """Take what was set aside as arrived: it is not also missing, and no rebirth would bring it in another form."""
@@ -120,12 +131,41 @@ class Receiver:
     def _node_birth(self, topic: str, parsed: SparkplugTopic, body: bytes, now: float, now_ns: int) -> None:
         self._announced[parsed.node] = set()
         birth = Birth(parsed.node, None, body, self._ids, self._is_live, received_ns=now_ns)
+        self._look_at_given(parsed.node, birth, now_ns)
         self._hand(topic, body, None, partial(self._birth_done, parsed.node, now, now_ns))
         self._births[parsed.node, None] = birth
         self._host.node_birth(
             parsed.node, seq=birth.payload.seq, bdseq=birth.bdseq, acknowledges=birth.acknowledges, now=now
         )
         self._mirror.born(birth)
+
+    def _look_at_given(self, node: Node, birth: Birth, now_ns: int) -> None:
+        """Take nothing more of an epoch of which more was received than its node says it has ever sent.
+
+        Its spool was put back to an earlier copy: what it sends next has numbers that other messages had. Raises
+        SpoolError when that cannot be kept in mind.
+        """
+        given = parse_given(birth.metrics.get(SPOOL_ACK))
+        if given is None:
+            return
+        epoch, last = given
+        received = self._spool.received("/".join(node), epoch)
+        if not received or received[-1][1] <= last:
+            return
+        self._over[node] = epoch
+        self._acks.renew(node, epoch)
+        if self._spool.note(_over_note(node)) == epoch.encode():
+            return
+        self._spool.set_notes({_over_note(node): epoch.encode()})
+        highest = received[-1][1]
+        detail = (
+            f"the edge has sent numbers up to {last} of epoch {epoch}, up to {highest} were received: its spool was "
+            "put back to an earlier copy, or another has sent in its name; it is asked to begin another epoch"
+        )
+        log.error("a spool was put back", node="/".join(node), reason=detail)
+        self._ledger.account.tell(
+            node, "edge_spool", now_ns, now_ns, outcome="noted", first=last + 1, last=highest, detail=detail
+        )
 
     def _device_birth(self, topic: str, parsed: SparkplugTopic, body: bytes, now: float, now_ns: int) -> None:
         node_birth = self._births.get((parsed.node, None))
@@ -155,6 +195,10 @@ class Receiver:
         if not self._host.data(node, device, seq=batch.seq, named=named, now=now) or birth is None:
             return
         origin = self._origin(node, batch)
+        if origin is not None and self._over.get(node) == origin.epoch:
+            self._ledger.count(node, "renewal_awaited")  # it comes again, under another epoch
+            self._acks.renew(node, origin.epoch)
+            return
         if batch.unknown and (origin is not None or self._is_to_be_asked(node, device, batch, now)):
             self._host.misunderstood(node, now)
         if batch.unknown and origin is not None:
@@ -203,7 +247,7 @@ class Receiver:
         payload = decode(body)
         now_ms = now_ns // 1_000_000
         if parsed.device is None:
-            if self._host.node_death(parsed.node, bdseq_of(payload)):
+            if self._host.node_death(parsed.node, bdseq_of(payload), now):
                 self._mirror.died(parsed.node, time_ms=now_ms)
                 self._ledger.account.died(parsed.node)
         elif self._host.device_death(parsed.node, parsed.device, seq=payload.seq, now=now):
@@ -256,3 +300,7 @@ class Receiver:
             log.error(f"the spool {kind}: nothing is acknowledged until there is room", why=str(error))
         # at its limit a spool refuses and accepts by turns: that is one story, to be told once
         self._commits_to_calm = CALM
+
+
+def _over_note(node: Node) -> str:
+    return f"over:{'/'.join(node)}"

@@ -164,6 +164,11 @@ class SpoolFile:
         """Write a line of the spool's own state, in the transaction under way."""
         self.connection.execute("INSERT OR REPLACE INTO state VALUES (?, ?, ?)", (key, value, checksum(key, value)))
 
+    def begin_epoch(self, epoch: str) -> None:
+        """Let the numbers belong to another epoch; those of records and of what comes go on."""
+        self.set_state("epoch", epoch)
+        self.epoch = epoch
+
     def append(self, rows: Sequence[tuple[int, str, bytes]]) -> list[int]:
         """Insert records (time, topic, body) and return their numbers."""
         first = self.last_n + 1
@@ -329,7 +334,7 @@ class Transaction:
 
     def __init__(self, file: SpoolFile) -> None:
         self._file = file
-        self._before = file.last_n, file.records, file.bytes, file.dropped
+        self._before = file.epoch, file.last_n, file.records, file.bytes, file.dropped
 
     def __enter__(self) -> None:
         self._file.connection.execute("BEGIN IMMEDIATE")
@@ -349,7 +354,8 @@ class Transaction:
         # SQLite has already rolled back by itself after some errors (disk full, I/O)
         if self._file.connection.in_transaction:
             self._file.connection.execute("ROLLBACK")
-        self._file.last_n, self._file.records, self._file.bytes, self._file.dropped = self._before
+        file = self._file
+        file.epoch, file.last_n, file.records, file.bytes, file.dropped = self._before
         self._file.load_received()
 
 

@@ -38,15 +38,14 @@ def read_mark(path: Path) -> Mark | None:
 class MarkFile:
     """The open mark of one spool."""
 
-    def __init__(self, path: Path, epoch: str) -> None:
+    def __init__(self, path: Path) -> None:
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        self._epoch = epoch
 
-    def write(self, n: int) -> None:
-        """Say that numbers up to `n` were given out."""
+    def write(self, epoch: str, n: int) -> None:
+        """Say that numbers of `epoch` up to `n` were given out."""
         # a mark that cannot be written only makes the next salvage less exact
         with suppress(OSError):
-            os.pwrite(self._fd, _FORM.pack(self._epoch.encode("ascii"), n, checksum(self._epoch, n)), 0)
+            os.pwrite(self._fd, _FORM.pack(epoch.encode("ascii"), n, checksum(epoch, n)), 0)
 
     def close(self) -> None:
         """Close the file; safe once."""

@@ -39,11 +39,15 @@ class Put:
 
 @dataclass(slots=True)
 class Change:
-    """Records to be removed, as closed intervals, and notes to be written; `reason`: they are lost by that."""
+    """Records to be removed, as closed intervals, and notes to be written; `reason`: they are lost by that.
+
+    `epoch` is what the numbers belong to from then on, where it is not what it was.
+    """
 
     intervals: list[tuple[int, int]]
     notes: Mapping[str, bytes]
     reason: str = ""
+    epoch: str = ""
     future: Future[None] = field(default_factory=Future)
 
 

@@ -41,7 +41,7 @@ def open_file(path: Path) -> tuple[SpoolFile, MarkFile, Salvage | None]:
             file = _open_sound(path)
         try:
             tail = _settle_mark(path, file)
-            return file, MarkFile(_mark_path(path), file.epoch), salvage or tail
+            return file, MarkFile(_mark_path(path)), salvage or tail
         except BaseException:
             file.connection.close()
             raise

@@ -22,7 +22,7 @@ from spool.mark import MarkFile
 from spool.pending import Change, Done, Put, settle
 from spool.records import Origin, Record, Salvage, SpoolError, SpoolFull, Stats, size_of
 from spool.reserve import Reserve
-from spool.salvage import open_file
+from spool.salvage import new_epoch, open_file
 
 _NO_NOTES: Final[Mapping[str, bytes]] = MappingProxyType({})
 _LAST_N: Final = 2**63 - 1
@@ -99,7 +99,7 @@ class Spool:
             linger_s=linger_s,
             clock_ns=clock_ns,
         )
-        mark.write(file.last_n)
+        mark.write(file.epoch, file.last_n)
         spool._reserve.keep()
         spool._writer.start()
         return spool
@@ -207,6 +207,13 @@ class Spool:
             self._changes.append(change)
             self._wake.notify_all()
         change.future.result()
+
+    def renew(self) -> None:
+        """Begin a new epoch, to which the records belong that are here, too; return when durable. Raises SpoolError.
+
+        For a file that is not the one whose numbers were sent last: a copy from before was put in its place.
+        """
+        self._change(Change([], {}, epoch=new_epoch()))
 
     def set_notes(self, notes: Mapping[str, bytes]) -> None:
         """Write notes; return when durable. Raises SpoolError."""
@@ -339,6 +346,8 @@ class Spool:
                 else:
                     file.remove(change.intervals)
                 file.set_notes(change.notes)
+                if change.epoch:
+                    file.begin_epoch(change.epoch)
             file.set_notes({key: value for put in puts for key, value in put.notes.items()})
             is_new = [put.origin is None or file.receive(put.origin) for put in puts]
             if any(is_new):
@@ -353,7 +362,8 @@ class Spool:
                     file.drop_oldest(self._max_bytes, self._clock_ns())
             else:
                 numbers = [None] * len(puts)
-        self._mark.write(file.last_n)
+        self._mark.write(file.epoch, file.last_n)
+        self.epoch = file.epoch
         return numbers
 
     def _keeps_reserve(self) -> bool:

@@ -362,3 +362,18 @@ def test_f3_a_birth_that_cannot_be_read_is_asked_for_once_and_its_neighbors_live
     time.sleep(1.2)  # another request would be due
     assert foreign.rebirths() == 1
     assert foreign.running.gateway.view().counters.get((PLANT, "lost"), 0) == 0
+
+
+def test_f5_a_death_of_another_number_is_told_when_nothing_comes_after_it(foreign: Foreign) -> None:
+    foreign.running.gateway._host._prove_s = 1.0
+    foreign.born(OK)
+    wait_for(lambda: any(seen.online for seen in foreign.running.gateway.view().nodes))
+    body = payload(pb.Metric(name=BD_SEQ, datatype=Code.INT64, long_value=255, timestamp=MS))  # the birth had 0
+    foreign.peer.send((PLANT.topic("NDEATH"), body))
+    info = "v1/_/plant/_/edge/dev/info"
+    foreign.peer.until(lambda: (foreign.peer.json(info) or {}).get("online") is False)
+    why = "its NDEATH has bdSeq 255, its NBIRTH had 0, and nothing came after it"
+    report = orjson.loads(foreign.running.get("/health")[1])
+    assert [(node["online"], node["detail"]) for node in report["nodes"]] == [(False, why)]
+    told = foreign.running.gateway._publisher.sources(MS)[PLANT]
+    assert [(entry.reason, entry.outcome, entry.detail) for entry in told.entries] == [("offline", "noted", why)]

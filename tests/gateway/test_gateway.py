@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from typing import Any
 
 import orjson
@@ -17,6 +19,7 @@ from contract.ack import SPOOL_ACK
 from contract.birth import REBIRTH
 from contract.model import Sample
 from contract.mqtt import Broker
+from contract.topics import Node
 from gateway.config import Settings
 from gateway.gateway import TICK_S, Gateway
 from tests.gateway.wire import CNC, INFO, LINE, START_NS, STATE, TELE, EdgeNode, FakeStore, Peer, line_of, wait_for
@@ -245,3 +248,27 @@ def test_a_mirror_with_a_broker_of_its_own_is_on_no_other(
     finally:
         running.stop()
         reader.session.stop()
+
+
+@ON_NATS
+def test_f9_the_age_of_the_last_message_is_true_after_a_restart_and_a_missing_node_is_told(
+    running: Running, peer: Peer, settings: Settings, login: Broker, edge_node: EdgeNode, fake_store: FakeStore
+) -> None:
+    other = EdgeNode(Node("demo:shanghai:machining", "line2"))
+    peer.send(edge_node.nbirth(), edge_node.dbirth(), edge_node.ddata(1), other.nbirth(), other.dbirth())
+    fake_store.until(1)
+    wait_for(lambda: len(running.gateway.view().nodes) == 2)
+    wait_for(lambda: running.gateway._ledger.account.seen_ns(LINE))
+    running.stop()
+    with closing(sqlite3.connect(settings.folder / "ledger.db", isolation_level=None)) as database:
+        assert database.execute("UPDATE seen SET time_ns = time_ns - 600000000000").rowcount == 2
+    later = Running(settings, login)
+    later.start()
+    wait_for(lambda: later.gateway.view().state_online)
+    peer.send(other.nbirth())
+    wait_for(lambda: any(seen.online for seen in later.gateway.view().nodes))
+    report = orjson.loads(later.get("/health")[1])
+    ages = {node["node"]: node["last_message_age_s"] for node in report["nodes"]}
+    assert 600 <= ages["/".join(LINE)] < 660
+    assert "offline: demo:shanghai:machining/line1 (60" in later.red()["nodes"]
+    later.stop()

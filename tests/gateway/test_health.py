@@ -39,6 +39,7 @@ GREEN = View(
     spool=EMPTY,
     nodes=[NodeView(LINE, online=True, age_s=1.0, silent_s=15.0)],
 )
+MISSED = NodeView(Node("a", "b"), online=False, age_s=60.0, silent_s=15.0, waits=True, doubt="nothing came")
 FULL_OF_OLD = replace(EMPTY, records=5, bytes=950, oldest_ns=1_000_000_000_000)
 
 
@@ -62,6 +63,7 @@ def test_green() -> None:
         ({"nodes": []}, "nodes", "no edge node is online"),
         ({"nodes": [NodeView(LINE, online=False, age_s=1.0, silent_s=15.0)]}, "nodes", "no edge node is online"),
         ({"nodes": [NodeView(LINE, online=True, age_s=16.0, silent_s=15.0)]}, "nodes", "line1 (16 s)"),
+        ({"nodes": [*GREEN.nodes, MISSED]}, "nodes", "offline: a/b (60 s): nothing came"),
     ],
 )
 def test_red(change: dict[str, object], name: str, says: str) -> None:
@@ -79,6 +81,9 @@ def test_red(change: dict[str, object], name: str, says: str) -> None:
         {"progress": Progress(moved=1.0, failing_since=997.0, trouble="503")},
         {"progress": Progress(moved=999.0), "spool": replace(FULL_OF_OLD, bytes=500)},
         {"nodes": [*GREEN.nodes, NodeView(Node("a", "b"), online=False, age_s=999.0, silent_s=15.0)]},
+        # nor is one that is gone for good, or that has only just gone
+        {"nodes": [*GREEN.nodes, replace(MISSED, age_s=8 * 86400.0)]},
+        {"nodes": [*GREEN.nodes, replace(MISSED, age_s=3.0)]},
     ],
 )
 def test_still_green(change: dict[str, object]) -> None:

@@ -149,17 +149,17 @@ def test_named_data_of_a_node_without_acknowledgement_needs_its_birth(host: Host
 
 def test_a_will_of_an_older_session_is_ignored(host: Host, counts: Counts) -> None:
     born(host, bdseq=4)
-    assert not host.node_death(LINE, 3)
+    assert not host.node_death(LINE, 3, 0.0)
     assert host.sessions[LINE].online
     assert counts[LINE, "stale_deaths"] == 1
-    assert host.node_death(LINE, 4)
+    assert host.node_death(LINE, 4, 0.0)
     assert not host.sessions[LINE].online
-    assert not host.node_death(LINE, 4)
+    assert not host.node_death(LINE, 4, 0.0)
 
 
 def test_after_a_death_data_needs_a_new_birth(host: Host) -> None:
     born(host)
-    host.node_death(LINE, 3)
+    host.node_death(LINE, 3, 0.0)
     assert host.tick(1.0) == ([], [], [])
     assert not data(host, 2, now=2.0)
     assert host.tick(2.0).rebirth == [LINE]
@@ -217,7 +217,7 @@ def test_what_never_came_is_told_with_its_numbers_also_when_the_node_dies_or_is_
     assert host.tick(2.0).gaps == []
     assert host.tick(3.0).gaps == [Gap(LINE, 2, 3, 2, 1.0)]
     data(host, 7, now=4.0)
-    assert host.node_death(LINE, 3)
+    assert host.node_death(LINE, 3, 0.0)
     assert host.tick(4.1).gaps == [Gap(LINE, 5, 6, 2, 4.0)]
     born(host)
     data(host, 200, now=5.0)
@@ -230,3 +230,16 @@ def test_of_a_node_that_sends_again_nothing_is_lost(host: Host) -> None:
     born(host, acknowledges=True)
     data(host, 4, now=1.0)
     assert host.tick(3.0).gaps == []
+
+
+def test_f5_a_death_of_another_number_makes_a_node_prove_that_it_lives(host: Host, counts: Counts) -> None:
+    born(host, bdseq=5)
+    born(host, OTHER, bdseq=5)
+    for node in (LINE, OTHER):
+        assert not host.node_death(node, 4, 10.0)
+    data(host, 2, now=11.0)
+    assert host.tick(16.0).rebirth == [OTHER]  # it may be quiet
+    assert host.tick(30.0).lost == [OTHER]
+    assert host.sessions[LINE].online
+    assert host.sessions[LINE].doubt == ""
+    assert host.sessions[OTHER].doubt == "its NDEATH has bdSeq 4, its NBIRTH had 5, and nothing came after it"
