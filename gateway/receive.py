@@ -154,6 +154,7 @@ class Receiver:
         epoch, last = given
         received = self._spool.received("/".join(node), epoch)
         if not received or received[-1][1] <= last:
+            self._acks.greet(node, epoch)
             return
         self._over[node] = epoch
         self._acks.renew(node, epoch)
