@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from alembic import command
 from alembic.config import Config
@@ -12,6 +12,8 @@ from sqlalchemy import DateTime, Dialect, Engine, MetaData, TypeDecorator, creat
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
 
 Sessions = sessionmaker[Session]
+
+BUSY_MS: Final = 5000  # so long SQLite waits for a lock
 
 
 class Base(DeclarativeBase):
@@ -45,7 +47,7 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 def _set_up_sqlite(connection: Any, _record: Any) -> None:
     # a rollback journal, not WAL: SQLite before 3.51 can lose data when two connections checkpoint a WAL at once
-    for pragma in ("journal_mode=DELETE", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=5000"):
+    for pragma in ("journal_mode=DELETE", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={BUSY_MS}"):
         connection.execute(f"PRAGMA {pragma}")
 
 

@@ -33,7 +33,7 @@ Reason = Literal[
     "gateway_away",  # the gateway did not listen, and the node does not wait for it
     "clock",  # the clock of the edge was set
     "source_time",  # times of a source that were replaced, or that are odd otherwise
-    "identity",  # names that had one id have ids of their own from then on
+    "identity",  # names that had one id have ids of their own from then on; messages in another's name
 ]
 
 

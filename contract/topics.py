@@ -75,6 +75,10 @@ def parse_sparkplug(topic: str) -> SparkplugTopic:
     return SparkplugTopic(Node(parts[1], parts[3]), type_, device)  # type: ignore[arg-type]
 
 
+HOST_ID: Final = r"^[^+#/\x00-\x1f]{1,64}$"
+"""The pattern of the name of a host application, a level of a topic."""
+
+
 def state_topic(host: str) -> str:
     """Return the topic on which the Sparkplug host application `host` says whether it is online."""
     return f"{SPARKPLUG}/STATE/{host}"

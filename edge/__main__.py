@@ -15,9 +15,11 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from contract.log import configure
 from contract.mqtt import BrokerSettings
+from contract.topics import HOST_ID
 from edge.config import Line, PlantFileError, load_plant
 from edge.line import LineService
 from edge.machine import Context
+from edge.uplink import HOST
 from spool import SpoolError
 
 _log = structlog.get_logger(__name__)
@@ -30,6 +32,7 @@ class EdgeSettings(BaseSettings):
 
     home: Path = Path(".shopfloor")
     edge_spool_max_bytes: int = Field(2 << 30, gt=0, description="of one line; then reading stands still")
+    host_id: str = Field(HOST, pattern=HOST_ID, description="the primary host application; the gateway's own")
     raw_days: int = Field(30, ge=0, description="for so long the store keeps samples; 0: for ever")
 
 
@@ -55,7 +58,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     owners = {name: name for line in plant.lines for name, machine in line.machines.items() if machine.asset_ids(name)}
     context = Context(settings.home.absolute(), options.plant.absolute().parent)
     services = [
-        LineService(line, context, broker, owners, settings.edge_spool_max_bytes, raw_days=settings.raw_days)
+        LineService(
+            line,
+            context,
+            broker,
+            owners,
+            settings.edge_spool_max_bytes,
+            raw_days=settings.raw_days,
+            host_id=settings.host_id,
+        )
         for line in lines
     ]
     return asyncio.run(_run(services, lines))

@@ -19,7 +19,7 @@ from edge.ids import AssetIds
 from edge.ledger import EdgeLedger
 from edge.machine import Context, Machine
 from edge.runner import Runner
-from edge.uplink import Uplink
+from edge.uplink import HOST, Uplink
 from spool import Spool, SpoolError
 
 _log = structlog.get_logger(__name__)
@@ -41,6 +41,7 @@ class LineService:
         max_bytes: int,
         *,
         raw_days: int = 0,
+        host_id: str = HOST,
     ) -> None:
         self._line = line
         self._context = context
@@ -48,6 +49,7 @@ class LineService:
         self._owners = owners
         self._max_bytes = max_bytes
         self._raw_days = raw_days
+        self._host_id = host_id
         self._runners: dict[str, Runner] = {}
         self._refused: dict[str, health.Health] = {}
 
@@ -69,7 +71,7 @@ class LineService:
             await asyncio.to_thread(spool.close)
 
     async def _serve(self, spool: Spool) -> None:
-        uplink = Uplink(self._line.node, spool, self._broker)
+        uplink = Uplink(self._line.node, spool, self._broker, host=self._host_id)
         self._refuse()
         everything = [*self._line.machines, *self._refused]
         uplink.node.describe(health.node_asset(self._line.place, everything), node=True)

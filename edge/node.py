@@ -36,6 +36,7 @@ from contract.topics import MessageType, Node, parse_sparkplug
 from edge.aliases import Aliases
 from edge.aside import SetAside
 from edge.birth import fitting_birth, is_long
+from edge.confirmation import Confirmation
 from edge.dating import LAST_NS
 from edge.filter import Read
 from edge.given import Given
@@ -110,6 +111,7 @@ class EdgeNode:
         self._devices: dict[str, _Device] = {}  # "" is the node itself
         self._events: deque[tuple[str, str, bytes]] = deque(maxlen=_MOST_EVENTS)
         self._given = Given(spool)
+        self.confirmation = Confirmation(spool, host)
         self._bd_seq = int(spool.note(_BD_SEQ_NOTE) or b"-1")
         self._seq = 0
         self._connected = False
@@ -252,9 +254,11 @@ class EdgeNode:
             self.window.acknowledged(acknowledged, now_s)
             self._spool.remove(acknowledged)
         if not self._connected or not self.host.online:
+            self.confirmation.nothing_sent()
             self._look_for_host(now_s)
             return _IDLE_S
         self._patience_s = _PATIENCE_S
+        self._settle(now_s)
         self.window.expire(now_s)
         turn = self.suspects.turn(now_s) if self._born else None
         if turn is not None:
@@ -265,6 +269,14 @@ class EdgeNode:
         if not self._changes(now_ns) or not self._live(now_s, now_ns) or not self._deaths(now_ns):
             return _BUSY_S
         return self._backlog(now_s)
+
+    def _settle(self, now_s: float) -> None:
+        """Let go of what a host that does not acknowledge has got."""
+        if not self.window.in_flight:
+            self.confirmation.nothing_sent()
+        elif self.confirmation.is_silent(now_s) and (delivered := self.window.settle(now_s)):
+            self.suspects.acknowledged(delivered)
+            self._spool.remove(delivered)
 
     def _look_for_host(self, now_s: float) -> None:
         """Ask for a new session when this one never brought a STATE.
@@ -328,6 +340,7 @@ class EdgeNode:
             self._rebirth = True
         elif metric.name == SPOOL_ACK and isinstance(metric.value, str):
             ack = parse_ack(metric.value)
+            self.confirmation.came()
             if ack.epoch == self._spool.epoch:
                 highest = ack.intervals[-1][1] if ack.intervals else 0
                 if not ack.renew and highest <= self._given.n:

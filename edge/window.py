@@ -16,6 +16,7 @@ from typing import Final, Protocol
 from spool import Record
 
 _LIVE_AGE_NS: Final = 5_000_000_000
+_DELIVERED_S: Final = 2.0
 _LONGEST_TIMEOUT_S: Final = 60.0
 
 
@@ -114,6 +115,13 @@ class Window:
                 oldest_s = min(oldest_s, self._in_flight.pop(n, now_s))
         if len(self._in_flight) < before:
             self._latency_s, self._heard_s = now_s - oldest_s, now_s
+
+    def settle(self, now_s: float) -> list[tuple[int, int]]:
+        """Take what was sent a moment ago as delivered, and return it as intervals: nobody will acknowledge it."""
+        done = [n for n, sent_s in self._in_flight.items() if now_s - sent_s >= _DELIVERED_S]
+        for n in done:
+            del self._in_flight[n]
+        return [(n, n) for n in done]
 
     def expire(self, now_s: float) -> None:
         """Count as not sent what was not acknowledged in time."""

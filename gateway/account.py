@@ -107,8 +107,17 @@ class Account:
             )  # fmt: skip
             self._take(node, entry)
 
-    def lose(self, node: Node, reason: Reason, count: int, now_ns: int, detail: str = "") -> None:
-        """Count lost messages of one sort; those that come within a minute are one entry."""
+    def lose(
+        self,
+        node: Node,
+        reason: Reason,
+        count: int,
+        now_ns: int,
+        detail: str = "",
+        *,
+        outcome: Literal["lost", "noted"] = "lost",
+    ) -> None:
+        """Count messages that are lost or noted, of one sort; those that come within a minute are one entry."""
         with self._lock:
             old = self._growing.get((node, reason))
             if old is not None and 0 <= now_ns - old.end_ns < MERGE_NS:
@@ -116,8 +125,9 @@ class Account:
             else:
                 self._last_id = max(self._last_id + 1, now_ns)
                 entry = Entry(
-                    id=self._last_id, reason=reason, count=count, start_ns=now_ns, end_ns=now_ns, detail=detail
-                )
+                    id=self._last_id, reason=reason, outcome=outcome, count=count, start_ns=now_ns, end_ns=now_ns,
+                    detail=detail[:1000],
+                )  # fmt: skip
             self._growing[node, reason] = entry
             self._take(node, entry)
 

@@ -39,6 +39,11 @@ class Acks:
             self._over.add((node, epoch))
             self._to_renew.add((node, epoch))
 
+    def greet(self, node: Node, epoch: str) -> None:
+        """Say what was received of an epoch, be it nothing: so its node knows that it is acknowledged."""
+        with self._lock:
+            self._fresh.setdefault((node, epoch), [])
+
     def committed(self, node: Node, epoch: str, n: int) -> None:
         """Note that message `n` of an epoch is durable, now or from before (a repeat)."""
         with self._lock:

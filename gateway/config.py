@@ -8,6 +8,7 @@ from pydantic import AnyHttpUrl, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from contract.mqtt import BrokerSettings
+from contract.topics import HOST_ID
 
 
 class Settings(BaseSettings):
@@ -16,6 +17,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="SHOPFLOOR_", extra="ignore")
 
     home: Path = Path(".shopfloor")
+    host_id: str = Field("shopfloor", pattern=HOST_ID)
     gateway_host: str = "127.0.0.1"
     gateway_port: int = Field(8082, ge=0, le=65535)
     # who asks for what was set aside must have this token; without one nobody may

@@ -23,17 +23,15 @@ from gateway.quarantine import Quarantine
 from gateway.reader import Decoded, Reader
 from gateway.receive import Receiver
 from gateway.seed import open_ids
+from gateway.standby import LONGEST_PATIENCE_S, PATIENCE_S, Ends, Standby
 from gateway.store import HttpStore
 from gateway.tally import Tally
 from spool import Spool, SpoolError
 
-HOST_ID: Final = "shopfloor"
 TICK_S: Final = 0.05
 FLUSH_S: Final = 1.0
-STATE: Final = state_topic(HOST_ID)
 # not spBv1.0/#: our own commands would come back, and a broker may not let us read those of others
 SUBSCRIPTIONS: Final = [
-    Subscription(STATE, 1),
     *(Subscription(f"{SPARKPLUG}/+/{type_}/+", qos) for type_, qos in (("NDEATH", 1), ("NBIRTH", 0), ("NDATA", 0))),
     *(Subscription(f"{SPARKPLUG}/+/{type_}/+/+", 0) for type_ in ("DBIRTH", "DDEATH", "DDATA")),
 ]
@@ -55,19 +53,19 @@ class Gateway:
         self._taken_back: list[str] = []
         self._next_flush = 0.0
         self._ledger_trouble = ""
-        self._session = Session(
-            broker,
-            f"gateway-{HOST_ID}",
-            subscriptions=SUBSCRIPTIONS,
-            will=self._will,
-            on_message=self._received,
-            on_connect=self._connected,
-            on_disconnect=self._disconnected,
-        )
-        self._mirror_session = self._session
+        self._broker = broker
+        self._client_id = f"gateway-{settings.host_id}"
+        self._state = state_topic(settings.host_id)
+        self._ends = Ends(time.monotonic)
+        self._has_lost = False  # a connection since it began, or since it took over
+        self._yields = False  # another gateway was found
+        self._standby: Standby | None = None
+        self._patience_s = PATIENCE_S
+        self._session = self._new_session()
+        self._own_mirror_session: Session | None = None
         if mirror_broker is not None:
-            name = f"gateway-{HOST_ID}-mirror"
-            self._mirror_session = Session(mirror_broker, name, on_connect=self._mirror_connected)
+            name = f"{self._client_id}-mirror"
+            self._own_mirror_session = Session(mirror_broker, name, on_connect=self._mirror_connected)
         self._store = self._new_store()
         self.health = HealthServer(settings.gateway_host, settings.gateway_port, self.view)
 
@@ -91,8 +89,23 @@ class Gateway:
             self._ledger.account.tell(GATEWAY, "gateway_spool", now_ns, now_ns, outcome="noted", detail=detail)
         self._forwarder.start()
         self._session.start()
-        if self._mirror_session is not self._session:
-            self._mirror_session.start()
+        if self._own_mirror_session is not None:
+            self._own_mirror_session.start()
+
+    def _new_session(self) -> Session:
+        return Session(
+            self._broker,
+            self._client_id,
+            subscriptions=[Subscription(self._state, 1), *SUBSCRIPTIONS],
+            will=self._will,
+            on_message=self._received,
+            on_connect=self._connected,
+            on_disconnect=self._disconnected,
+        )
+
+    @property
+    def _mirror_session(self) -> Session:
+        return self._own_mirror_session or self._session
 
     def _compose(self) -> None:
         spool = self._spool
@@ -147,11 +160,18 @@ class Gateway:
     @property
     def alive(self) -> bool:
         """Whether the threads that must run do; when not, the process should end and be started again."""
-        return self._session.is_alive and self._mirror_session.is_alive and self._forwarder.alive
+        mirror_alive = self._own_mirror_session is None or self._own_mirror_session.is_alive
+        return self._network_alive and mirror_alive and self._forwarder.alive
+
+    @property
+    def _network_alive(self) -> bool:
+        return self._session.is_alive if self._standby is None else self._standby.is_alive
 
     def tick(self, now: float, now_ns: int) -> None:
         """Do what is due: acknowledgements, rebirth requests, the mirror, the ledger."""
         now_ms = now_ns // 1_000_000
+        if self._yields or self._standby is not None:
+            self._give_way(now, now_ms)
         self._acks.tick(now, now_ms, self._session.publish)
         with self._lock:
             due = self._host.tick(now) if self._session.is_connected else None
@@ -172,6 +192,25 @@ class Gateway:
             self._next_flush = now + FLUSH_S
             self._flush()
 
+    def _give_way(self, now: float, now_ms: int) -> None:
+        """Yield to another gateway of the same name, and take over when it is gone."""
+        if self._standby is None:
+            log.error("another gateway with this name is online; this one stands by", name=self._settings.host_id)
+            if self._presence.online:
+                self._session.publish(self._state, self._presence.death(now_ms), qos=1, retain=True)
+            self._session.stop(1.0)
+            self._presence.online = False
+            self._session = self._new_session()
+            self._standby = Standby(self._broker, self._client_id, self._state, self._presence, self._patience_s)
+            self._patience_s = min(2 * self._patience_s, LONGEST_PATIENCE_S)
+            self._standby.start()
+        elif self._standby.is_free(now):
+            log.warning("this gateway takes over")
+            self._standby.stop()
+            self._presence.take_over(self._standby.heard)
+            self._standby, self._yields, self._has_lost = None, False, False
+            self._session.start()
+
     def _tell_gap(self, gap: Gap, now: float, now_ns: int) -> None:
         since_ns = now_ns - round((now - gap.since) * 1e9)
         detail = f"sequence numbers {gap.first} to {gap.last} never came"
@@ -182,11 +221,13 @@ class Gateway:
 
     def stop(self) -> None:
         """Say goodbye, end all threads and close the files; at most about 3 s."""
+        if self._standby is not None:
+            self._standby.stop()
         if self._presence.online:
-            self._session.publish(STATE, self._presence.death(time.time_ns() // 1_000_000), qos=1, retain=True)
+            self._session.publish(self._state, self._presence.death(time.time_ns() // 1_000_000), qos=1, retain=True)
         self._session.stop(1.0)
-        if self._mirror_session is not self._session:
-            self._mirror_session.stop(1.0)
+        if self._own_mirror_session is not None:
+            self._own_mirror_session.stop(1.0)
         self._forwarder.stop(1.0)
         self.health.stop()
         self._quarantine.close()
@@ -221,8 +262,8 @@ class Gateway:
             now=now,
             now_ns=now_ns,
             connected=self._session.is_connected,
-            trouble=self._session.reason,
-            network_alive=self._session.is_alive,
+            trouble=self._trouble(),
+            network_alive=self._network_alive,
             state_online=self._presence.online and self._session.is_connected,
             forwarding=self._forwarder.alive,
             progress=self._forwarder.progress,
@@ -234,15 +275,25 @@ class Gateway:
             mirror_trouble="" if self._mirror_session.is_connected else self._mirror_session.reason or "connecting",
         )
 
+    def _trouble(self) -> str:
+        if self._standby is not None:
+            return (
+                f"another gateway with the name {self._settings.host_id} is online, this one stands by; "
+                "stop one of them, or give it another name (SHOPFLOOR_HOST_ID)"
+            )
+        if self._ends.are_many:
+            return f"the connection ends again and again: another client may be connected as {self._client_id}"
+        return self._session.reason
+
     def _will(self) -> Will:
-        return Will(STATE, self._presence.will(time.time_ns() // 1_000_000), qos=1, retain=True)
+        return Will(self._state, self._presence.will(time.time_ns() // 1_000_000), qos=1, retain=True)
 
     def _connected(self) -> None:
-        self._session.publish(STATE, self._presence.birth(), qos=1, retain=True)
+        self._session.publish(self._state, self._presence.birth(), qos=1, retain=True)
         with self._lock:
             self._host.connected(time.monotonic())
         self._ledger.account.away(time.time_ns())
-        if self._mirror_session is self._session:
+        if self._own_mirror_session is None:
             self._mirror_connected()
 
     def _mirror_connected(self) -> None:
@@ -251,11 +302,14 @@ class Gateway:
         self._mirror.connected()
         self._publisher.forget()
 
-    def _disconnected(self, _reason: str) -> None:
+    def _disconnected(self, reason: str) -> None:
         self._presence.online = False
+        self._has_lost = True
+        if self._ends.add():
+            log.error("the connection ends again and again", reason=f"{reason}; {self._trouble()}")
 
     def _received(self, topic: str, body: bytes, retained: bool) -> None:
-        if topic == STATE:
+        if topic == self._state:
             self._watch_state(body)
         elif not retained:  # Sparkplug retains nothing else: a retained birth would be an old one
             with self._lock:
@@ -263,8 +317,11 @@ class Gateway:
 
     def _watch_state(self, body: bytes) -> None:
         """Say again that we are online when a late will says otherwise (Sparkplug 3.0, chapter 5)."""
-        if self._presence.contradicted_by(body):
-            self._session.publish(STATE, self._presence.birth(), qos=1, retain=True)
+        is_online_elsewhere = self._presence.is_online_elsewhere(body)
+        if is_online_elsewhere or (self._has_lost and self._presence.is_of_another(body)):
+            self._yields = True
+        elif self._presence.contradicted_by(body):
+            self._session.publish(self._state, self._presence.birth(), qos=1, retain=True)
 
     def _publish_retained(self, topic: str, payload: bytes) -> bool:
         return self._mirror_session.publish(topic, payload, retain=True)

@@ -59,7 +59,7 @@ class View:
     now: float
     now_ns: int
     connected: bool
-    trouble: str  # the broker's, when not connected
+    trouble: str  # the broker's: why it is not connected, or does not stay so
     network_alive: bool
     state_online: bool
     forwarding: bool
@@ -124,6 +124,8 @@ def _broker(view: View) -> Check:
         return Check(
             "broker", False, f"not connected: {view.trouble or 'connecting'}; start the MQTT broker or correct"
         )
+    if view.trouble:
+        return Check("broker", False, view.trouble)
     return Check("broker", True, "connected")
 
 

@@ -5,6 +5,7 @@ Rules of Sparkplug 3.0, chapters 4 to 6. Nothing here reads a clock: every `now`
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Protocol
@@ -15,6 +16,7 @@ from contract.topics import MessageType, Node
 
 SEQUENCE: Final = 256
 TWICE: Final = 32  # so far behind, a number that was seen is a repeat; farther, it is a gap of more than half a circle
+MOST_OWN: Final = 1000
 MOST_GAPS: Final = 10_000  # between two ticks
 ASK_AGAIN_S: Final = 600.0  # a birth that could not be read when it came again is hardly another one before
 
@@ -32,10 +34,14 @@ class Presence:
     def __init__(self) -> None:
         self.time_ms = 0
         self.online = False
+        self._first_ms = 0
+        self._own: deque[int] = deque(maxlen=MOST_OWN)  # times of all that this one has said
 
     def will(self, now_ms: int) -> bytes:
         """Return the will for a CONNECT at `now_ms` (UTC); the birth that follows will repeat this time."""
         self.time_ms = max(now_ms, self.time_ms + 1)
+        self._first_ms = self._first_ms or self.time_ms
+        self._own.append(self.time_ms)
         self.online = False
         return self._payload(online=False)
 
@@ -47,6 +53,7 @@ class Presence:
     def death(self, now_ms: int) -> bytes:
         """Return the payload of leaving on purpose, with the present time as chapter 4 asks."""
         self.time_ms = max(now_ms, self.time_ms)
+        self._own.append(self.time_ms)
         self.online = False
         return self._payload(online=False)
 
@@ -58,8 +65,33 @@ class Presence:
             return self.online
         return self.online and not (isinstance(said, dict) and said.get("online") is True)
 
+    def is_of_another(self, payload: bytes) -> bool:
+        """Whether another host of this name has said it since this one began."""
+        said = _said(payload)
+        time_ms = said.get("timestamp")
+        return isinstance(time_ms, int) and time_ms > self._first_ms and time_ms not in self._own
+
+    def take_over(self, payload: bytes) -> None:
+        """Know a STATE of another, so that it is no news, and say all that follows with a later time."""
+        time_ms = _said(payload).get("timestamp")
+        if isinstance(time_ms, int):
+            self._own.append(time_ms)
+            self.time_ms = max(self.time_ms, time_ms)
+
+    def is_online_elsewhere(self, payload: bytes) -> bool:
+        """Whether another host of this name has said that it is online."""
+        return self.is_of_another(payload) and _said(payload).get("online") is True
+
     def _payload(self, *, online: bool) -> bytes:
         return orjson.dumps({"online": online, "timestamp": self.time_ms})
+
+
+def _said(payload: bytes) -> dict[str, object]:
+    try:
+        said = orjson.loads(payload)
+    except orjson.JSONDecodeError:
+        return {}
+    return said if isinstance(said, dict) else {}
 
 
 @dataclass(slots=True)

@@ -20,6 +20,7 @@ from gateway.host import Host
 from gateway.ledger import Aside, Ledger
 from gateway.mirror import Mirror
 from gateway.reader import Decoded, parse
+from gateway.seen import Seen
 from spool import Origin, Spool, SpoolError, SpoolFull
 
 MOST_NODES: Final = 10_000
@@ -62,6 +63,8 @@ class Receiver:
         self._announced: dict[Node, set[str]] = {}  # devices of the present session, dead ones too
         self._births: dict[tuple[Node, str | None], Birth] = {}
         self._asked: dict[tuple[Node, str | None, str], float] = {}
+        self._seen = Seen()
+        self._contradictions: set[Node] = set()
         self._over: dict[Node, str] = {}  # epochs of which nothing more is taken
         self._commits_to_calm = 0
 
@@ -151,6 +154,7 @@ class Receiver:
         epoch, last = given
         received = self._spool.received("/".join(node), epoch)
         if not received or received[-1][1] <= last:
+            self._acks.greet(node, epoch)
             return
         self._over[node] = epoch
         self._acks.renew(node, epoch)
@@ -210,8 +214,24 @@ class Receiver:
             before = self._spool.received(origin.node, origin.epoch)
             self._ledger.account.begin(node, origin.epoch, sum(last - first + 1 for first, last in before), now_ns)
         done = partial(self._data_done, node, origin, now_ns, decoded=(birth, batch) if timed else None)
-        self._hand(topic, body, origin, done)
+        if origin is not None and timed and self._seen.contradicts(origin, batch):
+            self._contradicted(node, origin, now_ns)
+            self._hand(topic, body, None, done)  # kept whatever its number
+        else:
+            self._hand(topic, body, origin, done)
         self._mirror.update(birth, batch if timed else birth.read(body, now_ns), now_ns)
+
+    def _contradicted(self, node: Node, origin: Origin, now_ns: int) -> None:
+        """Tell that two messages have one number: which of them is true nobody can know, so both are stored."""
+        self._ledger.count(node, "contradicted")
+        detail = (
+            f"messages of epoch {origin.epoch} came under numbers that others had already: somebody else sends in the "
+            "name of this node; all are stored. Give each node an identity and permissions of its own at the broker"
+        )
+        if node not in self._contradictions:
+            self._contradictions.add(node)
+            log.error("two messages have one number", node="/".join(node), n=origin.n, reason=detail)
+        self._ledger.account.lose(node, "identity", 1, now_ns, detail, outcome="noted")
 
     def _hand(self, topic: str, body: bytes, origin: Origin | None, done: Done) -> None:
         """Give a message to the spool, with the ids that are new: they are durable before a line has them."""

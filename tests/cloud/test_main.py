@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import httpx2
@@ -112,3 +114,16 @@ def test_a_second_cloud_on_one_home_is_told(start: Start, free_port: int) -> Non
 )
 def test_wrong_settings_are_told(start: Start, settings: dict[str, str], says: str) -> None:
     assert says in refused(start(**({"port": 0} | settings)))
+
+
+def test_f10_a_database_that_another_process_has_locked_is_said(start: Start, free_port: int, tmp_path: Path) -> None:
+    start(port=free_port)
+    address = wait_until_serving(free_port)
+    with closing(sqlite3.connect(tmp_path / "home" / "cloud" / "shopfloor.db", isolation_level=None)) as other:
+        for lock in ("BEGIN IMMEDIATE", "BEGIN EXCLUSIVE"):
+            other.execute(lock)
+            told = httpx2.get(f"{address}/api/v1/health", timeout=10.0)
+            assert (told.status_code, told.json()["detail"]) == (503, "the database is locked by another process")
+            assert "SHOPFLOOR_DATABASE_URL" in told.json()["todo"]
+            other.execute("ROLLBACK")
+            assert httpx2.get(f"{address}/api/v1/health").status_code == 200

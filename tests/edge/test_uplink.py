@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -395,3 +396,37 @@ async def test_the_end_of_a_session_that_is_late_does_not_silence_the_next_one(
     host.say(online=True)
     line.put("cnc-01", 2.0)
     await host.wait_for_value("cnc-01", 2.0)
+
+
+async def test_f4_a_host_without_acknowledgement_gets_sparkplugs_own_service(
+    nats_broker: Any, hosts: Any, lines: Any, until: Any
+) -> None:
+    host = await hosts(nats_broker)
+    host.acknowledges = False
+    line = lines(nats_broker)
+    line.node.confirmation.patience_s = 1.0
+    for value in range(20):
+        line.put("cnc-01", float(value))
+    await until(lambda: line.spool.stats.records == 0)
+    assert sorted(host.values("cnc-01")) == [float(value) for value in range(20)]  # each once
+    line.stop()
+    line.start()  # it is known now
+    line.put("cnc-01", 100.0)
+    await until(lambda: line.spool.stats.records == 0)
+    assert host.values("cnc-01").count(100.0) == 1
+
+
+async def test_f4_of_a_host_that_acknowledged_once_each_message_is_kept(
+    nats_broker: Any, hosts: Any, lines: Any, until: Any
+) -> None:
+    host = await hosts(nats_broker)
+    line = lines(nats_broker)
+    line.node.confirmation.patience_s = 0.5
+    line.put("cnc-01", 1.0)
+    await until(lambda: line.spool.stats.records == 0)
+    host.acknowledges = False
+    line.put("cnc-01", 2.0)
+    await host.wait_for_value("cnc-01", 2.0)
+    await asyncio.sleep(4.0)
+    assert line.spool.stats.records == 1
+    host.acknowledges = True

@@ -10,6 +10,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -18,7 +19,7 @@ import pytest
 from contract.ack import SPOOL_ACK
 from contract.birth import REBIRTH
 from contract.model import Sample
-from contract.mqtt import Broker
+from contract.mqtt import Broker, Session
 from contract.topics import Node
 from gateway.config import Settings
 from gateway.gateway import TICK_S, Gateway
@@ -272,3 +273,55 @@ def test_f9_the_age_of_the_last_message_is_true_after_a_restart_and_a_missing_no
     assert 600 <= ages["/".join(LINE)] < 660
     assert "offline: demo:shanghai:machining/line1 (60" in later.red()["nodes"]
     later.stop()
+
+
+def test_f8_of_two_gateways_with_one_name_one_yields_and_takes_over_when_the_other_ends(
+    running: Running,
+    settings: Settings,
+    login: Broker,
+    peer: Peer,
+    tmp_path: Path,
+    edge_node: EdgeNode,
+    fake_store: FakeStore,
+) -> None:
+    other = Running(settings.model_copy(update={"home": tmp_path / "other"}), login)
+    other.start()
+    both = (running, other)
+
+    def online() -> list[Running]:
+        return [each for each in both if each.gateway.view().state_online]
+
+    def standing_by() -> list[Running]:
+        return [each for each in both if "stands by" in each.red().get("broker", "")]
+
+    time.sleep(8.0)  # both may have yielded at first
+    wait_for(lambda: len(standing_by()) == 1 and len(online()) == 1, 40.0)
+    [first], [second] = online(), standing_by()
+    connected = first.gateway._presence.time_ms
+    peer.send(edge_node.nbirth(), edge_node.dbirth(), *(edge_node.ddata(n) for n in range(1, 6)))
+    fake_store.until(5)
+    time.sleep(8.0)  # either of them would have come back by now
+    assert (online(), first.gateway._presence.time_ms) == ([first], connected)
+    first.stop()
+    wait_for(lambda: second.gateway.view().state_online, 30.0)
+    second.stop()
+
+
+def test_f8_another_client_with_the_same_id_is_told(running: Running, login: Broker) -> None:
+    other = Session(login, "gateway-shopfloor")
+    other.start()
+    wait_for(lambda: "another client may be connected as gateway-shopfloor" in running.red().get("broker", ""), 60.0)
+    other.stop()
+
+
+def test_f4_the_host_id_is_a_setting(settings: Settings, login: Broker, peer: Peer) -> None:
+    mine = Running(settings.model_copy(update={"host_id": "Plant_7"}), login)
+    mine.start()
+    wait_for(lambda: mine.gateway.view().state_online)
+    watched: list[str] = []
+    watch = Session(login, "watch", subscriptions=[("spBv1.0/STATE/#", 1)], on_message=lambda t, *_: watched.append(t))
+    watch.start()
+    wait_for(lambda: watched)
+    assert set(watched) == {"spBv1.0/STATE/Plant_7"}
+    watch.stop()
+    mine.stop()

@@ -167,3 +167,42 @@ def test_f1_of_an_epoch_that_is_over_nothing_is_taken_also_after_a_restart_of_th
     peer.until(lambda: len(peer.commands("Spool/Ack")) > count)
     assert set(peer.commands("Spool/Ack")[count:]) == {"e1:renew"}
     later.stop()
+
+
+def test_f2_messages_in_another_s_name_are_noticed_and_the_real_ones_kept(
+    running: Running, peer: Peer, edge_node: EdgeNode, fake_store: FakeStore
+) -> None:
+    peer.send(edge_node.nbirth(), edge_node.dbirth(), edge_node.ddata(1))
+    fake_store.until(1)
+    forged = [edge_node.ddata(n, [Sample("cnc-01", "speed", START_NS + n, -1.0)]) for n in (2, 3)]
+    peer.send(*forged)
+    peer.until(lambda: "e1:1-3" in peer.commands("Spool/Ack"))
+    peer.send(edge_node.ddata(2), edge_node.ddata(3), edge_node.ddata(4), edge_node.backlog(4))
+    fake_store.until(6)
+    counters = running.gateway.view().counters
+    assert {what: counters.get((LINE, what), 0) for what in ("contradicted", "repeated", "received")} == {
+        "contradicted": 2,
+        "repeated": 1,
+        "received": 6,
+    }
+    publisher = running.gateway._publisher
+    wait_for(lambda: publisher.sources(0)[LINE].stored == 6)
+    told = publisher.sources(0)[LINE]
+    assert [(entry.reason, entry.outcome, entry.count) for entry in told.entries] == [("identity", "noted", 2)]
+    assert (told.lost, told.unexplained) == (0, 0)
+
+
+def test_f2_an_edge_whose_next_numbers_were_forged_begins_a_new_epoch(
+    running: Running, edge: Edge, peer: Peer, fake_store: FakeStore
+) -> None:
+    edge.start()
+    edge.read(*range(1, 6))
+    wait_for(edge.is_empty)
+    thief = EdgeNode(epoch=edge.spool.epoch)
+    last_n = edge.spool.stats.last_n
+    peer.send(*(thief.backlog(n) for n in range(last_n + 1, last_n + 50)))
+    wait_for(lambda: edge.spool.epoch != thief.epoch)
+    edge.read(*range(101, 131))
+    wait_for(lambda: stored(fake_store) >= {*range(1, 6), *range(101, 131)})
+    wait_for(edge.is_empty)
+    edge.stop()

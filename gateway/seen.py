@@ -1,0 +1,41 @@
+"""What was received lately, by its content: a repeat says what the first one said, or it is no repeat.
+
+Numbers of an edge node that somebody else used, or that a spool gave twice, would else let data be dropped as repeated.
+In memory alone: what came before the start, or long ago, is not known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Final
+
+import orjson
+
+from contract.sparkplug import Batch
+from spool import Origin
+
+MOST: Final = 50_000
+
+
+class Seen:
+    """The newest `most` messages; used by one thread."""
+
+    def __init__(self, most: int = MOST) -> None:
+        self._most = most
+        self._digests: dict[Origin, int] = {}
+
+    def contradicts(self, origin: Origin, batch: Batch) -> bool:
+        """Whether another message came under this number; if none did, note this one."""
+        digest = _digest(batch)
+        known = self._digests.setdefault(origin, digest)
+        if len(self._digests) > self._most:
+            del self._digests[next(iter(self._digests))]
+        return known != digest
+
+
+def _digest(batch: Batch) -> int:
+    try:
+        content: Hashable = orjson.dumps((batch.names, batch.times_ns, batch.values))
+    except TypeError:  # a text that is no Unicode
+        content = repr((batch.names, batch.times_ns, batch.values))
+    return hash(content)
