@@ -14,10 +14,11 @@ from contract.birth import REBIRTH
 from contract.model import Asset, Sample, Signal
 from contract.mqtt import Broker
 from contract.sparkplug import decode
-from contract.topics import Node
+from contract.topics import Node, state_topic
 from edge.node import EdgeNode
+from edge.uplink import HOST
 from gateway.config import Settings
-from gateway.gateway import STATE, Gateway
+from gateway.gateway import Gateway
 from gateway.store import Answer
 from spool import Spool
 
@@ -54,7 +55,7 @@ class SlowLine:
         self.edge.describe(ASSET)
         settings = Settings(home=folder, gateway_port=0, store_url=AnyHttpUrl("http://127.0.0.1:1"))
         self.gateway = Gateway(settings, Broker(url="mqtt://127.0.0.1:1"))
-        self.gateway._session = self.gateway._mirror_session = self  # type: ignore[assignment]
+        self.gateway._session = self  # type: ignore[assignment]
         self.gateway._store = Store()  # type: ignore[assignment]
 
     def now_ns(self) -> int:
@@ -81,7 +82,7 @@ class SlowLine:
     def connect(self) -> None:
         self.edge.will()
         self.edge.connected()
-        self.edge.received(STATE, orjson.dumps({"online": True, "timestamp": START_NS // 10**6}))
+        self.edge.received(state_topic(HOST), orjson.dumps({"online": True, "timestamp": START_NS // 10**6}))
 
     def put(self, value: float) -> None:
         for future in self.edge.put(ASSET.id, [Sample(ASSET.id, "speed", self.now_ns(), value)]):
