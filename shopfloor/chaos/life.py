@@ -22,11 +22,11 @@ from pydantic import AnyHttpUrl
 
 from contract.model import Asset, Datatype, Sample, Signal
 from contract.mqtt import Broker
-from contract.topics import Node
+from contract.topics import Node, state_topic
 from edge.node import EdgeNode
 from edge.window import Window
 from gateway.config import Settings
-from gateway.gateway import STATE, Gateway
+from gateway.gateway import Gateway
 from gateway.store import Answer
 from simulators.emitted import Emitted
 from spool import Spool
@@ -85,6 +85,7 @@ class BadNetwork:
     is_alive = True
     is_connected = True
     reason = ""
+    waits_s = 0.0
 
     def __init__(self, folder: Path, dice: random.Random, fate: Fate) -> None:
         self.is_good = False
@@ -156,7 +157,7 @@ class Life:
         settings = Settings(home=home, gateway_port=0, store_url=AnyHttpUrl("http://127.0.0.1:1"))
         self.gateway = Gateway(settings, Broker(url="mqtt://127.0.0.1:1"))
         # its own parts, but for the two that touch the world
-        self.gateway._session = self.gateway._mirror_session = self.network  # type: ignore[assignment]
+        self.gateway._session = self.network  # type: ignore[assignment]
         self.gateway._store = self.store  # type: ignore[assignment]
         self.network.to_edge = self.edge.received
         self.network.to_gateway = lambda topic, body: self.gateway._received(topic, body, False)
@@ -207,7 +208,9 @@ class Life:
         self.network.up = True
         self.edge.will()
         self.edge.connected()
-        self.edge.received(STATE, orjson.dumps({"online": True, "timestamp": time.time_ns() // 1_000_000}))
+        self.edge.received(
+            state_topic("shopfloor"), orjson.dumps({"online": True, "timestamp": time.time_ns() // 1_000_000})
+        )
 
     def _disconnect(self) -> None:
         self.network.up = False
