@@ -166,7 +166,8 @@ class Session:
         self._lock = threading.Condition()  # guards all below
         self._client: Client | None = None  # while connected and subscribed
         self._heard: Client | None = None  # from which messages come, also before that
-        self._in_flight: dict[int, tuple[int, float]] = {}  # message id: bytes, when; in order of publishing
+        self._in_flight: dict[int, tuple[int, float, int]] = {}  # message id: bytes, when, QoS; in order of publishing
+        self._acknowledged_s = 0.0  # when that was published which the broker acknowledged
         self._in_flight_bytes = 0
         self._refused = 0
         self._reason = "not started"
@@ -208,7 +209,7 @@ class Session:
             if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
                 self._refused += 1
                 return False
-            self._in_flight[info.mid] = len(payload), time.monotonic()
+            self._in_flight[info.mid] = len(payload), time.monotonic(), qos
             self._in_flight_bytes += len(payload)
             return True
 
@@ -252,6 +253,14 @@ class Session:
     def in_flight(self) -> int:
         """Messages that were published and neither written to the network (QoS 0) nor acknowledged (QoS 1)."""
         return len(self._in_flight)
+
+    @property
+    def waits_s(self) -> float:
+        """For how many seconds a message has been in flight, and none that was published after it is acknowledged."""
+        with self._lock:
+            waiting = (when for _, when, qos in self._in_flight.values() if not qos or when > self._acknowledged_s)
+            oldest = next(waiting, None)
+        return 0.0 if oldest is None else time.monotonic() - oldest
 
     @property
     def refused(self) -> int:
@@ -341,9 +350,7 @@ class Session:
             if self._client is None and now > answer_due:
                 self._end_reason = self._end_reason or f"the broker did not answer within {_ANSWER_TIMEOUT_S:.0f} s"
                 return
-            with self._lock:
-                oldest = next(iter(self._in_flight.values()), (0, now))[1]
-            if now - oldest > _UNACKNOWLEDGED_TIMEOUT_S:
+            if self.waits_s > _UNACKNOWLEDGED_TIMEOUT_S:
                 self._end_reason = f"the broker has acknowledged nothing for {_UNACKNOWLEDGED_TIMEOUT_S:.0f} s"
                 return
 
@@ -363,9 +370,22 @@ class Session:
             return
         with self._lock:
             while self._done:
-                size, _ = self._in_flight.pop(self._done.popleft(), (0, 0.0))
+                size, when, qos = self._in_flight.pop(self._done.popleft(), (0, 0.0, 0))
                 self._in_flight_bytes -= size
+                if qos:
+                    self._acknowledged_s = max(self._acknowledged_s, when)
+            self._give_up_overtaken()
             self._lock.notify_all()
+
+    def _give_up_overtaken(self) -> None:
+        """Count no longer as in flight what the broker passed over: its disk was full, say."""
+        latest_s = self._acknowledged_s - _UNACKNOWLEDGED_TIMEOUT_S
+        while self._in_flight:
+            mid, (size, when, _) = next(iter(self._in_flight.items()))
+            if when >= latest_s:
+                return
+            del self._in_flight[mid]
+            self._in_flight_bytes -= size
 
     def _forget(self, client: Client) -> bool:
         with self._lock:

@@ -28,6 +28,7 @@ from gateway.store import HttpStore
 from gateway.tally import Tally
 from spool import Spool, SpoolError
 
+MIRROR_WAITS_S: Final = 5.0  # a broker acknowledges in milliseconds
 TICK_S: Final = 0.05
 FLUSH_S: Final = 1.0
 # not spBv1.0/#: our own commands would come back, and a broker may not let us read those of others
@@ -60,6 +61,7 @@ class Gateway:
         self._has_lost = False  # a connection since it began, or since it took over
         self._yields = False  # another gateway was found
         self._standby: Standby | None = None
+        self._mirror_stands = False
         self._patience_s = PATIENCE_S
         self._session = self._new_session()
         self._own_mirror_session: Session | None = None
@@ -186,8 +188,9 @@ class Gateway:
                 self._mirror.died(node, time_ms=now_ms)
             for gap in due.gaps:
                 self._tell_gap(gap, now, now_ns)
+        self._look_at_mirror()
         self._mirror.tick(now, now_ms, self._publish_retained)
-        self._publisher.tick(now, now_ms, self._publish_retained)
+        self._publisher.tick(now, now_ms, self._publish_acknowledged)
         if now >= self._next_flush:
             self._next_flush = now + FLUSH_S
             self._flush()
@@ -272,7 +275,7 @@ class Gateway:
             nodes=nodes,
             counters=self._ledger.totals(),
             stuck_s=settings.stuck_s,
-            mirror_trouble="" if self._mirror_session.is_connected else self._mirror_session.reason or "connecting",
+            mirror_trouble=self._mirror_trouble(),
         )
 
     def _trouble(self) -> str:
@@ -322,6 +325,28 @@ class Gateway:
             self._yields = True
         elif self._presence.contradicted_by(body):
             self._session.publish(self._state, self._presence.birth(), qos=1, retain=True)
+
+    def _publish_acknowledged(self, topic: str, payload: bytes) -> bool:
+        """Publish so that a broker whose disk is full shows: it acknowledges nothing, or ends the connection."""
+        return self._mirror_session.publish(topic, payload, qos=1, retain=True)
+
+    def _look_at_mirror(self) -> None:
+        """Show everything again once the broker takes again what it keeps."""
+        if self._mirror_session.waits_s >= MIRROR_WAITS_S:
+            self._mirror_stands = True
+        elif self._mirror_stands and self._mirror_session.is_connected:
+            self._mirror_stands = False
+            if self._presence.online:
+                self._session.publish(self._state, self._presence.birth(), qos=1, retain=True)
+            self._mirror.connected()
+            self._publisher.forget()
+
+    def _mirror_trouble(self) -> str:
+        if not self._mirror_session.is_connected:
+            return f"not connected: {self._mirror_session.reason or 'connecting'}"
+        if self._mirror_stands:
+            return "the broker does not acknowledge what it is to keep; is its disk full?"
+        return ""
 
     def _publish_retained(self, topic: str, payload: bytes) -> bool:
         return self._mirror_session.publish(topic, payload, retain=True)

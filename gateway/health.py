@@ -66,7 +66,7 @@ class View:
     progress: Progress
     spool: Stats
     ledger_trouble: str = ""
-    mirror_trouble: str = ""  # of the connection to the broker that the mirror goes to
+    mirror_trouble: str = ""  # of the broker that the mirror goes to
     nodes: list[NodeView] = field(default_factory=list)
     counters: dict[tuple[Node, str], int] = field(default_factory=dict)
     stuck_s: float = 30.0
@@ -137,7 +137,7 @@ def _state(view: View) -> Check:
 
 def _mirror(view: View) -> Check:
     if view.mirror_trouble:
-        detail = f"not connected: {view.mirror_trouble}; live views stand still: start the broker or correct"
+        detail = f"{view.mirror_trouble}; live views stand still: start the broker, free its disk, or correct"
         return Check("mirror", False, detail)
     return Check("mirror", True, "connected")
 

@@ -86,6 +86,7 @@ class BadNetwork:
     is_alive = True
     is_connected = True
     reason = ""
+    waits_s = 0.0
 
     def __init__(self, folder: Path, dice: random.Random, fate: Fate) -> None:
         self.is_good = False

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from contract.mqtt import Broker
+from gateway.config import Settings
 from gateway.forward import Forwarder
 from gateway.ledger import Ledger, LedgerError
 from gateway.reader import Decoded, Reader
 from gateway.store import Answer
 from gateway.tally import Tally
 from spool import Spool, SpoolFull
-from tests.gateway.wire import LINE, EdgeNode
+from tests.conftest import RunningBroker
+from tests.gateway.test_gateway import Running
+from tests.gateway.wire import LINE, EdgeNode, FakeStore, Peer, wait_for
 
 
 class Store:
@@ -77,3 +84,40 @@ def test_a_full_disk_empties_behind_the_ledger(
         assert spool.stats.records == 0, forwarder.progress.trouble
         assert spool.put(*edge_node.ddata(n)).result(5) is not None
     ledger.close()
+
+
+def test_f7_a_broker_whose_disk_is_full_is_told_and_all_is_shown_again(
+    small_disk: Path, settings: Settings, edge_node: EdgeNode, fake_store: FakeStore, free_port: int
+) -> None:
+    program = str(Path(sys.executable).with_name("nats-server"))
+    broker = RunningBroker("nats", small_disk, program, free_port)
+    broker.start()
+    login = Broker(url=broker.url, user=broker.user, password_file=broker.password_file)
+    running, peer = Running(settings, login), Peer(login)
+    running.start()
+    peer.start()
+    wait_for(lambda: running.gateway.view().state_online)
+    peer.send(edge_node.nbirth(), edge_node.dbirth(), edge_node.ddata(1))
+    wait_for(lambda: peer.tele().get("value") == 1.0)
+    filler = small_disk / "of a third program"
+    with filler.open("wb") as third, suppress(OSError):
+        while True:
+            third.write(bytes(1 << 16))
+            third.flush()
+    numbers = iter(range(2, 10_000))
+
+    def goes_on(truth: Callable[[], object], timeout_s: float) -> float:
+        began = time.monotonic()
+        while not truth():
+            assert time.monotonic() - began < timeout_s, running.red()
+            peer.session.publish(*edge_node.ddata(next(numbers)))
+            time.sleep(0.2)
+        return time.monotonic() - began
+
+    goes_on(lambda: "its disk full" in running.red().get("mirror", ""), 40.0)
+    filler.unlink()
+    # the server itself stands for a while, then it ends the connection or takes again what came; all is shown anew
+    goes_on(lambda: "mirror" not in running.red() and "broker" not in running.red(), 60.0)
+    peer.session.stop()
+    running.stop()
+    broker.stop()
