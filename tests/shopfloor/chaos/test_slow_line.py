@@ -42,6 +42,7 @@ class SlowLine:
     """Carries `per_step` messages from the edge to the gateway in each step, in order; the way back is quick."""
 
     is_alive = is_connected = True
+    waits_s = 0.0
     reason = ""
 
     def __init__(self, folder: Path, per_step: int) -> None:
