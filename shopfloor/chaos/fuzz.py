@@ -121,13 +121,18 @@ def _json() -> tuple[list[bytes], Callable[[bytes], None]]:
     machine = MqttMachine.model_validate(
         {
             "address": "mqtt://127.0.0.1",
-            "topic": "m/+",
+            "topic": "m/1",
             "time": {"path": "t"},
             "signals": {name: {"path": path} for name, path in paths.items()},
         }
     )
     body = {"a": {"b": [{"c": 1.5}]}, "n": "17", "s": "läuft", "ok": True, "t": NOW_NS // 1_000_000}
-    corpus = [orjson.dumps(body), orjson.dumps(body | {"n": None, "t": "2026-11-30T13:00:00Z"}), *texts()]
+    corpus = [
+        orjson.dumps(body),
+        orjson.dumps(body | {"n": "inf"}),
+        orjson.dumps(body | {"n": None, "t": "2026-11-30T13:00:00Z"}),
+        *texts(),
+    ]
 
     def read(body: bytes) -> None:
         _edge(MqttMapping("m-01", machine, Counters()).samples("m/1", body, NOW_NS), SIGNALS)
