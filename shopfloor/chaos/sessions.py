@@ -185,7 +185,7 @@ async def _mqtt(folder: Path) -> AsyncIterator[_Peer]:
         def entry(_name: str, port: int) -> dict[str, Any]:
             paths = {"speed": "speed", "state": "state", "count": "ceil(to_number(text))", "x": "list[0].x"}
             signals = {name: {"path": path} for name, path in paths.items()}
-            topic = {"topic": "machines/+/telemetry", "qos": 1}
+            topic = {"topic": "machines/m/telemetry", "qos": 1}
             return {"driver": "mqtt", "address": f"mqtt://127.0.0.1:{port}", "signals": signals} | topic
 
         try:
