@@ -329,7 +329,7 @@ class Filter:
                 if base_quality(quality) == Quality.GOOD:
                     quality += Quality.UNCERTAIN - Quality.GOOD
             value = fitting
-        if value is None and base_quality(quality) == Quality.GOOD:
+        if value is None and base_quality(quality) in (Quality.GOOD, Quality.UNCERTAIN):
             quality = Quality.BAD
         return Sample(asset, name, time_ns, value, quality, status)
 

@@ -79,8 +79,9 @@ class Face:
             if mine:
                 for name in names:
                     mine.pop(name, None)
-            for index, word in new.items():
-                mine[names[index]] = word
+            if new:
+                last = {name: index for index, name in enumerate(names)}
+                mine.update({name: new[index] for name, index in last.items() if index in new})
 
     def _take_newer(self, batch: Batch, now_ns: int) -> None:
         ahead_ns = now_ns + AHEAD_NS if now_ns else NEVER_NS

@@ -374,6 +374,8 @@ def test_what_does_not_fit_is_bad_and_counted() -> None:
     strict = Filter([Signal("s", Datatype.UINT8)])
     assert said(strict.update(samples("1@0 300@1 -1@2"), START * MS)) == "1@0 _!@1 _!@2"
     assert strict.misfits == {"s": 2}
+    [uncertain] = strict.update([Sample("a", "s", (START + 3) * MS, "x", Quality.UNCERTAIN)], (START + 3) * MS).live
+    assert (uncertain.value, uncertain.quality) == (None, Quality.BAD)
 
 
 @given(

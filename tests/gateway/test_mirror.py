@@ -101,6 +101,13 @@ def test_a_quality_is_shown_until_it_is_good_again(screen: Screen, birth: Birth)
     assert screen.signal("tele", "speed")["quality"] == 192
 
 
+def test_the_quality_of_a_value_goes_with_the_newest_of_several_in_one_message(screen: Screen, birth: Birth) -> None:
+    screen.mirror.born(birth)
+    screen.mirror.update(birth, Batch(["speed"] * 3, [START_NS, START_NS + 1, START_NS + 2], [1.0, None, 2.0], {1: 0}))
+    screen.tick(1.0)
+    assert screen.signal("tele", "speed") == {"value": 2.0, "quality": 192, "time": START_MS}
+
+
 def test_e7_a_status_is_shown_until_the_source_says_another(screen: Screen, birth: Birth) -> None:
     screen.mirror.born(birth)
     uncertain = Batch(["speed"], [START_NS], [1.0], {0: Quality.UNCERTAIN}, {0: 0x40920000})
