@@ -59,9 +59,11 @@ class Want(NamedTuple):
 
 
 class Word(NamedTuple):
-    """Where each saying is told: in the ledger by a reason, `times` each, or in quarantine by a text."""
+    """Where it is told: in the ledger by a reason, `times` for each saying, in health by a counter of the machine, or
+    in quarantine by a text.
+    """
 
-    where: Literal["ledger", "quarantine"]
+    where: Literal["ledger", "health", "quarantine"]
     what: str
     times: int = 1
 

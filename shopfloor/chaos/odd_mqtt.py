@@ -149,6 +149,13 @@ ROWS: Final = (
     ),
     _one("d2-int64", b'{"v":9007199254740993,"ok":<n>}', Want("v", 2**53 + 1), **_signals(datatype="int64")),
     _one("d2-uint64", b'{"v":18446744073709551615,"ok":<n>}', Want("v", 2**64 - 1), **_signals(datatype="uint64")),
+    _one(
+        "d2-rounded",
+        b'{"v":9007199254740993,"ok":<n>}',
+        Want("v", 2.0**53, UNCERTAIN),
+        Word("health", "rounded_total"),
+        **_signals(datatype="double"),
+    ),
     _one("d3-boolean", b'{"v":true,"ok":<n>}', Want("v", True), **_signals(datatype="boolean")),
     OnMqtt(
         "d5-no-type",

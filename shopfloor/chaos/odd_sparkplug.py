@@ -42,7 +42,8 @@ def _row(name: str, metrics: Metrics, *wants: Want, words: tuple[Word, ...] = ()
 
     wants = (*wants, *(Want("ok", N(), ms=0, asset=asset) for asset in {want.asset: "" for want in wants} or ("",)))
     later = tuple(want if want.ms is None else want._replace(ms=want.ms + 1) for want in wants)
-    return OnSparkplug(name, (*wants, *later), words, lambda m: payload(m, all_of(m)), data, **more)
+    born = tuple(want for want in wants if want.value is not None)  # what a birth has no value of is no sample
+    return OnSparkplug(name, (*born, *later), words, lambda m: payload(m, all_of(m)), data, **more)
 
 
 def _packed(name: str, algorithm: str, pack: Callable[[bytes], bytes]) -> OnSparkplug:

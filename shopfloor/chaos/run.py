@@ -263,7 +263,7 @@ class _Run:
     def _check_world(self, api: Api, end_ns: int, verdict: Verdict) -> None:
         """Check what became of the odd inputs, and that they have ended no process."""
         said = self.plant.world.said
-        rows = {each.row.name: each.row for each in said}.values()
+        rows = list({each.row.name: each.row for each in said}.values())
         kept = words.read_kept(api, rows, self.plant.quarantine, self._start_ns - LOOK_NS, end_ns + LOOK_NS)
         self.report.odd = dict(sorted(words.check(said, kept, verdict).items()))
         if unexplained := kept.losses["", "unexplained"]:

@@ -1,10 +1,10 @@
-"""Has every odd input what it must have: the value as it must be stored, and its word in ledger or quarantine?"""
+"""Has every odd input what it must have: the value as it must be stored, and its word (ledger, health, quarantine)?"""
 
 from __future__ import annotations
 
 import io
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 from urllib.request import Request, urlopen
@@ -39,11 +39,13 @@ class Sample(NamedTuple):
 class Kept(NamedTuple):
     """What the platform has: samples by (asset, signal) as rows name them, losses, and what is in quarantine.
 
-    `losses`: (source, reason) and how many; `aside`: edge node and reason of each message that was set aside.
+    `losses`: (source, reason) and how many; `health`: (machine, counter) that were ever more than 0; `aside`: edge node
+    and reason of each message that was set aside.
     """
 
     samples: Mapping[tuple[str, str], Sequence[Sample]]
     losses: Counter[tuple[str, str]]
+    health: Collection[tuple[str, str]]
     aside: Sequence[tuple[str, str]]
 
 
@@ -102,6 +104,9 @@ def _check_words(verdict: Verdict, row: Row, said: Sequence[Said], kept: Kept) -
             if told < due or (told > due and not isinstance(row, OnOpcua)):
                 detail = f"the ledger has {told} {word.what}, {due} are due"
                 verdict.note(Finding("untold", row.name, "", at_ns, detail))
+        elif word.where == "health":
+            if (row.name, word.what) not in kept.health:
+                verdict.note(Finding("untold", row.name, "", at_ns, f"its health never says {word.what}"))
         elif isinstance(row, OnSparkplug):
             nodes = {f"{device.group}/{device.edge_node}" for device in row.homes}
             if not any(node in nodes and word.what in reason for node, reason in kept.aside):
@@ -109,7 +114,7 @@ def _check_words(verdict: Verdict, row: Row, said: Sequence[Said], kept: Kept) -
                 verdict.note(Finding("untold", row.name, "", at_ns, detail))
 
 
-def read_kept(api: Api, rows: Iterable[Row], quarantine: Request, start_ns: int, end_ns: int) -> Kept:
+def read_kept(api: Api, rows: Collection[Row], quarantine: Request, start_ns: int, end_ns: int) -> Kept:
     """Return what is there of the rows from `start_ns` to before `end_ns`; raise CommandError or OSError."""
     assets = api.get("assets")
     samples: dict[tuple[str, str], list[Sample]] = {}
@@ -119,6 +124,8 @@ def read_kept(api: Api, rows: Iterable[Row], quarantine: Request, start_ns: int,
             for asset in (a for a in assets if (a["label"] or a["id"]) == label and site in ("", a["site"])):
                 stored = _samples(api, asset["id"], start_ns, end_ns)
                 samples |= {(name, signal): found for signal, found in stored.items()}
+    counters = [(row.name, word.what) for row in rows for word in row.words if word.where == "health"]
+    health = [counter for counter in counters if _counted(api, assets, counter, start_ns, end_ns)]
     ledger = api.get("ledger")
     losses: Counter[tuple[str, str]] = Counter()
     for source in ledger["sources"]:
@@ -127,15 +134,24 @@ def read_kept(api: Api, rows: Iterable[Row], quarantine: Request, start_ns: int,
     losses["", "unexplained"] = ledger["unexplained"]
     with urlopen(quarantine, timeout=TIMEOUT_S) as answer:  # noqa: S310 - our own gateway
         aside = [(each["node"], each["reason"]) for each in orjson.loads(answer.read())]
-    return Kept(samples, losses, aside)
+    return Kept(samples, losses, health, aside)
 
 
-def _samples(api: Api, asset: str, start_ns: int, end_ns: int) -> dict[str, list[Sample]]:
+def _counted(api: Api, assets: Any, counter: tuple[str, str], start_ns: int, end_ns: int) -> bool:
+    """Whether the edge node of a machine has said that one of its counters is more than 0."""
+    signal = f"Health/{counter[0]}/{counter[1]}"
+    [area] = {asset["area"] for asset in assets if asset["id"] == counter[0]} or {""}
+    nodes = [asset["id"] for asset in assets if asset["kind"] == "node" and asset["area"] == area]
+    said = [_samples(api, node, start_ns, end_ns, (signal,)).get(signal, ()) for node in nodes]
+    return any(sample.value for samples in said for sample in samples)
+
+
+def _samples(api: Api, asset: str, start_ns: int, end_ns: int, only: Sequence[str] = ()) -> dict[str, list[Sample]]:
     """Return samples by what the source calls their signal."""
     signals = api.get(f"assets/{quote(asset)}")["signals"]
     labels = {signal["name"]: signal["label"] or signal["name"] for signal in signals}
     query: list[tuple[str, str | int]] = [("asset", asset), ("start", iso(start_ns)), ("end", iso(end_ns))]
-    query += [("format", "parquet"), *(("signal", name) for name in labels)]
+    query += [("format", "parquet"), *(("signal", name) for name in only or labels)]
     file = io.BytesIO()
     api.save("telemetry/export", query, file.write)
     table = pq.read_table(file)

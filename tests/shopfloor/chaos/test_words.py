@@ -25,9 +25,8 @@ TOLD = Counter({("a", "source_time"): 1})
 
 def findings(stored: Sequence[Sample], losses: Counter[tuple[str, str]] = TOLD, row: Row = ROW) -> list[Finding]:
     verdict = Verdict()
-    times = check(
-        [Said(row, MOMENT, 8 * S)], Kept({("a", "v"): stored}, losses, [("world/a", "no datatype 99")]), verdict
-    )
+    kept = Kept({("a", "v"): stored}, losses, [("a", "rounded_total")], [("world/a", "no datatype 99")])
+    times = check([Said(row, MOMENT, 8 * S)], kept, verdict)
     assert times == {row.name: 1}
     return verdict.findings
 
@@ -69,6 +68,12 @@ def test_what_a_server_holds_may_be_told_again() -> None:
     row = OnOpcua("a", (), ROW.words)
     assert findings([], Counter({("a", "source_time"): 2}), row) == []
     assert [finding.what for finding in findings([], Counter(), row)] == ["untold"]
+
+
+@pytest.mark.parametrize(("counter", "wrong"), [("rounded_total", []), ("misfits_total", ["untold"])])
+def test_what_health_does_not_count_is_found(counter: str, wrong: list[str]) -> None:
+    row = OnMqtt("a", (), (Word("health", counter),))
+    assert [finding.what for finding in findings([], row=row)] == wrong
 
 
 def test_what_is_not_in_quarantine_is_found() -> None:
