@@ -457,13 +457,12 @@ def _take_head(batch: Batch, message: pb.Payload, received_ns: int = 0) -> None:
 
 def _any_times(batch: Batch, times: list[int], parts: list[int], received_ns: int, odd: list[Odd]) -> list[int]:
     """Return times in ns of numbers of which some are missing (0), of another unit, or no times at all."""
-    arrival_ns = received_ns // 1_000_000 * 1_000_000
-    default_ns = arrival_ns if batch.time_ms is None else batch.time_ms * 1_000_000
+    default_ns = received_ns if batch.time_ms is None else batch.time_ms * 1_000_000
     found = []
     for index, number in enumerate(times):
         time_ns = time_ns_of(number, received_ns) if number else default_ns
         if time_ns is None:
-            time_ns = arrival_ns
+            time_ns = received_ns
             batch.qualities[index] = batch.qualities.get(index, Quality.GOOD) | TIME_REPLACED
             odd.append(Odd(batch.names[index], f"{number} is no time in ms", "times_replaced"))
         found.append(time_ns + parts[index] if parts else time_ns)

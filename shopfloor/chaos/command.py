@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from shopfloor.chaos.faults import KINDS
+from shopfloor.chaos.faults import KINDS, WORLD
 from shopfloor.chaos.run import HEADER, HOLD_S, Report, chaos
 from shopfloor.errors import ConfigurationError, Exit
 from shopfloor.home import port_of
@@ -20,6 +20,9 @@ def command(
     *,
     seed: Annotated[int, typer.Option(help="The same seed makes the same schedule of faults.")] = 1,
     faults: Annotated[str, typer.Option(help=f"Which kinds, with commas: {', '.join(KINDS)}. All by default.")] = "",
+    world: Annotated[
+        bool, typer.Option("--world", help=f"Odd inputs, as the world sends them, are the faults: {', '.join(WORLD)}.")
+    ] = False,
     seconds: Annotated[
         float, typer.Option(min=1, help="How long to make faults; draining and checking add to it.")
     ] = 60,
@@ -37,12 +40,15 @@ def command(
 ) -> None:
     """Run a factory of its own under faults, and check that all that was produced is stored, once and unchanged.
 
-    Takes eleven ports from SHOPFLOOR_PORT on. Ends with 1 when anything was lost, doubled or altered, or did not come
+    Takes twelve ports from SHOPFLOOR_PORT on. Ends with 1 when anything was lost, doubled or altered, or did not come
     back.
     """
-    kinds = [kind.strip() for kind in faults.split(",") if kind.strip()] or list(KINDS)
-    if unknown := [kind for kind in kinds if kind not in KINDS]:
-        raise ConfigurationError(f"no fault {unknown[0]!r}", f"have: {', '.join(KINDS)}")
+    known = WORLD if world else KINDS
+    kinds = [kind.strip() for kind in faults.split(",") if kind.strip()] or list(known)
+    if unknown := [kind for kind in kinds if kind not in known]:
+        raise ConfigurationError(f"no fault {unknown[0]!r}", f"have: {', '.join(known)}")
+    if pairs and world:
+        raise ConfigurationError("--pairs is not for --world", "leave one of them out")
     if pairs and len(set(kinds)) < 2:
         raise ConfigurationError("--pairs needs two kinds of faults", "name two in --faults, or leave it out for all")
     if home is not None:
@@ -85,6 +91,9 @@ def _print(report: Report) -> None:
         f"and equal, {verdict.explained.total()} explained by outages of their source, {verdict.repeated} read again",
         markup=False,
     )
+    if report.odd:
+        said = sum(report.odd.values())
+        out.print(f"{len(report.odd)} odd inputs were sent, {said} times: {', '.join(report.odd)}", markup=False)
     for finding in verdict.findings:
         where = f"{finding.asset} {finding.signal} at {finding.time_ns} ({report.kind_at(finding.time_ns)})"
         out.print(f"{finding.what}: {where} {finding.detail}", markup=False)
@@ -116,6 +125,7 @@ def as_dict(report: Report) -> dict[str, Any]:
         "equal": verdict.equal,
         "explained": dict(verdict.explained),
         "repeated": verdict.repeated,
+        "odd": report.odd,
         "wrong": dict(verdict.wrong),
         "findings": [finding._asdict() for finding in verdict.findings],
         "missing_numbers": report.missing,

@@ -9,11 +9,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from shopfloor.chaos.odd import OnMqtt, OnOpcua, OnSparkplug, Row
 from shopfloor.chaos.plant import DIRECT, FAKETIME, FOREIGN, MTCONNECT, OPCUA, RECORDED, SOURCES, ChaosPlant
 from shopfloor.chaos.poison import messages
 from shopfloor.chaos.proxy import Link, StoreMode
 
 BURST: Final = 10
+ODD_AT_ONCE: Final = 8
 SESSION_S: Final = 6.0
 """A session that was stalled may deliver what was held back and be given up only then, by its own time-out."""
 NOBODY: Final[frozenset[str]] = frozenset()
@@ -207,13 +209,46 @@ def _damage(path: Path, dice: random.Random) -> None:
     part.write_bytes(data)
 
 
-KINDS: Final[Mapping[str, Fault]] = {
-    each.__name__.replace("_", "-"): each
-    for each in (
-        kill, stop, broker_wiped, store_down, store_error, store_timeout, link_stall, link_cut, machine_cut,
-        disk_full, burst, poison, clock_jump, spool_damaged,
-    )
-}  # fmt: skip
+async def world_mqtt(plant: ChaosPlant, dice: random.Random, hold_s: float) -> Harm:
+    """Devices send what no message should be."""
+    return await _odd(plant, dice, OnMqtt)
+
+
+async def world_opcua(plant: ChaosPlant, dice: random.Random, hold_s: float) -> Harm:
+    """An OPC UA server says texts, times and values that are none."""
+    return await _odd(plant, dice, OnOpcua)
+
+
+async def world_sparkplug(plant: ChaosPlant, dice: random.Random, hold_s: float) -> Harm:
+    """Edge nodes of others are born, and send what others send."""
+    return await _odd(plant, dice, OnSparkplug)
+
+
+async def _odd(plant: ChaosPlant, dice: random.Random, sort: type[Row]) -> Harm:
+    rows = plant.world.draw(sort, ODD_AT_ONCE, dice)
+    for row in rows:
+        await plant.world.say(row)
+    return Harm(", ".join(row.name for row in rows), NOBODY)
+
+
+async def world_restart(plant: ChaosPlant, dice: random.Random, hold_s: float) -> Harm:
+    """The edge or the gateway dies and starts again, and is told what it knows: retained messages, values that hold."""
+    name = dice.choice(("edge", "gateway"))
+    plant.kill(name)
+    return Harm(name, READER_OF[name], moved=RECORDED_FOR.get(name, NOBODY))
+
+
+def _named(*faults: Fault) -> dict[str, Fault]:
+    return {fault.__name__.replace("_", "-"): fault for fault in faults}
+
+
+WORLD: Final[Mapping[str, Fault]] = _named(world_mqtt, world_opcua, world_sparkplug, world_restart)
+"""Nothing is harmed but by odd inputs, which may harm nothing else."""
+
+KINDS: Final[Mapping[str, Fault]] = _named(
+    kill, stop, broker_wiped, store_down, store_error, store_timeout, link_stall, link_cut, machine_cut,
+    disk_full, burst, poison, clock_jump, spool_damaged,
+)  # fmt: skip
 
 
 def impossible(kind: str, plant: ChaosPlant) -> str:

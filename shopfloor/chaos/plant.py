@@ -8,16 +8,19 @@ import shutil
 import signal
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
+from urllib.request import Request
 
 import yaml
 
 from shopfloor.chaos import source
+from shopfloor.chaos import world as worlds
 from shopfloor.chaos.proxy import HOST, Link, StoreLine
 from shopfloor.demo import Demo
 from shopfloor.errors import CommandError
@@ -39,9 +42,12 @@ SOURCES: Final = RECORDED | DIRECT | FOREIGN
 
 
 class ChaosPlant:
-    """All processes of a demo, supervised, on eleven ports from `port` on. `start` it, and `stop` it in the end."""
+    """All processes of a demo, supervised, on twelve ports from `port` on. `start` it, and `stop` it in the end."""
 
-    def __init__(self, home: Home, port: int, *, small_disk: bool, fake_time: bool) -> None:
+    def __init__(
+        self, home: Home, port: int, *, small_disk: bool = False, fake_time: bool = False, world: bool = False
+    ) -> None:
+        """`small_disk` can be full, `fake_time` can jump; with `world` there are machines that send odd inputs."""
         self.home = home
         self.factory = home.path / "chaos-factory.yaml"
         plant = home.path / "chaos-plant.yaml"
@@ -54,6 +60,9 @@ class ChaosPlant:
         self.emitted = [home.path / "emitted.jsonl", home.path / "press.jsonl"]
         self.small_disk = small_disk
         self.fake_time = fake_time
+        self.kills: Counter[str] = Counter()
+        self._has_world = world
+        self._world_port = port + 11
         self._machine_links = (self.opcua_link, self.mtconnect_link)
         self._lines = (self.edge_link, self.gateway_link, self.store_line, *self._machine_links)
         self._pressing: asyncio.Task[None] | None = None
@@ -71,6 +80,8 @@ class ChaosPlant:
             self._is_mounted = done.returncode == 0
         for line in self._lines:
             await line.start()
+        if self._has_world:
+            await self._start_world()
         programs = [self._changed(program) for program in self.demo.programs(lambda _line: None)]
         self._supervisor = Supervisor(programs, self.home.path / "logs", lambda _service: None)
         self._supervisor.start()
@@ -79,11 +90,18 @@ class ChaosPlant:
         self.press = source.Press(self.demo.mqtt_port, "machine", password, self.emitted[1])
         self._pressing = asyncio.create_task(self.press.run())
 
+    async def _start_world(self) -> None:
+        machine, simulator = (self.home.secret(f"mqtt-{user}").read_text() for user in ("machine", "simulator"))
+        self.world = worlds.World(self.demo.mqtt_port, self._world_port, (machine, simulator))
+        await self.world.start()
+
     async def stop(self) -> None:
         """End all of it; nothing that was started is left."""
         await self.stop_sources()
         if hasattr(self, "_supervisor"):
             await self._supervisor.stop()
+        if hasattr(self, "world"):
+            await self.world.stop()
         for line in self._lines:
             await line.stop()
 
@@ -110,6 +128,13 @@ class ChaosPlant:
         """Return a service by its name."""
         return next(service for service in self._supervisor.services if service.name == name)
 
+    @property
+    def quarantine(self) -> Request:
+        """What asks the gateway for what it has set aside."""
+        token = self.home.secret("gateway-token").read_text().strip()
+        url = f"http://{HOST}:{self.demo.gateway_port}/quarantine"
+        return Request(url, headers={"Authorization": f"Bearer {token}"})
+
     def signal(self, name: str, number: signal.Signals) -> None:
         """Send a signal to a process and its children."""
         pid = self.service(name).pid
@@ -124,6 +149,7 @@ class ChaosPlant:
         pid = self.service(name).pid
         if pid is None:
             return
+        self.kills[name] += 1
         _signal(pid, signal.SIGKILL)
         deadline = time.monotonic() + 2
         while _is_running(pid) and time.monotonic() < deadline:
@@ -187,7 +213,11 @@ class ChaosPlant:
                     for machine in line["machines"].values():
                         self._unfiltered(machine)
             press = source.entry(f"mqtt://{HOST}:{self.demo.mqtt_port}", "secrets/mqtt-edge")
-            plant["areas"]["forming"] = {"lines": {"line1": {"machines": {source.ASSET: press}}}}
+            machines = {source.ASSET: press}
+            if self._has_world:  # on the same line, so that they share its spool
+                opcua = f"opc.tcp://{HOST}:{self._world_port}"
+                machines |= worlds.entries(f"mqtt://{HOST}:{self.demo.mqtt_port}", "secrets/mqtt-edge", opcua)
+            plant["areas"]["forming"] = {"lines": {"line1": {"machines": machines}}}
             path.write_text(yaml.safe_dump(plant, allow_unicode=True, sort_keys=False))
         return True
 

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from shopfloor.api import Api
-from shopfloor.chaos.checker import Outage, Verdict, check, read_emitted
-from shopfloor.chaos.faults import KINDS, Harm, impossible
+from shopfloor.chaos import words
+from shopfloor.chaos.checker import Finding, Outage, Verdict, check, read_emitted
+from shopfloor.chaos.faults import KINDS, WORLD, Harm, impossible
 from shopfloor.chaos.plant import FAKETIME, SOURCES, ChaosPlant
 from shopfloor.chaos.store import SECOND_NS, last_times, missing_numbers, read_stored
 from shopfloor.errors import CommandError
@@ -57,6 +58,8 @@ class Report:
     skipped: dict[str, str] = field(default_factory=dict)
     verdict: Verdict = field(default_factory=Verdict)
     missing: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
+    odd: dict[str, int] = field(default_factory=dict)
+    """How often each odd input was sent."""
 
     @property
     def ok(self) -> bool:
@@ -86,7 +89,7 @@ class Report:
         return [*rows, ["all", len(self.events), *_times(self.events), self.verdict.explained.total(), *totals]]
 
 
-WRONGS: Final = ("lost", "doubled", "altered", "alien")
+WRONGS: Final = ("lost", "doubled", "altered", "alien", "untold", "ended")
 HEADER: Final = ("fault", "times", "back p50 s", "p95 s", "most s", "explained", *WRONGS)
 
 
@@ -123,7 +126,9 @@ async def chaos(
     """
     with tempfile.TemporaryDirectory(prefix="shopfloor-chaos-", ignore_cleanup_errors=True) as folder:
         fake_time = "clock-jump" in kinds and FAKETIME.exists()
-        plant = ChaosPlant(Home(home or Path(folder)), port, small_disk="disk-full" in kinds, fake_time=fake_time)
+        world = not WORLD.keys().isdisjoint(kinds)
+        full = "disk-full" in kinds
+        plant = ChaosPlant(Home(home or Path(folder)), port, small_disk=full, fake_time=fake_time, world=world)
         run = _Run(plant, Report(seed, seconds), hold_s, say)
         try:
             await run.go(kinds, 2 if pairs else 1, rounds)
@@ -199,7 +204,7 @@ class _Run:
 
     async def _harmed(self, kind: str, seed: float) -> Harm:
         dice = random.Random(seed)  # noqa: S311 - no secret
-        return await KINDS[kind](self.plant, dice, dice.uniform(*self._hold_s))
+        return await (KINDS.get(kind) or WORLD[kind])(self.plant, dice, dice.uniform(*self._hold_s))
 
     async def _in_time(self, api: Api) -> None:
         """Wait while samples are long under way: what is there when a fault begins is taken for lost in it."""
@@ -250,4 +255,20 @@ class _Run:
     def _check(self, api: Api, end_ns: int) -> Verdict:
         produced = {key: made for key, made in read_emitted(self.plant.emitted).items() if key[0] in SOURCES}
         stored = read_stored(api, sorted(SOURCES), self._start_ns - LOOK_NS, end_ns + LOOK_NS)
-        return check(produced, stored, self._outages, self._start_ns, end_ns)
+        verdict = check(produced, stored, self._outages, self._start_ns, end_ns)
+        if hasattr(self.plant, "world"):
+            self._check_world(api, end_ns, verdict)
+        return verdict
+
+    def _check_world(self, api: Api, end_ns: int, verdict: Verdict) -> None:
+        """Check what became of the odd inputs, and that they have ended no process."""
+        said = self.plant.world.said
+        rows = list({each.row.name: each.row for each in said}.values())
+        kept = words.read_kept(api, rows, self.plant.quarantine, self._start_ns - LOOK_NS, end_ns + LOOK_NS)
+        self.report.odd = dict(sorted(words.check(said, kept, verdict).items()))
+        if unexplained := kept.losses["", "unexplained"]:
+            verdict.note(Finding("untold", "", "", end_ns, f"{unexplained} messages are unexplained"))
+        for name in ("edge", "gateway", "cloud"):
+            deaths = self.plant.service(name).restarts - self.plant.kills[name]
+            if deaths:
+                verdict.note(Finding("ended", name, "", end_ns, f"{deaths} times; see {self.plant.home.log(name)}"))

@@ -176,6 +176,14 @@ def test_e2_times_of_other_units_and_none(foreign: Foreign) -> None:
     assert foreign.reasons() == ["never: 253402300799999 is no time in ms"]
 
 
+def test_e2_messages_without_a_usable_time_are_apart_though_they_come_in_one_millisecond(foreign: Foreign) -> None:
+    foreign.born(OK)
+    for n in range(20):
+        foreign.send("DDATA", payload(pb.Metric(name="ok", timestamp=253_402_300_799_999, double_value=float(n))))
+    values = [line.split(",")[0] for line in foreign.lines(21)[1:]]
+    assert values == [f"device ok={float(n)}" for n in range(20)]
+
+
 def test_e2_names_and_aliases_that_are_given_twice(foreign: Foreign) -> None:
     foreign.born(
         pb.Metric(name="a", alias=1, timestamp=MS, **DOUBLE),

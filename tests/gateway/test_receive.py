@@ -191,8 +191,8 @@ def test_a_sample_without_any_time_gets_the_one_of_its_record(
     wait_for(lambda: desk.total("received") == 1)
     reader = Reader(spool, ledger, desk.decoded)
     lines = [line for record in spool.read() for line in reader.read(record).lines]
-    at_ms = spool.read()[-1].time_ns // 1_000_000
-    assert lines == [f"cnc,area=machining,asset=cnc-01,line=line1,site=shanghai speed=5.0 {at_ms * 1_000_000}"]
+    at_ns = spool.read()[-1].time_ns
+    assert lines == [f"cnc,area=machining,asset=cnc-01,line=line1,site=shanghai speed=5.0 {at_ns}"]
 
 
 def test_what_an_earlier_run_knew_makes_a_backlog_readable(desk: Desk, edge_node: EdgeNode) -> None:

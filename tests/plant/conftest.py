@@ -166,16 +166,16 @@ class Plant:
 
 
 def free_ports() -> int:
-    """Return a port that is free together with the nine behind it."""
-    for port in random.sample(range(20000, 32000, 10), 200):
+    """Return a port that is free together with the eleven behind it."""
+    for port in random.sample(range(20000, 32000, 12), 200):
         with ExitStack() as stack:
             try:
-                for each in range(port, port + 10):
+                for each in range(port, port + 12):
                     stack.enter_context(socket.create_server(("127.0.0.1", each)))
             except OSError:
                 continue
             return port
-    raise AssertionError("no ten free ports in a row")
+    raise AssertionError("no twelve free ports in a row")
 
 
 @pytest.fixture(scope="module")
