@@ -23,8 +23,7 @@ UP = "docker compose up -d"
 LOGIN = "docker compose exec cloud shopfloor login"
 NEW_LOGIN = "docker compose exec cloud shopfloor login --new admin"
 REPORT = (
-    'docker compose exec gateway python -c "import urllib.request as r; '
-    "print(r.urlopen('http://127.0.0.1:8082/health').read().decode())\""
+    "docker compose exec gateway python -c \"import httpx2; print(httpx2.get('http://127.0.0.1:8082/health').text)\""
 )
 
 
