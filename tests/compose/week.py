@@ -38,7 +38,7 @@ def week(stack: Stack, joining: str, stores: dict[str, str]) -> None:
     secrets_lost(stack, "ca", "broker", "gateway", "edge-machining", "cloud")
     if stores:
         # the database keeps its password inside; the cloud has a copy
-        secrets_lost(stack, "postgres", "grafana")
+        secrets_lost(stack, "postgres", "cloud", "grafana")
         slow_stores(stack, list(stores))
         samples_lost(stack, stores["influxdb"])
     reboot(stack)
