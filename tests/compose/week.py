@@ -37,7 +37,7 @@ def week(stack: Stack, joining: str, stores: dict[str, str]) -> None:
     port_taken(stack)
     secrets_lost(stack, "ca", "broker", "gateway", "edge-machining", "cloud")
     if stores:
-        # the database keeps its password inside; the cloud has a copy
+        # the database keeps its password inside, and takes the new one when it starts
         secrets_lost(stack, "postgres", "cloud", "grafana")
         slow_stores(stack, list(stores))
         samples_lost(stack, stores["influxdb"])
