@@ -41,7 +41,7 @@ class AssetIds:
         self._labels: dict[str, str] = {}
         # an older edge wrote what is not ASCII as `-`: the assets that it had keep their ids
         rows = [] if notebook is None else json.loads(notebook.note("aliases") or b"[]")
-        self._old = {device for _, device, *_ in rows if device}
+        self._old = {device for _, device, *_ in rows if device}  # aliases of none are the edge node's own
         self._is_failing = False
 
     def of(self, entry: str, name: str) -> str:

@@ -73,5 +73,13 @@ ROWS: Final = (
     _row("ua-e6-structure", _NO_VALUE, _value(ua.Range(0.0, 1.0)), *UNREAD),
     _row("ua-e7-uncertain", (N(), UNCERTAIN), _value(lambda m: float(m.n), status=0x40900000), status=0x40900000),
     _row("ua-e7-bad", _NO_VALUE, _value(lambda m: float(m.n), status=0x808C0000), status=0x808C0000),
+    _row("ua-a1-shift-jis", ("工件", GOOD), _value(_latin("shift_jis", "工件")), encoding="shift_jis"),
+    _row("ua-a1-nul", ("a\0b", GOOD), _value("a\0b")),
+    _row("ua-d2-int64", (-(2**63), GOOD), _value(-(2**63), ua.VariantType.Int64)),
+    _row("ua-e6-empty", _NO_VALUE, _value([], ua.VariantType.Double), *UNREAD),
+    _row("ua-e6-words", ("zu heiß", GOOD), _value(ua.LocalizedText("zu heiß"))),
+    _row("ua-e7-null", _NO_VALUE, _value(None)),
+    _row("ua-e7-clamped", (N(), GOOD), _value(lambda m: float(m.n), status=0x00300000), status=0x00300000),
+    _row("ua-e7-reserved", _NO_VALUE, _value(lambda m: float(m.n), status=0xFFFFFFFF), status=0xFFFFFFFF),
     _row("ua-e7-nan", _NO_VALUE, _value(float("nan")), *UNREAD),
 )

@@ -108,6 +108,18 @@ ROWS: Final = (
         Want("v", None, BAD, ms=0),
         words=(Word("quarantine", "'n/a'"),),
     ),
+    _row("sp-e2-text", lambda m: [_metric(m, "v", STRING, int_value=5)], Want("v", "5", ms=0)),
+    _row("sp-e2-nan", lambda m: [_metric(m, "v", double_value=float("nan"))], Want("v", None, BAD, ms=0)),
+    _row("sp-e2-null", lambda m: [_metric(m, "v", is_null=True)], Want("v", None, BAD, ms=0)),
+    _row("sp-e2-negative", lambda m: [_metric(m, "v", INT32, int_value=2**32 - 5)], Want("v", -5.0, ms=0)),
+    _row(
+        "sp-e2-controls", lambda m: [_metric(m, "v", STRING, string_value="\u202e\0\n")], Want("v", "\u202e\0\n", ms=0)
+    ),
+    _row(
+        "sp-e2-us",
+        lambda m: [_metric(m, "v", timestamp=m.ms * 1000 + 5, double_value=m.n)],
+        Want("v", N(), ms=0, ns=5000),
+    ),
     _set_aside("sp-e2-type-99", "there is no datatype 99", code=99, double_value=1.0),
     _set_aside("sp-e2-string-array", "STRING_ARRAY", code=STRING_ARRAY, bytes_value=b"a\0b"),
     _row(
@@ -147,6 +159,27 @@ ROWS: Final = (
         lambda m: [_metric(m, "温度", double_value=m.n + 1.0), _metric(m, "压力", double_value=m.n + 2.0)],
         Want("温度", N(1), ms=0),
         Want("压力", N(2), ms=0),
+    ),
+    _row(
+        "sp-b2-composed",
+        lambda m: [
+            _metric(m, name, double_value=m.n + n) for n, name in enumerate(("Caf\u00e9", "Cafe\u0301", "Cafe"))
+        ],
+        Want("Caf\u00e9", N(), ms=0),
+        Want("Cafe\u0301", N(1), ms=0),
+        Want("Cafe", N(2), ms=0),
+    ),
+    _row(
+        "sp-b3-long",
+        lambda m: [_metric(m, "x" * (200 + n), double_value=m.n + n) for n in range(3)],
+        *(Want("x" * (200 + n), N(n), ms=0) for n in range(3)),
+    ),
+    _row(
+        "sp-b3-flags",
+        lambda m: [_metric(m, name, double_value=m.n + n) for n, name in enumerate(("v.quality", "v.status", "v"))],
+        Want("v.quality", N(), ms=0),
+        Want("v.status", N(1), ms=0),
+        Want("v", N(2), ms=0),
     ),
     _row(
         "sp-b3-units",

@@ -147,13 +147,12 @@ async def test_an_id_that_a_plant_file_gives_to_another_entry_is_given_up(tmp_pa
 
 async def test_assets_of_an_older_edge_keep_their_ids(tmp_path: Path) -> None:
     with Spool.open(tmp_path / "spool") as spool:
-        # the metrics of the node itself stand there, too
-        spool.set_notes({"aliases": b'[[1,"m-ller-2","speed",10],[2,"robot","speed",10],[3,"","Health/tasks",10]]'})
+        spool.set_notes({"aliases": b'[[1,"m-ller-2","speed",10],[2,"robot","speed",10],[3,"","Ledger/Entry",12]]'})
         ids = AssetIds(spool, {})
         assert ids.of("robots", "Müller 2") == "m-ller-2"
         assert ids.of("robots", "robot_") == "robot"
         assert ids.of("robots", "Größe") == "grosse"
-        assert ids.of("robots", "温度") == "wendu"
+        assert [ids.of("robots", name) for name in ("铣床", "車床")] == ["xichuang", "chechuang"]
 
 
 async def test_what_a_full_spool_does_not_keep_is_kept_later(tmp_path: Path) -> None:
