@@ -53,9 +53,7 @@ def node_asset(place: Place, machines: Iterable[str]) -> Asset:
             ),
             Signal(f"Health/{machine}/times_replaced_total", description="times that cannot be the source's, replaced"),
             Signal(f"Health/{machine}/misfits_total", description="values that do not fit their datatype, kept as bad"),
-            Signal(
-                f"Health/{machine}/rounded_total", description="integers that a double cannot hold, now uncertain"
-            ),
+            Signal(f"Health/{machine}/rounded_total", description="integers that a double cannot hold, now uncertain"),
             Signal(f"Health/{machine}/silent_s", unit="s", description="since data or the word that nothing changed"),
             Signal(f"Health/{machine}/failures_total", description="failures of the driver since the start"),
             Signal(f"Health/{machine}/trouble", Datatype.STRING, description="why it is not read; empty: it is"),
