@@ -335,8 +335,9 @@ class Runner:
             newest_ns = max((sample.time_ns for sample in own), default=0)
             live, late = past.update(self._learn(source, own), newest_ns)
             self._tell_too_large(source, past)
-            await self._send(source, [*live, *late], past=True)
+            # before it is sent: what a lost line cuts off here has been put all the same, and is not read again
             gap.filled += len(live) + len(late)
+            await self._send(source, [*live, *late], past=True)
 
     async def _first_values(self) -> None:
         """Wait for the value of each signal: what was recorded after it comes over this connection."""
