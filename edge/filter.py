@@ -56,8 +56,6 @@ _INTEGERS: Final = {
     Datatype.DATETIME: (0, 2**63 - 1),
 }
 _SHORT_TEXT: Final = MAX_TEXT_BYTES // 4  # characters that surely fit
-_INT64: Final = range(-(2**63), 2**63)
-_UINT64: Final = range(2**64)
 _EXACT: Final = 2**53
 _LARGEST_FLOAT: Final = 3.4028234663852886e38
 _TRUE: Final = frozenset(("true", "on", "yes", "1"))
@@ -69,7 +67,8 @@ def inferred(value: Value) -> Datatype:
     if isinstance(value, bool):
         return Datatype.BOOLEAN
     if isinstance(value, int) and not is_exact(value):
-        return Datatype.INT64 if value in _INT64 else Datatype.UINT64 if value in _UINT64 else Datatype.DOUBLE
+        whole = (Datatype.INT64, Datatype.UINT64)
+        return next((each for each in whole if coerce(value, each) is not None), Datatype.DOUBLE)
     return Datatype.STRING if isinstance(value, str) else Datatype.DOUBLE
 
 
