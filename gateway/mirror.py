@@ -10,7 +10,7 @@ knew `info` is shown until it is born: its last values stand as they are retaine
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 import orjson
@@ -59,13 +59,16 @@ class Face:
         in_order = not batch.historical and times_ns[0] >= self._newest_ns and times_ns == batch.times_ns
         if self._newest is not None and (not in_order or batch.names is not self._newest.names):
             self._settle()
-        if in_order:
-            self._newest, self._renewed_ns = batch, now_ns
-            if not now_ns or times_ns[-1] <= now_ns + AHEAD_NS:
-                self._newest_ns = times_ns[-1]
-        else:
-            self._take_newer(batch, now_ns)
         self.dirty |= {"tele", "state"}
+        if not in_order:
+            known = [self.times_ns.get(name, -1) for name in batch.names]
+            # one source may be ever behind another one of this asset: its batches cost no look at each signal
+            if batch.historical or times_ns != batch.times_ns or max(known, default=0) >= times_ns[0]:
+                self._take_newer(batch, known, now_ns)
+                return
+        self._newest, self._renewed_ns = batch, now_ns
+        if not now_ns or times_ns[-1] <= now_ns + AHEAD_NS:
+            self._newest_ns = max(self._newest_ns, times_ns[-1])
 
     def _settle(self) -> None:
         """Bring the newest batch into the columns."""
@@ -83,16 +86,19 @@ class Face:
                 last = {name: index for index, name in enumerate(names)}
                 mine.update({name: new[index] for name, index in last.items() if index in new})
 
-    def _take_newer(self, batch: Batch, now_ns: int) -> None:
+    def _take_newer(self, batch: Batch, known: Sequence[int], now_ns: int) -> None:
+        """Take over of each signal what is newer than its time in `known` (ns, -1: none)."""
         ahead_ns = now_ns + AHEAD_NS if now_ns else NEVER_NS
         self._renewed_ns = self._renewed_ns or now_ns
         gives_way = not batch.historical and now_ns - self._renewed_ns > GIVES_WAY_NS
+        if known and not gives_way and max(batch.times_ns) < min(known) and max(known) <= ahead_ns:
+            return
         for index, (name, value, time_ns) in enumerate(zip(batch.names, batch.values, batch.times_ns, strict=True)):
             known_ns = self.times_ns.get(name, -1)
             if time_ns > known_ns - (not batch.historical) or known_ns > ahead_ns or gives_way:
                 self.values[name] = value
                 self.times_ns[name] = time_ns
-                if time_ns <= ahead_ns:
+                if time_ns <= ahead_ns and self.birth.signal(name):  # not of what is only told by births
                     self._newest_ns = max(self._newest_ns, time_ns)
                 for mine, new in ((self.qualities, batch.qualities), (self.statuses, batch.statuses)):
                     mine.pop(name, None)

@@ -6,10 +6,8 @@ In memory alone: what came before the start, or long ago, is not known.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+import marshal
 from typing import Final
-
-import orjson
 
 from contract.sparkplug import Batch
 from spool import Origin
@@ -34,8 +32,5 @@ class Seen:
 
 
 def _digest(batch: Batch) -> int:
-    try:
-        content: Hashable = orjson.dumps((batch.names, batch.times_ns, batch.values))
-    except TypeError:  # a text that is no Unicode
-        content = repr((batch.names, batch.times_ns, batch.values))
-    return hash(content)
+    # of the values their bytes, as -1 and -2 have one hash, and so have 1, 1.0 and true
+    return hash((tuple(batch.names), tuple(batch.times_ns), marshal.dumps(batch.values, 2)))
