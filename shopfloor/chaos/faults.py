@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from edge import health
 from shopfloor.chaos.odd import OnMqtt, OnOpcua, OnSparkplug, Row
 from shopfloor.chaos.plant import DIRECT, FAKETIME, FOREIGN, MTCONNECT, OPCUA, RECORDED, SOURCES, ChaosPlant
 from shopfloor.chaos.poison import messages
@@ -232,8 +233,13 @@ async def _odd(plant: ChaosPlant, dice: random.Random, sort: type[Row]) -> Harm:
 
 
 async def world_restart(plant: ChaosPlant, dice: random.Random, hold_s: float) -> Harm:
-    """The edge or the gateway dies and starts again, and is told what it knows: retained messages, values that hold."""
+    """The edge or the gateway dies and starts again, and is told what it knows: retained messages, values that hold.
+
+    The edge has told its health before, as what it has only counted dies with it; what must be kept is in the spool.
+    """
     name = dice.choice(("edge", "gateway"))
+    if name == "edge":
+        await asyncio.sleep(2 * health.PERIOD_S)
     plant.kill(name)
     return Harm(name, READER_OF[name], moved=RECORDED_FOR.get(name, NOBODY))
 
