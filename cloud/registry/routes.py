@@ -16,7 +16,7 @@ from cloud.auth.accounts import Principal
 from cloud.auth.roles import Role
 from cloud.deps import Db, GetParts, Now, need
 from cloud.live.hub import Hub, why_json
-from cloud.problems import Problem, responses
+from cloud.problems import Code, Problem, responses
 from cloud.registry.state import Condition, Standing, WhyView
 from cloud.registry.tables import AssetRow
 from cloud.telemetry.times import format_time
@@ -274,7 +274,13 @@ def delete_asset(
 ) -> None:
     """Delete an asset that is offline, with all its samples: for ever. What the ledger tells of its line stays."""
     if confirm != asset:
-        raise Problem(422, f"confirm is {confirm!r}, not {asset!r}", "repeat the id of the asset in `confirm`")
+        raise Problem(
+            422,
+            f"confirm is {confirm!r}, not {asset!r}",
+            "repeat the id of the asset in `confirm`",
+            code=Code.NOT_CONFIRMED,
+            args={"asset": asset},
+        )
     row = find_asset(db, asset)
     _check_is_gone(parts.hub, asset)
     db.delete(row)
@@ -287,7 +293,7 @@ def _check_is_gone(hub: Hub, asset: str) -> None:
             409,
             f"{asset!r} is connected",
             "take it out of the plant file, or switch it off, and wait until it is offline",
-            code="asset_is_online",
+            code=Code.ASSET_ONLINE,
             args={"asset": asset},
         )
 
@@ -296,5 +302,11 @@ def find_asset(db: Db, asset: str) -> AssetRow:
     """Return an asset; raise Problem 404."""
     row = db.get(AssetRow, asset)
     if row is None:
-        raise Problem(404, f"there is no asset {asset!r}", "see GET /api/v1/assets for the known ones")
+        raise Problem(
+            404,
+            f"there is no asset {asset!r}",
+            "see GET /api/v1/assets for the known ones",
+            code=Code.UNKNOWN_ASSET,
+            args={"asset": asset},
+        )
     return row
