@@ -164,6 +164,8 @@ class Hub:
         self._max_listeners = max_listeners
         self._lock = threading.Lock()
         self._assets: dict[str, _Live] = {}
+        self._gone: dict[str, int] = {}  # retired or deleted, since when
+        self._deleted: set[str] = set()
         self._listeners: set[Listener] = set()
         self._closed = False
         self.refused = 0
@@ -204,13 +206,35 @@ class Hub:
                 live.state_signal = state_signal
                 self._tell(asset, live, {})
 
-    def retire(self, asset: str, *, retired: bool) -> None:
-        """Take that an asset is no longer a part of the plant, or that it is one again."""
+    def retire(self, asset: str, since_ms: int) -> None:
+        """Take that an asset is no longer a part of the plant since a time (ms since 1970)."""
         with self._lock:
+            self._gone[asset] = since_ms
             live = self._live(asset)
             if live is not None:
-                live.retired = retired
+                live.retired = True
                 self._tell(asset, live, {})
+
+    def forget(self, asset: str, since_ms: int) -> None:
+        """Take that an asset was deleted: nothing is heard of it until it comes back."""
+        with self._lock:
+            self._gone[asset] = since_ms
+            self._deleted.add(asset)
+            self._assets.pop(asset, None)
+
+    def come_back(self, asset: str) -> None:
+        """Take that a retired or deleted asset is a part of the plant again."""
+        with self._lock:
+            self._gone.pop(asset, None)
+            self._deleted.discard(asset)
+            live = self._assets.get(asset)
+            if live is not None:
+                live.retired = False
+                self._tell(asset, live, {})
+
+    def gone_since(self, asset: str) -> int | None:
+        """Return when an asset was retired or deleted (ms since 1970); None: it was not, or it is back."""
+        return self._gone.get(asset)
 
     def explain(self, asset: str, why: Why | None) -> None:
         """Take why an asset is not there, None: there is no reason that it should not be."""
@@ -229,6 +253,8 @@ class Hub:
     def _live(self, asset: str) -> _Live | None:
         live = self._assets.get(asset)
         if live is None:
+            if asset in self._deleted:
+                return None
             if len(self._assets) >= self._max_assets:
                 self.refused += 1
                 return None

@@ -18,7 +18,7 @@ from cloud.ledger.keep import LedgerError, keep, read_ledger
 from cloud.live.again import Again
 from cloud.live.hub import Hub, LiveValue
 from cloud.registry.announcement import Announcement, AnnouncementError, read_announcement
-from cloud.registry.learn import RegistryError, learn
+from cloud.registry.learn import RegistryError, come_back, learn
 from contract.loss import SourceLedger
 from contract.model import Quality, base_quality
 from contract.mqtt import Broker, Session, Subscription
@@ -181,9 +181,9 @@ class UnsListener:
         if len(payload) > MAX_PAYLOAD:
             raise MessageError(f"{len(payload)} bytes are too many")
         if topic.category == "info":
-            with self._news:
-                self._again.announced(topic.asset)
-            said = read_announcement(topic, payload)
+            said = self._read_announcement(topic, payload)
+            if not self._is_part(said.asset, said.time if said.online else 0):
+                return
             self._learn(said)
             self._places[said.asset] = topic[:4]
             self._assets[*topic[:4], said.label or said.asset] = said.asset
@@ -192,8 +192,6 @@ class UnsListener:
         if topic.category == "ledger":
             self._keep(read_ledger(payload))
             return
-        with self._news:
-            self._again.heard(topic.asset, time.monotonic())
         sent_ms, signals = read_signals(payload)
         # a gateway whose clock is ahead must not make an asset look alive for longer
         now_ms = min(sent_ms, time.time_ns() // 1_000_000)
@@ -201,6 +199,10 @@ class UnsListener:
         data_ms = None if newest is None else min(newest, now_ms)
         # a message that only tells a death, or what was so before, is no sign of life: then its data are the last
         is_heard = any(value.quality != Quality.STALE for value in signals.values())
+        if not self._is_part(topic.asset, now_ms if is_heard else 0):
+            return
+        with self._news:
+            self._again.heard(topic.asset, time.monotonic())
         if topic.asset in self._offline:
             signals = _stale(signals)
         self._hub.update(topic.asset, seen_ms=now_ms if is_heard else data_ms, data_ms=data_ms, signals=signals)
@@ -210,6 +212,34 @@ class UnsListener:
         for machine, quiet_ms in quiets(signals):
             if asset := self._assets.get((*topic[:4], machine)):
                 self._hub.update(asset, data_ms=now_ms - quiet_ms)
+
+    def _read_announcement(self, topic: UnsTopic, payload: bytes) -> Announcement:
+        with self._news:
+            self._again.announced(topic.asset)
+        return read_announcement(topic, payload)
+
+    def _is_part(self, asset: str, alive_ms: int) -> bool:
+        """Tell whether an asset is a part of the plant; a sign of life later than it was let go makes it one again.
+
+        What the broker keeps of it from before (it may keep it for years) does not.
+        """
+        gone_ms = self._hub.gone_since(asset)
+        if gone_ms is None:
+            return True
+        if alive_ms <= gone_ms:
+            return False
+        try:
+            with self._sessions.begin() as db:
+                come_back(db, asset)
+        except SQLAlchemyError as error:  # the next sign of life is soon
+            log.warning("an asset is not back in the plant yet: the database does not answer", reason=str(error))
+            return False
+        self._learned.pop(asset, None)
+        with self._news:
+            self._again.forget(asset)
+        self._hub.come_back(asset)
+        log.info("an asset that was retired or deleted sends again", asset=asset)
+        return True
 
     def _show_announced(self, said: Announcement) -> None:
         """Show whether an asset is there; the values of one that is not are stale, whatever is retained."""
