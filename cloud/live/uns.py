@@ -43,6 +43,7 @@ _NO_DATA: Final = Why(
     "its edge node is connected to its address, but no data of it comes",
     "is the machine on, and does its entry in the plant file name what it sends?",
 )
+_CONNECTING: Final = Why("connecting", "its edge node has begun to connect to it")
 _TROUBLE: Final = re.compile(r"Health/(.+)/trouble")
 _COMMAND: Final = re.compile(r"by: (.+)", re.DOTALL)
 _SILENT: Final = re.compile(r"Health/(.+)/silent_s")
@@ -103,7 +104,8 @@ def troubles(signals: Mapping[str, LiveValue]) -> Iterator[tuple[str, Why]]:
         if machine is None or not isinstance(said, str) or base_quality(quality) != Quality.GOOD:
             continue
         if not said:
-            yield machine[1], _NO_DATA
+            connected = signals.get(f"Health/{machine[1]}/connected")
+            yield machine[1], _NO_DATA if connected and connected.value is True else _CONNECTING
             continue
         code, do = (
             str(value.value or "") if (value := signals.get(f"Health/{machine[1]}/{each}")) else ""

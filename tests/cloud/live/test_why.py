@@ -67,6 +67,8 @@ def test_the_edge_node_says_why_it_has_no_contact(
     hear("line1/state", health(trouble=what + do, todo=do, trouble_code="untrusted_certificate"))
     assert (why(viewer)["do"], why(viewer)["args"]) == (do, {"command": "mv 'a' 'b'"})
 
+    hear("line1/state", health(trouble="", todo="", trouble_code="", connected=False))
+    assert why(viewer)["code"] == "connecting"
     hear("line1/state", health(trouble="", todo="", trouble_code="", connected=True))
     assert why(viewer)["code"] == "no_data"
     hear("cnc-01/info", info(announce, online=True))
