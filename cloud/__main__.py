@@ -57,6 +57,9 @@ def serve(settings: Settings, broker: BrokerSettings, listening: socket.socket) 
         access_log=False,
         timeout_graceful_shutdown=STOP_S,
         server_header=False,
+        # uvicorn itself trusts what any program on this machine says
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=settings.trusted_proxies,
         ws="none",
         lifespan="off",
     )

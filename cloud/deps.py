@@ -98,7 +98,7 @@ def get_principal(
     credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
     _declared: Annotated[str | None, Security(_cookie)],
 ) -> Principal:
-    """Return who asks; raise Problem 401 for nobody, 403 for a foreign web site."""
+    """Return who asks; raise Problem 401 for nobody, 403 for a foreign web site or before a password was chosen."""
     cookie = request.cookies.get(parts.settings.cookie)
     bearer = None if credentials is None else credentials.credentials
     principal = find_principal(parts, cookie, bearer, now)
@@ -111,6 +111,14 @@ def get_principal(
         )
     if principal.via == "cookie":
         check_origin(request)
+    if principal.must_set_password and not request.url.path.startswith("/api/v1/auth/"):
+        raise Problem(
+            403,
+            f"{principal.username} came by a link and has not chosen a password yet",
+            "choose one: PUT /api/v1/auth/password, or open the console",
+            code=Code.MUST_SET_PASSWORD,
+            args={"username": principal.username},
+        )
     return principal
 
 
