@@ -119,6 +119,25 @@ def test_a_proxy_that_is_no_address_is_told(start: Start, free_port: int) -> Non
     assert "SHOPFLOOR_TRUSTED_PROXIES" in refused(start(port=free_port, trusted_proxies="*"))
 
 
+def test_its_files_are_private_also_those_that_were_there(start: Start, free_port: int, tmp_path: Path) -> None:
+    home = tmp_path / "home" / "cloud"
+    home.mkdir(parents=True)
+    (home / "shopfloor.db").touch()
+    (home / "shopfloor.db").chmod(0o666)
+    home.chmod(0o777)
+    before = os.umask(0)
+    try:
+        start(port=free_port)
+    finally:
+        os.umask(before)
+    address = wait_until_serving(free_port)
+    headers = {"Authorization": "Token store-token-of-this-test"}
+    assert httpx2.post(f"{address}/api/v2/write", content=LINE.encode(), headers=headers).status_code == 204
+    files = [home, *home.rglob("*")]
+    assert len(files) > 3
+    assert [(str(path), oct(path.stat().st_mode)) for path in files if path.stat().st_mode & 0o077] == []
+
+
 def test_a_port_in_use_is_told(start: Start, free_port: int) -> None:
     with socket.create_server(("127.0.0.1", free_port)):
         assert "SHOPFLOOR_PORT" in refused(start(port=free_port))
