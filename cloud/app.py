@@ -6,7 +6,7 @@ from importlib.metadata import version
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.routing import APIRoute
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DataError, OperationalError
 
 from cloud import docs_page, health, problems, web
 from cloud.auth import routes as auth
@@ -49,6 +49,13 @@ async def _say_database_error(request: Request, error: Exception) -> Response:
     )  # fmt: skip
 
 
+async def _say_data_error(request: Request, _error: Exception) -> Response:
+    what = "a value of it is one that the database does not take, such as a text with a NUL"
+    return problems.answer(
+        request, problems.Problem(422, what, "leave it out and send it again", code=problems.Code.INVALID_REQUEST)
+    )
+
+
 def _operation_id(route: APIRoute) -> str:
     return route.name
 
@@ -70,6 +77,7 @@ def create_app(settings: Settings, parts: Parts | None = None) -> FastAPI:
     problems.install(app)
     app.add_exception_handler(StoreError, _say_store_error)
     app.add_exception_handler(OperationalError, _say_database_error)
+    app.add_exception_handler(DataError, _say_data_error)
     v1 = APIRouter(prefix="/api/v1", responses=problems.responses(422))
     v1.include_router(health.router)
     v1.include_router(docs_page.router)

@@ -10,7 +10,7 @@ from typing import Annotated, Final
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Depends, Request, Response
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 from sqlalchemy.orm import Session
 
 from cloud.auth import accounts, first_link, proof
@@ -28,7 +28,17 @@ FORGOTTEN: Final = (
     "an admin can make a login link for you, and `shopfloor login`, run where the plant runs, one for the admin"
 )
 
-Password = Annotated[SecretStr, Field(min_length=proof.MIN_PASSWORD, max_length=proof.MAX_PASSWORD)]
+
+def _is_text(secret: SecretStr) -> SecretStr:
+    try:
+        secret.get_secret_value().encode()
+    except UnicodeEncodeError:
+        raise ValueError("it holds half a surrogate pair") from None
+    return secret
+
+
+Secret = Annotated[SecretStr, AfterValidator(_is_text)]
+Password = Annotated[Secret, Field(min_length=proof.MIN_PASSWORD, max_length=proof.MAX_PASSWORD)]
 
 
 class Credentials(BaseModel):
@@ -37,7 +47,7 @@ class Credentials(BaseModel):
     model_config = ConfigDict(json_schema_extra={"examples": [{"username": "li.wei", "password": "correct horse"}]})
 
     username: Annotated[str, Field(min_length=1, max_length=64)]
-    password: Annotated[SecretStr, Field(min_length=1, max_length=proof.MAX_PASSWORD)]
+    password: Annotated[Secret, Field(min_length=1, max_length=proof.MAX_PASSWORD)]
 
 
 class LinkSecret(BaseModel):
@@ -45,7 +55,7 @@ class LinkSecret(BaseModel):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"token": "3q2-7wAAAAB_example"}]})
 
-    token: Annotated[SecretStr, Field(min_length=1, max_length=256)]
+    token: Annotated[Secret, Field(min_length=1, max_length=256)]
 
 
 class PasswordChange(BaseModel):
@@ -55,7 +65,7 @@ class PasswordChange(BaseModel):
         json_schema_extra={"examples": [{"current": "correct horse", "new": "battery staple 42"}]}
     )
 
-    current: Annotated[SecretStr, Field(max_length=proof.MAX_PASSWORD)] | None = None
+    current: Annotated[Secret, Field(max_length=proof.MAX_PASSWORD)] | None = None
     new: Password
 
 
