@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib.metadata import version
 
+import structlog
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.routing import APIRoute
 from sqlalchemy.exc import DataError, OperationalError
@@ -20,6 +21,8 @@ from cloud.settings import Settings
 from cloud.telemetry import routes as telemetry
 from cloud.telemetry import write
 from cloud.telemetry.store import StoreError
+
+_log = structlog.get_logger(__name__)
 
 MAX_BODY = 1024 * 1024
 DESCRIPTION = """What people and programs ask about the plant.
@@ -40,6 +43,7 @@ async def _say_store_error(request: Request, error: Exception) -> Response:
 
 async def _say_database_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, OperationalError)
+    _log.error("the database does not answer", reason=str(error.orig))
     return problems.answer(
         request,
         problems.Problem(

@@ -41,6 +41,7 @@ LIBRARIES: Final = {
 
 # controls of both halves, separators of lines, changes of direction, halves of surrogate pairs
 _UNSAFE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_PASSWORD: Final = re.compile(r"(://[^\s/:@]*:)[^\s/@]+@")
 _Event = structlog.typing.EventDict
 
 
@@ -76,9 +77,13 @@ def configure(process: str, level: Level = "info") -> None:
 
 
 def plain(text: str) -> str:
-    """Return a text as a log may hold it: not longer than `MAX_TEXT`, with nothing that a terminal obeys."""
+    """Return a text as a log may hold it: no longer than `MAX_TEXT`, with nothing that a terminal obeys.
+
+    An address in it loses its password.
+    """
     if len(text) > MAX_TEXT:
         text = f"{text[:MAX_TEXT]}… ({len(text)} characters)"
+    text = _PASSWORD.sub(r"\1***@", text)
     return _UNSAFE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 

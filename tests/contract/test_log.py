@@ -112,6 +112,7 @@ def test_nor_does_one_on_a_terminal() -> None:
         ("\x9b31m \x7f \x00", r"\x9b31m \x7f \x00"),
         ("a\u2028b \u202eabc\u2066", r"a\u2028b \u202eabc\u2066"),
         ("\ud800", r"\ud800"),
+        ("no mqtt://edge:hunter2@plant:1883/a", "no mqtt://edge:***@plant:1883/a"),
         ("x" * 5000, "x" * MAX_TEXT + "… (5000 characters)"),
     ],
 )
