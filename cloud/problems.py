@@ -29,7 +29,7 @@ class Code(StrEnum):
     METHOD_NOT_ALLOWED = "method_not_allowed"
     BODY_TOO_LONG = "body_too_long"
     REFUSED = "refused"  # what the web framework refuses by itself
-    BUSY = "busy"
+    BUSY = "busy"  # what
     UNAVAILABLE = "unavailable"  # the store of the samples
     DATABASE_UNAVAILABLE = "database_unavailable"
     DATABASE_LOCKED = "database_locked"
@@ -38,6 +38,7 @@ class Code(StrEnum):
     NOT_LOGGED_IN = "not_logged_in"
     LOGIN_ENDED = "login_ended"
     FOREIGN_SITE = "foreign_site"  # site
+    MUST_SET_PASSWORD = "must_set_password"  # noqa: S105  # username
     ROLE_NEEDED = "role_needed"  # role, username, has
     PERSON_NEEDED = "person_needed"
     WRONG_NAME_OR_PASSWORD = "wrong_name_or_password"  # noqa: S105
@@ -61,7 +62,6 @@ class Code(StrEnum):
     EMPTY_RANGE = "empty_range"  # start, end
     TOO_MANY_SAMPLES = "too_many_samples"  # limit, start, end
     TOO_MANY_POINTS = "too_many_points"  # points, signals, limit, most
-    TOO_MANY_STREAMS = "too_many_streams"
 
 
 class InfluxCode(StrEnum):

@@ -99,7 +99,7 @@ export interface paths {
         put?: never;
         /**
          * Redeem Link
-         * @description Log in with a one-time link; the answer sets the session cookie.
+         * @description Log in with a one-time link, to choose a password; the answer sets the session cookie.
          */
         post: operations["redeem_link"];
         delete?: never;
@@ -178,7 +178,9 @@ export interface paths {
         get?: never;
         /**
          * Set Password
-         * @description Set one's own password; all other logins of the user end.
+         * @description Set one's own password; all logins and tokens of the user end, and the answer sets a new session cookie.
+         *
+         *     Who came by a link needs no present password.
          */
         put: operations["set_password"];
         post?: never;
@@ -493,10 +495,11 @@ export interface paths {
         put?: never;
         /**
          * Write
-         * @description Store line protocol, all lines or none; 204 only when they are durable. Takes `Content-Encoding: gzip`.
+         * @description Store line protocol; 204 only when all lines are durable. Takes `Content-Encoding: gzip`, of any members.
          *
-         *     A 400 tells the first bad line in `line`. 503: nothing of it was stored, send it again. The bucket `…_1m` takes the
-         *     minutes of a backup.
+         *     Up to 2 MiB (after decompression) all lines are stored or none; more is taken in pieces of 256 KiB, in order. A
+         *     400 tells the first bad line in `line`; its piece and those after it were not stored. 503: send all of it again.
+         *     The bucket `…_1m` takes the minutes of a backup, all or none.
          */
         post: operations["write"];
         delete?: never;
@@ -1145,7 +1148,7 @@ export interface components {
         };
         /**
          * PasswordChange
-         * @description A new password, and the present one if there is one.
+         * @description A new password, and the present one; who came by a link needs none.
          * @example {
          *       "current": "correct horse",
          *       "new": "battery staple 42"
@@ -1712,7 +1715,7 @@ export interface components {
             disabled?: boolean | null;
             /**
              * New Link
-             * @description end the user's password and logins, and make a login link
+             * @description end the user's password, logins and tokens, and make a login link
              * @default false
              */
             new_link: boolean;
@@ -2186,15 +2189,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
-            /** @description Too Many Requests */
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
-                };
-            };
         };
     };
     login: {
@@ -2416,6 +2410,15 @@ export interface operations {
             };
             /** @description Too Many Requests */
             429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
