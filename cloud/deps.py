@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy.orm import Session
+from starlette.concurrency import run_in_threadpool
 
 from cloud.auth import accounts, proof
 from cloud.auth.accounts import Principal
 from cloud.auth.roles import Role
 from cloud.parts import Parts
-from cloud.problems import Problem
+from cloud.problems import Code, Problem
 from cloud.telemetry.store import Store
 
 
-def get_parts(request: Request) -> Parts:
+async def get_parts(request: Request) -> Parts:
     """Return the parts of the application."""
     parts: Parts = request.app.state.parts
     return parts
@@ -28,7 +28,7 @@ def get_parts(request: Request) -> Parts:
 GetParts = Annotated[Parts, Depends(get_parts)]
 
 
-def get_now() -> datetime:
+async def get_now() -> datetime:
     """Return the time at which the request came."""
     return datetime.now(UTC)
 
@@ -46,7 +46,7 @@ def get_db(parts: GetParts) -> Iterator[Session]:
 Db = Annotated[Session, Depends(get_db, scope="function")]
 
 
-def get_store(parts: GetParts) -> Store:
+async def get_store(parts: GetParts) -> Store:
     """Return the store of the samples."""
     return parts.store
 
@@ -58,6 +58,7 @@ _cookie = APIKeyCookie(
     name="shopfloor", auto_error=False, description="session cookie of the console (its name ends with the port)"
 )
 _WWW = {"WWW-Authenticate": 'Bearer realm="shopfloor"'}
+_COMMAND_LINE = Principal("command-line", Role.ENGINEER, "cli")
 UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
@@ -67,41 +68,71 @@ def check_origin(request: Request) -> None:
         return
     origin = request.headers.get("origin")
     site = request.headers.get("sec-fetch-site", "same-origin")
-    foreign = origin is not None and urlsplit(origin).netloc != request.headers.get("host")
+    foreign = origin is not None and origin.partition("://")[2] != request.headers.get("host")
     if foreign or site not in ("same-origin", "none"):
-        raise Problem(403, f"the request comes from another web site ({origin or site})", "use the console's own pages")
+        raise Problem(
+            403,
+            f"the request comes from another web site ({origin or site})",
+            "use the console's own pages",
+            code=Code.FOREIGN_SITE,
+            args={"site": origin or site},
+        )
 
 
 def find_principal(parts: Parts, cookie: str | None, bearer: str | None, now: datetime) -> Principal | None:
-    """Return who asks: a bearer token counts before a cookie."""
-    if bearer is not None:
-        if parts.cli_token is not None and proof.is_same(bearer, parts.cli_token):
-            return Principal("command-line", Role.ENGINEER, "cli")
+    """Return who asks: a bearer token counts before a cookie. It holds a session only while it looks."""
+    secret = cookie if bearer is None else bearer
+    if secret is None:
+        return None
+
+    def look() -> Principal | None:
         with parts.sessions() as db:
-            return accounts.by_token(db, bearer, now)
-    if cookie is not None:
-        with parts.sessions() as db:
-            return accounts.by_cookie(db, cookie, now)
-    return None
+            return accounts.by_cookie(db, secret, now) if bearer is None else accounts.by_token(db, secret, now)
+
+    return _known_principal(parts, cookie, bearer) or parts.proofs.read(_proof_key(cookie, bearer), look)
 
 
-def get_principal(
+def _known_principal(parts: Parts, cookie: str | None, bearer: str | None) -> Principal | None:
+    """Return who asks if that needs no look into the database."""
+    if bearer is not None and parts.cli_token is not None and proof.is_same(bearer, parts.cli_token):
+        return _COMMAND_LINE
+    return parts.proofs.known(_proof_key(cookie, bearer))
+
+
+def _proof_key(cookie: str | None, bearer: str | None) -> tuple[str, str]:
+    return ("cookie", proof.digest(cookie or "")) if bearer is None else ("token", proof.digest(bearer))
+
+
+async def get_principal(
     request: Request,
     parts: GetParts,
     now: Now,
     credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
     _declared: Annotated[str | None, Security(_cookie)],
 ) -> Principal:
-    """Return who asks; raise Problem 401 for nobody, 403 for a foreign web site."""
+    """Return who asks; raise Problem 401 for nobody, 403 for a foreign web site or before a password was chosen."""
     cookie = request.cookies.get(parts.settings.cookie)
     bearer = None if credentials is None else credentials.credentials
-    principal = find_principal(parts, cookie, bearer, now)
+    principal = _known_principal(parts, cookie, bearer)
+    if principal is None:
+        principal = await run_in_threadpool(find_principal, parts, cookie, bearer, now)
     if principal is None:
         known = cookie is not None or bearer is not None
         detail = "the login or token is unknown, expired or ended" if known else "nobody is logged in"
-        raise Problem(401, detail, "log in, or send a valid token as 'Authorization: Bearer …'", headers=_WWW)
+        code = Code.LOGIN_ENDED if known else Code.NOT_LOGGED_IN
+        raise Problem(
+            401, detail, "log in, or send a valid token as 'Authorization: Bearer …'", code=code, headers=_WWW
+        )
     if principal.via == "cookie":
         check_origin(request)
+    if principal.must_set_password and not request.url.path.startswith("/api/v1/auth/"):
+        raise Problem(
+            403,
+            f"{principal.username} came by a link and has not chosen a password yet",
+            "choose one: PUT /api/v1/auth/password, or open the console",
+            code=Code.MUST_SET_PASSWORD,
+            args={"username": principal.username},
+        )
     return principal
 
 
@@ -111,15 +142,19 @@ Me = Annotated[Principal, Depends(get_principal)]
 def need(role: Role, *, by: Literal["any", "person"] = "any") -> Any:
     """Return a dependency that lets only this role or a higher one pass; `by="person"`: only who logged in."""
 
-    def check(principal: Me) -> Principal:
+    async def check(principal: Me) -> Principal:
         if not principal.role.includes(role):
             raise Problem(
                 403,
                 f"this needs the role {role.value}, and {principal.username} is {principal.role.value}",
                 "ask an admin",
+                code=Code.ROLE_NEEDED,
+                args={"role": role, "username": principal.username, "has": principal.role},
             )
         if by == "person" and principal.via != "cookie":
-            raise Problem(403, "this needs a person who is logged in, not a token", "use the console")
+            raise Problem(
+                403, "this needs a person who is logged in, not a token", "use the console", code=Code.PERSON_NEEDED
+            )
         return principal
 
     return Depends(check)

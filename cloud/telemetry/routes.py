@@ -15,7 +15,7 @@ from sqlalchemy import select
 
 from cloud.auth.roles import Role
 from cloud.deps import Db, GetParts, GetStore, Now, need
-from cloud.problems import Problem, responses
+from cloud.problems import Code, Problem, responses
 from cloud.registry.tables import AssetRow, SignalRow
 from cloud.streaming import PatientStream, in_thread
 from cloud.telemetry import export, store
@@ -61,19 +61,36 @@ def get_query(
             times.append(parse_time(text, _now_ns(now)))
         except TimeError as error:
             errors = [{"where": f"query.{name}", "what": str(error)}]
-            raise Problem(422, f"query.{name}: {error}", "correct the time", errors=errors) from error
+            args = {"name": name, "what": str(error)}
+            raise Problem(
+                422, f"query.{name}: {error}", "correct the time", code=Code.WRONG_TIME, args=args, errors=errors
+            ) from error
     if times[0] >= times[1]:
-        raise Problem(422, f"start ({start}) is not before end ({end})", "exchange them, or choose an earlier start")
+        raise Problem(
+            422,
+            f"start ({start}) is not before end ({end})",
+            "exchange them, or choose an earlier start",
+            code=Code.EMPTY_RANGE,
+            args={"start": start, "end": end},
+        )
     known = set(db.scalars(select(SignalRow.name).where(SignalRow.asset_id == asset)))
     if not known.issuperset(signal):  # what is no longer announced may be stored all the same
         known.update(series.signal for series in samples.series([asset]))
     if not known and db.get(AssetRow, asset) is None:
-        raise Problem(404, f"there is no asset {asset!r}", "see GET /api/v1/assets for the known ones")
+        raise Problem(
+            404,
+            f"there is no asset {asset!r}",
+            "see GET /api/v1/assets for the known ones",
+            code=Code.UNKNOWN_ASSET,
+            args={"asset": asset},
+        )
     if unknown := [name for name in signal if name not in known]:
         raise Problem(
             404,
             f"asset {asset!r} has no signal {', '.join(map(repr, unknown))}",
             f"see GET /api/v1/telemetry/series?asset={asset} for what is stored of it",
+            code=Code.UNKNOWN_SIGNAL,
+            args={"asset": asset, "signals": unknown},
         )
     return store.Query(asset, tuple(dict.fromkeys(signal)), *times)
 
@@ -162,10 +179,13 @@ def _raw(parts: GetParts, query: store.Query, limit: int) -> pa.Table:
 
 
 def _too_many(query: store.Query, limit: int) -> Problem:
+    start, end = format_time(query.start_ns), format_time(query.end_ns)
     return Problem(
         413,
-        f"there are more than {limit} samples from {format_time(query.start_ns)} to {format_time(query.end_ns)}",
+        f"there are more than {limit} samples from {start} to {end}",
         "ask for `points`, a shorter time, fewer signals, or use /api/v1/telemetry/export",
+        code=Code.TOO_MANY_SAMPLES,
+        args={"limit": limit, "start": start, "end": end},
     )
 
 
@@ -198,7 +218,8 @@ def _in_minutes(query: store.Query, width_ns: int) -> tuple[store.Query, int]:
     """Return the whole minutes that hold a time, and the least number of them that a bucket has."""
     start_ns = query.start_ns // MINUTE_NS * MINUTE_NS
     end_ns = min(-(-query.end_ns // MINUTE_NS) * MINUTE_NS, MAX_NS)
-    return replace(query, start_ns=start_ns, end_ns=end_ns), -(-width_ns // MINUTE_NS) * MINUTE_NS
+    width_ns = -(-min(width_ns, MAX_NS - MINUTE_NS) // MINUTE_NS) * MINUTE_NS  # one of all time is still 64 bits
+    return replace(query, start_ns=start_ns, end_ns=end_ns), width_ns
 
 
 def _resolution(query: store.Query, since_ns: int) -> Resolution:
@@ -207,11 +228,15 @@ def _resolution(query: store.Query, since_ns: int) -> Resolution:
 
 def _bucket_width(query: store.Query, points: int) -> int:
     width_ns = -(-(query.end_ns - query.start_ns) // points)
-    if points * len(query.signals) > MAX_BUCKETS:
+    signals = len(query.signals)
+    if points * signals > MAX_BUCKETS:
+        most = MAX_BUCKETS // signals
         raise Problem(
             422,
-            f"{points} points of {len(query.signals)} signals are more than {MAX_BUCKETS}",
-            f"ask for at most {MAX_BUCKETS // len(query.signals)} points",
+            f"{points} points of {signals} signals are more than {MAX_BUCKETS}",
+            f"ask for at most {most} points",
+            code=Code.TOO_MANY_POINTS,
+            args={"points": points, "signals": signals, "limit": MAX_BUCKETS, "most": most},
         )
     return width_ns
 
@@ -245,19 +270,18 @@ def history(
     datatypes = select(SignalRow.name, SignalRow.datatype, SignalRow.unit).where(SignalRow.asset_id == query.asset)
     signals = {name: (datatype, unit) for name, datatype, unit in db.execute(datatypes)}
     limit = MAX_JSON_ROWS if format == "json" else MAX_ARROW_ROWS
-    with parts.queries.enter():
-        since_ns = parts.store.raw_since()
-        if points is None:
-            width_ns, buckets, raw = None, store.BUCKETS.empty_table(), _raw(parts, query, limit)
-        else:
-            width_ns = _bucket_width(query, points)
-            if since_ns > query.start_ns:
-                query, width_ns = _in_minutes(query, width_ns)
-            buckets = parts.store.buckets(query, width_ns)
-            texts = _texts_of(query, {name: datatype for name, (datatype, _) in signals.items()}, buckets)
-            raw = store.RAW.empty_table()
-            if texts and format == "json":
-                raw = _texts(parts, replace(query, signals=texts), limit)
+    since_ns = parts.store.raw_since()
+    if points is None:
+        width_ns, buckets, raw = None, store.BUCKETS.empty_table(), _raw(parts, query, limit)
+    else:
+        width_ns = _bucket_width(query, points)
+        if since_ns > query.start_ns:
+            query, width_ns = _in_minutes(query, width_ns)
+        buckets = parts.store.buckets(query, width_ns)
+        texts = _texts_of(query, {name: datatype for name, (datatype, _) in signals.items()}, buckets)
+        raw = store.RAW.empty_table()
+        if texts and format == "json":
+            raw = _texts(parts, replace(query, signals=texts), limit)
     resolution = _resolution(query, since_ns)
     kept = {"resolution": resolution, "raw_since": None if resolution == "raw" else format_time(since_ns)}
     if format == "arrow":
@@ -341,8 +365,8 @@ def export_samples(
 ) -> PatientStream:
     """Export all samples of signals as a file, however many there are, or the minutes that are left of older ones."""
     raw_since = format_time(parts.store.raw_since())
-    parts.queries.take()
-    pieces = export.pieces(parts.store, query, format, resolution, done=parts.queries.give_back)
+    parts.exports.take()
+    pieces = export.pieces(parts.store, query, format, resolution, done=parts.exports.give_back)
     name = f"{query.asset}_{format_time(query.start_ns)[:19].replace(':', '')}Z.{format}"
     return PatientStream(
         in_thread(pieces),
