@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { displayName, nameOf, signalName } from "../src/format/names";
-import { numberText, outOfRange, shareOf, valueText } from "../src/format/number";
-import { ageText, parseTime } from "../src/format/time";
+import { fixedText, measureText, numberText, outOfRange, shareOf } from "../src/format/number";
+import { ageText, dateTime, parseTime } from "../src/format/time";
+import { shownText } from "../src/format/value";
 import en from "../src/i18n/en";
 import zh from "../src/i18n/zh";
 import { tileSignals } from "../src/plant/catalog";
@@ -17,9 +18,18 @@ test.each([
   ["x_motor_temperature", "X motor temperature", "X 轴电机温度"],
   ["Health/cnc-01/last_data_age_s", "Health · cnc-01 · Last data age", "健康 · cnc-01 · 最近数据时效"],
   ["quux_speed", "Quux speed", "quux_speed"],
+  ["voltage_l1", "Voltage L1", "电压 L1"],
+  ["b", "b", "b"],
+  ["X", "X", "X"],
   ["_", "_", "_"],
 ])("%s is %s, %s", (id, english, chinese) => {
   expect([nameOf(id, "en"), nameOf(id, "zh")]).toEqual([english, chinese]);
+});
+
+test("an axis is one only on a machine whose names are known", () => {
+  expect(nameOf("x_speed", "zh", "cnc")).toBe("X 轴速度");
+  expect(nameOf("x_speed", "zh", "conveyor")).toBe("x_speed");
+  expect(nameOf("motor_temperature", "zh", "conveyor")).toBe("电机温度");
 });
 
 test("a display name falls back to another language, then to the id", () => {
@@ -39,20 +49,59 @@ test.each([
   expect(numberText(value)).toBe(text);
 });
 
-test("values of other kinds", () => {
-  const words = { yes: "yes", no: "no" };
-  expect([true, false, null, undefined, "", "O1001", "18446744073709551615"].map((value) => valueText(value, words))).toEqual([
-    "yes", "no", "–", "–", "–", "O1001", "18446744073709551615",
+test.each([
+  [20.4567, { deadband: 0.05 }, "20.46"],
+  [20, { deadband: 0.001 }, "20.000"],
+  [-0.0003, { deadband: 0.01 }, "0.00"],
+  [-21.5, { deadband: 0.1 }, "−21.5"],
+  [23.456, { low: 0, high: 40 }, "23.46"],
+  [3456.78, { low: 0, high: 12_000 }, "3\u2009457"],
+  [12_345_678.9, { deadband: 0.1, low: 0 }, "12\u2009345\u2009678.9"],
+  [7, { datatype: "int64", low: 0, high: 99 }, "7"],
+  [21.9313, { low: 0 }, "21.93"],
+])("%d of %j reads %s", (value, measure, text) => {
+  expect(measureText(value, measure)).toBe(text);
+});
+
+test("one minus sign, and none before nothing", () => {
+  expect([fixedText(-0.0001, 0), fixedText(-0, 1), fixedText(-400, 0), numberText(-1.5e-7), numberText(-0.00049)]).toEqual([
+    "0", "0.0", "−400", "−1.500e−7", "−4.900e−4",
   ]);
+  expect(shownText("-9223372036854775808", { datatype: "int64" }, { locale: "en", yes: "", no: "" })).toBe("−9223372036854775808");
+});
+
+describe("values of other kinds", () => {
+  const english = { locale: "en", yes: "yes", no: "no" } as const;
+  const chinese = { locale: "zh", yes: "是", no: "否" } as const;
+  const noon = Date.UTC(2026, 10, 30, 12);
+
+  test.each([
+    [true, {}, "yes"], [false, {}, "no"], [1, { datatype: "boolean" }, "yes"], [null, { unit: "kN" }, "–"], ["", {}, "–"],
+    ["O1001", { datatype: "string" }, "O1001"], ["18446744073709551615", { datatype: "uint64" }, "18446744073709551615"],
+    [noon, { datatype: "datetime" }, dateTime(noon)], [noon + 250, { datatype: "datetime" }, `${dateTime(noon)}.250`],
+    [4_000, { unit: "s" }, "1 h 6 min"], [41.5, { unit: "s", low: 0, high: 3600 }, "42 s"], [90, { unit: "min" }, "1 h 30 min"],
+  ])("%j of %j reads %s", (value, measure, text) => {
+    expect(shownText(value, measure, english)).toBe(text);
+  });
+
+  test.each([["AUTOMATIC", "自动"], ["good", "合格"], ["GRIP MISSED", "抓取失败"], ["O1001", "O1001"]])("%s is %s", (word, text) => {
+    expect(shownText(word, { datatype: "string" }, chinese)).toBe(text);
+    expect(shownText(word, { datatype: "string" }, english)).toBe(word);
+  });
 });
 
 test("the place in a range", () => {
   expect([shareOf(5, 0, 10), shareOf(-5, 0, 10), shareOf(5, 0, null), shareOf("x", 0, 1), shareOf(1, 1, 1)]).toEqual([
     0.5, 0, null, null, null,
   ]);
-  expect([outOfRange(11, 0, 10), outOfRange(10, 0, 10), outOfRange(-1, 0, null), outOfRange(5, null, null)]).toEqual([
-    true, false, true, false,
-  ]);
+});
+
+test.each([
+  [11, { low: 0, high: 10 }, true], [10, { low: 0, high: 10 }, false], [-1, { low: 0, high: null }, true],
+  [5, { low: null, high: null }, false], [100.3, { low: 0, high: 100 }, false], [-0.02, { low: 0, high: 100 }, false],
+  [101.5, { low: 0, high: 100 }, true], [-0.4, { low: 0, high: null, deadband: 0.5 }, false], [12, { low: 0, high: 10, deadband: 3 }, false],
+])("%d in %j is outside: %s", (value, measure, outside) => {
+  expect(outOfRange(value, measure)).toBe(outside);
 });
 
 test("times with nanoseconds are read, nonsense is not", () => {
