@@ -33,7 +33,8 @@ documents with a member `todo` that says what to do.
 async def _say_store_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, StoreError)
     return problems.answer(
-        request, problems.Problem(503, str(error), error.todo, headers={"Retry-After": "5"}, code="unavailable")
+        request,
+        problems.Problem(503, str(error), error.todo, code=problems.Code.UNAVAILABLE, headers={"Retry-After": "5"}),
     )
 
 
@@ -43,7 +44,7 @@ async def _say_database_error(request: Request, error: Exception) -> Response:
         request,
         problems.Problem(
             503, "the database does not answer", "look at the log; is its disk full, is its server up?",
-            headers={"Retry-After": "5"},
+            code=problems.Code.DATABASE_UNAVAILABLE, headers={"Retry-After": "5"},
         ),
     )  # fmt: skip
 

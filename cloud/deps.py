@@ -15,7 +15,7 @@ from cloud.auth import accounts, proof
 from cloud.auth.accounts import Principal
 from cloud.auth.roles import Role
 from cloud.parts import Parts
-from cloud.problems import Problem
+from cloud.problems import Code, Problem
 from cloud.telemetry.store import Store
 
 
@@ -69,7 +69,13 @@ def check_origin(request: Request) -> None:
     site = request.headers.get("sec-fetch-site", "same-origin")
     foreign = origin is not None and urlsplit(origin).netloc != request.headers.get("host")
     if foreign or site not in ("same-origin", "none"):
-        raise Problem(403, f"the request comes from another web site ({origin or site})", "use the console's own pages")
+        raise Problem(
+            403,
+            f"the request comes from another web site ({origin or site})",
+            "use the console's own pages",
+            code=Code.FOREIGN_SITE,
+            args={"site": origin or site},
+        )
 
 
 def find_principal(parts: Parts, cookie: str | None, bearer: str | None, now: datetime) -> Principal | None:
@@ -99,7 +105,10 @@ def get_principal(
     if principal is None:
         known = cookie is not None or bearer is not None
         detail = "the login or token is unknown, expired or ended" if known else "nobody is logged in"
-        raise Problem(401, detail, "log in, or send a valid token as 'Authorization: Bearer …'", headers=_WWW)
+        code = Code.LOGIN_ENDED if known else Code.NOT_LOGGED_IN
+        raise Problem(
+            401, detail, "log in, or send a valid token as 'Authorization: Bearer …'", code=code, headers=_WWW
+        )
     if principal.via == "cookie":
         check_origin(request)
     return principal
@@ -117,9 +126,13 @@ def need(role: Role, *, by: Literal["any", "person"] = "any") -> Any:
                 403,
                 f"this needs the role {role.value}, and {principal.username} is {principal.role.value}",
                 "ask an admin",
+                code=Code.ROLE_NEEDED,
+                args={"role": role, "username": principal.username, "has": principal.role},
             )
         if by == "person" and principal.via != "cookie":
-            raise Problem(403, "this needs a person who is logged in, not a token", "use the console")
+            raise Problem(
+                403, "this needs a person who is logged in, not a token", "use the console", code=Code.PERSON_NEEDED
+            )
         return principal
 
     return Depends(check)

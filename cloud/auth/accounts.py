@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from cloud.auth import proof
 from cloud.auth.roles import Role
 from cloud.auth.tables import ApiToken, Login, LoginLink, User
-from cloud.problems import Problem
+from cloud.problems import Code, Problem
 
 LOGIN_LASTS: Final = timedelta(days=7)
 LINK_LASTS: Final = timedelta(hours=24)
@@ -116,9 +116,21 @@ def end_logins(db: Session, user: User, *, keep: str = "") -> None:
 def add_user(db: Session, username: str, role: Role, now: datetime) -> User:
     """Add a user without a password; raise Problem 409 when the name is taken."""
     if db.scalar(select(User.id).where(User.username == username)) is not None:
-        raise Problem(409, f"there is a user {username!r} already", "choose another name, or change that user")
+        raise Problem(
+            409,
+            f"there is a user {username!r} already",
+            "choose another name, or change that user",
+            code=Code.USER_EXISTS,
+            args={"username": username},
+        )
     if (db.scalar(select(func.count()).select_from(User)) or 0) >= MAX_USERS:
-        raise Problem(409, f"there are {MAX_USERS} users, and that is the limit", "delete users that nobody needs")
+        raise Problem(
+            409,
+            f"there are {MAX_USERS} users, and that is the limit",
+            "delete users that nobody needs",
+            code=Code.TOO_MANY_USERS,
+            args={"limit": MAX_USERS},
+        )
     user = User(username=username, role=role.value, created=now)
     db.add(user)
     db.flush()
@@ -129,7 +141,13 @@ def check_an_admin_stays(db: Session, user: User) -> None:
     """Raise Problem 409 when no other user could administer the users."""
     others = select(User.id).where(User.role == Role.ADMIN.value, ~User.disabled, User.id != user.id)
     if user.role == Role.ADMIN.value and not user.disabled and db.scalar(others.limit(1)) is None:
-        raise Problem(409, f"{user.username!r} is the last admin", "make another user an admin first")
+        raise Problem(
+            409,
+            f"{user.username!r} is the last admin",
+            "make another user an admin first",
+            code=Code.LAST_ADMIN,
+            args={"username": user.username},
+        )
 
 
 def first_link(db: Session, now: datetime) -> str | None:

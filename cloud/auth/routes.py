@@ -14,7 +14,7 @@ from cloud.auth.roles import Role
 from cloud.auth.tables import Login, User
 from cloud.deps import Db, GetParts, Me, Now, check_origin, need
 from cloud.parts import Parts
-from cloud.problems import Problem, responses
+from cloud.problems import Code, Problem, responses
 
 router = APIRouter(prefix="/auth", tags=["login"])
 
@@ -85,6 +85,8 @@ def _limited(parts: Parts, keys: tuple[Any, ...], now: Now) -> None:
             429,
             f"too many failed logins; the next is possible in {wait_s:.0f} s",
             "wait, or ask an admin for a login link",
+            code=Code.TOO_MANY_FAILURES,
+            args={"wait_s": round(wait_s)},
             headers={"Retry-After": str(int(wait_s) + 1)},
         )
 
@@ -99,7 +101,12 @@ def login(*, body: Credentials, request: Request, response: Response, parts: Get
     if user is None:
         for key in keys:
             parts.failures.failed(key, now.timestamp())
-        raise Problem(401, "the user name or the password is wrong", "try again, or ask an admin for a login link")
+        raise Problem(
+            401,
+            "the user name or the password is wrong",
+            "try again, or ask an admin for a login link",
+            code=Code.WRONG_NAME_OR_PASSWORD,
+        )
     for key in keys:
         parts.failures.succeeded(key)
     return _enter(request=request, response=response, parts=parts, db=db, user=user, now=now)
@@ -116,7 +123,10 @@ def redeem_link(*, body: LinkSecret, request: Request, response: Response, parts
         for key in keys:
             parts.failures.failed(key, now.timestamp())
         raise Problem(
-            401, "the link was used already, has expired, or is not complete", "ask an admin for a new login link"
+            401,
+            "the link was used already, has expired, or is not complete",
+            "ask an admin for a new login link",
+            code=Code.LINK_ENDED,
         )
     first_link.forget(parts.settings, secret)
     return _enter(request=request, response=response, parts=parts, db=db, user=user, now=now)
@@ -152,5 +162,10 @@ def set_password(
     current = "" if body.current is None else body.current.get_secret_value()
     if user.password_hash is not None and not proof.is_password(current, user.password_hash):
         parts.failures.failed(key, now.timestamp())
-        raise Problem(403, "the present password is wrong", "try again, or ask an admin for a login link")
+        raise Problem(
+            403,
+            "the present password is wrong",
+            "try again, or ask an admin for a login link",
+            code=Code.WRONG_PASSWORD,
+        )
     accounts.set_password(db, user, body.new.get_secret_value(), keep=me.proof_hash)

@@ -1,8 +1,13 @@
-"""Tables of users and of what proves who somebody is. Of every secret only a hash is kept."""
+"""Tables of users and of what proves who somebody is. Of every secret only a hash is kept.
+
+What lets somebody in is in no backup: a restore, perhaps years later, must not revive what was ended in between. A
+table that a backup leaves out says so itself, with the reason, in `Table.info["backup"]`.
+"""
 
 from __future__ import annotations
 
 from datetime import datetime
+from typing import ClassVar
 
 from sqlalchemy import ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column, relationship
@@ -37,6 +42,7 @@ class Login(Base):
     """A browser that is logged in: the cookie's hash."""
 
     __tablename__ = "logins"
+    __table_args__: ClassVar = {"info": {"backup": "no: nobody stays logged in after a restore"}}
 
     hash: Mapped[str] = mapped_column(String(64), primary_key=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
@@ -49,6 +55,7 @@ class LoginLink(Base):
     """A link that logs its user in once."""
 
     __tablename__ = "login_links"
+    __table_args__: ClassVar = {"info": {"backup": "no: a link that was used or withdrawn would open again"}}
 
     hash: Mapped[str] = mapped_column(String(64), primary_key=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
@@ -61,6 +68,7 @@ class ApiToken(Base):
     """A bearer token of a program that acts for a user, with at most the user's role."""
 
     __tablename__ = "api_tokens"
+    __table_args__: ClassVar = {"info": {"backup": "no: a token that was revoked would be valid again"}}
 
     id: Mapped[int] = mapped_column(primary_key=True)
     hash: Mapped[str] = mapped_column(String(64), unique=True)

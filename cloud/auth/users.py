@@ -15,7 +15,7 @@ from cloud.auth.roles import Role
 from cloud.auth.routes import Password
 from cloud.auth.tables import User
 from cloud.deps import Db, Now, need
-from cloud.problems import Problem, responses
+from cloud.problems import Code, Problem, responses
 
 router = APIRouter(prefix="/users", tags=["users"], dependencies=[need(Role.ADMIN)])
 
@@ -73,7 +73,13 @@ def _view(user: User) -> dict[str, object]:
 def _find(db: Db, username: str) -> User:
     user = db.scalar(select(User).where(User.username == username))
     if user is None:
-        raise Problem(404, f"there is no user {username!r}", "see GET /api/v1/users for the known ones")
+        raise Problem(
+            404,
+            f"there is no user {username!r}",
+            "see GET /api/v1/users for the known ones",
+            code=Code.UNKNOWN_USER,
+            args={"username": username},
+        )
     return user
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import Connection, Engine, MetaData, create_engine, func, select, text
 from sqlalchemy.exc import SQLAlchemyError
@@ -14,9 +14,6 @@ import cloud.registry.tables  # noqa: F401  (both fill Base.metadata)
 from cloud import db
 from cloud.settings import Settings
 from shopfloor.errors import CommandError, RefusedError, UnreachableError
-
-LEFT_OUT: Final = ("logins", "login_links", "alembic_version")
-"""Tables that are not backed up: nobody stays logged in on another machine."""
 
 Row = dict[str, Any]
 
@@ -37,7 +34,7 @@ def dump(settings: Settings) -> tuple[str, dict[str, list[Row]]]:
 
 
 def _rows(connection: Connection) -> dict[str, list[Row]]:
-    kept = [table for table in db.Base.metadata.sorted_tables if table.name not in LEFT_OUT]
+    kept = [table for table in db.Base.metadata.sorted_tables if "backup" not in table.info]
     return {table.name: [dict(row) for row in connection.execute(select(table)).mappings()] for table in kept}
 
 

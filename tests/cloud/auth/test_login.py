@@ -183,3 +183,9 @@ def test_no_secret_is_in_the_database(admin: TestClient, parts: Parts) -> None:
     assert [secret for secret in secrets if secret in kept] == []
     with parts.sessions() as db:
         assert db.scalars(select(User).where(User.username == "li.wei")).one().password_hash is None
+
+
+def test_nothing_that_lets_somebody_in_is_in_a_backup() -> None:
+    proofs = {table.name for table in Base.metadata.sorted_tables if "hash" in table.columns}
+    assert proofs == {"logins", "login_links", "api_tokens"}
+    assert proofs == {table.name for table in Base.metadata.sorted_tables if "no: " in table.info.get("backup", "")}

@@ -709,6 +709,24 @@ export interface components {
          */
         FieldProblem: {
             /**
+             * Args
+             * @description what stands in `what`
+             * @default {}
+             * @example {
+             *       "max_length": 64
+             *     }
+             */
+            args: {
+                [key: string]: unknown;
+            };
+            /**
+             * Code
+             * @description what kind of mistake it is
+             * @default
+             * @example string_too_long
+             */
+            code: string;
+            /**
              * What
              * @example 'yesterdy' is not a time
              */
@@ -1094,6 +1112,23 @@ export interface components {
          * @description The body of every error answer (RFC 9457).
          */
         ProblemDocument: {
+            /**
+             * Args
+             * @description what stands in `detail`
+             * @default {}
+             * @example {
+             *       "asset": "cnc-9"
+             *     }
+             */
+            args: {
+                [key: string]: unknown;
+            };
+            /**
+             * Code
+             * @description what is wrong; it never changes
+             * @example unknown_asset
+             */
+            code: string;
             /**
              * Detail
              * @example there is no asset 'cnc-9'
