@@ -12,6 +12,10 @@ export class ApiError extends Error {
     readonly status: number,
     readonly detail: string,
     readonly todo = "",
+    /** What is wrong, for translations; empty when no answer came. */
+    readonly code = "",
+    readonly args: Readonly<Record<string, unknown>> = {},
+    readonly fields: readonly string[] = [],
   ) {
     super(detail);
   }
@@ -31,16 +35,16 @@ async function timedFetch(request: Request): Promise<Response> {
   }
 }
 
-const api = createClient<paths>({ fetch: timedFetch });
+export const api = createClient<paths>({ fetch: timedFetch });
 
-interface Outcome<T> {
+export interface Outcome<T> {
   data?: T;
   error?: unknown;
   response: Response;
 }
 
 /** The data of an answer, or its problem as an ApiError. */
-async function unwrap<T>(call: Promise<Outcome<T>>): Promise<T> {
+export async function unwrap<T>(call: Promise<Outcome<T>>): Promise<T> {
   const { data, error, response } = await call;
   if (response.ok) return data as T;
   const problem = (typeof error === "object" && error !== null ? error : {}) as Partial<Problem>;
@@ -48,6 +52,9 @@ async function unwrap<T>(call: Promise<Outcome<T>>): Promise<T> {
     response.status,
     problem.detail || problem.title || `HTTP ${response.status} ${response.statusText}`,
     problem.todo ?? "",
+    problem.code ?? "",
+    problem.args ?? {},
+    (problem.errors ?? []).map(({ where }) => where),
   );
 }
 
