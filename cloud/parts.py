@@ -47,7 +47,7 @@ def build_parts(settings: Settings) -> Parts:
         engine=engine,
         sessions=sessionmaker(engine),
         store=open_store(settings),
-        hub=Hub(max_listeners=settings.max_streams),
+        hub=Hub(max_listeners=settings.max_streams, quiet_s=settings.quiet_s),
         queries=Gate(),
         failures=FailureLimiter(),
         cli_token=cli_token,

@@ -54,6 +54,8 @@ class Code(StrEnum):
     TOO_MANY_TOKENS = "too_many_tokens"  # username, limit
     # machines and their samples
     UNKNOWN_ASSET = "unknown_asset"  # asset
+    ASSET_ONLINE = "asset_online"  # asset
+    NOT_CONFIRMED = "not_confirmed"  # asset
     UNKNOWN_SIGNAL = "unknown_signal"  # asset, signals
     WRONG_TIME = "wrong_time"  # name, what
     EMPTY_RANGE = "empty_range"  # start, end

@@ -44,6 +44,8 @@ class Settings(BaseSettings):
     """Live streams open at once."""
     stream_send_timeout_s: Annotated[float, Field(gt=0)] = 5.0
     """How long the client of a live stream may not read before it is let go."""
+    quiet_s: Annotated[float, Field(gt=0)] = 60.0
+    """A machine that is there, but of which nothing has changed for so long, is shown as quiet."""
     stream_recheck_s: Annotated[float, Field(ge=0)] = 30.0
     """How long a live stream may outlive its login."""
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-from contract.model import Value
+from cloud.registry.state import Condition, Seen, Standing, condition_of, fault_of, standing_of, state_signal, text_of
+from contract.model import Datatype, Value
 
-STATE_SIGNALS: Final = ("execution", "state", "status", "mode")
-"""Signals (or last parts of their names) whose text is the state of an asset, the first that it has."""
+QUIET_S: Final = 60.0
 SEEN_STEP_MS: Final = 5_000
 """Listeners hear of an asset that says nothing new when it was seen so much later than they know."""
 
@@ -26,29 +27,13 @@ class LiveValue(NamedTuple):
     status: int | None = None
 
 
-class Change(NamedTuple):
-    """What changed of an asset; the times are those of `Status`."""
+class Why(NamedTuple):
+    """Why an asset is offline or stale: `code` for programs, `args` for their sentences, `text` and what to `do`."""
 
-    asset: str
-    online: bool
-    seen_ms: int | None
-    signals: Mapping[str, LiveValue]
-    data_ms: int | None = None
-
-
-@dataclass(slots=True)
-class _Live:
-    online: bool = False
-    is_told: bool = False  # whether it is online
-    seen_ms: int | None = None
-    data_ms: int | None = None
-    told_ms: int = 0  # the time of `seen_ms` that listeners know
-    signals: dict[str, LiveValue] = field(default_factory=dict)
-
-    @property
-    def state(self) -> str | None:
-        by_word = {name.rsplit("/", 1)[-1].lower(): value.value for name, value in self.signals.items()}
-        return next((text for word in STATE_SIGNALS if isinstance(text := by_word.get(word), str)), None)
+    code: str
+    text: str
+    do: str = ""
+    args: Mapping[str, str] = {}
 
 
 class Status(NamedTuple):
@@ -62,6 +47,54 @@ class Status(NamedTuple):
     state: str | None
     seen_ms: int | None
     data_ms: int | None = None
+    state_signal: str | None = None
+    condition: Condition = "unknown"
+    standing: Standing = "offline"
+    fault: str | None = None
+    why: Why | None = None
+
+
+class Change(NamedTuple):
+    """What changed of an asset: how it is now, and the signals that are new."""
+
+    asset: str
+    status: Status
+    signals: Mapping[str, LiveValue]
+
+
+@dataclass(slots=True)
+class _Live:
+    online: bool = False
+    is_told: bool = False  # whether it is online
+    seen_ms: int | None = None
+    data_ms: int | None = None
+    told: Status | None = None  # what listeners know
+    signals: dict[str, LiveValue] = field(default_factory=dict)
+    state_signal: str | None = None  # as it was announced
+    found: str | None = None  # among the values
+    retired: bool = False
+    why: Why | None = None
+
+    def status(self, now_ms: int, quiet_s: float) -> Status:
+        state_signal = self.state_signal or self.found
+        state = None if state_signal is None else text_of(self._read(state_signal))
+        condition, fault = condition_of(state), fault_of(self._read, state)
+        seen_s, changed_s = (None if t is None else (now_ms - t) / 1000 for t in (self.seen_ms, self.data_ms))
+        standing = standing_of(Seen(self.online, seen_s, changed_s, condition, fault, self.retired), quiet_s)
+        why = self.why if standing in ("offline", "stale") else None
+        return Status(
+            self.online, state, self.seen_ms, self.data_ms, state_signal, condition, standing, fault, why
+        )  # fmt: skip
+
+    def _read(self, signal: str) -> Value | None:
+        value = self.signals.get(signal)
+        return None if value is None else value.value
+
+
+def _state_signal(signals: Mapping[str, LiveValue]) -> str | None:
+    """Return the signal that tells the state of an asset that has not said what it is."""
+    kinds = {str: Datatype.STRING, bool: Datatype.BOOLEAN, int: Datatype.INT64}
+    return state_signal((name, kinds.get(type(each.value), Datatype.DOUBLE)) for name, each in signals.items())
 
 
 class Listener:
@@ -114,7 +147,18 @@ class Listener:
 class Hub:
     """The newest state of all assets, and the listeners to tell. Safe to call from any thread."""
 
-    def __init__(self, *, max_listeners: int = 200, max_assets: int = 10_000, max_signals: int = 10_000) -> None:
+    def __init__(
+        self,
+        *,
+        max_listeners: int = 200,
+        max_assets: int = 10_000,
+        max_signals: int = 10_000,
+        quiet_s: float = QUIET_S,
+        clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    ) -> None:
+        """`quiet_s`: an asset of which nothing has changed for so long is quiet; `clock_ms` gives ms since 1970."""
+        self._quiet_s = quiet_s
+        self._clock_ms = clock_ms
         self._max_assets = max_assets
         self._max_signals = max_signals
         self._max_listeners = max_listeners
@@ -136,29 +180,76 @@ class Hub:
     ) -> None:
         """Take news of an asset, and tell the listeners what changed."""
         with self._lock:
-            live = self._assets.get(asset)
+            live = self._live(asset)
             if live is None:
-                if len(self._assets) >= self._max_assets:
-                    self.refused += 1
-                    return
-                live = self._assets[asset] = _Live()
+                return
             changed = {name: value for name, value in (signals or {}).items() if live.signals.get(name) != value}
             if len(live.signals) + len(changed) > self._max_signals:
                 self.refused += 1
                 changed = {name: value for name, value in changed.items() if name in live.signals}
-            turned = online is not None and online != live.online
+            is_new = not changed.keys() <= live.signals.keys()
             live.signals.update(changed)
+            live.found = _state_signal(live.signals) if is_new else live.found
             live.online = live.online if online is None else online
             live.is_told = live.is_told or online is not None
             live.seen_ms = max((t for t in (live.seen_ms, seen_ms) if t is not None), default=None)
             live.data_ms = max((t for t in (live.data_ms, data_ms) if t is not None), default=None)
-            if not changed and not turned and (live.seen_ms or 0) < live.told_ms + SEEN_STEP_MS:
-                return
-            live.told_ms = live.seen_ms or 0
-            change = Change(asset, live.online, live.seen_ms, changed, live.data_ms)
-            listeners = [listener for listener in self._listeners if listener.wants(asset)]
-        for listener in listeners:
-            listener.offer(change)
+            self._tell(asset, live, changed)
+
+    def announce(self, asset: str, state_signal: str | None) -> None:
+        """Take which signal tells the state of an asset, None for none."""
+        with self._lock:
+            live = self._live(asset)
+            if live is not None:
+                live.state_signal = state_signal
+                self._tell(asset, live, {})
+
+    def retire(self, asset: str, *, retired: bool) -> None:
+        """Take that an asset is no longer a part of the plant, or that it is one again."""
+        with self._lock:
+            live = self._live(asset)
+            if live is not None:
+                live.retired = retired
+                self._tell(asset, live, {})
+
+    def explain(self, asset: str, why: Why | None) -> None:
+        """Take why an asset is not there, None: there is no reason that it should not be."""
+        with self._lock:
+            live = self._live(asset)
+            if live is not None:
+                live.why = why
+                self._tell(asset, live, {})
+
+    def sweep(self) -> None:
+        """Tell the listeners of the assets that stand otherwise by now, because nothing came."""
+        with self._lock:
+            for asset, live in self._assets.items():
+                self._tell(asset, live, {})
+
+    def _live(self, asset: str) -> _Live | None:
+        live = self._assets.get(asset)
+        if live is None:
+            if len(self._assets) >= self._max_assets:
+                self.refused += 1
+                return None
+            live = self._assets[asset] = _Live()
+        return live
+
+    def _tell(self, asset: str, live: _Live, changed: Mapping[str, LiveValue]) -> None:
+        """Tell the listeners what they do not know yet; that an asset is still there, only every `SEEN_STEP_MS`."""
+        status, told = live.status(self._clock_ms(), self._quiet_s), live.told
+        if (
+            not changed
+            and told is not None
+            and (status.seen_ms or 0) < (told.seen_ms or 0) + SEEN_STEP_MS
+            and status._replace(seen_ms=None, data_ms=None) == told._replace(seen_ms=None, data_ms=None)
+        ):
+            return
+        live.told = status
+        change = Change(asset, status, changed)
+        for listener in self._listeners:
+            if listener.wants(asset):
+                listener.offer(change)
 
     def listen(self, assets: Sequence[str]) -> Listener | None:
         """Add a listener, which is first told all that is known; None when there are too many or the hub is closed."""
@@ -167,8 +258,9 @@ class Hub:
             if self._closed or len(self._listeners) >= self._max_listeners:
                 return None
             self._listeners.add(listener)
+            now_ms = self._clock_ms()
             known = [
-                Change(asset, live.online, live.seen_ms, dict(live.signals), live.data_ms)
+                Change(asset, live.status(now_ms, self._quiet_s), dict(live.signals))
                 for asset, live in self._assets.items()
                 if listener.wants(asset)
             ]
@@ -205,7 +297,7 @@ class Hub:
             live = self._assets.get(asset)
             if live is None:
                 return Status(False, None, None)
-            return Status(live.online, live.state, live.seen_ms, live.data_ms)
+            return live.status(self._clock_ms(), self._quiet_s)
 
     def signals(self, asset: str) -> dict[str, LiveValue]:
         """Return the newest values of an asset."""
@@ -218,14 +310,26 @@ def change_json(
     change: Change, format_ms: Callable[[int], str], shown: Callable[[Value | None], Value | None] | None = None
 ) -> dict[str, Any]:
     """Return a change as the stream sends it; `shown` makes of a value what its reader understands."""
+    status = change.status
     return {
         "asset": change.asset,
-        "online": change.online,
-        "last_seen": None if change.seen_ms is None else format_ms(change.seen_ms),
-        "last_data": None if change.data_ms is None else format_ms(change.data_ms),
+        "online": status.online,
+        "last_seen": None if status.seen_ms is None else format_ms(status.seen_ms),
+        "last_data": None if status.data_ms is None else format_ms(status.data_ms),
+        "state_signal": status.state_signal,
+        "state": status.state,
+        "condition": status.condition,
+        "standing": status.standing,
+        "fault": status.fault,
+        "why": why_json(status.why),
         "signals": {
             name: {"value": shown(value) if shown else value, "quality": quality, "time": format_ms(time_ms)}
-            | ({} if status is None else {"status": status})
-            for name, (value, quality, time_ms, status) in change.signals.items()
+            | ({} if said is None else {"status": said})
+            for name, (value, quality, time_ms, said) in change.signals.items()
         },
     }
+
+
+def why_json(why: Why | None) -> dict[str, Any] | None:
+    """Return a reason as the API has it."""
+    return None if why is None else why._asdict() | {"args": dict(why.args)}

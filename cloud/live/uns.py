@@ -213,6 +213,7 @@ class UnsListener:
 
     def _show_announced(self, said: Announcement) -> None:
         """Show whether an asset is there; the values of one that is not are stale, whatever is retained."""
+        self._hub.announce(said.asset, said.state_signal)
         if said.online:
             self._offline.discard(said.asset)
             self._hub.update(said.asset, online=True)

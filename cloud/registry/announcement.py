@@ -6,6 +6,7 @@ from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from cloud.registry.state import state_signal
 from contract.model import Datatype
 from contract.topics import UnsTopic
 
@@ -52,7 +53,14 @@ class Announcement(BaseModel):
     label: _Label = ""
     edge_node: Annotated[str, Field(max_length=256)] = ""
     online: bool
+    state: Annotated[str, Field(max_length=128)] = ""
+    """The signal that tells its state, where the plant file says so."""
     signals: Annotated[list[AnnouncedSignal], Field(max_length=MAX_SIGNALS)] = []
+
+    @property
+    def state_signal(self) -> str | None:
+        """The signal that tells its state; None: none does."""
+        return state_signal(((signal.name, signal.datatype) for signal in self.signals), self.state)
 
 
 def read_announcement(topic: UnsTopic, payload: bytes) -> Announcement:

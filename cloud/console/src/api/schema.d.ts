@@ -38,6 +38,50 @@ export interface paths {
         get: operations["get_asset"];
         put?: never;
         post?: never;
+        /**
+         * Delete Asset
+         * @description Delete an asset that is offline, with all its samples: for ever. What the ledger tells of its line stays.
+         */
+        delete: operations["delete_asset"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/assets/{asset}/retire": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Retire Asset
+         * @description Take an asset out of the plant that is offline; its history stays. It comes back when it sends again.
+         */
+        post: operations["retire_asset"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/assets/{asset}/unretire": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Unretire Asset
+         * @description Let an asset be a part of the plant again.
+         */
+        post: operations["unretire_asset"];
         delete?: never;
         options?: never;
         head?: never;
@@ -459,6 +503,7 @@ export interface components {
          * AssetDetail
          * @description An asset with its signals.
          * @example {
+         *       "condition": "running",
          *       "id": "cnc-01",
          *       "kind": "cnc",
          *       "label": "",
@@ -469,7 +514,10 @@ export interface components {
          *         "zh": "加工中心 1"
          *       },
          *       "online": true,
+         *       "retired": false,
+         *       "standing": "running",
          *       "state": "active",
+         *       "state_signal": "execution",
          *       "unchanged_s": 0.4
          *     }
          */
@@ -483,12 +531,23 @@ export interface components {
             /** Area */
             area: string;
             /**
+             * Condition
+             * @description what the word of its state means
+             * @enum {string}
+             */
+            condition: "running" | "ready" | "interrupted" | "stopped" | "unknown";
+            /**
              * Edge Node
              * @example demo:shanghai:machining/line1
              */
             edge_node: string;
             /** Enterprise */
             enterprise: string;
+            /**
+             * Fault
+             * @description what is wrong with it, in its own words; null: nothing that it tells of
+             */
+            fault: string | null;
             /** Id */
             id: string;
             /** Kind */
@@ -522,25 +581,44 @@ export interface components {
              * @description whether its edge node is connected and has contact with it
              */
             online: boolean;
+            /**
+             * Retired
+             * @description it was taken out of the plant; its history stays
+             */
+            retired: boolean;
             /** Signals */
             signals: components["schemas"]["SignalView"][];
             /** Site */
             site: string;
             /**
+             * Standing
+             * @description how it stands, by all that is known. A machine without a state that sends data is `unknown`; `quiet`: it is there, and nothing of it has changed for longer than SHOPFLOOR_QUIET_S
+             * @enum {string}
+             */
+            standing: "fault" | "offline" | "stale" | "interrupted" | "stopped" | "quiet" | "running" | "ready" | "unknown" | "retired";
+            /**
              * State
-             * @description text of its signal execution, state, status or mode
+             * @description what that signal says, as text
              */
             state: string | null;
+            /**
+             * State Signal
+             * @description the signal that tells its state: the one that the plant file names, else the first of execution, state, status and mode; null: it has none
+             */
+            state_signal: string | null;
             /**
              * Unchanged S
              * @description for so long nothing of it has changed, while it is online: it may be idle, or hang
              */
             unchanged_s?: number | null;
+            /** @description why it is offline or stale; null: it is not, or nobody says */
+            why: components["schemas"]["WhyView"] | null;
         };
         /**
          * AssetStatus
          * @description An asset and how it is.
          * @example {
+         *       "condition": "running",
          *       "id": "cnc-01",
          *       "kind": "cnc",
          *       "label": "",
@@ -551,11 +629,25 @@ export interface components {
          *         "zh": "加工中心 1"
          *       },
          *       "online": true,
+         *       "retired": false,
+         *       "standing": "running",
          *       "state": "active",
+         *       "state_signal": "execution",
          *       "unchanged_s": 0.4
          *     }
          */
         AssetStatus: {
+            /**
+             * Condition
+             * @description what the word of its state means
+             * @enum {string}
+             */
+            condition: "running" | "ready" | "interrupted" | "stopped" | "unknown";
+            /**
+             * Fault
+             * @description what is wrong with it, in its own words; null: nothing that it tells of
+             */
+            fault: string | null;
             /** Id */
             id: string;
             /** Kind */
@@ -588,15 +680,33 @@ export interface components {
              */
             online: boolean;
             /**
+             * Retired
+             * @description it was taken out of the plant; its history stays
+             */
+            retired: boolean;
+            /**
+             * Standing
+             * @description how it stands, by all that is known. A machine without a state that sends data is `unknown`; `quiet`: it is there, and nothing of it has changed for longer than SHOPFLOOR_QUIET_S
+             * @enum {string}
+             */
+            standing: "fault" | "offline" | "stale" | "interrupted" | "stopped" | "quiet" | "running" | "ready" | "unknown" | "retired";
+            /**
              * State
-             * @description text of its signal execution, state, status or mode
+             * @description what that signal says, as text
              */
             state: string | null;
+            /**
+             * State Signal
+             * @description the signal that tells its state: the one that the plant file names, else the first of execution, state, status and mode; null: it has none
+             */
+            state_signal: string | null;
             /**
              * Unchanged S
              * @description for so long nothing of it has changed, while it is online: it may be idle, or hang
              */
             unchanged_s?: number | null;
+            /** @description why it is offline or stale; null: it is not, or nobody says */
+            why: components["schemas"]["WhyView"] | null;
         };
         /**
          * BucketSeries
@@ -1034,6 +1144,7 @@ export interface components {
          * PlacedAsset
          * @description An asset with its place.
          * @example {
+         *       "condition": "running",
          *       "id": "cnc-01",
          *       "kind": "cnc",
          *       "label": "",
@@ -1044,15 +1155,29 @@ export interface components {
          *         "zh": "加工中心 1"
          *       },
          *       "online": true,
+         *       "retired": false,
+         *       "standing": "running",
          *       "state": "active",
+         *       "state_signal": "execution",
          *       "unchanged_s": 0.4
          *     }
          */
         PlacedAsset: {
             /** Area */
             area: string;
+            /**
+             * Condition
+             * @description what the word of its state means
+             * @enum {string}
+             */
+            condition: "running" | "ready" | "interrupted" | "stopped" | "unknown";
             /** Enterprise */
             enterprise: string;
+            /**
+             * Fault
+             * @description what is wrong with it, in its own words; null: nothing that it tells of
+             */
+            fault: string | null;
             /** Id */
             id: string;
             /** Kind */
@@ -1086,18 +1211,36 @@ export interface components {
              * @description whether its edge node is connected and has contact with it
              */
             online: boolean;
+            /**
+             * Retired
+             * @description it was taken out of the plant; its history stays
+             */
+            retired: boolean;
             /** Site */
             site: string;
             /**
+             * Standing
+             * @description how it stands, by all that is known. A machine without a state that sends data is `unknown`; `quiet`: it is there, and nothing of it has changed for longer than SHOPFLOOR_QUIET_S
+             * @enum {string}
+             */
+            standing: "fault" | "offline" | "stale" | "interrupted" | "stopped" | "quiet" | "running" | "ready" | "unknown" | "retired";
+            /**
              * State
-             * @description text of its signal execution, state, status or mode
+             * @description what that signal says, as text
              */
             state: string | null;
+            /**
+             * State Signal
+             * @description the signal that tells its state: the one that the plant file names, else the first of execution, state, status and mode; null: it has none
+             */
+            state_signal: string | null;
             /**
              * Unchanged S
              * @description for so long nothing of it has changed, while it is online: it may be idle, or hang
              */
             unchanged_s?: number | null;
+            /** @description why it is offline or stale; null: it is not, or nobody says */
+            why: components["schemas"]["WhyView"] | null;
         };
         /**
          * PlantView
@@ -1374,6 +1517,7 @@ export interface components {
          * @description The data of an event `state` of the live stream: what changed of an asset.
          * @example {
          *       "asset": "cnc-01",
+         *       "condition": "running",
          *       "last_data": "2026-11-23T08:00:00.250000000Z",
          *       "last_seen": "2026-11-23T08:00:00.500000000Z",
          *       "online": true,
@@ -1383,12 +1527,22 @@ export interface components {
          *           "time": "2026-11-23T08:00:00.250000000Z",
          *           "value": 1200.5
          *         }
-         *       }
+         *       },
+         *       "standing": "running",
+         *       "state": "active",
+         *       "state_signal": "execution"
          *     }
          */
         StateEvent: {
             /** Asset */
             asset: string;
+            /**
+             * Condition
+             * @enum {string}
+             */
+            condition: "running" | "ready" | "interrupted" | "stopped" | "unknown";
+            /** Fault */
+            fault: string | null;
             /**
              * Last Data
              * @description when there was last anything new of it
@@ -1405,6 +1559,19 @@ export interface components {
             signals: {
                 [key: string]: components["schemas"]["LiveValueView"];
             };
+            /**
+             * Standing
+             * @enum {string}
+             */
+            standing: "fault" | "offline" | "stale" | "interrupted" | "stopped" | "quiet" | "running" | "ready" | "unknown" | "retired";
+            /** State */
+            state: string | null;
+            /**
+             * State Signal
+             * @description as in the status of an asset, and so the five that follow
+             */
+            state_signal: string | null;
+            why: components["schemas"]["WhyView"] | null;
         };
         /**
          * TokenView
@@ -1550,6 +1717,37 @@ export interface components {
             /** Username */
             username: string;
         };
+        /**
+         * WhyView
+         * @description Why an asset is offline or stale, and what to do about it.
+         */
+        WhyView: {
+            /**
+             * Args
+             * @description what a sentence for this code speaks of
+             * @example {}
+             */
+            args: {
+                [key: string]: string;
+            };
+            /**
+             * Code
+             * @description stable, for programs
+             * @example unreachable
+             */
+            code: string;
+            /**
+             * Do
+             * @description what to do; empty: nothing is known
+             * @example is the machine on?
+             */
+            do: string;
+            /**
+             * Text
+             * @example opc.tcp://127.0.0.1:4840: nothing listens there
+             */
+            text: string;
+        };
     };
     responses: never;
     parameters: never;
@@ -1629,6 +1827,204 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["AssetDetail"];
                 };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    delete_asset: {
+        parameters: {
+            query: {
+                /** @description the id of the asset once more */
+                confirm: string;
+            };
+            header?: never;
+            path: {
+                asset: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    retire_asset: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                asset: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    unretire_asset: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                asset: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Unauthorized */
             401: {
