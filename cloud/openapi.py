@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from cloud.problems import MEDIA_TYPE, TooLongBodies
-from cloud.web import ProtectiveHeaders
+from cloud.web import Compressed, ProtectiveHeaders
 
 _PROBLEM = {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}
 _STORE_TOKEN = {
@@ -27,7 +27,7 @@ class DocumentedApp(FastAPI):
 
     def build_middleware_stack(self) -> ASGIApp:
         """Return the application with what must see all answers around it, that to a too long body, too."""
-        return ProtectiveHeaders(TooLongBodies(super().build_middleware_stack()))
+        return ProtectiveHeaders(Compressed(TooLongBodies(super().build_middleware_stack())))
 
     def openapi(self) -> dict[str, Any]:
         """Return the OpenAPI document."""

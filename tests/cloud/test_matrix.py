@@ -35,7 +35,7 @@ ROWS: dict[str, Row] = {
     "GET /api/v1/health": Row("everybody"),
     "GET /api/v1/openapi.json": Row("everybody"),
     "GET /api/v1/docs": Row("everybody"),
-    "GET /{page:path}": Row("everybody", "/machines"),
+    "GET /{page:path}": Row("everybody", "/machines/cnc-01"),
     "POST /api/v1/auth/login": Row("everybody", body={"username": "nobody", "password": "wrong"}),
     "POST /api/v1/auth/link": Row("everybody", body={"token": "wrong"}),
     "POST /api/v1/auth/logout": Row(Role.VIEWER),

@@ -43,6 +43,7 @@ def stream(address: str, parts: Parts, query: str = "") -> Iterator[Iterator[dic
     with httpx2.stream("GET", url, headers=headers, timeout=WAIT_S) as answer:
         assert answer.headers["content-type"].startswith("text/event-stream")
         assert answer.headers["cache-control"] == "no-store"
+        assert "content-encoding" not in answer.headers
         yield (json.loads(line.removeprefix("data: ")) for line in answer.iter_lines() if line.startswith("data: "))
 
 
