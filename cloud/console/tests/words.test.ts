@@ -4,12 +4,14 @@ import { fixedText, measureText, numberText, outOfRange, shareOf } from "../src/
 import { ageText, dateTime, parseTime } from "../src/format/time";
 import { shownText } from "../src/format/value";
 import en from "../src/i18n/en";
+import { pageWords } from "../src/i18n";
+import { faultText, stateText } from "../src/i18n/terms";
 import zh from "../src/i18n/zh";
 import { tileSignals } from "../src/plant/catalog";
 import { freshnessOf } from "../src/plant/freshness";
 import { keySignals } from "../src/plant/key-signals";
 import { qualityOf } from "../src/plant/quality";
-import { conditionOf, faultOf } from "../src/plant/state";
+import { conditionOf, type Standing } from "../src/plant/state";
 
 test.each([
   ["spindle_speed", "Spindle speed", "主轴转速"],
@@ -116,36 +118,36 @@ test.each([
 });
 
 describe("what a machine's words mean", () => {
-  test.each([["ACTIVE", "running"], ["feed_hold", "interrupted"], ["UNAVAILABLE", "unknown"], ["x", "unknown"], [null, "unknown"]])(
+  const conditions = { active: "running", feed_hold: "interrupted" } as const;
+
+  test.each([["ACTIVE", "running"], ["Feed-Hold", "interrupted"], ["feed hold", "interrupted"], ["x", "unknown"], [null, "unknown"]])(
     "%s is %s", (word, condition) => {
-      expect(conditionOf(word)).toBe(condition);
+      expect(conditionOf(word, conditions)).toBe(condition);
     },
   );
 
-  test.each([
-    [{ alarm: "GRIP MISSED" }, "GRIP MISSED"],
-    [{ alarm: "", emergency_stop: "TRIGGERED" }, "emergency_stop"],
-    [{ protective_stop: true }, "protective_stop"],
-    [{ protective_stop: 1 }, "protective_stop"],
-    [{ alarm: "none", emergency_stop: "ARMED", protective_stop: false }, null],
-  ])("%j has the fault %s", (signals: Record<string, unknown>, fault) => {
-    expect(faultOf((name) => signals[name])).toBe(fault);
+  test.each([["FEED_HOLD", "Feed hold", "进给保持"], ["Feed hold", "Feed hold", "进给保持"], ["warming up", "warming up", "warming up"], ["A7", "A7", "A7"]])(
+    "%s reads %s, %s", (word, english, chinese) => {
+      expect([stateText(word, "en"), stateText(word, "zh")]).toEqual([english, chinese]);
+    },
+  );
+
+  test("a fault is an alarm, or the signal that says it", () => {
+    const machine = { kind: "robot", readings: new Map([["protective_stop", true]]) };
+    expect(faultText({ ...machine, fault: "protective_stop" }, "zh")).toBe("保护性停止");
+    expect(faultText({ ...machine, fault: "GRIP MISSED" }, "en")).toBe("GRIP MISSED");
+    expect(faultText({ ...machine, fault: null }, "en")).toBe("");
   });
 
-  test.each([[0, "live"], [15, "live"], [16, "late"], [61, "stale"]])("heard %d s ago is %s", (age_s, fresh) => {
-    expect(freshnessOf(1000, 1000 + age_s * 1000, true)).toBe(fresh);
-    expect(freshnessOf(1000, 1000 + age_s * 1000, false)).toBe("offline");
-  });
-
-  test.each([[60, "live"], [61, "quiet"], [147, "quiet"]])("heard now, of which nothing changed for %d s is %s", (age_s, fresh) => {
-    const now = 1_000_000;
-    expect(freshnessOf(now - 1000, now, true, now - age_s * 1000)).toBe(fresh);
-    expect(freshnessOf(now - 61_000, now, true, now - age_s * 1000)).toBe("stale");
-    expect(freshnessOf(now - 1000, now, false, now - age_s * 1000)).toBe("offline");
-  });
+  test.each([["running", 0, "live"], ["unknown", 15, "live"], ["running", 16, "late"], ["quiet", 3, "quiet"], ["stale", 61, "stale"],
+    ["offline", 0, "offline"], ["retired", 0, "offline"]] as [Standing, number, string][])(
+    "%s, heard %d s ago, is %s", (standing, age_s, fresh) => {
+      expect(freshnessOf(standing, 1000, 1000 + age_s * 1000)).toBe(fresh);
+    },
+  );
 
   test("never heard is never, not fresh", () => {
-    expect(freshnessOf(null, 0, true)).toBe("never");
+    expect(freshnessOf("unknown", null, 0)).toBe("never");
   });
 
   test.each([[192, "good"], [216, "good"], [64, "uncertain"], [0, "bad"], [24, "bad"], [500, "stale"], [704, "good"],
@@ -173,6 +175,8 @@ test("both languages have the same places to fill in", () => {
       ),
     );
   expect(places(zh)).toEqual(places(en));
+  expect(places(pageWords("zh"))).toEqual(places(pageWords("en")));
+  expect(Object.keys(pageWords("en")).filter((noun) => noun in en)).toEqual([]);
 });
 
 test("a tile has values before the details of its machine are known", () => {

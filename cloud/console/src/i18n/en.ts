@@ -36,24 +36,12 @@ export default {
     ready: "Ready",
     interrupted: "Interrupted",
     stopped: "Stopped",
-    unknown: "No state",
+    unknown: "Connected",
     fault: "Fault",
     offline: "Offline",
     stale: "Stale",
     quiet: "Nothing new",
-  },
-  execution: {
-    ACTIVE: "Active",
-    READY: "Ready",
-    INTERRUPTED: "Interrupted",
-    FEED_HOLD: "Feed hold",
-    STOPPED: "Stopped",
-    OPTIONAL_STOP: "Optional stop",
-    PROGRAM_STOPPED: "Program stopped",
-    PROGRAM_COMPLETED: "Program completed",
-    WAIT: "Waiting",
-    PROGRAM_OPTIONAL_STOP: "Program optional stop",
-    UNAVAILABLE: "Unavailable",
+    retired: "Retired",
   },
   fresh: {
     live: "live",
@@ -144,6 +132,7 @@ export default {
     bucket: "one point = {age} (mean; band: min – max)",
     limit: "At most {n} signals at once; take one away first.",
     states: "State",
+    noState: "No state",
   },
   signals: {
     search: "Search signal",
@@ -191,6 +180,25 @@ export default {
     more: "More",
     typeName: "Type {name} to confirm",
   },
+  /** Why a machine is not there, by the codes of the server; each may have what to do. */
+  why: {
+    title: { offline: "Why it is offline", stale: "Why nothing is heard of it" },
+    nobodySays: "Its edge node is not connected, or has not said why.",
+    nobodySaysTodo: "Is the edge running, and does it reach the broker? Its log says more.",
+  },
+  remove: {
+    retire: {
+      action: "Retire",
+      title: "Take {name} out of the plant?",
+      text: "Its history stays, and it comes back by itself when it sends again. Only a machine that is offline can be retired.",
+    },
+    unretire: { action: "Bring back", title: "Bring {name} back into the plant?", text: "It is shown as offline until it sends again." },
+    delete: {
+      action: "Delete",
+      title: "Delete {name} for ever?",
+      text: "The machine and all its samples are deleted; it cannot be undone, and is logged with your name.",
+    },
+  },
   /** By the codes of the server's problems. */
   problem: {
     invalid_request: { what: "The server does not take this: {fields}.", todo: "Correct it and send it again." },
@@ -221,6 +229,8 @@ export default {
     token_role: { what: "A token of {username} can be {role} at most.", todo: "Choose a lower role." },
     too_many_tokens: { what: "{username} has {limit} tokens, and that is the limit.", todo: "Revoke those that are not used." },
     unknown_asset: { what: "There is no machine {asset}.", todo: "It may have been renamed or deleted." },
+    asset_online: { what: "{asset} is connected.", todo: "Take it out of the plant file, or switch it off, and wait until it is offline." },
+    not_confirmed: { what: "The name that was typed is not {asset}.", todo: "Type the name of the machine." },
     unknown_signal: { what: "The machine {asset} has no signal {signals}.", todo: "It may have been renamed in the plant file." },
     wrong_time: { what: "The time {name} cannot be read.", todo: "Choose the time range again." },
     empty_range: { what: "The time range is empty.", todo: "Choose a start before the end." },

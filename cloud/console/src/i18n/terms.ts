@@ -1,10 +1,10 @@
 /** Chinese of what machines and their catalogs say in words; a text that is not listed is shown as it came. */
 
-import type { Locale } from "../format/names";
+import { signalName, type Locale } from "../format/names";
 
 /** Words of enumerations and alarms of the shipped machines, in capital letters. */
 const TERMS: Readonly<Record<string, string>> = {
-  ACTIVE: "加工中",
+  ACTIVE: "运行",
   READY: "就绪",
   INTERRUPTED: "中断",
   FEED_HOLD: "进给保持",
@@ -114,6 +114,24 @@ const DESCRIPTIONS: Readonly<Record<string, string>> = {
 /** A machine's word in the language, or as it came. */
 export function termText(text: string, locale: Locale): string {
   return (locale === "zh" && TERMS[text.trim().toUpperCase()]) || text;
+}
+
+/** The word of a machine's state: FEED_HOLD is "Feed hold" in English; what is no such word is shown as it came. */
+export function stateText(text: string, locale: Locale): string {
+  if (locale === "zh") return TERMS[text.trim().toUpperCase().split(/[\s_-]+/).join("_")] ?? text;
+  return /^[A-Z]{4,}(_[A-Z]+)*$/.test(text) ? `${text[0]}${text.slice(1).replaceAll("_", " ").toLowerCase()}` : text;
+}
+
+/** What is wrong with a machine: its alarm, or the signal that says it. */
+export function faultText({ fault, kind, readings }: Faulty, locale: Locale): string {
+  if (fault === null) return "";
+  return readings.has(fault) ? signalName({ name: fault }, locale, kind) : termText(fault, locale);
+}
+
+interface Faulty {
+  readonly fault: string | null;
+  readonly kind: string;
+  readonly readings: ReadonlyMap<string, unknown>;
 }
 
 export function descriptionText(text: string, locale: Locale): string {

@@ -38,24 +38,12 @@ export default {
     ready: "就绪",
     interrupted: "中断",
     stopped: "停止",
-    unknown: "无状态",
+    unknown: "已连接",
     fault: "故障",
     offline: "离线",
     stale: "数据过期",
     quiet: "无变化",
-  },
-  execution: {
-    ACTIVE: "加工中",
-    READY: "就绪",
-    INTERRUPTED: "中断",
-    FEED_HOLD: "进给保持",
-    STOPPED: "停止",
-    OPTIONAL_STOP: "选择停止",
-    PROGRAM_STOPPED: "程序停止",
-    PROGRAM_COMPLETED: "程序完成",
-    WAIT: "等待",
-    PROGRAM_OPTIONAL_STOP: "程序选择停止",
-    UNAVAILABLE: "不可用",
+    retired: "已停用",
   },
   fresh: {
     live: "实时",
@@ -146,6 +134,7 @@ export default {
     bucket: "每点 = {age}（平均值；色带：最小 – 最大）",
     limit: "最多同时显示 {n} 个信号，请先移除一个。",
     states: "状态",
+    noState: "无状态",
   },
   signals: {
     search: "搜索信号",
@@ -193,6 +182,25 @@ export default {
     more: "更多",
     typeName: "请输入 {name} 以确认",
   },
+  /** Why a machine is not there, by the codes of the server; each may have what to do. */
+  why: {
+    title: { offline: "为何离线", stale: "为何没有数据" },
+    nobodySays: "其边缘节点未连接，或没有说明原因。",
+    nobodySaysTodo: "边缘程序在运行吗？能连到消息代理吗？详情见其日志。",
+  },
+  remove: {
+    retire: {
+      action: "停用",
+      title: "将 {name} 移出工厂？",
+      text: "历史数据会保留；机器重新发送数据后会自动恢复。只有离线的机器可以停用。",
+    },
+    unretire: { action: "恢复", title: "将 {name} 恢复到工厂？", text: "在重新发送数据之前显示为离线。" },
+    delete: {
+      action: "删除",
+      title: "永久删除 {name}？",
+      text: "机器及其全部样本都会被删除，无法恢复，并会以您的名字记入日志。",
+    },
+  },
   /** By the codes of the server's problems. */
   problem: {
     invalid_request: { what: "服务器不接受此输入：{fields}。", todo: "请更正后重新提交。" },
@@ -223,6 +231,8 @@ export default {
     token_role: { what: "{username} 的令牌最高只能是“{role}”。", todo: "请选择较低的角色。" },
     too_many_tokens: { what: "{username} 的令牌已达上限 {limit} 个。", todo: "请撤销不用的令牌。" },
     unknown_asset: { what: "没有机器 {asset}。", todo: "它可能已改名或被删除。" },
+    asset_online: { what: "{asset} 仍在线。", todo: "请先从工厂文件中移除或关机，等它离线后再试。" },
+    not_confirmed: { what: "输入的名称不是 {asset}。", todo: "请输入机器的名称。" },
     unknown_signal: { what: "机器 {asset} 没有信号 {signals}。", todo: "它可能已在工厂文件中改名。" },
     wrong_time: { what: "时间 {name} 无法识别。", todo: "请重新选择时间范围。" },
     empty_range: { what: "时间范围为空。", todo: "开始时间应早于结束时间。" },
