@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from cloud.app import create_app
 from cloud.auth import first_link
+from cloud.live.memory import remember
 from cloud.live.uns import UnsListener
 from cloud.parts import Parts, build_parts, close_parts
 from cloud.settings import SecretFileError, Settings
@@ -61,6 +62,7 @@ def serve(settings: Settings, broker: BrokerSettings, listening: socket.socket) 
         lifespan="off",
     )
     try:
+        remember(parts.hub, parts.sessions, parts.store)
         uns.start()
         address = settings.public_url.rstrip("/") or f"http://{f'[{host}]' if ':' in host else host}:{port}"
         first_link.offer(settings, parts.sessions, address, datetime.now(UTC))

@@ -28,6 +28,8 @@ _T = TypeVar("_T")
 class Failed(DriverError):
     """The driver failed in a way that it does not foresee; `error` is what it was, if anything was raised."""
 
+    code = "driver_failed"
+
     @property
     def error(self) -> BaseException | None:
         """The error that was contained."""
@@ -181,7 +183,7 @@ def _foreseen(method: str, *errors: type[DriverError]) -> Iterator[None]:
     except errors:
         raise
     except Unreachable as error:
-        raise Lost(str(error)) from error
+        raise Lost(error.what, error.do, code=error.code) from error
     except _NOT_OURS:
         raise
     # to contain it is the purpose: also SystemExit, and groups with a cancellation in them

@@ -10,7 +10,17 @@ from contract.model import Command, Datatype, Reply, Sample, Value
 
 
 class DriverError(Exception):
-    """A machine that cannot be used now. The text says what, where and what to do."""
+    """A machine that cannot be used now. Its text is `what` is wrong and where, then what to `do`, as they stand.
+
+    `code` names the kind of trouble for programs; it never changes.
+    """
+
+    code = "unreachable"
+
+    def __init__(self, what: str, do: str = "", *, code: str = "") -> None:
+        super().__init__(what + do)
+        self.what, self.do = what, do
+        self.code = code or self.code
 
 
 class Unreachable(DriverError):
@@ -19,6 +29,8 @@ class Unreachable(DriverError):
 
 class Lost(DriverError):
     """The line to a machine that was connected has dropped: the runner connects again."""
+
+    code = "lost"
 
 
 class NoHistory(DriverError):

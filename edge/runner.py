@@ -18,7 +18,7 @@ from contract.model import MAX_TEXT_BYTES, Asset, Datatype, Sample
 from contract.topics import TopicError, check_id
 from edge.contain import CLOSE_S, CONNECT_S, Contained, Failed, check_sound, outcome
 from edge.dating import WORDS, Bounds
-from edge.driver import Counters, Driver, Lost, NoHistory, Unreachable
+from edge.driver import Counters, Driver, DriverError, Lost, NoHistory, Unreachable
 from edge.filter import Filter, Read, inferred
 from edge.gap import Gap
 from edge.health import Health
@@ -205,17 +205,17 @@ class Runner:
         except Unreachable as error:
             if self.health.trouble != str(error):
                 self._log.warning("machine cannot be reached; trying on", reason=str(error))
-            self._lost(str(error))
+            self._lost(error)
         except Lost as error:
             self.health.losses += 1
             self._log.warning("machine lost", reason=str(error))
-            await self._end(str(error))
+            await self._end(error)
         except Failed as error:
             self._failed(error)
-            await self._end(str(error))
+            await self._end(error)
         await self._close()
 
-    async def _end(self, why: str) -> None:
+    async def _end(self, why: DriverError | Failed) -> None:
         await self._flush(everything=True)
         self._account()
         self._lost(why)
@@ -242,6 +242,7 @@ class Runner:
             self._log.info("machine connected")
         trouble = self.health.trouble
         self.health.connected, self.health.trouble = True, ""
+        self.health.todo = self.health.code = ""
         now_ns = self._clock_ns()
         self._look_for_gap(now_ns, trouble)
         self.health.alive_ns = now_ns
@@ -347,8 +348,9 @@ class Runner:
                 return
             await asyncio.sleep(_TICK_S)
 
-    def _lost(self, why: str) -> None:
-        self.health.connected, self.health.trouble = False, why
+    def _lost(self, why: DriverError | Failed) -> None:
+        self.health.connected, self.health.trouble = False, str(why)
+        self.health.todo, self.health.code = why.do, why.code
         for source in self._sources.values():
             self._set_offline(source)
 

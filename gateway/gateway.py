@@ -18,7 +18,7 @@ from gateway.forward import Forwarder
 from gateway.health import HealthServer, NodeView, View
 from gateway.host import Gap, Host, Presence
 from gateway.ledger import Ledger, LedgerError
-from gateway.mirror import Mirror
+from gateway.mirror import LOOK_AT_EDGE, Mirror, Why
 from gateway.quarantine import Quarantine
 from gateway.reader import Decoded, Reader
 from gateway.receive import Receiver
@@ -185,7 +185,7 @@ class Gateway:
                 doubt = self._host.sessions[node].doubt
                 log.warning("edge node does not count as online any more", node="/".join(node), reason=doubt)
                 self._ledger.account.tell(node, "offline", now_ns, now_ns, outcome="noted", detail=doubt)
-                self._mirror.died(node, time_ms=now_ms)
+                self._mirror.died(node, time_ms=now_ms, why=Why("edge_silent", doubt, LOOK_AT_EDGE))
             for gap in due.gaps:
                 self._tell_gap(gap, now, now_ns)
         self._look_at_mirror()

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from cloud.registry.state import Condition, Seen, Standing, condition_of, fault_of, standing_of, state_signal, text_of
 from contract.model import Datatype, Value
@@ -34,6 +34,11 @@ class Why(NamedTuple):
     text: str
     do: str = ""
     args: Mapping[str, str] = {}
+
+
+DIED: Final = "died"
+"""The code of a gateway that knows no more than that the edge node of an asset has no contact with it."""
+SILENT: Final = Why("silent", "nothing was heard of it, not even that nothing has changed")
 
 
 class Status(NamedTuple):
@@ -73,15 +78,25 @@ class _Live:
     state_signal: str | None = None  # as it was announced
     found: str | None = None  # among the values
     retired: bool = False
-    why: Why | None = None
+    by_gateway: Why | None = None
+    by_edge: Why | None = None
 
-    def status(self, now_ms: int, quiet_s: float) -> Status:
+    def why(self, standing: Standing, silence: Why) -> Why | None:
+        """Return why it stands so: of a machine that has died its edge node knows more than the gateway."""
+        if standing == "stale":
+            return silence
+        if standing != "offline":
+            return None
+        knows_edge = self.by_gateway is None or self.by_gateway.code == DIED
+        return (self.by_edge if knows_edge else None) or self.by_gateway
+
+    def status(self, now_ms: int, quiet_s: float, silence: Why) -> Status:
         state_signal = self.state_signal or self.found
         state = None if state_signal is None else text_of(self._read(state_signal))
         condition, fault = condition_of(state), fault_of(self._read, state)
         seen_s, changed_s = (None if t is None else (now_ms - t) / 1000 for t in (self.seen_ms, self.data_ms))
         standing = standing_of(Seen(self.online, seen_s, changed_s, condition, fault, self.retired), quiet_s)
-        why = self.why if standing in ("offline", "stale") else None
+        why = self.why(standing, silence)
         return Status(
             self.online, state, self.seen_ms, self.data_ms, state_signal, condition, standing, fault, why
         )  # fmt: skip
@@ -164,6 +179,9 @@ class Hub:
         self._max_listeners = max_listeners
         self._lock = threading.Lock()
         self._assets: dict[str, _Live] = {}
+        self._silence = SILENT
+        self._gone: dict[str, int] = {}  # retired or deleted, since when
+        self._deleted: set[str] = set()
         self._listeners: set[Listener] = set()
         self._closed = False
         self.refused = 0
@@ -204,21 +222,48 @@ class Hub:
                 live.state_signal = state_signal
                 self._tell(asset, live, {})
 
-    def retire(self, asset: str, *, retired: bool) -> None:
-        """Take that an asset is no longer a part of the plant, or that it is one again."""
+    def retire(self, asset: str, since_ms: int) -> None:
+        """Take that an asset is no longer a part of the plant since a time (ms since 1970)."""
         with self._lock:
+            self._gone[asset] = since_ms
             live = self._live(asset)
             if live is not None:
-                live.retired = retired
+                live.retired = True
                 self._tell(asset, live, {})
 
-    def explain(self, asset: str, why: Why | None) -> None:
-        """Take why an asset is not there, None: there is no reason that it should not be."""
+    def forget(self, asset: str, since_ms: int) -> None:
+        """Take that an asset was deleted: nothing is heard of it until it comes back."""
+        with self._lock:
+            self._gone[asset] = since_ms
+            self._deleted.add(asset)
+            self._assets.pop(asset, None)
+
+    def come_back(self, asset: str) -> None:
+        """Take that a retired or deleted asset is a part of the plant again."""
+        with self._lock:
+            self._gone.pop(asset, None)
+            self._deleted.discard(asset)
+            live = self._assets.get(asset)
+            if live is not None:
+                live.retired = False
+                self._tell(asset, live, {})
+
+    def gone_since(self, asset: str) -> int | None:
+        """Return when an asset was retired or deleted (ms since 1970); None: it was not, or it is back."""
+        return self._gone.get(asset)
+
+    def explain(self, asset: str, why: Why | None, by: Literal["gateway", "edge"]) -> None:
+        """Take why an asset is not there as somebody has it, None: nothing that they know of."""
         with self._lock:
             live = self._live(asset)
             if live is not None:
-                live.why = why
+                live.by_gateway, live.by_edge = (why, live.by_edge) if by == "gateway" else (live.by_gateway, why)
                 self._tell(asset, live, {})
+
+    def explain_silence(self, why: Why = SILENT) -> None:
+        """Take why nothing is heard of those assets that are stale."""
+        with self._lock:
+            self._silence = why
 
     def sweep(self) -> None:
         """Tell the listeners of the assets that stand otherwise by now, because nothing came."""
@@ -229,6 +274,8 @@ class Hub:
     def _live(self, asset: str) -> _Live | None:
         live = self._assets.get(asset)
         if live is None:
+            if asset in self._deleted:
+                return None
             if len(self._assets) >= self._max_assets:
                 self.refused += 1
                 return None
@@ -237,7 +284,7 @@ class Hub:
 
     def _tell(self, asset: str, live: _Live, changed: Mapping[str, LiveValue]) -> None:
         """Tell the listeners what they do not know yet; that an asset is still there, only every `SEEN_STEP_MS`."""
-        status, told = live.status(self._clock_ms(), self._quiet_s), live.told
+        status, told = live.status(self._clock_ms(), self._quiet_s, self._silence), live.told
         if (
             not changed
             and told is not None
@@ -260,7 +307,7 @@ class Hub:
             self._listeners.add(listener)
             now_ms = self._clock_ms()
             known = [
-                Change(asset, live.status(now_ms, self._quiet_s), dict(live.signals))
+                Change(asset, live.status(now_ms, self._quiet_s, self._silence), dict(live.signals))
                 for asset, live in self._assets.items()
                 if listener.wants(asset)
             ]
@@ -297,7 +344,7 @@ class Hub:
             live = self._assets.get(asset)
             if live is None:
                 return Status(False, None, None)
-            return live.status(self._clock_ms(), self._quiet_s)
+            return live.status(self._clock_ms(), self._quiet_s, self._silence)
 
     def signals(self, asset: str) -> dict[str, LiveValue]:
         """Return the newest values of an asset."""

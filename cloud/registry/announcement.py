@@ -13,6 +13,7 @@ from contract.topics import UnsTopic
 MAX_SIGNALS: Final = 10_000
 _Id = Annotated[str, Field(min_length=1, max_length=64)]
 _Label = Annotated[str, Field(max_length=256)]
+_Text = Annotated[str, Field(max_length=2000)]
 _Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
@@ -55,6 +56,10 @@ class Announcement(BaseModel):
     online: bool
     state: Annotated[str, Field(max_length=128)] = ""
     """The signal that tells its state, where the plant file says so."""
+    reason_code: Annotated[str, Field(max_length=64)] = ""
+    reason: _Text = ""
+    do: _Text = ""
+    """Why it is offline, for programs and for people, and what to do about it."""
     signals: Annotated[list[AnnouncedSignal], Field(max_length=MAX_SIGNALS)] = []
 
     @property

@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from cloud.registry.announcement import Announcement
-from cloud.registry.tables import AssetRow, SignalRow
+from cloud.registry.tables import AssetRow, DeletedAsset, SignalRow
 
 MAX_ASSETS: Final = 10_000
 _PLACE: Final = ("enterprise", "site", "area", "line")
@@ -48,3 +48,12 @@ def learn(db: Session, said: Announcement) -> None:
         kept.datatype = signal.datatype.value
         signals.append(kept)
     row.signals = signals
+
+
+def come_back(db: Session, asset: str) -> None:
+    """Make a retired or deleted asset a part of the plant again; a deleted one is registered when it is announced."""
+    row, deleted = db.get(AssetRow, asset), db.get(DeletedAsset, asset)
+    if row is not None:
+        row.retired = None
+    if deleted is not None:
+        db.delete(deleted)

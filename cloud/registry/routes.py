@@ -17,8 +17,9 @@ from cloud.auth.roles import Role
 from cloud.deps import Db, GetParts, Now, need
 from cloud.live.hub import Hub, why_json
 from cloud.problems import Code, Problem, responses
+from cloud.registry.learn import come_back
 from cloud.registry.state import CONDITION_OF, Condition, Standing, WhyView
-from cloud.registry.tables import AssetRow
+from cloud.registry.tables import AssetRow, DeletedAsset
 from cloud.telemetry.times import format_time
 
 router = APIRouter(tags=["plant"], dependencies=[need(Role.VIEWER)])
@@ -173,6 +174,10 @@ def _status(row: AssetRow, hub: Hub) -> dict[str, object]:
     }
 
 
+def _ms(time: datetime) -> int:
+    return int(time.timestamp() * 1000)
+
+
 def _time(time_ms: int | None) -> str | None:
     return None if time_ms is None else format_time(time_ms * 1_000_000)
 
@@ -217,8 +222,8 @@ _BY_PLACE = (AssetRow.enterprise, AssetRow.site, AssetRow.area, AssetRow.line, A
 
 @router.get("/plant", responses=responses(401, 403))
 def get_plant(db: Db, parts: GetParts) -> PlantView:
-    """Return the tree of the plant with every asset."""
-    return plant_of(db.scalars(select(AssetRow).order_by(*_BY_PLACE)), parts.hub)
+    """Return the tree of the plant with every asset that is not retired."""
+    return plant_of(db.scalars(select(AssetRow).filter_by(retired=None).order_by(*_BY_PLACE)), parts.hub)
 
 
 @router.get("/assets", responses=responses(401, 403))
@@ -229,7 +234,7 @@ def list_assets(
     area: Annotated[str | None, Query(max_length=64, examples=["machining"])] = None,
     line: Annotated[str | None, Query(max_length=64, examples=["line1"])] = None,
 ) -> list[PlacedAsset]:
-    """List assets, by place."""
+    """List assets, by place; retired ones, too."""
     wanted = {"kind": kind, "area": area, "line": line}
     rows = db.scalars(
         select(AssetRow).filter_by(**{k: v for k, v in wanted.items() if v is not None}).order_by(*_BY_PLACE)
@@ -254,23 +259,25 @@ def retire_asset(
     row = find_asset(db, asset)
     _check_is_gone(parts.hub, asset)
     row.retired = row.retired or now
-    parts.hub.retire(asset, retired=True)
+    parts.hub.retire(asset, _ms(row.retired))
     _log.info("an asset is retired", asset=asset, by=me.username)
 
 
 @router.post("/assets/{asset}/unretire", status_code=204, responses=responses(401, 403, 404))
 def unretire_asset(db: Db, parts: GetParts, me: Annotated[Principal, need(Role.ENGINEER)], asset: AssetPath) -> None:
     """Let an asset be a part of the plant again."""
-    row = find_asset(db, asset)
-    row.retired = None
-    parts.hub.retire(asset, retired=False)
+    find_asset(db, asset)
+    come_back(db, asset)
+    parts.hub.come_back(asset)
     _log.info("an asset is back in the plant", asset=asset, by=me.username)
 
 
 @router.delete("/assets/{asset}", status_code=204, responses=responses(401, 403, 404, 409, 422, 503))
 def delete_asset(
+    *,
     db: Db,
     parts: GetParts,
+    now: Now,
     me: Annotated[Principal, need(Role.ADMIN)],
     asset: AssetPath,
     confirm: Annotated[str, Query(max_length=64, description="the id of the asset once more", examples=["cnc-01"])],
@@ -286,12 +293,15 @@ def delete_asset(
         )
     row = find_asset(db, asset)
     _check_is_gone(parts.hub, asset)
+    parts.store.forget(asset)
     db.delete(row)
+    db.merge(DeletedAsset(id=asset, deleted=now, by=me.username))
+    parts.hub.forget(asset, _ms(now))
     _log.warning("an asset is deleted with its samples", asset=asset, by=me.username)
 
 
 def _check_is_gone(hub: Hub, asset: str) -> None:
-    if hub.status(asset).online:
+    if hub.status(asset).standing not in ("offline", "stale", "retired"):
         raise Problem(
             409,
             f"{asset!r} is connected",

@@ -114,8 +114,10 @@ def fault_of(read: Callable[[str], Value | None], state: str | None) -> str | No
 
 def standing_of(seen: Seen, quiet_s: float) -> Standing:
     """Return how a machine stands, the worst first; it is quiet when nothing has changed for more than `quiet_s`."""
+    if seen.retired:
+        return "retired"
     if not seen.online:
-        return "retired" if seen.retired else "offline"
+        return "offline"
     if seen.seen_s is not None and seen.seen_s > STALE_S:
         return "stale"
     if seen.fault is not None:

@@ -33,6 +33,16 @@ class AssetRow(Base):
     )
 
 
+class DeletedAsset(Base):
+    """An asset that somebody deleted: what the broker keeps of it from before does not bring it back."""
+
+    __tablename__ = "deleted_assets"
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    deleted: Mapped[datetime] = mapped_column(UtcDateTime)
+    by: Mapped[str] = mapped_column(String(64))
+
+
 class SignalRow(Base):
     """A signal of an asset, in the order in which the plant file has them."""
 

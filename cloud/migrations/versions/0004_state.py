@@ -1,4 +1,4 @@
-"""Which signal tells the state of an asset, and since when an asset is retired."""
+"""Which signal tells the state of an asset, since when an asset is retired, and which ones were deleted."""
 
 from __future__ import annotations
 
@@ -14,12 +14,20 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add the columns."""
+    """Add the columns and the table."""
     op.add_column("assets", sa.Column("state_signal", sa.String(length=128), nullable=True))
     op.add_column("assets", sa.Column("retired", UtcDateTime(), nullable=True))
+    op.create_table(
+        "deleted_assets",
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("deleted", UtcDateTime(), nullable=False),
+        sa.Column("by", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_deleted_assets")),
+    )
 
 
 def downgrade() -> None:
-    """Drop the columns."""
+    """Drop the table and the columns."""
+    op.drop_table("deleted_assets")
     for column in ("retired", "state_signal"):
         op.drop_column("assets", column)

@@ -111,8 +111,8 @@ class MqttDriver:
             reason = session.reason
             await self.close()
             raise Unreachable(
-                f"{self.machine.address}: {reason or 'no answer'}. Is the broker on, and are address, user and "
-                "password_file right?"
+                f"{self.machine.address}: {reason or 'no answer'}. ",
+                "Is the broker on, and are address, user and password_file right?",
             ) from error
 
     def _broker(self) -> Broker:

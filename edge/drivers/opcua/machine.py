@@ -87,7 +87,8 @@ class OpcuaDriver:
             example = next(iter(missing.items()))
             raise Unreachable(
                 f"{self.machine.address}: the server answers, but has none of the {len(missing)} nodes "
-                f"({example[0]}: {example[1]}). `shopfloor browse {self.machine.address}` shows what it has"
+                f"({example[0]}: {example[1]}). ",
+                f"`shopfloor browse {self.machine.address}` shows what it has",
             )
         now = time.time_ns()
         self._first = [Sample(self.name, signal, now, None, Quality.BAD) for signal in missing]

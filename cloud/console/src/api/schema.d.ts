@@ -13,7 +13,7 @@ export interface paths {
         };
         /**
          * List Assets
-         * @description List assets, by place.
+         * @description List assets, by place; retired ones, too.
          */
         get: operations["list_assets"];
         put?: never;
@@ -237,7 +237,7 @@ export interface paths {
         };
         /**
          * Get Plant
-         * @description Return the tree of the plant with every asset.
+         * @description Return the tree of the plant with every asset that is not retired.
          */
         get: operations["get_plant"];
         put?: never;

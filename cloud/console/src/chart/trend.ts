@@ -70,11 +70,11 @@ export function useTrend(
     return silent ? [...said, { start: Math.max(start, until), end, text: null, standing }] : said;
   }
 
-  /** A course, with what the machine said last where that was before `start`: it has not changed since. */
+  /** A course, with what the machine said last where the history has nothing (yet): it has not changed since. */
   function drawn(name: string, points: Point[], stepMs: number, start: number, end: number): Course {
     const last = machine.readings.get(name);
-    const holds = points.length === 0 && last && last.time < start && qualityOf(last.quality) === "good";
-    const first = holds && typeof last.value === "number" ? [plainPoint(start, last.value)] : [];
+    const holds = points.length === 0 && last && last.time <= end && qualityOf(last.quality) === "good";
+    const first = holds && typeof last.value === "number" ? [plainPoint(Math.max(start, last.time), last.value)] : [];
     return courseOf([...first, ...points], { stepMs, until: Math.min(end, holdsUntil(machine) ?? end) });
   }
 

@@ -180,7 +180,6 @@ export default {
     more: "More",
     typeName: "Type {name} to confirm",
   },
-  /** Why a machine is not there, by the codes of the server; each may have what to do. */
   why: {
     title: { offline: "Why it is offline", stale: "Why nothing is heard of it" },
     nobodySays: "Its edge node is not connected, or has not said why.",

@@ -111,6 +111,27 @@ const DESCRIPTIONS: Readonly<Record<string, string>> = {
   "good, scrap or empty": "合格、报废或空",
 };
 
+/** Why a machine is not there, by the server's code: what is so, and what to do. English is the server's own text. */
+const REASONS: Readonly<Record<string, readonly [what: string, todo: string]>> = {
+  unreachable: ["边缘程序无法连接到这台机器。", "机器开机了吗？工厂文件中的地址和端口正确吗？"],
+  lost: ["与这台机器的连接已中断，正在自动重试。", "机器开机了吗？网络正常吗？"],
+  failed: ["此机器的驱动程序出错，正在自动重试。", "详情见边缘程序的日志，请反馈此问题。"],
+  untrusted_certificate: ["机器的 OPC UA 服务器证书未被信任。", "如果指纹与服务器上显示的一致，请运行以下命令信任它："],
+  no_data: ["已连接到它的地址，但收不到它的数据。", "机器开机了吗？工厂文件中的条目与它发送的内容一致吗？"],
+  silent: ["没有收到它的任何消息，也没有“无变化”的消息。", "边缘程序在运行吗？详情见其日志。"],
+  broker_away: ["云端未连接到 MQTT 消息代理。", "请启动 MQTT 消息代理，或更正 SHOPFLOOR_MQTT_URL。"],
+  gateway_away: ["消息代理上没有任何机器的消息。", "网关和边缘程序在运行吗？日志会说明原因。"],
+  not_heard: ["网关启动以来没有收到过它的消息。", "边缘程序在运行吗？能连到消息代理吗？详情见其日志。"],
+  died: ["其边缘节点表示已与它失去联系（DDEATH）。", "详情见边缘程序的日志。"],
+  edge_died: ["其边缘节点已断开（NDEATH）。", "边缘程序在运行吗？能连到消息代理吗？详情见其日志。"],
+};
+
+/** Why a machine is not there and what to do, in the language, or as the server says it. */
+export function reasonText(why: { code: string; text: string; do: string }, locale: Locale): { what: string; todo: string } {
+  const known = locale === "zh" ? REASONS[why.code] : undefined;
+  return known ? { what: known[0], todo: known[1] } : { what: why.text, todo: why.do };
+}
+
 /** A machine's word in the language, or as it came. */
 export function termText(text: string, locale: Locale): string {
   return (locale === "zh" && TERMS[text.trim().toUpperCase()]) || text;

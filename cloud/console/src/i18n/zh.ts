@@ -182,7 +182,6 @@ export default {
     more: "更多",
     typeName: "请输入 {name} 以确认",
   },
-  /** Why a machine is not there, by the codes of the server; each may have what to do. */
   why: {
     title: { offline: "为何离线", stale: "为何没有数据" },
     nobodySays: "其边缘节点未连接，或没有说明原因。",
