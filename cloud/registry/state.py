@@ -34,7 +34,10 @@ _CONDITIONS: Final[dict[Condition, str]] = {
     "estop e_stop protective_stop false off",
     "unknown": "unavailable unknown",
 }
-CONDITION_OF: Final[dict[str, Condition]] = {word: condition for condition, words in _CONDITIONS.items() for word in words.split()}
+CONDITION_OF: Final[dict[str, Condition]] = {
+    word: condition for condition, words in _CONDITIONS.items() for word in words.split()
+}
+"""What the words of a state mean, in small letters with `_` between them."""
 _FAULT_WORDS: Final = frozenset(
     {"aborted", "aborting", "fault", "faulted", "error", "alarm", "failed"}
     | {"emergency", "estop", "e_stop", "protective_stop"}
