@@ -18,7 +18,7 @@ from cloud.parts import Parts
 from cloud.registry import routes as registry
 from cloud.settings import Settings
 from cloud.telemetry import routes as telemetry
-from cloud.telemetry import write
+from cloud.telemetry import states, write
 from cloud.telemetry.store import StoreError
 
 MAX_BODY = 1024 * 1024
@@ -79,6 +79,7 @@ def create_app(settings: Settings, parts: Parts | None = None) -> FastAPI:
     v1.include_router(registry.router)
     v1.include_router(ledger.router)
     v1.include_router(telemetry.router)
+    v1.include_router(states.router)
     v1.include_router(live.router)
     app.include_router(v1)
     app.include_router(write.router)

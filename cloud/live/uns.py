@@ -33,7 +33,6 @@ SETTLE_S: Final = 2.0
 SWEEP_S: Final = 2.0
 GATEWAY_AWAY_S: Final = 60.0
 """So long nothing may come from the broker until somebody is thought to be away: an edge node speaks every 5 s."""
-_BROKER_AWAY: Final = "broker_away"
 _GATEWAY_AWAY: Final = Why(
     "gateway_away",
     "nothing comes through the broker, of no machine",
@@ -44,6 +43,7 @@ _NO_DATA: Final = Why(
     "its edge node is connected to its address, but no data of it comes",
     "is the machine on, and does its entry in the plant file name what it sends?",
 )
+_CONNECTING: Final = Why("connecting", "its edge node has begun to connect to it")
 _TROUBLE: Final = re.compile(r"Health/(.+)/trouble")
 _COMMAND: Final = re.compile(r"by: (.+)", re.DOTALL)
 _SILENT: Final = re.compile(r"Health/(.+)/silent_s")
@@ -104,7 +104,8 @@ def troubles(signals: Mapping[str, LiveValue]) -> Iterator[tuple[str, Why]]:
         if machine is None or not isinstance(said, str) or base_quality(quality) != Quality.GOOD:
             continue
         if not said:
-            yield machine[1], _NO_DATA
+            connected = signals.get(f"Health/{machine[1]}/connected")
+            yield machine[1], _NO_DATA if connected and connected.value is True else _CONNECTING
             continue
         code, do = (
             str(value.value or "") if (value := signals.get(f"Health/{machine[1]}/{each}")) else ""
@@ -113,6 +114,14 @@ def troubles(signals: Mapping[str, LiveValue]) -> Iterator[tuple[str, Why]]:
         command = _COMMAND.search(do)
         args = {"command": command[1]} if command and code == "untrusted_certificate" else {}
         yield machine[1], Why(code or "unreachable", said.removesuffix(do).rstrip(" .:"), do, args)
+
+
+def silence(trouble: str | None, silent_s: float) -> Why:
+    """Return why assets may be silent: `trouble` with the broker (None: none), or nothing has come for `silent_s`."""
+    if trouble is not None:
+        text = f"the cloud is not connected to the broker: {trouble or 'connecting'}"
+        return Why("broker_away", text, "start the MQTT broker, or correct SHOPFLOOR_MQTT_URL")
+    return _GATEWAY_AWAY if silent_s > GATEWAY_AWAY_S else SILENT
 
 
 def newest_ms(signals: Mapping[str, LiveValue]) -> int | None:
@@ -206,15 +215,8 @@ class UnsListener:
                 self._look(topic, payload)
             if time.monotonic() >= self._sweep_s:
                 self._sweep_s = time.monotonic() + SWEEP_S
-                self._hub.explain_silence(self._silence())
+                self._hub.explain_silence(silence(self.trouble, time.monotonic() - self._heard_s))
                 self._hub.sweep()
-
-    def _silence(self) -> Why:
-        """Return why assets may be silent."""
-        if (trouble := self.trouble) is not None:
-            text = f"the cloud is not connected to the broker: {trouble or 'connecting'}"
-            return Why(_BROKER_AWAY, text, "start the MQTT broker, or correct SHOPFLOOR_MQTT_URL")
-        return _GATEWAY_AWAY if time.monotonic() - self._heard_s > GATEWAY_AWAY_S else SILENT
 
     def _look(self, topic: str, payload: bytes) -> None:
         try:

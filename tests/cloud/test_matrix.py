@@ -58,6 +58,7 @@ ROWS: dict[str, Row] = {
     "GET /api/v1/telemetry/last": Row(Role.VIEWER),
     "GET /api/v1/telemetry/history": Row(Role.VIEWER, f"/api/v1/telemetry/history?{HISTORY}"),
     "GET /api/v1/telemetry/export": Row(Role.VIEWER, f"/api/v1/telemetry/export?{HISTORY}"),
+    "GET /api/v1/telemetry/states": Row(Role.VIEWER, "/api/v1/telemetry/states?asset=cnc-01"),
     "GET /api/v1/telemetry/retention": Row(Role.VIEWER),
     "GET /api/v1/telemetry/series": Row(Role.VIEWER),
     "GET /api/v1/telemetry/stream": Row(Role.VIEWER),

@@ -105,6 +105,7 @@ async def test_a_machine_that_never_answered_is_shown_as_offline(nats_broker: An
     await host.wait_for("DDEATH", device="robot-01")
     birth = host.of("DBIRTH", device="robot-01")[0]
     assert birth.metric("speed").value is None
+    assert birth.metric("Properties/Online").value is False
     assert host.heard.index(birth) < host.heard.index(host.of("DDEATH", device="robot-01")[0])
 
 
@@ -121,6 +122,7 @@ async def test_a_machine_is_lost_and_returns(nats_broker: Any, hosts: Any, lines
     await host.wait_for_value("cnc-01", 2.0)
     again = host.of("DBIRTH", device="cnc-01")[births:]
     assert [birth.metric("speed").value for birth in again] == [2.0]
+    assert "Properties/Online" not in [metric.name for metric in again[0].payload.metrics]
     assert not host.of("DDATA", device="cnc-01")[-1].historical
 
 

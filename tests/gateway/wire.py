@@ -137,8 +137,8 @@ class EdgeNode:
             metrics = [metric for metric in metrics if metric.name != SPOOL_ACK]
         return self.topic("NBIRTH"), self._stamped(encode(Payload(metrics, time_ms=START_NS // 1_000_000)))
 
-    def dbirth(self, *last: Sample) -> tuple[str, bytes]:
-        metrics = device_birth(CNC, ALIASES, {sample.signal: sample for sample in last}, START_NS)
+    def dbirth(self, *last: Sample, online: bool = True) -> tuple[str, bytes]:
+        metrics = device_birth(CNC, ALIASES, {sample.signal: sample for sample in last}, START_NS, online=online)
         for metric in metrics:
             if metric.name == "program":
                 metric.datatype = Code.STRING

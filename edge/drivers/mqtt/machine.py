@@ -108,7 +108,7 @@ class MqttDriver:
             async with asyncio.timeout(self.machine.timeout_s):
                 await ready.wait()
         except TimeoutError as error:
-            reason = session.reason
+            reason = session.reason.removeprefix(f"{self.machine.address}: ")
             await self.close()
             raise Unreachable(
                 f"{self.machine.address}: {reason or 'no answer'}. ",

@@ -269,7 +269,9 @@ async def test_an_unknown_certificate_is_rejected_and_kept_to_be_trusted(
     certificate = x509.load_der_x509_certificate((server_pki / "server.der").read_bytes())
     assert certificate.fingerprint(hashes.SHA256()).hex() in str(caught.value)
     (file,) = (context.home / "edge/pki/rejected").iterdir()
-    assert f"mv '{file}' '{context.home / 'edge/pki/trusted'}'" in str(caught.value)
+    assert f"mv '{file}' '{context.home / 'edge/pki/trusted'}'" in caught.value.do
+    assert caught.value.code == "untrusted_certificate"
+    assert str(caught.value) == caught.value.what + caught.value.do
     shutil.move(file, context.home / "edge/pki/trusted")
     driver = await connect(server, security="Basic256Sha256")
     assert (await read_until(driver))[-1].value == 1000.0

@@ -350,6 +350,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/telemetry/states": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * States
+         * @description Return the states of an asset; none for an asset that has no signal for it.
+         */
+        get: operations["states"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/telemetry/stream": {
         parameters: {
             query?: never;
@@ -1583,6 +1603,50 @@ export interface components {
              */
             state_signal: string | null;
             why: components["schemas"]["WhyView"] | null;
+        };
+        /**
+         * States
+         * @description The states of an asset as columns of equal length, in order of time: each holds until the next one.
+         * @example {
+         *       "asset": "cnc-01",
+         *       "condition": [
+         *         "running"
+         *       ],
+         *       "end": "2026-11-23T08:00:00.000000000Z",
+         *       "start": "2026-11-23T07:00:00.000000000Z",
+         *       "state": [
+         *         "ACTIVE"
+         *       ],
+         *       "state_signal": "execution",
+         *       "time": [
+         *         "2026-11-23T06:59:12.000000000Z"
+         *       ]
+         *     }
+         */
+        States: {
+            /** Asset */
+            asset: string;
+            /** Condition */
+            condition: ("running" | "ready" | "interrupted" | "stopped" | "unknown")[];
+            /** End */
+            end: string;
+            /** Start */
+            start: string;
+            /**
+             * State
+             * @description null: the source had no value
+             */
+            state: (string | null)[];
+            /**
+             * State Signal
+             * @description the signal that tells its state; null: it has none, nor any states
+             */
+            state_signal: string | null;
+            /**
+             * Time
+             * @description when a state began; the first, which holds at `start`, up to a day before it
+             */
+            time: string[];
         };
         /**
          * TokenView
@@ -2822,6 +2886,86 @@ export interface operations {
             };
             /** @description Forbidden */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    states: {
+        parameters: {
+            query: {
+                asset: string;
+                /** @description ISO 8601, `now` or `-1h` (ms, s, m, h, d, w) */
+                start?: string;
+                /** @description like start; not included */
+                end?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["States"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
                 headers: {
                     [name: string]: unknown;
                 };
