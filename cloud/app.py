@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from importlib.metadata import version
 
+import structlog
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.routing import APIRoute
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DataError, OperationalError
 
 from cloud import docs_page, health, problems, web
 from cloud.auth import routes as auth
@@ -20,6 +21,8 @@ from cloud.settings import Settings
 from cloud.telemetry import routes as telemetry
 from cloud.telemetry import states, write
 from cloud.telemetry.store import StoreError
+
+_log = structlog.get_logger(__name__)
 
 MAX_BODY = 1024 * 1024
 DESCRIPTION = """What people and programs ask about the plant.
@@ -40,6 +43,7 @@ async def _say_store_error(request: Request, error: Exception) -> Response:
 
 async def _say_database_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, OperationalError)
+    _log.error("the database does not answer", reason=str(error.orig))
     return problems.answer(
         request,
         problems.Problem(
@@ -47,6 +51,13 @@ async def _say_database_error(request: Request, error: Exception) -> Response:
             code=problems.Code.DATABASE_UNAVAILABLE, headers={"Retry-After": "5"},
         ),
     )  # fmt: skip
+
+
+async def _say_data_error(request: Request, _error: Exception) -> Response:
+    what = "a value of it is one that the database does not take, such as a text with a NUL"
+    return problems.answer(
+        request, problems.Problem(422, what, "leave it out and send it again", code=problems.Code.INVALID_REQUEST)
+    )
 
 
 def _operation_id(route: APIRoute) -> str:
@@ -70,6 +81,7 @@ def create_app(settings: Settings, parts: Parts | None = None) -> FastAPI:
     problems.install(app)
     app.add_exception_handler(StoreError, _say_store_error)
     app.add_exception_handler(OperationalError, _say_database_error)
+    app.add_exception_handler(DataError, _say_data_error)
     v1 = APIRouter(prefix="/api/v1", responses=problems.responses(422))
     v1.include_router(health.router)
     v1.include_router(docs_page.router)

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 from sqlalchemy import DateTime, Dialect, Engine, MetaData, TypeDecorator, create_engine, event, make_url
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
 
@@ -54,7 +55,7 @@ def _set_up_sqlite(connection: Any, _record: Any) -> None:
 def connect(url: str) -> Engine:
     """Return an engine for a SQLAlchemy URL; a SQLite file is made private to its owner."""
     parsed = make_url(url)
-    engine = create_engine(parsed, pool_pre_ping=True)
+    engine = create_engine(parsed, pool_pre_ping=True, hide_parameters=True)
     if parsed.get_backend_name() == "sqlite":
         if parsed.database:
             path = Path(parsed.database)
@@ -64,10 +65,20 @@ def connect(url: str) -> Engine:
     return engine
 
 
-def migrate(engine: Engine, revision: str = "head") -> None:
-    """Bring the schema of the database to the newest revision, or to an older one on the way there."""
+def _config() -> Config:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    return config
+
+
+def revisions() -> set[str]:
+    """Return all revisions of the schema that there are."""
+    return {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+
+
+def migrate(engine: Engine, revision: str = "head") -> None:
+    """Bring the schema of the database to the newest revision, or to an older one on the way there."""
+    config = _config()
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, revision)

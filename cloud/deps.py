@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
@@ -67,7 +66,7 @@ def check_origin(request: Request) -> None:
         return
     origin = request.headers.get("origin")
     site = request.headers.get("sec-fetch-site", "same-origin")
-    foreign = origin is not None and urlsplit(origin).netloc != request.headers.get("host")
+    foreign = origin is not None and origin.partition("://")[2] != request.headers.get("host")
     if foreign or site not in ("same-origin", "none"):
         raise Problem(
             403,
@@ -98,7 +97,7 @@ def get_principal(
     credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
     _declared: Annotated[str | None, Security(_cookie)],
 ) -> Principal:
-    """Return who asks; raise Problem 401 for nobody, 403 for a foreign web site."""
+    """Return who asks; raise Problem 401 for nobody, 403 for a foreign web site or before a password was chosen."""
     cookie = request.cookies.get(parts.settings.cookie)
     bearer = None if credentials is None else credentials.credentials
     principal = find_principal(parts, cookie, bearer, now)
@@ -111,6 +110,14 @@ def get_principal(
         )
     if principal.via == "cookie":
         check_origin(request)
+    if principal.must_set_password and not request.url.path.startswith("/api/v1/auth/"):
+        raise Problem(
+            403,
+            f"{principal.username} came by a link and has not chosen a password yet",
+            "choose one: PUT /api/v1/auth/password, or open the console",
+            code=Code.MUST_SET_PASSWORD,
+            args={"username": principal.username},
+        )
     return principal
 
 

@@ -38,6 +38,7 @@ class Code(StrEnum):
     NOT_LOGGED_IN = "not_logged_in"
     LOGIN_ENDED = "login_ended"
     FOREIGN_SITE = "foreign_site"  # site
+    MUST_SET_PASSWORD = "must_set_password"  # noqa: S105  # username
     ROLE_NEEDED = "role_needed"  # role, username, has
     PERSON_NEEDED = "person_needed"
     WRONG_NAME_OR_PASSWORD = "wrong_name_or_password"  # noqa: S105

@@ -1,13 +1,11 @@
 """Tables of users and of what proves who somebody is. Of every secret only a hash is kept.
 
-What lets somebody in is in no backup: a restore, perhaps years later, must not revive what was ended in between. A
-table that a backup leaves out says so itself, with the reason, in `Table.info["backup"]`.
+What lets somebody in is in no backup: a restore, perhaps years later, must not revive what was ended in between.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import ClassVar
 
 from sqlalchemy import ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column, relationship
@@ -42,7 +40,7 @@ class Login(Base):
     """A browser that is logged in: the cookie's hash."""
 
     __tablename__ = "logins"
-    __table_args__: ClassVar = {"info": {"backup": "no: nobody stays logged in after a restore"}}
+    __table_args__ = {"info": {"not_in_backup": "nobody stays logged in on another machine"}}  # noqa: RUF012
 
     hash: Mapped[str] = mapped_column(String(64), primary_key=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
@@ -55,7 +53,7 @@ class LoginLink(Base):
     """A link that logs its user in once."""
 
     __tablename__ = "login_links"
-    __table_args__: ClassVar = {"info": {"backup": "no: a link that was used or withdrawn would open again"}}
+    __table_args__ = {"info": {"not_in_backup": "a link that was printed is for one plant"}}  # noqa: RUF012
 
     hash: Mapped[str] = mapped_column(String(64), primary_key=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
@@ -68,7 +66,7 @@ class ApiToken(Base):
     """A bearer token of a program that acts for a user, with at most the user's role."""
 
     __tablename__ = "api_tokens"
-    __table_args__: ClassVar = {"info": {"backup": "no: a token that was revoked would be valid again"}}
+    __table_args__ = {"info": {"not_in_backup": "a token that was revoked since must not come back"}}  # noqa: RUF012
 
     id: Mapped[int] = mapped_column(primary_key=True)
     hash: Mapped[str] = mapped_column(String(64), unique=True)

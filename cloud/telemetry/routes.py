@@ -218,7 +218,8 @@ def _in_minutes(query: store.Query, width_ns: int) -> tuple[store.Query, int]:
     """Return the whole minutes that hold a time, and the least number of them that a bucket has."""
     start_ns = query.start_ns // MINUTE_NS * MINUTE_NS
     end_ns = min(-(-query.end_ns // MINUTE_NS) * MINUTE_NS, MAX_NS)
-    return replace(query, start_ns=start_ns, end_ns=end_ns), -(-width_ns // MINUTE_NS) * MINUTE_NS
+    width_ns = -(-min(width_ns, MAX_NS - MINUTE_NS) // MINUTE_NS) * MINUTE_NS  # one of all time is still 64 bits
+    return replace(query, start_ns=start_ns, end_ns=end_ns), width_ns
 
 
 def _resolution(query: store.Query, since_ns: int) -> Resolution:

@@ -99,7 +99,7 @@ export interface paths {
         put?: never;
         /**
          * Redeem Link
-         * @description Log in with a one-time link; the answer sets the session cookie.
+         * @description Log in with a one-time link, to choose a password; the answer sets the session cookie.
          */
         post: operations["redeem_link"];
         delete?: never;
@@ -178,7 +178,9 @@ export interface paths {
         get?: never;
         /**
          * Set Password
-         * @description Set one's own password; all other logins of the user end.
+         * @description Set one's own password; all logins and tokens of the user end, and the answer sets a new session cookie.
+         *
+         *     Who came by a link needs no present password.
          */
         put: operations["set_password"];
         post?: never;
@@ -1156,7 +1158,7 @@ export interface components {
         };
         /**
          * PasswordChange
-         * @description A new password, and the present one if there is one.
+         * @description A new password, and the present one; who came by a link needs none.
          * @example {
          *       "current": "correct horse",
          *       "new": "battery staple 42"
@@ -1723,7 +1725,7 @@ export interface components {
             disabled?: boolean | null;
             /**
              * New Link
-             * @description end the user's password and logins, and make a login link
+             * @description end the user's password, logins and tokens, and make a login link
              * @default false
              */
             new_link: boolean;
@@ -2197,15 +2199,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
-            /** @description Too Many Requests */
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
-                };
-            };
         };
     };
     login: {
@@ -2427,6 +2420,15 @@ export interface operations {
             };
             /** @description Too Many Requests */
             429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
