@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { displayName, nameOf, signalName } from "../src/format/names";
-import { fixedText, measureText, numberText, outOfRange, shareOf } from "../src/format/number";
+import { axisText, fixedText, measureText, numberText, outOfRange, shareOf } from "../src/format/number";
 import { ageText, dateTime, parseTime } from "../src/format/time";
 import { shownText } from "../src/format/value";
 import en from "../src/i18n/en";
@@ -70,6 +70,13 @@ test("one minus sign, and none before nothing", () => {
     "0", "0.0", "−400", "−1.500e−7", "−4.900e−4",
   ]);
   expect(shownText("-9223372036854775808", { datatype: "int64" }, { locale: "en", yes: "", no: "" })).toBe("−9223372036854775808");
+});
+
+test.each([
+  [-200, 200, 0, "−200"], [0.5, 0.5, 1, "0.5"], [12_000_000, 2_000_000, 0, "12\u2009000\u2009000"],
+  [1_796_500_000_000, 500_000_000, 0, "1.7965e12"], [-2e9, 1e9, 0, "−2e9"],
+])("%d on an axis in steps of %d reads %s", (value, interval, decimals, text) => {
+  expect(axisText(value, interval, decimals)).toBe(text);
 });
 
 describe("values of other kinds", () => {

@@ -1,6 +1,6 @@
 /** The picture of a trend: signals of one unit share a grid, all grids share the time axis. */
 
-import { fixedText, type Measure } from "../format/number";
+import { axisText, type Measure } from "../format/number";
 import { clockTime, dateTime } from "../format/time";
 import type { Course } from "./course";
 import { DAY, HOUR, MINUTE } from "./range";
@@ -115,7 +115,7 @@ export function optionOf(panels: readonly Panel[], start: number, end: number, h
           color: look.faint,
           fontSize: 11,
           showMaxLabel: true,
-          formatter: (value: number) => fixedText(value, decimals),
+          formatter: (value: number) => axisText(value, interval, decimals),
         },
         splitLine: { lineStyle: { color: look.line } },
       };

@@ -23,6 +23,16 @@ export function fixedText(value: number, decimals: number): string {
   return `${/[1-9]/.test(digits) ? sign : ""}${group(digits)}`;
 }
 
+/** Longer whole parts than this do not fit beside an axis. */
+const AXIS_MOST = 1e8;
+
+/** The label of an axis whose labels are `interval` apart. */
+export function axisText(value: number, interval: number, decimals: number): string {
+  if (Math.abs(value) < AXIS_MOST || value === 0) return fixedText(value, decimals);
+  const digits = Math.max(0, Math.floor(Math.log10(Math.abs(value))) - Math.floor(Math.log10(interval) + 1e-9));
+  return value.toExponential(Math.min(digits, MOST_DECIMALS)).replace("+", "").replaceAll("-", "−");
+}
+
 function group(text: string): string {
   const [whole = "", fraction] = text.split(".");
   const grouped = whole.replace(/\B(?=(\d{3})+(?!\d))/g, "\u2009");

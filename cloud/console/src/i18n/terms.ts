@@ -114,6 +114,22 @@ const DESCRIPTIONS: Readonly<Record<string, string>> = {
   "Servo current; sign of the force": "伺服电流，反映受力方向",
   "Since the start": "启动以来",
   "good, scrap or empty": "合格、报废或空",
+  "a loss, a gap or a clock jump": "丢失、缺口或时钟跳变",
+  "failures of the driver since the start": "启动以来驱动程序的失败次数",
+  "integers that a double cannot hold, now uncertain": "双精度数无法精确表示的整数，标为不确定",
+  "messages in the spool": "缓存中的消息数",
+  "samples taken since the start": "启动以来采集的样本数",
+  "since data or the word that nothing changed": "距上次收到数据或“无变化”消息的时间",
+  "since there was anything new; -1: no data yet": "距上次有新数据的时间，−1 表示尚无数据",
+  "size of the messages in the spool": "缓存中消息的大小",
+  "tasks of the process": "进程的任务数",
+  "the part of it that says what to do": "其中说明处理办法的部分",
+  "the same, for programs": "同上，供程序使用",
+  "times that cannot be the source's, replaced": "不可能来自数据源而被替换的时间",
+  "values or messages thrown away since the start, for any reason": "启动以来因任何原因丢弃的数值或消息",
+  "values that do not fit their datatype, kept as bad": "与数据类型不符、标为坏质量的数值",
+  "what became of the messages of the spool": "缓存中各消息的去向",
+  "why it is not read; empty: it is": "无法读取的原因；为空表示正常",
 };
 
 /** Why a machine is not there, by the server's code: what is so, and what to do. English is the server's own text. */
@@ -127,6 +143,10 @@ const REASONS: Readonly<Record<string, readonly [what: string, todo: string]>> =
   broker_away: ["云端未连接到 MQTT 消息代理。", "请启动 MQTT 消息代理，或更正 SHOPFLOOR_MQTT_URL。"],
   gateway_away: ["消息代理上没有任何机器的消息。", "网关和边缘程序在运行吗？日志会说明原因。"],
   not_heard: ["网关启动以来没有收到过它的消息。", "边缘程序在运行吗？能连到消息代理吗？详情见其日志。"],
+  connecting: ["其边缘节点正在连接它。", "请稍候。"],
+  offline: ["它已离线。", "详情见网关的日志。"],
+  edge_silent: ["其边缘节点没有消息，可能已断开。", "边缘程序在运行吗？能连到消息代理吗？详情见其日志。"],
+  not_served: ["边缘节点没有运行此机器的任务。", "详情见边缘程序的日志。"],
   died: ["其边缘节点表示已与它失去联系（DDEATH）。", "详情见边缘程序的日志。"],
   edge_died: ["其边缘节点已断开（NDEATH）。", "边缘程序在运行吗？能连到消息代理吗？详情见其日志。"],
 };
