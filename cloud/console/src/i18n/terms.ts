@@ -146,7 +146,7 @@ const REASONS: Readonly<Record<string, readonly [what: string, todo: string]>> =
   connecting: ["其边缘节点正在连接它。", "请稍候。"],
   offline: ["它已离线。", "详情见网关的日志。"],
   edge_silent: ["其边缘节点没有消息，可能已断开。", "边缘程序在运行吗？能连到消息代理吗？详情见其日志。"],
-  not_served: ["边缘节点没有运行此机器的任务。", "详情见边缘程序的日志。"],
+  not_served: ["工厂文件中此机器的条目有误，因此没有读取它。", "请运行 shopfloor check 检查工厂文件，并改正此条目。"],
   died: ["其边缘节点表示已与它失去联系（DDEATH）。", "详情见边缘程序的日志。"],
   edge_died: ["其边缘节点已断开（NDEATH）。", "边缘程序在运行吗？能连到消息代理吗？详情见其日志。"],
 };
