@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import socket
 import sys
 from datetime import UTC, datetime
+from math import ceil
 from typing import Final
 
 import structlog
 import uvicorn
+from anyio import to_thread
+from fastapi import FastAPI
 from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
 from cloud.app import create_app
 from cloud.auth import first_link
+from cloud.connections import Connections, Limits
 from cloud.live.memory import remember
 from cloud.live.uns import UnsListener
 from cloud.parts import Parts, build_parts, close_parts
+from cloud.places import THREADS
 from cloud.settings import SecretFileError, Settings
 from cloud.telemetry.store import StoreError
 from contract import log as logs
@@ -26,7 +32,31 @@ from contract.mqtt import BrokerSettings
 from contract.private import keep_private
 
 STOP_S: Final = 2
+_OTHER_FILES: Final = 512
 log = structlog.get_logger(__name__)
+
+
+def configure(app: FastAPI, settings: Settings, stop_s: float = STOP_S) -> uvicorn.Config:
+    """Return how a server serves the application: with limits on connections."""
+    limits = Limits(
+        connections=settings.max_connections,
+        per_address=settings.max_connections_per_address,
+        head_timeout_s=settings.head_timeout_s,
+        body_timeout_s=settings.body_timeout_s,
+    )
+    return uvicorn.Config(
+        app,
+        http=Connections(limits).protocol,  # type: ignore[arg-type]  (it is called as a class would be)
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=ceil(stop_s),
+        server_header=False,
+        # uvicorn itself trusts what any program on this machine says
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=settings.trusted_proxies,
+        ws="none",
+        lifespan="off",
+    )
 
 
 class Server(uvicorn.Server):
@@ -36,6 +66,11 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self._parts = parts
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, with as many threads as there are places."""
+        to_thread.current_default_thread_limiter().total_tokens = THREADS
+        await super().startup(sockets)
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop."""
         self._parts.hub.close()
@@ -44,7 +79,7 @@ class Server(uvicorn.Server):
 
 def listen(host: str, port: int) -> socket.socket:
     """Return a socket that listens; raise OSError."""
-    return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=128)
+    return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=1024)
 
 
 def serve(settings: Settings, broker: BrokerSettings, listening: socket.socket) -> None:
@@ -52,18 +87,7 @@ def serve(settings: Settings, broker: BrokerSettings, listening: socket.socket) 
     parts = build_parts(settings)
     host, port = listening.getsockname()[:2]
     uns = UnsListener(broker, parts.sessions, parts.hub, client_id=f"cloud-{socket.gethostname()}-{os.getpid()}")
-    config = uvicorn.Config(
-        create_app(settings, parts),
-        log_config=None,
-        access_log=False,
-        timeout_graceful_shutdown=STOP_S,
-        server_header=False,
-        # uvicorn itself trusts what any program on this machine says
-        proxy_headers=bool(settings.trusted_proxies),
-        forwarded_allow_ips=settings.trusted_proxies,
-        ws="none",
-        lifespan="off",
-    )
+    config = configure(create_app(settings, parts), settings)
     try:
         remember(parts.hub, parts.sessions, parts.store)
         uns.start()
@@ -75,6 +99,16 @@ def serve(settings: Settings, broker: BrokerSettings, listening: socket.socket) 
         uns.stop()
         close_parts(parts)
         log.info("the cloud has stopped")
+
+
+def _allow_files(connections: int) -> None:
+    """Let the process have a file for each connection, and some, if the system lets it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = connections + _OTHER_FILES
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def main() -> int:
@@ -92,6 +126,7 @@ def main() -> int:
             log.critical("a setting is wrong", variable=prefix + name, value=str(wrong["input"]), why=wrong["msg"])
         return 2
     keep_private(settings.cloud_home)
+    _allow_files(settings.max_connections)
     try:
         with listen(settings.host, settings.port) as listening:
             serve(settings, broker, listening)

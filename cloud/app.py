@@ -7,15 +7,17 @@ from importlib.metadata import version
 import structlog
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.routing import APIRoute
-from sqlalchemy.exc import DataError, OperationalError
+from sqlalchemy.exc import DataError, OperationalError, TimeoutError
 
 from cloud import docs_page, health, problems, web
+from cloud.admission import MAX_BODY
 from cloud.auth import routes as auth
 from cloud.auth import tokens, users
 from cloud.ledger import routes as ledger
 from cloud.live import routes as live
 from cloud.openapi import DocumentedApp
 from cloud.parts import Parts
+from cloud.places import busy
 from cloud.registry import routes as registry
 from cloud.settings import Settings
 from cloud.telemetry import routes as telemetry
@@ -24,7 +26,6 @@ from cloud.telemetry.store import StoreError
 
 _log = structlog.get_logger(__name__)
 
-MAX_BODY = 1024 * 1024
 DESCRIPTION = """What people and programs ask about the plant.
 
 Log in with the session cookie of the console, or send an API token as `Authorization: Bearer …`.
@@ -60,6 +61,10 @@ async def _say_data_error(request: Request, _error: Exception) -> Response:
     )
 
 
+async def _say_busy(request: Request, _error: Exception) -> Response:
+    return problems.answer(request, busy("database sessions"))
+
+
 def _operation_id(route: APIRoute) -> str:
     return route.name
 
@@ -82,6 +87,7 @@ def create_app(settings: Settings, parts: Parts | None = None) -> FastAPI:
     app.add_exception_handler(StoreError, _say_store_error)
     app.add_exception_handler(OperationalError, _say_database_error)
     app.add_exception_handler(DataError, _say_data_error)
+    app.add_exception_handler(TimeoutError, _say_busy)
     v1 = APIRouter(prefix="/api/v1", responses=problems.responses(422))
     v1.include_router(health.router)
     v1.include_router(docs_page.router)

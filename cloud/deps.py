@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy.orm import Session
+from starlette.concurrency import run_in_threadpool
 
 from cloud.auth import accounts, proof
 from cloud.auth.accounts import Principal
@@ -18,7 +19,7 @@ from cloud.problems import Code, Problem
 from cloud.telemetry.store import Store
 
 
-def get_parts(request: Request) -> Parts:
+async def get_parts(request: Request) -> Parts:
     """Return the parts of the application."""
     parts: Parts = request.app.state.parts
     return parts
@@ -27,7 +28,7 @@ def get_parts(request: Request) -> Parts:
 GetParts = Annotated[Parts, Depends(get_parts)]
 
 
-def get_now() -> datetime:
+async def get_now() -> datetime:
     """Return the time at which the request came."""
     return datetime.now(UTC)
 
@@ -45,7 +46,7 @@ def get_db(parts: GetParts) -> Iterator[Session]:
 Db = Annotated[Session, Depends(get_db, scope="function")]
 
 
-def get_store(parts: GetParts) -> Store:
+async def get_store(parts: GetParts) -> Store:
     """Return the store of the samples."""
     return parts.store
 
@@ -57,6 +58,7 @@ _cookie = APIKeyCookie(
     name="shopfloor", auto_error=False, description="session cookie of the console (its name ends with the port)"
 )
 _WWW = {"WWW-Authenticate": 'Bearer realm="shopfloor"'}
+_COMMAND_LINE = Principal("command-line", Role.ENGINEER, "cli")
 UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
@@ -78,19 +80,30 @@ def check_origin(request: Request) -> None:
 
 
 def find_principal(parts: Parts, cookie: str | None, bearer: str | None, now: datetime) -> Principal | None:
-    """Return who asks: a bearer token counts before a cookie."""
-    if bearer is not None:
-        if parts.cli_token is not None and proof.is_same(bearer, parts.cli_token):
-            return Principal("command-line", Role.ENGINEER, "cli")
+    """Return who asks: a bearer token counts before a cookie. It holds a session only while it looks."""
+    secret = cookie if bearer is None else bearer
+    if secret is None:
+        return None
+
+    def look() -> Principal | None:
         with parts.sessions() as db:
-            return accounts.by_token(db, bearer, now)
-    if cookie is not None:
-        with parts.sessions() as db:
-            return accounts.by_cookie(db, cookie, now)
-    return None
+            return accounts.by_cookie(db, secret, now) if bearer is None else accounts.by_token(db, secret, now)
+
+    return _known_principal(parts, cookie, bearer) or parts.proofs.read(_proof_key(cookie, bearer), look)
 
 
-def get_principal(
+def _known_principal(parts: Parts, cookie: str | None, bearer: str | None) -> Principal | None:
+    """Return who asks if that needs no look into the database."""
+    if bearer is not None and parts.cli_token is not None and proof.is_same(bearer, parts.cli_token):
+        return _COMMAND_LINE
+    return parts.proofs.known(_proof_key(cookie, bearer))
+
+
+def _proof_key(cookie: str | None, bearer: str | None) -> tuple[str, str]:
+    return ("cookie", proof.digest(cookie or "")) if bearer is None else ("token", proof.digest(bearer))
+
+
+async def get_principal(
     request: Request,
     parts: GetParts,
     now: Now,
@@ -100,7 +113,9 @@ def get_principal(
     """Return who asks; raise Problem 401 for nobody, 403 for a foreign web site or before a password was chosen."""
     cookie = request.cookies.get(parts.settings.cookie)
     bearer = None if credentials is None else credentials.credentials
-    principal = find_principal(parts, cookie, bearer, now)
+    principal = _known_principal(parts, cookie, bearer)
+    if principal is None:
+        principal = await run_in_threadpool(find_principal, parts, cookie, bearer, now)
     if principal is None:
         known = cookie is not None or bearer is not None
         detail = "the login or token is unknown, expired or ended" if known else "nobody is logged in"
@@ -127,7 +142,7 @@ Me = Annotated[Principal, Depends(get_principal)]
 def need(role: Role, *, by: Literal["any", "person"] = "any") -> Any:
     """Return a dependency that lets only this role or a higher one pass; `by="person"`: only who logged in."""
 
-    def check(principal: Me) -> Principal:
+    async def check(principal: Me) -> Principal:
         if not principal.role.includes(role):
             raise Problem(
                 403,

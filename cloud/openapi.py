@@ -10,6 +10,7 @@ import orjson
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
+from cloud.admission import Admission
 from cloud.problems import MEDIA_TYPE, TooLongBodies
 from cloud.web import Compressed, ProtectiveHeaders
 
@@ -27,7 +28,8 @@ class DocumentedApp(FastAPI):
 
     def build_middleware_stack(self) -> ASGIApp:
         """Return the application with what must see all answers around it, that to a too long body, too."""
-        return ProtectiveHeaders(Compressed(TooLongBodies(super().build_middleware_stack())))
+        inner = Compressed(TooLongBodies(super().build_middleware_stack()))
+        return ProtectiveHeaders(Admission(inner, self.state.parts.places))
 
     def openapi(self) -> dict[str, Any]:
         """Return the OpenAPI document."""

@@ -8,9 +8,11 @@ from sqlalchemy import Engine
 from sqlalchemy.orm import sessionmaker
 
 from cloud import db
+from cloud.auth.accounts import Principal
 from cloud.auth.device import Devices
 from cloud.auth.limiter import FailureLimiter
 from cloud.live.hub import Hub
+from cloud.places import EXPORTS, SESSIONS, AllPlaces
 from cloud.settings import Settings, make_private, read_secret
 from cloud.telemetry.gate import Gate
 from cloud.telemetry.opening import open_store
@@ -26,7 +28,9 @@ class Parts:
     sessions: db.Sessions
     store: Store
     hub: Hub
-    queries: Gate
+    exports: Gate
+    places: AllPlaces
+    proofs: db.Remembered[tuple[str, str], Principal]
     failures: FailureLimiter
     devices: Devices
     cli_token: str | None
@@ -42,15 +46,22 @@ def build_parts(settings: Settings) -> Parts:
     make_private(settings.cloud_home)
     cli_token = read_secret(settings.cli_token_file)
     read_secret(settings.store_token_file)  # it is read again when it is needed; what is wrong with it is said now
-    engine = db.connect(settings.sql_url)
+    engine = db.connect(settings.sql_url, SESSIONS)
     db.migrate(engine)
+    sessions = sessionmaker(engine)
     return Parts(
         settings=settings,
         engine=engine,
-        sessions=sessionmaker(engine),
+        sessions=sessions,
         store=open_store(settings),
-        hub=Hub(max_listeners=settings.max_streams, quiet_s=settings.quiet_s),
-        queries=Gate(),
+        hub=Hub(
+            max_listeners=settings.max_streams,
+            max_of_user=settings.max_streams_per_user,
+            quiet_s=settings.quiet_s,
+        ),
+        exports=Gate(EXPORTS),
+        places=AllPlaces(),
+        proofs=db.Remembered(sessions),
         failures=FailureLimiter(),
         devices=Devices(),
         cli_token=cli_token,
@@ -60,5 +71,6 @@ def build_parts(settings: Settings) -> Parts:
 def close_parts(parts: Parts) -> None:
     """Close what `build_parts` opened."""
     parts.hub.close()
+    parts.places.ingest_threads.shutdown()
     parts.store.close()
     parts.engine.dispose()

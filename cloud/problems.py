@@ -29,7 +29,7 @@ class Code(StrEnum):
     METHOD_NOT_ALLOWED = "method_not_allowed"
     BODY_TOO_LONG = "body_too_long"
     REFUSED = "refused"  # what the web framework refuses by itself
-    BUSY = "busy"
+    BUSY = "busy"  # what
     UNAVAILABLE = "unavailable"  # the store of the samples
     DATABASE_UNAVAILABLE = "database_unavailable"
     DATABASE_LOCKED = "database_locked"
@@ -62,7 +62,6 @@ class Code(StrEnum):
     EMPTY_RANGE = "empty_range"  # start, end
     TOO_MANY_SAMPLES = "too_many_samples"  # limit, start, end
     TOO_MANY_POINTS = "too_many_points"  # points, signals, limit, most
-    TOO_MANY_STREAMS = "too_many_streams"
 
 
 class InfluxCode(StrEnum):

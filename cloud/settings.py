@@ -44,8 +44,18 @@ class Settings(BaseSettings):
     """Bearer token of the local command line, which acts as an engineer."""
     console: Path = Path(__file__).parent / "console" / "dist"
     """Folder of the built web console."""
-    max_streams: Annotated[int, Field(ge=1)] = 200
+    max_connections: Annotated[int, Field(ge=10)] = 2000
+    """Connections open at once; when there are more, those that ask nothing give way."""
+    max_connections_per_address: Annotated[int, Field(ge=10)] = 1000
+    """The same of one address: that of a proxy counts for all behind it."""
+    head_timeout_s: Annotated[float, Field(gt=0)] = 10.0
+    """How long a client may take for the head of a request."""
+    body_timeout_s: Annotated[float, Field(gt=0)] = 10.0
+    """How long a client may take for the body of a request, and 1 s more for each KiB of it."""
+    max_streams: Annotated[int, Field(ge=1)] = 500
     """Live streams open at once."""
+    max_streams_per_user: Annotated[int, Field(ge=1)] = 50
+    """Live streams of one user open at once."""
     stream_send_timeout_s: Annotated[float, Field(gt=0)] = 5.0
     """How long the client of a live stream may not read before it is let go."""
     quiet_s: Annotated[float, Field(gt=0)] = 60.0

@@ -7,11 +7,13 @@ from collections.abc import AsyncIterator, Generator, Mapping
 
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
-from starlette.types import Send
+from starlette.types import Receive, Scope, Send
+
+from cloud import patience
 
 
 class PatientStream(StreamingResponse):
-    """A stream whose client is let go when it does not take a piece in `send_timeout_s`."""
+    """A stream whose connection ends when its client takes nothing of what waits for it in `send_timeout_s`."""
 
     def __init__(
         self,
@@ -25,17 +27,10 @@ class PatientStream(StreamingResponse):
         super().__init__(content, status_code, headers=headers, media_type=media_type)
         self._send_timeout_s = send_timeout_s
 
-    async def stream_response(self, send: Send) -> None:
-        """Send the pieces; end early, without the final piece, when the client is too slow."""
-
-        async def send_in_time(message: dict[str, object]) -> None:
-            async with asyncio.timeout(self._send_timeout_s):
-                await send(message)
-
-        try:
-            await super().stream_response(send_in_time)  # type: ignore[arg-type]
-        except TimeoutError:
-            return
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the pieces."""
+        patience.of(scope).send_timeout_s = self._send_timeout_s
+        await super().__call__(scope, receive, send)
 
 
 async def in_thread(pieces: Generator[bytes]) -> AsyncIterator[bytes]:

@@ -16,7 +16,7 @@ from typing import Final
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class Slowing:
     """After `free` failures each further attempt has to wait, twice as long each time, `longest_s` at most."""
 
     free: int
@@ -25,10 +25,10 @@ class Patience:
     """Without a new failure for so long all are forgotten."""
 
 
-OF_PAIR: Final = Patience(free=5, longest_s=60.0)
-OF_ADDRESS: Final = Patience(free=50, longest_s=8.0)
+OF_PAIR: Final = Slowing(free=5, longest_s=60.0)
+OF_ADDRESS: Final = Slowing(free=50, longest_s=8.0)
 
-Tries = Sequence[tuple[Hashable, Patience]]
+Tries = Sequence[tuple[Hashable, Slowing]]
 
 
 def network_of(address: str) -> str:
@@ -55,11 +55,11 @@ class FailureLimiter:
     def attempt(self, tries: Tries, now_s: float) -> float:
         """Return for how many seconds an attempt is refused; 0: it may be made, and counts as failed at first."""
         with self._lock:
-            wait_s = max(self._wait_s(key, patience, now_s) for key, patience in tries)
+            wait_s = max(self._wait_s(key, slowing, now_s) for key, slowing in tries)
             if wait_s > 0:
                 return wait_s
-            for key, patience in tries:
-                self._failures[key] = self._count(key, patience, now_s) + 1, now_s
+            for key, slowing in tries:
+                self._failures[key] = self._count(key, slowing, now_s) + 1, now_s
                 self._failures.move_to_end(key)
             while len(self._failures) > self._most:
                 self._failures.popitem(last=False)
@@ -82,12 +82,12 @@ class FailureLimiter:
     def __len__(self) -> int:
         return len(self._failures)
 
-    def _count(self, key: Hashable, patience: Patience, now_s: float) -> int:
+    def _count(self, key: Hashable, slowing: Slowing, now_s: float) -> int:
         count, at_s = self._failures.get(key, (0, now_s))
-        return count if now_s - at_s < patience.forget_s else 0
+        return count if now_s - at_s < slowing.forget_s else 0
 
-    def _wait_s(self, key: Hashable, patience: Patience, now_s: float) -> float:
-        over = self._count(key, patience, now_s) - patience.free
+    def _wait_s(self, key: Hashable, slowing: Slowing, now_s: float) -> float:
+        over = self._count(key, slowing, now_s) - slowing.free
         if over < 0:
             return 0.0
-        return self._failures[key][1] + min(2.0 ** min(over, 30), patience.longest_s) - now_s
+        return self._failures[key][1] + min(2.0 ** min(over, 30), slowing.longest_s) - now_s

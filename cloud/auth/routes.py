@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from cloud.auth import accounts, first_link, proof
 from cloud.auth.accounts import Principal
-from cloud.auth.limiter import OF_ADDRESS, OF_PAIR, Patience, network_of
+from cloud.auth.limiter import OF_ADDRESS, OF_PAIR, Slowing, network_of
 from cloud.auth.roles import Role
 from cloud.auth.tables import Login, User
 from cloud.deps import Db, GetParts, Me, Now, check_origin, need
@@ -111,7 +111,7 @@ class Visit:
             self._set_cookie(self.parts.settings.device_cookie, self.parts.devices.mark(user.username), DEVICE_LASTS)
         return WhoAmI(username=user.username, role=user.known_role, must_set_password=by_link)
 
-    def slow(self, *tries: tuple[Hashable, Patience]) -> None:
+    def slow(self, *tries: tuple[Hashable, Slowing]) -> None:
         """Count an attempt; raise Problem 429 when it has to wait."""
         wait_s = ceil(self.parts.failures.attempt(tries, self.now.timestamp()))
         if wait_s > 0:

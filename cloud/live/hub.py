@@ -115,11 +115,12 @@ def _state_signal(signals: Mapping[str, LiveValue]) -> str | None:
 class Listener:
     """One open screen: holds what it has not been told yet, at most one value per signal, however slow it is."""
 
-    def __init__(self, assets: Sequence[str]) -> None:
+    def __init__(self, assets: Sequence[str], user: str = "") -> None:
         self._assets = frozenset(assets)
         self._loop = asyncio.get_running_loop()
         self._wake = asyncio.Event()
         self._pending: dict[str, Change] = {}
+        self.user = user
         self.closed = False
 
     def wants(self, asset: str) -> bool:
@@ -165,7 +166,8 @@ class Hub:
     def __init__(
         self,
         *,
-        max_listeners: int = 200,
+        max_listeners: int = 500,
+        max_of_user: int = 50,
         max_assets: int = 10_000,
         max_signals: int = 10_000,
         quiet_s: float = QUIET_S,
@@ -177,6 +179,7 @@ class Hub:
         self._max_assets = max_assets
         self._max_signals = max_signals
         self._max_listeners = max_listeners
+        self._max_of_user = max_of_user
         self._lock = threading.Lock()
         self._assets: dict[str, _Live] = {}
         self._silence = SILENT
@@ -298,11 +301,16 @@ class Hub:
             if listener.wants(asset):
                 listener.offer(change)
 
-    def listen(self, assets: Sequence[str]) -> Listener | None:
-        """Add a listener, which is first told all that is known; None when there are too many or the hub is closed."""
-        listener = Listener(assets)
+    def listen(self, assets: Sequence[str], user: str = "") -> Listener | None:
+        """Add a listener, which is first told all that is known.
+
+        None when there are too many, of all or of this user, or the hub is closed.
+        """
+        listener = Listener(assets, user)
         with self._lock:
             if self._closed or len(self._listeners) >= self._max_listeners:
+                return None
+            if sum(each.user == user for each in self._listeners) >= self._max_of_user:
                 return None
             self._listeners.add(listener)
             now_ms = self._clock_ms()

@@ -16,7 +16,8 @@ from cloud.auth.roles import Role
 from cloud.deps import GetParts, find_principal, need
 from cloud.live.hub import Listener, change_json
 from cloud.parts import Parts
-from cloud.problems import Code, Problem, responses
+from cloud.places import busy
+from cloud.problems import responses
 from cloud.streaming import PatientStream
 from cloud.telemetry.exact import for_javascript
 from cloud.telemetry.models import AskIntegers, Integers, StateEvent
@@ -83,21 +84,16 @@ async def _events(
 async def stream(
     request: Request,
     parts: GetParts,
-    _me: Annotated[Principal, need(Role.VIEWER)],
+    me: Annotated[Principal, need(Role.VIEWER)],
     asset: Annotated[
         list[str], Query(max_length=200, description="assets to hear of; none: all", examples=[["cnc-01"]])
     ] = [],  # noqa: B006  (FastAPI copies it)
     integers: AskIntegers = "number",
 ) -> EventStream:
     """Stream live values. A client that does not read for 5 s is let go."""
-    listener = parts.hub.listen(asset)
+    listener = parts.hub.listen(asset, me.username)
     if listener is None:
-        raise Problem(
-            503,
-            "too many live streams are open",
-            "close some screens, or try again later",
-            code=Code.TOO_MANY_STREAMS,
-        )
+        raise busy("live streams, of all or of this user")
     authorization = request.headers.get("authorization", "")
     bearer = authorization.partition(" ")[2].strip() or None
     cookie = request.cookies.get(parts.settings.cookie)

@@ -100,7 +100,7 @@ class Batch:
                 self._take(point, number)
         except LineError as error:
             what = f"column {error.column}: {error.what}: {error.line[:200]!r}"
-            raise BadLines(error.number, what, "correct it; no line of this request was stored") from error
+            raise BadLines(error.number, what, "correct it; neither it nor what came with it was stored") from error
 
     def _take(self, point: Point, number: int) -> None:
         asset, time_ns = point.tags.get("asset"), point.time_ns

@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final, NamedTuple, TypeVar
 
 import pyarrow as pa
@@ -350,11 +351,8 @@ class InfluxStore:
         """See Store."""
         quoted = asset.replace("\\", "\\\\").replace('"', '\\"')
         for bucket in (self._bucket, self._minutes):
-            self._ask(
-                lambda bucket=bucket: self._deletes.delete(
-                    format_time(0), format_time(MAX_NS - 1), f'asset="{quoted}"', bucket=bucket
-                )
-            )
+            all_times = format_time(0), format_time(MAX_NS - 1)
+            self._ask(partial(self._deletes.delete, *all_times, f'asset="{quoted}"', bucket=bucket))
 
     def last(self, assets: Sequence[str]) -> pa.Table:
         """See Store."""

@@ -270,19 +270,18 @@ def history(
     datatypes = select(SignalRow.name, SignalRow.datatype, SignalRow.unit).where(SignalRow.asset_id == query.asset)
     signals = {name: (datatype, unit) for name, datatype, unit in db.execute(datatypes)}
     limit = MAX_JSON_ROWS if format == "json" else MAX_ARROW_ROWS
-    with parts.queries.enter():
-        since_ns = parts.store.raw_since()
-        if points is None:
-            width_ns, buckets, raw = None, store.BUCKETS.empty_table(), _raw(parts, query, limit)
-        else:
-            width_ns = _bucket_width(query, points)
-            if since_ns > query.start_ns:
-                query, width_ns = _in_minutes(query, width_ns)
-            buckets = parts.store.buckets(query, width_ns)
-            texts = _texts_of(query, {name: datatype for name, (datatype, _) in signals.items()}, buckets)
-            raw = store.RAW.empty_table()
-            if texts and format == "json":
-                raw = _texts(parts, replace(query, signals=texts), limit)
+    since_ns = parts.store.raw_since()
+    if points is None:
+        width_ns, buckets, raw = None, store.BUCKETS.empty_table(), _raw(parts, query, limit)
+    else:
+        width_ns = _bucket_width(query, points)
+        if since_ns > query.start_ns:
+            query, width_ns = _in_minutes(query, width_ns)
+        buckets = parts.store.buckets(query, width_ns)
+        texts = _texts_of(query, {name: datatype for name, (datatype, _) in signals.items()}, buckets)
+        raw = store.RAW.empty_table()
+        if texts and format == "json":
+            raw = _texts(parts, replace(query, signals=texts), limit)
     resolution = _resolution(query, since_ns)
     kept = {"resolution": resolution, "raw_since": None if resolution == "raw" else format_time(since_ns)}
     if format == "arrow":
@@ -366,8 +365,8 @@ def export_samples(
 ) -> PatientStream:
     """Export all samples of signals as a file, however many there are, or the minutes that are left of older ones."""
     raw_since = format_time(parts.store.raw_since())
-    parts.queries.take()
-    pieces = export.pieces(parts.store, query, format, resolution, done=parts.queries.give_back)
+    parts.exports.take()
+    pieces = export.pieces(parts.store, query, format, resolution, done=parts.exports.give_back)
     name = f"{query.asset}_{format_time(query.start_ns)[:19].replace(':', '')}Z.{format}"
     return PatientStream(
         in_thread(pieces),

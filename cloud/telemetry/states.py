@@ -70,15 +70,14 @@ def states(
     is_boolean = row is not None and any(s.name == signal and s.datatype == Datatype.BOOLEAN for s in row.signals)
     found: list[tuple[int, str | None]] = []
     if signal is not None:
-        with parts.queries.enter():
-            before = replace(query, start_ns=max(0, query.start_ns - LOOK_BACK_NS))
-            for time_ns, value in _said(samples, before):
-                state = text_of(bool(value) if is_boolean and isinstance(value, float) else value)
-                if found and found[-1][1] == state:
-                    continue
-                if time_ns <= query.start_ns:
-                    found.clear()
-                found.append((time_ns, state))
+        before = replace(query, start_ns=max(0, query.start_ns - LOOK_BACK_NS))
+        for time_ns, value in _said(samples, before):
+            state = text_of(bool(value) if is_boolean and isinstance(value, float) else value)
+            if found and found[-1][1] == state:
+                continue
+            if time_ns <= query.start_ns:
+                found.clear()
+            found.append((time_ns, state))
     return States(
         asset=asset,
         state_signal=signal,

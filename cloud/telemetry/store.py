@@ -95,6 +95,7 @@ class BadLines(StoreError):
     def __init__(self, line: int, message: str, todo: str = "") -> None:
         super().__init__(f"line {line}: {message}", todo)
         self.line = line
+        self.what = message
 
 
 class StoreUnavailable(StoreError):

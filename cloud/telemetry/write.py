@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-import zlib
-from typing import Annotated, Final, Literal
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from typing import Annotated, Literal, TypeVar
 
 from fastapi import APIRouter, Depends, Query, Request, Response
-from starlette.concurrency import run_in_threadpool
 
 from cloud.auth.proof import is_same
 from cloud.deps import GetParts
+from cloud.parts import Parts
 from cloud.problems import InfluxCode, Problem, responses
 from cloud.settings import SecretFileError
+from cloud.telemetry.body import MAX_BODY, pieces, whole
 from cloud.telemetry.rollup import minutes_bucket
 from cloud.telemetry.store import BadLines
 
-MAX_BODY: Final = 16 * 1024 * 1024
-MAX_LINES: Final = 64 * 1024 * 1024
-"""Of the body after decompression."""
-
+Result = TypeVar("Result")
 router = APIRouter(prefix="/api/v2", tags=["write"], max_body_size=MAX_BODY)
 
 
-def check_store_token(request: Request, parts: GetParts) -> None:
+async def check_store_token(request: Request, parts: GetParts) -> None:
     """Let only a gateway pass: it sends the store's token as `Authorization: Token …` (or Bearer)."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     try:
-        known = parts.store_token
+        known = await _in_ingest_thread(parts, lambda: parts.store_token)
     except SecretFileError as error:
         raise Problem(
             503,
@@ -49,21 +49,6 @@ def check_store_token(request: Request, parts: GetParts) -> None:
             headers={"WWW-Authenticate": 'Token realm="shopfloor"'},
             code=InfluxCode.UNAUTHORIZED,
         )
-
-
-def gunzip(body: bytes, limit: int) -> bytes:
-    """Return what a gzip body holds; raise Problem 400 when it is damaged, 413 when it holds more than `limit`."""
-    unzip = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
-    try:
-        lines = unzip.decompress(body, limit)
-        too_long = bool(unzip.unconsumed_tail) and bool(unzip.decompress(unzip.unconsumed_tail, 1))
-    except zlib.error as error:
-        raise Problem(400, f"the gzip body is damaged: {error}", "send it again", code=InfluxCode.INVALID) from error
-    if too_long:
-        raise Problem(413, f"the body holds more than {limit} bytes", "send smaller batches", code=InfluxCode.TOO_LARGE)
-    if not unzip.eof:
-        raise Problem(400, "the gzip body is cut off", "send it again", code=InfluxCode.INVALID)
-    return lines
 
 
 @router.post(
@@ -93,10 +78,11 @@ async def write(
     bucket: Annotated[str, Query(max_length=128, examples=["shopfloor"])] = "",
     precision: Annotated[Literal["ns"], Query(description="only ns: an earlier rounding would merge samples")] = "ns",
 ) -> Response:
-    """Store line protocol, all lines or none; 204 only when they are durable. Takes `Content-Encoding: gzip`.
+    """Store line protocol; 204 only when all lines are durable. Takes `Content-Encoding: gzip`, of any members.
 
-    A 400 tells the first bad line in `line`. 503: nothing of it was stored, send it again. The bucket `…_1m` takes the
-    minutes of a backup.
+    Up to 2 MiB (after decompression) all lines are stored or none; more is taken in pieces of 256 KiB, in order. A
+    400 tells the first bad line in `line`; its piece and those after it were not stored. 503: send all of it again.
+    The bucket `…_1m` takes the minutes of a backup, all or none.
     """
     samples, minutes = parts.settings.store_bucket, minutes_bucket(parts.settings.store_bucket)
     for name, given, known in (
@@ -108,12 +94,59 @@ async def write(
     encoding = request.headers.get("content-encoding", "identity").lower()
     if encoding not in ("gzip", "identity"):
         raise Problem(415, f"content encoding {encoding!r} is not known", "use gzip or none", code=InfluxCode.INVALID)
-    body = await request.body()
-    lines = await run_in_threadpool(gunzip, body, MAX_LINES) if encoding == "gzip" else body
-    try:
-        await run_in_threadpool(parts.store.write_minutes if bucket == minutes else parts.store.write, lines)
-    except BadLines as error:
-        raise Problem(
-            400, str(error), error.todo, code=InfluxCode.INVALID, line=error.line, message=str(error)
-        ) from error
+    with parts.places.ingest_bodies.part() as part:
+        body = bytearray()
+        async for chunk in request.stream():
+            part.grow(len(chunk))
+            body += chunk
+        await _store(parts, bytes(body), is_gzip=encoding == "gzip", is_minutes=bucket == minutes)
     return Response(status_code=204)
+
+
+async def _store(parts: Parts, body: bytes, *, is_gzip: bool, is_minutes: bool) -> None:
+    """Store a body; a long one waits after each piece for others, and leaves a thread to short ones."""
+
+    def store_whole() -> bool:
+        lines = whole(body, is_gzip=is_gzip)
+        if lines is not None:
+            (parts.store.write_minutes if is_minutes else parts.store.write)(lines)
+        return lines is not None
+
+    async with parts.places.ingest.one():
+        is_stored = await _in_ingest_thread(parts, partial(_store_lines, store_whole))
+    if is_stored:
+        return
+    found = pieces(body, is_gzip=is_gzip)
+    before = 0
+
+    def store_next() -> int | None:
+        if is_minutes:
+            parts.store.write_minutes(b"".join(found))  # a minute has several lines, which nothing may part
+            return None
+        piece = next(found, None)
+        if piece is None:
+            return None
+        parts.store.write(piece)
+        return piece.count(b"\n")
+
+    async with parts.places.long_writes.one():
+        while True:
+            async with parts.places.ingest.one(has_begun=True):
+                stored = await _in_ingest_thread(parts, partial(_store_lines, store_next, before))
+            if stored is None:
+                return
+            before += stored
+
+
+def _store_lines(store: Callable[[], Result], before: int = 0) -> Result:
+    """Store lines that come after `before` others; raise Problem 400 for the first bad one."""
+    try:
+        return store()
+    except BadLines as error:
+        line = before + error.line
+        message = f"line {line}: {error.what}"
+        raise Problem(400, message, error.todo, code=InfluxCode.INVALID, line=line, message=message) from error
+
+
+async def _in_ingest_thread(parts: Parts, call: Callable[[], Result]) -> Result:
+    return await asyncio.get_running_loop().run_in_executor(parts.places.ingest_threads, call)

@@ -17,10 +17,9 @@ from typing import Any
 
 import psycopg
 import pytest
-import uvicorn
 from starlette.testclient import TestClient
 
-from cloud.__main__ import Server, listen
+from cloud.__main__ import Server, configure, listen
 from cloud.app import create_app
 from cloud.auth import accounts
 from cloud.auth.roles import Role
@@ -195,10 +194,7 @@ def write(client: TestClient) -> Callable[[str], None]:
 def address(client: TestClient, parts: Parts) -> Iterator[str]:
     """The address of a real server with the same parts."""
     with listen("127.0.0.1", 0) as listening:
-        config = uvicorn.Config(
-            create_app(parts.settings, parts), log_config=None, lifespan="off", ws="none", timeout_graceful_shutdown=1
-        )
-        server = Server(config, parts)
+        server = Server(configure(create_app(parts.settings, parts), parts.settings, stop_s=1), parts)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"

@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from cloud.app import create_app
+from cloud.parts import build_parts, close_parts
 from cloud.settings import Settings
 from cloud.web import PAGES, serve_console
 
@@ -19,13 +20,15 @@ HTML = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 
 
 @pytest.fixture
-def console(tmp_path: Path) -> TestClient:
+def console(tmp_path: Path) -> Iterator[TestClient]:
     """A cloud with a console that is built."""
     (tmp_path / "dist" / "assets").mkdir(parents=True)
     (tmp_path / "dist" / "index.html").write_text("<!doctype html>")
     (tmp_path / "dist" / "favicon.svg").write_text("<svg/>")
     (tmp_path / "dist" / "assets" / "index-abc.js").write_text("void 0;" * 1000)
-    return TestClient(create_app(Settings(home=tmp_path, console=tmp_path / "dist")))
+    parts = build_parts(Settings(home=tmp_path, console=tmp_path / "dist"))
+    yield TestClient(create_app(parts.settings, parts))
+    close_parts(parts)
 
 
 def router_pages() -> Iterator[str]:

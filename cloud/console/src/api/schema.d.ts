@@ -495,10 +495,11 @@ export interface paths {
         put?: never;
         /**
          * Write
-         * @description Store line protocol, all lines or none; 204 only when they are durable. Takes `Content-Encoding: gzip`.
+         * @description Store line protocol; 204 only when all lines are durable. Takes `Content-Encoding: gzip`, of any members.
          *
-         *     A 400 tells the first bad line in `line`. 503: nothing of it was stored, send it again. The bucket `…_1m` takes the
-         *     minutes of a backup.
+         *     Up to 2 MiB (after decompression) all lines are stored or none; more is taken in pieces of 256 KiB, in order. A
+         *     400 tells the first bad line in `line`; its piece and those after it were not stored. 503: send all of it again.
+         *     The bucket `…_1m` takes the minutes of a backup, all or none.
          */
         post: operations["write"];
         delete?: never;

@@ -1,0 +1,182 @@
+"""How much is done at once, and who waits for it: a hundred clients slow each other, never the plant."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict, deque
+from collections.abc import AsyncIterator, Hashable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from typing import Final
+
+from cloud.patience import Patience
+from cloud.problems import Code, Problem
+
+RETRY_S: Final = 2
+
+
+def busy(what: str) -> Problem:
+    """Return the answer to what is too much at once."""
+    after = {"Retry-After": str(RETRY_S)}
+    todo = "try again in some seconds"
+    return Problem(503, f"too much at once: {what}", todo, code=Code.BUSY, args={"what": what}, headers=after)
+
+
+@dataclass(eq=False, slots=True)
+class _Waiting:
+    turn: asyncio.Future[None]
+    whose: Hashable
+
+
+class Places:
+    """Lets `places` of something be done at once; at most `waiting` more wait, at most `wait_s`.
+
+    Who waits is served in turn: first one of each client, then the second. When the queue is full, the client with the
+    most in it loses its newest. For one event loop.
+    """
+
+    def __init__(self, what: str, places: int, waiting: int, wait_s: float) -> None:
+        self.what = what
+        self._free = places
+        self._most = waiting
+        self._wait_s = wait_s
+        self._queue: OrderedDict[Hashable, deque[_Waiting]] = OrderedDict()
+        self.waiting = 0
+        """How many wait."""
+        self.refused = 0
+        """How many were refused."""
+
+    @asynccontextmanager
+    async def one(self, whose: Hashable = None, *, has_begun: bool = False) -> AsyncIterator[None]:
+        """Hold a place; see `take`."""
+        await self.take(whose, has_begun=has_begun)
+        try:
+            yield
+        finally:
+            self.give_back()
+
+    async def take(self, whose: Hashable = None, patience: Patience | None = None, *, has_begun: bool = False) -> None:
+        """Wait for a place that `give_back` returns; raise Problem 503 `busy`, but not for what `has_begun`.
+
+        It waits no longer than its client's `patience`.
+        """
+        if self._free > 0:
+            self._free -= 1
+            return
+        if not has_begun and self.waiting >= self._most:
+            self._make_room(whose)
+        mine = _Waiting(asyncio.get_running_loop().create_future(), whose)
+        self._queue.setdefault(whose, deque()).append(mine)
+        self.waiting += 1
+        if patience is not None:
+            patience.when_ended(lambda: self._refuse(mine))
+        try:
+            await asyncio.wait_for(mine.turn, None if has_begun else self._wait_s)
+        except BaseException as error:
+            self._forget(mine)
+            if mine.turn.done() and not mine.turn.cancelled() and mine.turn.exception() is None:
+                self.give_back()  # it was given while the waiting ended
+            if isinstance(error, TimeoutError):
+                self.refused += 1
+                raise busy(self.what) from error
+            raise
+
+    def give_back(self) -> None:
+        """Return a place to whose turn it is."""
+        while self._queue:
+            whose, line = self._queue.popitem(last=False)
+            next_one = line.popleft()
+            self.waiting -= 1
+            if line:
+                self._queue[whose] = line
+            if not next_one.turn.done():
+                next_one.turn.set_result(None)
+                return
+        self._free += 1
+
+    def _make_room(self, whose: Hashable) -> None:
+        longest = max(self._queue.values(), key=len, default=None)
+        if longest is None or len(longest) <= len(self._queue.get(whose, ())) + 1:
+            self.refused += 1
+            raise busy(self.what)
+        self._refuse(longest[-1])
+
+    def _refuse(self, waiting: _Waiting) -> None:
+        if not waiting.turn.done():
+            self.refused += 1
+            waiting.turn.set_exception(busy(self.what))
+            self._forget(waiting)
+
+    def _forget(self, waiting: _Waiting) -> None:
+        line = self._queue.get(waiting.whose)
+        if line is not None and waiting in line:
+            line.remove(waiting)
+            self.waiting -= 1
+            if not line:
+                del self._queue[waiting.whose]
+
+
+class Budget:
+    """Bytes that may be in memory at once."""
+
+    def __init__(self, what: str, most: int) -> None:
+        self._what = what
+        self._left = most
+
+    @contextmanager
+    def part(self) -> Iterator[Part]:
+        """Give a part that grows, and is given back in the end."""
+        part = Part(self)
+        try:
+            yield part
+        finally:
+            self._left += part.size
+
+    def take(self, size: int) -> None:
+        """Take bytes; raise Problem 503 `busy` when there are not so many."""
+        if size > self._left:
+            raise busy(self._what)
+        self._left -= size
+
+
+@dataclass(slots=True)
+class Part:
+    """What one body has of a budget."""
+
+    budget: Budget
+    size: int = 0
+
+    def grow(self, size: int) -> None:
+        """Take more; raise Problem 503 `busy`."""
+        self.budget.take(size)
+        self.size += size
+
+
+LOGINS: Final = 1
+QUERIES: Final = 4
+OTHERS: Final = 8
+EXPORTS: Final = 4
+STREAMS: Final = 3
+"""Threads with which live streams look whether their logins still hold."""
+THREADS: Final = LOGINS + QUERIES + OTHERS + EXPORTS + STREAMS
+"""Threads of the routes: as many as can have work, so that nobody waits for a thread or a database session in one."""
+SESSIONS: Final = THREADS + 4
+"""Database sessions: one for each thread, and some for what hears the plant."""
+INGEST_THREADS: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class AllPlaces:
+    """All that is limited in an application; what gateways write shares nothing with what people ask."""
+
+    logins: Places = field(default_factory=lambda: Places("log-ins", LOGINS, waiting=64, wait_s=1.5))
+    queries: Places = field(default_factory=lambda: Places("queries", QUERIES, waiting=256, wait_s=1.5))
+    others: Places = field(default_factory=lambda: Places("requests", OTHERS, waiting=256, wait_s=1.5))
+    bodies: Budget = field(default_factory=lambda: Budget("requests with a body", 32 * 1024 * 1024))
+    ingest: Places = field(default_factory=lambda: Places("writes", INGEST_THREADS, waiting=64, wait_s=5.0))
+    long_writes: Places = field(
+        default_factory=lambda: Places("long writes", INGEST_THREADS - 1, waiting=16, wait_s=30.0)
+    )
+    ingest_bodies: Budget = field(default_factory=lambda: Budget("bytes to write", 64 * 1024 * 1024))
+    ingest_threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(INGEST_THREADS, "ingest"))
