@@ -33,7 +33,7 @@ NOT_FOUND: Final = """<!doctype html>
 </body></html>
 """
 
-PAGES: Final = ("/", "/login", "/machines/:id", "/password", "/tokens", "/users")
+PAGES: Final = ("/", "/login", "/machines/:id", "/password", "/retired", "/tokens", "/users")
 """The addresses that the console's router knows, as it writes them."""
 _PAGES: Final = [re.compile(re.sub(r":\w+", "[^/]+", page)) for page in PAGES]
 _ASK_AGAIN: Final = {"Cache-Control": "no-cache"}

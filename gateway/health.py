@@ -5,6 +5,7 @@ The same port has `/quarantine` (gateway.quarantine).
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 
 import orjson
+import structlog
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -20,6 +22,8 @@ from contract.topics import Node
 from gateway.forward import Progress
 from gateway.quarantine import Quarantine
 from spool import Stats
+
+_log = structlog.get_logger(__name__)
 
 GRACE_S: Final = 5.0  # a store that restarts is no alarm
 FULL: Final = 0.9
@@ -239,6 +243,16 @@ def _counters(view: View) -> Iterator[Metric]:
     yield from (posts, ledger)
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Log an error of ours in one line, where the library prints its traceback; a client that goes is none."""
+        error = sys.exception()
+        if not isinstance(error, ConnectionError | TimeoutError):
+            _log.error("a request has failed", exc_info=error)
+
+
 class HealthServer:
     """Answers `/health`, `/metrics` and `/quarantine` at `host`:`port` (0: any free one) from threads of its own."""
 
@@ -246,12 +260,11 @@ class HealthServer:
         self.port = port
         self._host = host
         self._view = view
-        self._server: ThreadingHTTPServer | None = None
+        self._server: _Server | None = None
 
     def start(self, quarantine: Quarantine) -> None:
         """Bind the port and start to answer; raise OSError when the port is taken."""
-        self._server = ThreadingHTTPServer((self._host, self.port), _handler(self._view, quarantine))
-        self._server.daemon_threads = True
+        self._server = _Server((self._host, self.port), _handler(self._view, quarantine))
         self.port = int(self._server.server_address[1])
         threading.Thread(target=self._server.serve_forever, args=(0.2,), name="health", daemon=True).start()
 

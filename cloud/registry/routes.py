@@ -18,7 +18,7 @@ from cloud.deps import Db, GetParts, Now, need
 from cloud.live.hub import Hub, why_json
 from cloud.problems import Code, Problem, responses
 from cloud.registry.learn import come_back
-from cloud.registry.state import Condition, Standing, WhyView
+from cloud.registry.state import CONDITION_OF, Condition, Standing, WhyView
 from cloud.registry.tables import AssetRow, DeletedAsset
 from cloud.telemetry.times import format_time
 
@@ -110,6 +110,10 @@ class AssetDetail(PlacedAsset):
 
     edge_node: str = Field(examples=["demo:shanghai:machining/line1"])
     announced: datetime = Field(description="when its edge node last announced it")
+    conditions: dict[str, Condition] = Field(
+        description="what the words of its state mean, in small letters with _ between them",
+        examples=[{"active": "running", "feed_hold": "interrupted"}],
+    )
     signals: list[SignalView]
 
 
@@ -243,9 +247,8 @@ def get_asset(db: Db, parts: GetParts, asset: AssetPath) -> AssetDetail:
     """Return an asset with its signals."""
     row = find_asset(db, asset)
     signals = [SignalView.model_validate(signal, from_attributes=True) for signal in row.signals]
-    return AssetDetail.model_validate(
-        {**_placed(row, parts.hub), "edge_node": row.edge_node, "announced": row.announced, "signals": signals}
-    )
+    own = {"edge_node": row.edge_node, "announced": row.announced, "conditions": CONDITION_OF, "signals": signals}
+    return AssetDetail.model_validate({**_placed(row, parts.hub), **own})
 
 
 @router.post("/assets/{asset}/retire", status_code=204, responses=responses(401, 403, 404, 409))

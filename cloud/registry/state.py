@@ -34,7 +34,10 @@ _CONDITIONS: Final[dict[Condition, str]] = {
     "estop e_stop protective_stop false off",
     "unknown": "unavailable unknown",
 }
-_CONDITION_OF: Final = {word: condition for condition, words in _CONDITIONS.items() for word in words.split()}
+CONDITION_OF: Final[dict[str, Condition]] = {
+    word: condition for condition, words in _CONDITIONS.items() for word in words.split()
+}
+"""What the words of a state mean, in small letters with `_` between them."""
 _FAULT_WORDS: Final = frozenset(
     {"aborted", "aborting", "fault", "faulted", "error", "alarm", "failed"}
     | {"emergency", "estop", "e_stop", "protective_stop"}
@@ -96,7 +99,7 @@ def _word(text: str) -> str:
 
 def condition_of(text: str | None) -> Condition:
     """Return what the word of a state means; unknown for one that is not in the table, and for numbers."""
-    return "unknown" if text is None else _CONDITION_OF.get(_word(text), "unknown")
+    return "unknown" if text is None else CONDITION_OF.get(_word(text), "unknown")
 
 
 def fault_of(read: Callable[[str], Value | None], state: str | None) -> str | None:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +15,7 @@ import httpx2
 import orjson
 import pytest
 import uvicorn
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page
 
 from cloud.__main__ import Server, listen
 from cloud.app import create_app
@@ -27,18 +26,8 @@ from cloud.settings import Settings
 from contract.mqtt import Broker, Session
 from shopfloor import console
 from shopfloor.logfile import LogFile
+from tests.browser import chromium
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-# as root a browser needs --no-sandbox; the others keep it from calling home
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 STORE_TOKEN = "store-token-of-this-test"
 PASSWORD = "a password of a test"
 WAIT_S = 10.0
@@ -145,12 +134,23 @@ class SaidPlant:
     places: dict[str, str] = field(default_factory=dict)
 
     def announce(
-        self, asset: str, *, online: bool = True, kind: str = "cnc", line: str = "line1", **names: str
+        self,
+        asset: str,
+        *,
+        online: bool = True,
+        kind: str = "cnc",
+        line: str = "line1",
+        signals: Sequence[Mapping[str, Any]] = SIGNALS,
+        reason_code: str = "",
+        reason: str = "",
+        do: str = "",
+        **names: str,
     ) -> None:
         self.places[asset] = f"v1/demo/shanghai/machining/{line}/{asset}"
         place = {"enterprise": "demo", "site": "shanghai", "area": "machining", "line": line, "asset": asset}
-        said = {"kind": kind, "names": names, "edge_node": f"demo:shanghai:machining/{line}", "signals": SIGNALS}
-        self._publish(asset, "info", place | said | {"online": online})
+        said = {"kind": kind, "names": names, "edge_node": f"demo:shanghai:machining/{line}", "signals": signals}
+        why = {"reason_code": reason_code, "reason": reason, "do": do}
+        self._publish(asset, "info", place | said | why | {"online": online})
 
     def say(self, asset: str, quality: int = 192, **values: float | str | bool) -> None:
         """Say values of now."""
@@ -178,12 +178,8 @@ def plant(cloud: RunningCloud) -> Iterator[SaidPlant]:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """A browser for the tests of a module: its event loop must be gone before asynchronous tests run."""
-    if CHROMIUM is None:
-        pytest.skip("chromium is not installed")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
+    with chromium() as started:
+        yield started
 
 
 @pytest.fixture

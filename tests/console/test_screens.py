@@ -13,6 +13,7 @@ PASSWORD = "a password of a test"
 
 def test_the_first_login_by_link_then_by_password(page: Page, cloud: Any) -> None:
     page.goto(cloud.link)
+    expect(page.get_by_test_id("whose")).to_contain_text("admin")
     page.fill("input[name=new-password]", "short")
     expect(page.get_by_text("At least 10 characters.", exact=True)).to_be_visible()
     page.fill("input[name=new-password]", PASSWORD)
@@ -21,6 +22,7 @@ def test_the_first_login_by_link_then_by_password(page: Page, cloud: Any) -> Non
     expect(page.get_by_test_id("plant-empty")).to_be_visible()
     assert page.url == f"{cloud.address}/"
 
+    page.get_by_test_id("account").get_by_role("button").click()
     page.get_by_test_id("sign-out").click()
     page.fill("input[name=username]", "admin")
     page.fill("input[name=password]", "not the password")
@@ -177,4 +179,4 @@ def test_pages_that_are_not_there_say_so(visitor: Page, cloud: Any) -> None:
     visitor.goto(f"{cloud.address}/machines/nothing-99")
     expect(visitor.get_by_text("There is no machine “nothing-99”")).to_be_visible()
     visitor.goto(f"{cloud.address}/no/such/page")
-    expect(visitor.get_by_text("There is no such page.")).to_be_visible()
+    expect(visitor.get_by_text("There is nothing at this address")).to_be_visible()

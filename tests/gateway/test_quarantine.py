@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import http.client
+import socket
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -179,3 +181,19 @@ def test_a_discarded_one_is_gone_and_counted_over_a_restart(desk: Desk, tmp_path
 )
 def test_other_requests_are_refused(desk: Desk, method: str, path: str, status: int) -> None:
     assert desk.ask(method, path)[0] == status
+
+
+def test_no_request_writes_a_traceback(desk: Desk, capfd: pytest.CaptureFixture[str]) -> None:
+    for request in (
+        b"GET /quarantine/" + b"9" * 5000 + b" HTTP/1.1\r\nAuthorization: Bearer " + SECRET.encode() + b"\r\n\r\n",
+        b"GET /metrics HTTP/1.1\r\nAuthorization: \xff\xfe\r\n\r\n",
+        b"\x16\x03\x01 \x1b[2J\r\n\r\n",
+        b"GET /health HTTP/1.1\r\n",
+    ):
+        with socket.create_connection(("127.0.0.1", desk.port), timeout=5) as line:
+            line.sendall(request)
+            # the answer, if there is one, meets a connection that was reset
+            line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    assert desk.ask("GET", "/health")[0] == 200
+    written = capfd.readouterr()
+    assert written.out + written.err == ""

@@ -1,13 +1,15 @@
 import { createRouter, createWebHistory } from "vue-router";
 import { ApiError } from "./api/calls";
+import { pageRoutes } from "./pages/pages";
+import { loadMe, may, me, type Role } from "./session";
 import PlantView from "./views/PlantView.vue";
-import { loadMe, me } from "./session";
 
 export const router = createRouter({
   history: createWebHistory(),
   routes: [
     { path: "/", name: "plant", component: PlantView },
     { path: "/machines/:id", name: "machine", component: () => import("./views/MachineView.vue"), props: true },
+    ...pageRoutes,
     { path: "/login", name: "login", component: () => import("./views/LoginView.vue"), meta: { open: true } },
     { path: "/:rest(.*)*", name: "nowhere", component: () => import("./views/NowhereView.vue"), meta: { open: true } },
   ],
@@ -24,6 +26,6 @@ router.beforeEach(async (to) => {
     if (error instanceof ApiError) return true;
     throw error;
   }
-  if (me.value && !me.value.must_set_password) return true;
+  if (me.value && !me.value.must_set_password) return !to.meta["role"] || may(to.meta["role"] as Role) ? true : { path: "/" };
   return { name: "login", query: to.fullPath === "/" ? {} : { next: to.fullPath } };
 });

@@ -5,7 +5,20 @@ import { ApiError, fetchMe, signOut } from "./api/calls";
 import type { Me } from "./api/types";
 import * as plant from "./plant/plant";
 
+/** As cloud/openapi.json says of PasswordChange. */
+export const SHORTEST_PASSWORD = 10;
+
 export const me = shallowRef<Me | null>(null);
+
+export type Role = Me["role"];
+
+/** Every role; each may do all that the one before it may. */
+export const ROLES: readonly Role[] = ["viewer", "operator", "engineer", "admin"];
+
+/** Whether who is signed in has a role, or a higher one. */
+export function may(role: Role): boolean {
+  return me.value !== null && ROLES.indexOf(me.value.role) >= ROLES.indexOf(role);
+}
 
 /** Ask the server who we are; null when it does not know us. Raises ApiError when it cannot be asked. */
 export async function loadMe(): Promise<Me | null> {

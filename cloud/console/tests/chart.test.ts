@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { bucketPoints, courseOf, plainPoint, pointAt, stretches } from "../src/chart/course";
-import { panelsOf } from "../src/chart/option";
+import { optionOf, panelsOf, standsAlone } from "../src/chart/option";
 import { boundsOf, DAY, fixed, HOUR, MINUTE, moved, parseRange, rangeText, wider } from "../src/chart/range";
 import { Ring } from "../src/chart/ring";
 import { scaleOf } from "../src/chart/scale";
@@ -123,8 +123,20 @@ describe("range", () => {
   });
 });
 
+test("a chart of one point shows the point", () => {
+  const course = { points: [plainPoint(5, 1)], held: [] };
+  const line = { signal: "a", unit: "", label: "", color: "", span: 0, measure: {}, course };
+  const { series } = optionOf(panelsOf([line]), 0, 10, 300, { text: "", faint: "", line: "", font: "" }) as {
+    series: { symbol: string | ((value: unknown, at: { dataIndex: number }) => string) }[];
+  };
+  const symbol = series[0]!.symbol;
+  expect(typeof symbol === "function" && symbol(null, { dataIndex: 0 })).toBe("circle");
+  const broken = [plainPoint(0, 1), plainPoint(1, 2), plainPoint(2, null), plainPoint(3, 4), plainPoint(4, null)];
+  expect(broken.map((_, i) => standsAlone(broken, i))).toEqual([false, false, false, true, false]);
+});
+
 test("signals of one unit share a panel", () => {
-  const line = (signal: string, unit: string) => ({ signal, unit, label: "", color: "", span: 0, course: { points: [], held: [] } });
+  const line = (signal: string, unit: string) => ({ signal, unit, label: "", color: "", span: 0, measure: {}, course: { points: [], held: [] } });
   const panels = panelsOf([line("a", "kW"), line("b", "rpm"), line("c", "kW")]);
   expect(panels.map(({ unit, lines }) => [unit, lines.map(({ signal }) => signal)])).toEqual([["kW", ["a", "c"]], ["rpm", ["b"]]]);
 });

@@ -1,14 +1,17 @@
 import { describe, expect, test } from "vitest";
 import { displayName, nameOf, signalName } from "../src/format/names";
-import { numberText, outOfRange, shareOf, valueText } from "../src/format/number";
-import { ageText, parseTime } from "../src/format/time";
+import { axisText, fixedText, measureText, numberText, outOfRange, shareOf } from "../src/format/number";
+import { ageText, dateTime, parseTime } from "../src/format/time";
+import { shownText } from "../src/format/value";
 import en from "../src/i18n/en";
+import { pageWords } from "../src/i18n";
+import { faultText, stateText } from "../src/i18n/terms";
 import zh from "../src/i18n/zh";
 import { tileSignals } from "../src/plant/catalog";
 import { freshnessOf } from "../src/plant/freshness";
 import { keySignals } from "../src/plant/key-signals";
 import { qualityOf } from "../src/plant/quality";
-import { conditionOf, faultOf } from "../src/plant/state";
+import { conditionOf, type Standing } from "../src/plant/state";
 
 test.each([
   ["spindle_speed", "Spindle speed", "主轴转速"],
@@ -17,9 +20,18 @@ test.each([
   ["x_motor_temperature", "X motor temperature", "X 轴电机温度"],
   ["Health/cnc-01/last_data_age_s", "Health · cnc-01 · Last data age", "健康 · cnc-01 · 最近数据时效"],
   ["quux_speed", "Quux speed", "quux_speed"],
+  ["voltage_l1", "Voltage L1", "电压 L1"],
+  ["b", "b", "b"],
+  ["X", "X", "X"],
   ["_", "_", "_"],
 ])("%s is %s, %s", (id, english, chinese) => {
   expect([nameOf(id, "en"), nameOf(id, "zh")]).toEqual([english, chinese]);
+});
+
+test("an axis is one only on a machine whose names are known", () => {
+  expect(nameOf("x_speed", "zh", "cnc")).toBe("X 轴速度");
+  expect(nameOf("x_speed", "zh", "conveyor")).toBe("x_speed");
+  expect(nameOf("motor_temperature", "zh", "conveyor")).toBe("电机温度");
 });
 
 test("a display name falls back to another language, then to the id", () => {
@@ -39,20 +51,66 @@ test.each([
   expect(numberText(value)).toBe(text);
 });
 
-test("values of other kinds", () => {
-  const words = { yes: "yes", no: "no" };
-  expect([true, false, null, undefined, "", "O1001", "18446744073709551615"].map((value) => valueText(value, words))).toEqual([
-    "yes", "no", "–", "–", "–", "O1001", "18446744073709551615",
+test.each([
+  [20.4567, { deadband: 0.05 }, "20.46"],
+  [20, { deadband: 0.001 }, "20.000"],
+  [-0.0003, { deadband: 0.01 }, "0.00"],
+  [-21.5, { deadband: 0.1 }, "−21.5"],
+  [23.456, { low: 0, high: 40 }, "23.46"],
+  [3456.78, { low: 0, high: 12_000 }, "3\u2009457"],
+  [12_345_678.9, { deadband: 0.1, low: 0 }, "12\u2009345\u2009678.9"],
+  [7, { datatype: "int64", low: 0, high: 99 }, "7"],
+  [21.9313, { low: 0 }, "21.93"],
+])("%d of %j reads %s", (value, measure, text) => {
+  expect(measureText(value, measure)).toBe(text);
+});
+
+test("one minus sign, and none before nothing", () => {
+  expect([fixedText(-0.0001, 0), fixedText(-0, 1), fixedText(-400, 0), numberText(-1.5e-7), numberText(-0.00049)]).toEqual([
+    "0", "0.0", "−400", "−1.500e−7", "−4.900e−4",
   ]);
+  expect(shownText("-9223372036854775808", { datatype: "int64" }, { locale: "en", yes: "", no: "" })).toBe("−9223372036854775808");
+});
+
+test.each([
+  [-200, 200, 0, "−200"], [0.5, 0.5, 1, "0.5"], [12_000_000, 2_000_000, 0, "12\u2009000\u2009000"],
+  [1_796_500_000_000, 500_000_000, 0, "1.7965e12"], [-2e9, 1e9, 0, "−2e9"],
+])("%d on an axis in steps of %d reads %s", (value, interval, decimals, text) => {
+  expect(axisText(value, interval, decimals)).toBe(text);
+});
+
+describe("values of other kinds", () => {
+  const english = { locale: "en", yes: "yes", no: "no" } as const;
+  const chinese = { locale: "zh", yes: "是", no: "否" } as const;
+  const noon = Date.UTC(2026, 10, 30, 12);
+
+  test.each([
+    [true, {}, "yes"], [false, {}, "no"], [1, { datatype: "boolean" }, "yes"], [null, { unit: "kN" }, "–"], ["", {}, "–"],
+    ["O1001", { datatype: "string" }, "O1001"], ["18446744073709551615", { datatype: "uint64" }, "18446744073709551615"],
+    [noon, { datatype: "datetime" }, dateTime(noon)], [noon + 250, { datatype: "datetime" }, `${dateTime(noon)}.250`],
+    [4_000, { unit: "s" }, "1 h 6 min"], [41.5, { unit: "s", low: 0, high: 3600 }, "42 s"], [90, { unit: "min" }, "1 h 30 min"],
+  ])("%j of %j reads %s", (value, measure, text) => {
+    expect(shownText(value, measure, english)).toBe(text);
+  });
+
+  test.each([["AUTOMATIC", "自动"], ["good", "合格"], ["GRIP MISSED", "抓取失败"], ["O1001", "O1001"]])("%s is %s", (word, text) => {
+    expect(shownText(word, { datatype: "string" }, chinese)).toBe(text);
+    expect(shownText(word, { datatype: "string" }, english)).toBe(word);
+  });
 });
 
 test("the place in a range", () => {
   expect([shareOf(5, 0, 10), shareOf(-5, 0, 10), shareOf(5, 0, null), shareOf("x", 0, 1), shareOf(1, 1, 1)]).toEqual([
     0.5, 0, null, null, null,
   ]);
-  expect([outOfRange(11, 0, 10), outOfRange(10, 0, 10), outOfRange(-1, 0, null), outOfRange(5, null, null)]).toEqual([
-    true, false, true, false,
-  ]);
+});
+
+test.each([
+  [11, { low: 0, high: 10 }, true], [10, { low: 0, high: 10 }, false], [-1, { low: 0, high: null }, true],
+  [5, { low: null, high: null }, false], [100.3, { low: 0, high: 100 }, false], [-0.02, { low: 0, high: 100 }, false],
+  [101.5, { low: 0, high: 100 }, true], [-0.4, { low: 0, high: null, deadband: 0.5 }, false], [12, { low: 0, high: 10, deadband: 3 }, false],
+])("%d in %j is outside: %s", (value, measure, outside) => {
+  expect(outOfRange(value, measure)).toBe(outside);
 });
 
 test("times with nanoseconds are read, nonsense is not", () => {
@@ -67,36 +125,36 @@ test.each([
 });
 
 describe("what a machine's words mean", () => {
-  test.each([["ACTIVE", "running"], ["feed_hold", "interrupted"], ["UNAVAILABLE", "unknown"], ["x", "unknown"], [null, "unknown"]])(
+  const conditions = { active: "running", feed_hold: "interrupted" } as const;
+
+  test.each([["ACTIVE", "running"], ["Feed-Hold", "interrupted"], ["feed hold", "interrupted"], ["x", "unknown"], [null, "unknown"]])(
     "%s is %s", (word, condition) => {
-      expect(conditionOf(word)).toBe(condition);
+      expect(conditionOf(word, conditions)).toBe(condition);
     },
   );
 
-  test.each([
-    [{ alarm: "GRIP MISSED" }, "GRIP MISSED"],
-    [{ alarm: "", emergency_stop: "TRIGGERED" }, "emergency_stop"],
-    [{ protective_stop: true }, "protective_stop"],
-    [{ protective_stop: 1 }, "protective_stop"],
-    [{ alarm: "none", emergency_stop: "ARMED", protective_stop: false }, null],
-  ])("%j has the fault %s", (signals: Record<string, unknown>, fault) => {
-    expect(faultOf((name) => signals[name])).toBe(fault);
+  test.each([["FEED_HOLD", "Feed hold", "进给保持"], ["Feed hold", "Feed hold", "进给保持"], ["warming up", "warming up", "warming up"], ["A7", "A7", "A7"]])(
+    "%s reads %s, %s", (word, english, chinese) => {
+      expect([stateText(word, "en"), stateText(word, "zh")]).toEqual([english, chinese]);
+    },
+  );
+
+  test("a fault is an alarm, or the signal that says it", () => {
+    const machine = { kind: "robot", readings: new Map([["protective_stop", true]]) };
+    expect(faultText({ ...machine, fault: "protective_stop" }, "zh")).toBe("保护性停止");
+    expect(faultText({ ...machine, fault: "GRIP MISSED" }, "en")).toBe("GRIP MISSED");
+    expect(faultText({ ...machine, fault: null }, "en")).toBe("");
   });
 
-  test.each([[0, "live"], [15, "live"], [16, "late"], [61, "stale"]])("heard %d s ago is %s", (age_s, fresh) => {
-    expect(freshnessOf(1000, 1000 + age_s * 1000, true)).toBe(fresh);
-    expect(freshnessOf(1000, 1000 + age_s * 1000, false)).toBe("offline");
-  });
-
-  test.each([[60, "live"], [61, "quiet"], [147, "quiet"]])("heard now, of which nothing changed for %d s is %s", (age_s, fresh) => {
-    const now = 1_000_000;
-    expect(freshnessOf(now - 1000, now, true, now - age_s * 1000)).toBe(fresh);
-    expect(freshnessOf(now - 61_000, now, true, now - age_s * 1000)).toBe("stale");
-    expect(freshnessOf(now - 1000, now, false, now - age_s * 1000)).toBe("offline");
-  });
+  test.each([["running", 0, "live"], ["unknown", 15, "live"], ["running", 16, "late"], ["quiet", 3, "quiet"], ["stale", 61, "stale"],
+    ["offline", 0, "offline"], ["retired", 0, "offline"]] as [Standing, number, string][])(
+    "%s, heard %d s ago, is %s", (standing, age_s, fresh) => {
+      expect(freshnessOf(standing, 1000, 1000 + age_s * 1000)).toBe(fresh);
+    },
+  );
 
   test("never heard is never, not fresh", () => {
-    expect(freshnessOf(null, 0, true)).toBe("never");
+    expect(freshnessOf("unknown", null, 0)).toBe("never");
   });
 
   test.each([[192, "good"], [216, "good"], [64, "uncertain"], [0, "bad"], [24, "bad"], [500, "stale"], [704, "good"],
@@ -124,6 +182,8 @@ test("both languages have the same places to fill in", () => {
       ),
     );
   expect(places(zh)).toEqual(places(en));
+  expect(places(pageWords("zh"))).toEqual(places(pageWords("en")));
+  expect(Object.keys(pageWords("en")).filter((noun) => noun in en)).toEqual([]);
 });
 
 test("a tile has values before the details of its machine are known", () => {

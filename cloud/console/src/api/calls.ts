@@ -3,8 +3,8 @@
 import createClient from "openapi-fetch";
 import { learnServerTime } from "../clock";
 import { parseTime } from "../format/time";
-import type { PlantEntry, Reading } from "../plant/plant";
-import type { Asset, History, LastColumns, Me, PlantTree, Problem, paths } from "./types";
+import type { PlantEntry, Reading, Status } from "../plant/plant";
+import type { Asset, AssetStatus, PlacedAsset, History, LastColumns, Me, PlantTree, Problem, paths } from "./types";
 
 /** A call that failed: `detail` says what, `todo` what to do about it. `status` is 0 when no answer came at all. */
 export class ApiError extends Error {
@@ -12,6 +12,10 @@ export class ApiError extends Error {
     readonly status: number,
     readonly detail: string,
     readonly todo = "",
+    /** What is wrong, for translations; empty when no answer came. */
+    readonly code = "",
+    readonly args: Readonly<Record<string, unknown>> = {},
+    readonly fields: readonly string[] = [],
   ) {
     super(detail);
   }
@@ -31,16 +35,16 @@ async function timedFetch(request: Request): Promise<Response> {
   }
 }
 
-const api = createClient<paths>({ fetch: timedFetch });
+export const api = createClient<paths>({ fetch: timedFetch });
 
-interface Outcome<T> {
+export interface Outcome<T> {
   data?: T;
   error?: unknown;
   response: Response;
 }
 
 /** The data of an answer, or its problem as an ApiError. */
-async function unwrap<T>(call: Promise<Outcome<T>>): Promise<T> {
+export async function unwrap<T>(call: Promise<Outcome<T>>): Promise<T> {
   const { data, error, response } = await call;
   if (response.ok) return data as T;
   const problem = (typeof error === "object" && error !== null ? error : {}) as Partial<Problem>;
@@ -48,6 +52,9 @@ async function unwrap<T>(call: Promise<Outcome<T>>): Promise<T> {
     response.status,
     problem.detail || problem.title || `HTTP ${response.status} ${response.statusText}`,
     problem.todo ?? "",
+    problem.code ?? "",
+    problem.args ?? {},
+    (problem.errors ?? []).map(({ where }) => where),
   );
 }
 
@@ -69,6 +76,15 @@ export async function fetchPlant(): Promise<PlantEntry[]> {
   return flatten(await unwrap<PlantTree>(api.GET("/api/v1/plant")));
 }
 
+export function statusOf({ online, standing, condition, state, state_signal, fault, why }: AssetStatus): Status {
+  return { online, standing, condition, state, stateSignal: state_signal, fault, why };
+}
+
+export function entryOf(asset: PlacedAsset): PlantEntry {
+  const { id, kind, names, label, enterprise, site, area, line, last_seen = null, last_data = null } = asset;
+  return { id, kind, names, label, last_seen, last_data, place: { enterprise, site, area, line }, status: statusOf(asset) };
+}
+
 export function flatten(tree: PlantTree): PlantEntry[] {
   const entries: PlantEntry[] = [];
   for (const enterprise of tree.enterprises)
@@ -76,8 +92,7 @@ export function flatten(tree: PlantTree): PlantEntry[] {
       for (const area of site.areas)
         for (const line of area.lines)
           for (const asset of line.assets) {
-            const place = { enterprise: enterprise.id, site: site.id, area: area.id, line: line.id };
-            entries.push({ ...asset, last_seen: asset.last_seen ?? null, last_data: asset.last_data ?? null, place });
+            entries.push(entryOf({ ...asset, enterprise: enterprise.id, site: site.id, area: area.id, line: line.id }));
           }
   return entries;
 }
@@ -85,14 +100,26 @@ export function flatten(tree: PlantTree): PlantEntry[] {
 export const fetchAsset = (id: string): Promise<Asset> =>
   unwrap(api.GET("/api/v1/assets/{asset}", { params: { path: { asset: id } } }));
 
+const ofAsset = (id: string) => ({ params: { path: { asset: id } } });
+
+/** Take a machine that is gone out of the plant; its history stays. */
+export const retireAsset = (id: string): Promise<void> => unwrap(api.POST("/api/v1/assets/{asset}/retire", ofAsset(id)));
+
+export const unretireAsset = (id: string): Promise<void> => unwrap(api.POST("/api/v1/assets/{asset}/unretire", ofAsset(id)));
+
+/** Delete a machine that is gone, with all that it ever said. */
+export const deleteAsset = (id: string): Promise<void> =>
+  unwrap(api.DELETE("/api/v1/assets/{asset}", { params: { path: { asset: id }, query: { confirm: id } } }));
+
 export type LastRow = Reading & { readonly asset: string; readonly signal: string; readonly unit: string };
 
 /** Whole numbers of which JSON.parse would lose digits come as text. */
 export const EXACT = { integers: "text" } as const;
 
-/** The newest sample of every series. */
-export async function fetchLast(): Promise<LastRow[]> {
-  const columns = await unwrap<LastColumns>(api.GET("/api/v1/telemetry/last", { params: { query: EXACT } }));
+/** The newest sample of every series, of all machines or of one. */
+export async function fetchLast(id?: string): Promise<LastRow[]> {
+  const query = { ...EXACT, ...(id === undefined ? {} : { asset: [id] }) };
+  const columns = await unwrap<LastColumns>(api.GET("/api/v1/telemetry/last", { params: { query } }));
   return columns.asset.map((asset, i) => ({
     asset,
     signal: columns.signal[i]!,

@@ -560,6 +560,17 @@ export interface components {
              */
             condition: "running" | "ready" | "interrupted" | "stopped" | "unknown";
             /**
+             * Conditions
+             * @description what the words of its state mean, in small letters with _ between them
+             * @example {
+             *       "active": "running",
+             *       "feed_hold": "interrupted"
+             *     }
+             */
+            conditions: {
+                [key: string]: "running" | "ready" | "interrupted" | "stopped" | "unknown";
+            };
+            /**
              * Edge Node
              * @example demo:shanghai:machining/line1
              */

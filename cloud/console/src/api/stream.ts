@@ -79,7 +79,8 @@ export class LiveStream {
         cache: "no-store",
         signal: abort.signal,
       });
-      if (answer.status === 401) {
+      // 403: somebody who came by a link has to set a password first
+      if (answer.status === 401 || answer.status === 403) {
         this.handlers.onUnauthorized();
         return null;
       }

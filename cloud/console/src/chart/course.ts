@@ -6,6 +6,7 @@
 import type { BucketSeries, RawSeries } from "../api/types";
 import { parseTime } from "../format/time";
 import { qualityOf } from "../plant/quality";
+import type { Standing } from "../plant/state";
 
 export interface Point {
   readonly time: number;
@@ -103,6 +104,8 @@ export interface Stretch {
   readonly start: number;
   readonly end: number;
   readonly text: string | null;
+  /** Set where nothing was said any more: how the machine stands since. */
+  readonly standing?: Standing;
 }
 
 /** Text samples in order of time as stretches between `start` and `end`; equal neighbors are one, at most `most`. */

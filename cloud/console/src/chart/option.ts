@@ -1,6 +1,6 @@
 /** The picture of a trend: signals of one unit share a grid, all grids share the time axis. */
 
-import { fixedText } from "../format/number";
+import { axisText, type Measure } from "../format/number";
 import { clockTime, dateTime } from "../format/time";
 import type { Course } from "./course";
 import { DAY, HOUR, MINUTE } from "./range";
@@ -11,6 +11,7 @@ export interface Line {
   readonly label: string;
   readonly unit: string;
   readonly color: string;
+  readonly measure: Measure;
   readonly course: Course;
   /** Width of the engineering range, 0 when unknown. */
   readonly span: number;
@@ -114,13 +115,19 @@ export function optionOf(panels: readonly Panel[], start: number, end: number, h
           color: look.faint,
           fontSize: 11,
           showMaxLabel: true,
-          formatter: (value: number) => fixedText(value, decimals),
+          formatter: (value: number) => axisText(value, interval, decimals),
         },
         splitLine: { lineStyle: { color: look.line } },
       };
     }),
     series: panels.flatMap(({ lines }, i) => lines.flatMap((line) => seriesOf(line, i))),
   };
+}
+
+/** Whether no line goes to or from a point: what is beside it is a break or the end. */
+export function standsAlone(points: Course["points"], at: number): boolean {
+  const known = (i: number): boolean => (points[i]?.mean ?? null) !== null;
+  return known(at) && !known(at - 1) && !known(at + 1);
 }
 
 function seriesOf(line: Line, grid: number): object[] {
@@ -133,6 +140,14 @@ function seriesOf(line: Line, grid: number): object[] {
     name: line.signal,
     data: points.map(({ time, mean }) => [time, mean]),
     lineStyle: { width: 1.4, color: line.color },
+    // a line needs two points; what stands alone is shown as what it is
+    ...(points.some((_, i) => standsAlone(points, i))
+      ? {
+          symbol: (_: unknown, { dataIndex }: { dataIndex: number }) => (standsAlone(points, dataIndex) ? "circle" : "none"),
+          symbolSize: 5,
+          showAllSymbol: true,
+        }
+      : {}),
   };
   const hold = { ...common, ...style, data: held, lineStyle: { width: 1.2, color: line.color, type: [2, 4], opacity: 0.8 } };
   if (points.every(({ min, max }) => min === max)) return [course, hold];

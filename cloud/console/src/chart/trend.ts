@@ -5,7 +5,8 @@ import { ApiError, fetchHistory } from "../api/calls";
 import { serverNow } from "../clock";
 import { asOf, holdsUntil, onState, type Machine } from "../plant/plant";
 import { qualityOf } from "../plant/quality";
-import { bucketPoints, courseOf, plainPoint, stretches, textSamples, type Course, type Point } from "./course";
+import { isLost } from "../plant/state";
+import { bucketPoints, courseOf, plainPoint, stretches, textSamples, type Course, type Point, type Stretch } from "./course";
 import { boundsOf, DAY, MINUTE, type Range } from "./range";
 import { Ring } from "./ring";
 
@@ -19,7 +20,6 @@ const SAMPLE_MS = 100;
 const LIVE_STEP_MS = 1_000;
 /** Samples of the state that are kept; a machine changes its state a few times a minute at most. */
 const STATES = 2_000;
-const STATE_SIGNAL = "execution";
 
 export interface TrendState {
   readonly loading: boolean;
@@ -37,7 +37,7 @@ export function useTrend(
   points: () => number,
 ) {
   const courses = shallowRef<ReadonlyMap<string, Course>>(new Map());
-  const states = shallowRef<ReturnType<typeof stretches>>([]);
+  const states = shallowRef<readonly Stretch[]>([]);
   const bounds = shallowRef(boundsOf(range.value, serverNow()));
   const loading = ref(false);
   const error = shallowRef<ApiError | null>(null);
@@ -58,14 +58,23 @@ export function useTrend(
         return [name, drawn(name, points, LIVE_STEP_MS, start, end)];
       }),
     );
-    states.value = stretches(texts, start, Math.min(end, holdsUntil(machine) ?? end));
+    states.value = band(start, end);
   }
 
-  /** A course, with what the machine said last where that was before `start`: it has not changed since. */
+  /** The states of the shown time; what the machine has not said since then is how it stands by now. */
+  function band(start: number, end: number): Stretch[] {
+    const until = holdsUntil(machine) ?? end;
+    const said: Stretch[] = stretches(texts, start, Math.min(end, until));
+    const { standing } = machine;
+    const silent = until < end && texts.length > 0 && (standing === "quiet" || isLost(standing));
+    return silent ? [...said, { start: Math.max(start, until), end, text: null, standing }] : said;
+  }
+
+  /** A course, with what the machine said last where the history has nothing (yet): it has not changed since. */
   function drawn(name: string, points: Point[], stepMs: number, start: number, end: number): Course {
     const last = machine.readings.get(name);
-    const holds = points.length === 0 && last && last.time < start && qualityOf(last.quality) === "good";
-    const first = holds && typeof last.value === "number" ? [plainPoint(start, last.value)] : [];
+    const holds = points.length === 0 && last && last.time <= end && qualityOf(last.quality) === "good";
+    const first = holds && typeof last.value === "number" ? [plainPoint(Math.max(start, last.time), last.value)] : [];
     return courseOf([...first, ...points], { stepMs, until: Math.min(end, holdsUntil(machine) ?? end) });
   }
 
@@ -82,16 +91,14 @@ export function useTrend(
         wanted.length === 0
           ? null
           : fetchHistory({ asset: machine.id, signals: wanted, start, end, points: live ? Math.min(RING_POINTS, Math.round((end - start) / SAMPLE_MS)) : points() }, mine.signal),
-        // the state that holds at the start was said before it
-        fetchHistory({ asset: machine.id, signals: [STATE_SIGNAL], start: start - DAY, end, points: STATES }, mine.signal),
+        fetchStates(start, end, mine.signal),
       ]);
       const width = (history?.bucket_s ?? 0) * 1000;
       const found = new Map<string, Point[]>();
       for (const series of history?.series ?? []) {
         if (series.kind === "buckets") found.set(series.signal, bucketPoints(series, width));
       }
-      const said = state.series[0];
-      texts = said?.kind === "raw" ? textSamples(said) : [];
+      texts = state;
       error.value = null;
       if (live) {
         seed(wanted, found);
@@ -101,7 +108,7 @@ export function useTrend(
         bounds.value = [start, end];
         bucketMs.value = width || null;
         courses.value = new Map(wanted.map((name) => [name, drawn(name, found.get(name) ?? [], width, start, end)]));
-        states.value = stretches(texts, start, Math.min(end, holdsUntil(machine) ?? serverNow()));
+        states.value = band(start, Math.min(end, serverNow()));
       }
     } catch (problem) {
       if (mine.signal.aborted) return;
@@ -113,6 +120,19 @@ export function useTrend(
         const width = range.value.mode === "recent" ? range.value.ms : null;
         if (width !== null) renewTimer = setTimeout(() => void load(), Math.max(10_000, Math.min(MINUTE, width / 200)));
       }
+    }
+  }
+
+  /** What the machine said of its state, also before the range: it holds at its start. A band that fails is none. */
+  async function fetchStates(start: number, end: number, signal: AbortSignal): Promise<[number, string | null][]> {
+    if (machine.stateSignal === null) return [];
+    try {
+      const found = await fetchHistory({ asset: machine.id, signals: [machine.stateSignal], start: start - DAY, end, points: STATES }, signal);
+      const said = found.series[0];
+      return said?.kind === "raw" ? textSamples(said) : [];
+    } catch (problem) {
+      if (signal.aborted || !(problem instanceof ApiError)) throw problem;
+      return [];
     }
   }
 
@@ -137,16 +157,16 @@ export function useTrend(
       const good = qualityOf(reading.quality) === "good" && typeof reading.value === "number";
       ring.push(reading.time, good ? (reading.value as number) : NaN);
     }
-    const state = event.signals.get(STATE_SIGNAL);
+    const state = machine.stateSignal === null ? undefined : event.signals.get(machine.stateSignal);
     const last = texts.at(-1);
     if (state && (!last || state.time > last[0])) {
-      const word = qualityOf(state.quality) === "good" && typeof state.value === "string" ? state.value : null;
+      const word = qualityOf(state.quality) === "good" && state.value !== null && state.value !== undefined ? String(state.value) : null;
       texts = [...texts, [state.time, word] satisfies [number, string | null]].slice(-STATES);
     }
   });
 
   const redrawTimer = setInterval(redraw, REDRAW_MS);
-  watch([range, () => signals.value.join(" ")], () => void load(), { immediate: true });
+  watch([range, () => signals.value.join(" "), () => machine.stateSignal], () => void load(), { immediate: true });
   watch(frozen, redraw);
   // after a lost connection the stream has a hole that the history may fill
   const asked = computed(() => range.value.mode === "live");

@@ -5,9 +5,11 @@ export type Locale = "en" | "zh";
 /** Chinese of the words that ids are made of; a name is only translated when all of its words are known. */
 const WORDS: Readonly<Record<string, string>> = {
   acceleration: "加速度",
+  accuracy: "精度",
   active: "运行",
   actual: "实际",
   age: "时长",
+  agv: "AGV",
   air: "空气",
   alarm: "报警",
   ambient: "环境",
@@ -28,21 +30,29 @@ const WORDS: Readonly<Record<string, string>> = {
   bytes: "字节数",
   cabinet: "电柜",
   cell: "单元",
+  charge: "电量",
+  charging: "充电中",
   chuck: "卡盘",
+  clock: "时钟",
   closed: "闭合",
   code: "代码",
   command: "指令",
   commanded: "指令",
+  compressor: "空压机",
   condition: "状况",
   connected: "已连接",
   controller: "控制器",
   coolant: "冷却液",
+  cooling: "冷却",
   count: "计数",
   counter: "计数",
   current: "电流",
   cycle: "循环",
   cycles: "循环数",
   data: "数据",
+  depth: "深度",
+  deviation: "偏差",
+  device: "设备",
   distance: "距离",
   door: "门",
   drawbar: "拉杆",
@@ -50,47 +60,71 @@ const WORDS: Readonly<Record<string, string>> = {
   drop: "下滑",
   dropped: "丢弃",
   edge: "边缘",
+  entry: "条目",
   emergency: "急停",
+  enabled: "启用",
   enclosure: "防护罩",
   energy: "电能",
   error: "误差",
   execution: "执行状态",
+  exported: "馈出",
   factor: "因数",
   factory: "工厂",
+  failures: "失败次数",
   fan: "风扇",
   feed: "进给",
   feedrate: "进给速度",
   flow: "流量",
+  forming: "成形",
   following: "跟随",
   force: "力",
   frequency: "频率",
   front: "前端",
+  furnace: "加热炉",
+  gas: "燃气",
   good: "合格",
   grip: "抓取",
   gripper: "夹爪",
   hall: "厂房",
   head: "主轴箱",
   health: "健康",
+  heat: "热量",
   heater: "加热器",
+  heating: "加热",
   height: "高度",
+  high: "高",
   humidity: "湿度",
   hydraulic: "液压",
   idle: "空闲",
   inlet: "进口",
+  irradiance: "辐照度",
   joint: "关节",
+  l1: "L1",
+  l2: "L2",
+  l3: "L3",
   last: "最近",
+  ledger: "账本",
   length: "长度",
   level: "液位",
+  limit: "限值",
   line: "产线",
   load: "负载",
+  low: "低",
   lubrication: "润滑",
   machine: "机器",
   machining: "机加工",
+  max: "最大",
+  mean: "平均",
+  measured: "测量",
   message: "消息",
   meter: "电表",
+  min: "最小",
+  misfits: "类型不符数",
   misses: "失败次数",
   mode: "模式",
+  module: "组件",
   motor: "电机",
+  noise: "噪声",
   number: "编号",
   oil: "油",
   open: "打开",
@@ -107,6 +141,7 @@ const WORDS: Readonly<Record<string, string>> = {
   phase: "相",
   position: "位置",
   power: "功率",
+  press: "压力机",
   pressure: "压力",
   program: "程序",
   protective: "保护性",
@@ -114,11 +149,17 @@ const WORDS: Readonly<Record<string, string>> = {
   quality: "质量",
   rate: "速率",
   reactive: "无功",
+  ready: "就绪",
   rear: "后端",
   records: "记录数",
   reject: "不良",
   remaining: "剩余",
+  replaced: "替换",
   robot: "机器人",
+  room: "室内",
+  roughness: "粗糙度",
+  rounded: "舍入数",
+  rpm: "转速",
   run: "运行",
   running: "运行",
   safety: "安全",
@@ -126,10 +167,13 @@ const WORDS: Readonly<Record<string, string>> = {
   scrap: "废品",
   screw: "丝杠",
   sequence: "序号",
+  server: "服务器",
   servo: "伺服",
   set: "设定",
   setpoint: "设定值",
   shanghai: "上海",
+  silent: "静默时长",
+  size: "尺寸",
   spare: "备用",
   speed: "速度",
   spindle: "主轴",
@@ -138,45 +182,81 @@ const WORDS: Readonly<Record<string, string>> = {
   status: "状态",
   step: "步骤",
   stop: "停止",
+  stroke: "行程",
   supply: "电源",
   tank: "箱",
   target: "目标",
+  task: "任务",
+  tasks: "任务数",
   tcp: "末端",
   temperature: "温度",
   test: "测试",
   time: "时间",
+  times: "时间",
+  todo: "处理办法",
   tool: "刀具",
   torque: "扭矩",
   total: "总",
   tracking: "跟踪",
+  trips: "行程数",
+  trouble: "异常",
   unclamp: "松刀",
+  utilities: "公用工程",
   vacuum: "真空",
+  value: "数值",
   valve: "阀",
   velocity: "速度",
+  verdict: "判定",
   vibration: "振动",
   voltage: "电压",
+  volume: "体积",
   warehouse: "仓库",
+  water: "水",
   wear: "磨损",
   weight: "重量",
   welding: "焊接",
   width: "宽度",
   workshop: "车间",
+  zone: "区",
 };
 
 /** Names whose Chinese is not the sum of their words. */
 const PHRASES: Readonly<Record<string, string>> = {
+  air_pressure: "气压",
+  battery_charge: "电池电量",
+  brake_drop: "制动下滑",
+  charging: "充电中",
   controller_mode: "控制模式",
+  cycle_count: "循环计数",
+  cycle_time: "循环时间",
+  depth_deviation: "深度偏差",
+  door_open: "门打开",
   drawbar_force: "拉刀力",
   dropped_total: "丢弃总数",
   emergency_stop: "急停",
+  energy_exported: "馈出电能",
+  failures_total: "失败总数",
   feed_rate: "进给速度",
+  grip_misses: "抓取失败次数",
   last_data_age: "最近数据时效",
   line_number: "程序行号",
+  load_cycles: "加载次数",
+  measured_count: "测量件数",
+  misfits_total: "类型不符总数",
   part_count: "工件计数",
   power_factor: "功率因数",
+  rounded_total: "舍入总数",
   samples_total: "样本总数",
+  scrap_count: "废品数",
+  server_time: "服务器时间",
+  silent: "静默时长",
+  size_deviation: "尺寸偏差",
+  spindle_override: "主轴倍率",
   spindle_speed: "主轴转速",
   tcp_speed: "末端速度",
+  times_replaced_total: "替换时间总数",
+  tool_number: "刀具号",
+  unclamp_time: "松刀时间",
 };
 
 const UNIT_SUFFIXES = new Set(["s", "ms", "ns", "mm", "kwh"]);
@@ -194,39 +274,50 @@ export function wordsOf(id: string): string[] {
     .map((word) => (/^[A-Z]+\d*$/.test(word) ? word : word.toLowerCase()));
 }
 
-/** A readable name for an id, or the id itself where no honest one can be made; a path is named level by level. */
-export function nameOf(id: string, locale: Locale): string {
+/** Kinds of machines that ship: of their names is known that x is an axis. */
+const OUR_KINDS = new Set(["cnc", "lathe", "grinder", "robot", "agv", "measuring", "compressor", "pv", "battery", "meter", "node"]);
+
+/**
+ * A readable name for an id, or the id itself where no honest one can be made; a path is named level by level.
+ * `kind` is that of the machine: only of the kinds that ship a lone letter is taken for an axis.
+ */
+export function nameOf(id: string, locale: Locale, kind = "cnc"): string {
   const levels = id.split("/").filter((level) => level !== "");
-  return levels.map((level) => (IDENTIFIER.test(level) ? level : levelName(level, locale))).join(" · ") || id;
+  const axes = OUR_KINDS.has(kind);
+  return levels.map((level) => (IDENTIFIER.test(level) ? level : levelName(level, locale, axes))).join(" · ") || id;
 }
 
-function levelName(id: string, locale: Locale): string {
+function levelName(id: string, locale: Locale, axes: boolean): string {
   const words = wordsOf(id);
   const last = words.at(-1);
   if (words.length > 1 && last && UNIT_SUFFIXES.has(last)) words.pop();
-  return (locale === "zh" ? chinese(words) : english(words)) ?? id;
+  // "b" alone is a name that somebody gave, whatever it stands for
+  if (words.length === 1 && words[0]!.length <= 2 && isAxis(words[0]!)) return id;
+  return (locale === "zh" ? chinese(words, axes) : english(words)) ?? id;
 }
 
 function english(words: readonly string[]): string | null {
   if (words.length === 0) return null;
-  const text = words.map((word) => (isAxis(word) || word === "tcp" ? word.toUpperCase() : word)).join(" ");
+  const text = words.map((word) => (isAxis(word) || UPPER.has(word) ? word.toUpperCase() : word)).join(" ");
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
-function chinese(words: readonly string[]): string | null {
+const UPPER = new Set(["tcp", "l1", "l2", "l3", "agv"]);
+
+function chinese(words: readonly string[], axes: boolean): string | null {
   const whole = PHRASES[words.join("_")];
   if (whole) return whole;
   const tail = PHRASES[words.slice(1).join("_")];
-  const first = words[0] === undefined ? null : chineseWord(words[0]);
+  const first = words[0] === undefined ? null : chineseWord(words[0], axes);
   if (tail && first) return join([first, tail]);
-  const parts = words.map(chineseWord);
+  const parts = words.map((word) => chineseWord(word, axes));
   return parts.length === 0 || parts.includes(null) ? null : join(parts as string[]);
 }
 
-function chineseWord(word: string): string | null {
+function chineseWord(word: string, axes: boolean): string | null {
   if (/^\d+$/.test(word)) return word;
-  if (isAxis(word)) return `${word.toUpperCase()} 轴`;
-  return WORDS[word] ?? null;
+  if (isAxis(word)) return axes ? `${word.toUpperCase()} 轴` : null;
+  return WORDS[word.toLowerCase()] ?? null;
 }
 
 function isAxis(word: string): boolean {
@@ -251,6 +342,6 @@ export function displayName({ id, names, label }: Named, locale: Locale): string
 }
 
 /** The display name of a signal: what its source calls it, else its name in words. */
-export function signalName({ name, label }: { readonly name: string; readonly label?: string }, locale: Locale): string {
-  return label || nameOf(name, locale);
+export function signalName({ name, label }: { readonly name: string; readonly label?: string }, locale: Locale, kind?: string): string {
+  return label || nameOf(name, locale, kind);
 }

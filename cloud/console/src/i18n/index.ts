@@ -15,6 +15,13 @@ export const i18n = createI18n<[Messages], Locale, false>({
   missingWarn: true,
 });
 
+/** The words of the pages, each under its noun. */
+const ofPages = import.meta.glob<Record<Locale, object>>("../pages/*/words.ts", { eager: true });
+
+export function pageWords(language: Locale): Record<string, object> {
+  return Object.fromEntries(Object.entries(ofPages).map(([path, words]) => [path.split("/").at(-2)!, words[language]]));
+}
+
 const loaders = { en: () => import("./en"), zh: () => import("./zh") };
 
 function preferred(): Locale {
@@ -26,7 +33,7 @@ function preferred(): Locale {
 /** Load a language and show it; without an argument the preferred one. */
 export async function useLanguage(locale: Locale = preferred()): Promise<void> {
   const messages = await loaders[locale]();
-  i18n.global.setLocaleMessage(locale, messages.default);
+  i18n.global.setLocaleMessage(locale, { ...messages.default, ...pageWords(locale) });
   i18n.global.locale.value = locale;
   document.documentElement.lang = locale === "zh" ? "zh-CN" : "en";
 }

@@ -47,7 +47,7 @@ export function known(id: string): Asset | undefined {
   return details.get(id);
 }
 
-export type KeySignal = Pick<Signal, "name" | "unit" | "low" | "high" | "description">;
+export type KeySignal = Pick<Signal, "name" | "unit" | "low" | "high" | "description" | "deadband" | "datatype">;
 
 /**
  * The few signals for a machine's tile. Until its details are learned they are chosen from what it has said: a tile
@@ -63,6 +63,8 @@ export function tileSignals(machine: Pick<Machine, "id" | "readings" | "units">)
       low: null,
       high: null,
       description: "",
+      deadband: 0,
+      datatype: "",
       numeric: typeof value === "number",
     })),
   );

@@ -1,11 +1,13 @@
 /** Events of the live stream, read with distrust: what has not the promised shape is left out. */
 
 import { parseTime } from "../format/time";
-import type { Reading } from "./plant";
+import type { Reading, Status, Why } from "./plant";
+import { STANDINGS, type Condition, type Standing } from "./state";
 
 export interface StateEvent {
   readonly asset: string;
-  readonly online: boolean;
+  /** How the machine is, as far as the event says. */
+  readonly status: Partial<Status>;
   /** When the cloud heard of the machine, ms; null where the event does not say. */
   readonly seen: number | null;
   /** When there was last anything new of it, ms; null where the event does not say. */
@@ -14,6 +16,8 @@ export interface StateEvent {
 }
 
 type Json = Record<string, unknown>;
+
+const CONDITIONS: readonly Condition[] = ["running", "ready", "interrupted", "stopped", "unknown"];
 
 const isObject = (x: unknown): x is Json => typeof x === "object" && x !== null && !Array.isArray(x);
 
@@ -32,11 +36,34 @@ export function parseStateEvent(data: string): StateEvent | null {
   }
   return {
     asset: body["asset"],
-    online: body["online"] !== false,
+    status: statusOf(body),
     seen: timeOf(body["last_seen"]) ?? newest(signals),
     data: timeOf(body["last_data"]),
     signals,
   };
+}
+
+function statusOf(body: Json): Partial<Status> {
+  const { standing, condition } = body;
+  const textOrNull = (name: string, key: keyof Status): Partial<Status> => {
+    const text = body[name];
+    return typeof text === "string" || text === null ? { [key]: text } : {};
+  };
+  return {
+    ...(typeof body["online"] === "boolean" ? { online: body["online"] } : {}),
+    ...(STANDINGS.includes(standing as Standing) ? { standing: standing as Standing } : {}),
+    ...(CONDITIONS.includes(condition as Condition) ? { condition: condition as Condition } : {}),
+    ...textOrNull("state", "state"),
+    ...textOrNull("state_signal", "stateSignal"),
+    ...textOrNull("fault", "fault"),
+    ...("why" in body ? { why: whyOf(body["why"]) } : {}),
+  };
+}
+
+function whyOf(raw: unknown): Why | null {
+  if (!isObject(raw) || typeof raw["text"] !== "string") return null;
+  const args = Object.entries(isObject(raw["args"]) ? raw["args"] : {}).map(([name, value]) => [name, String(value)]);
+  return { code: String(raw["code"] ?? ""), text: raw["text"], do: String(raw["do"] ?? ""), args: Object.fromEntries(args) };
 }
 
 function readingOf(raw: Json): Reading | null {

@@ -5,7 +5,7 @@ import { fetchLast, fetchPlant, ApiError } from "../api/calls";
 import { LiveStream, type Link } from "../api/stream";
 import { now, serverNow } from "../clock";
 import { parseTime } from "../format/time";
-import { conditionOf, faultOf, type Condition, type Standing } from "./state";
+import type { Condition, Standing } from "./state";
 import { freshnessOf, type Freshness } from "./freshness";
 import { parseStateEvent, type StateEvent } from "./events";
 import type { Value } from "../format/number";
@@ -17,13 +17,33 @@ export interface Reading {
   readonly time: number;
 }
 
-export interface Machine {
+/** Why a machine is not there: `code` for translations, what to `do` may be empty. */
+export interface Why {
+  readonly code: string;
+  readonly text: string;
+  readonly do: string;
+  readonly args: Readonly<Record<string, string>>;
+}
+
+/** How a machine is, as the server says it. */
+export interface Status {
+  online: boolean;
+  standing: Standing;
+  condition: Condition;
+  /** What the signal that tells its state says; null: it has none, or says nothing. */
+  state: string | null;
+  stateSignal: string | null;
+  /** What is wrong, in the machine's own words. */
+  fault: string | null;
+  why: Why | null;
+}
+
+export interface Machine extends Status {
   readonly id: string;
   readonly kind: string;
   readonly names: Readonly<Record<string, string>>;
   readonly label: string;
   readonly place: Place;
-  online: boolean;
   /** When the cloud last heard of it, ms on the server's clock. */
   seen: number | null;
   /** When there was last anything new of it, ms on the server's clock. */
@@ -131,7 +151,15 @@ function enqueue(event: StateEvent): void {
   const known = waiting.get(event.asset);
   waiting.set(
     event.asset,
-    known ? { ...known, ...event, signals: new Map([...known.signals, ...event.signals]) } : event,
+    known
+      ? {
+          ...event,
+          seen: event.seen ?? known.seen,
+          data: event.data ?? known.data,
+          status: { ...known.status, ...event.status },
+          signals: new Map([...known.signals, ...event.signals]),
+        }
+      : event,
   );
   flushTimer ??= setTimeout(flush, FLUSH_MS);
 }
@@ -145,7 +173,7 @@ function flush(): void {
       unknown = true;
       continue;
     }
-    machine.online = event.online;
+    Object.assign(machine, event.status);
     if (event.seen !== null) machine.seen = Math.max(machine.seen ?? 0, event.seen);
     if (event.data !== null) machine.data = Math.max(machine.data ?? 0, event.data);
     for (const [name, reading] of event.signals) machine.readings.set(name, reading);
@@ -153,6 +181,11 @@ function flush(): void {
   }
   waiting.clear();
   if (unknown) renewSoon(RENEW_SOONEST_MS);
+}
+
+/** Ask for the plant at once: something was done to it. */
+export async function renewNow(): Promise<void> {
+  await renew();
 }
 
 function renewSoon(afterMs: number): void {
@@ -168,7 +201,7 @@ async function renew(): Promise<void> {
   try {
     const [tree, last] = await Promise.all([fetchPlant(), fetchLast()]);
     if (!stream) return;
-    merge(tree);
+    merge(tree.filter((entry) => entry.status.standing !== "retired"));
     for (const row of last) {
       const machine = machines.get(row.asset);
       if (!machine) continue;
@@ -182,7 +215,7 @@ async function renew(): Promise<void> {
     status.lastContact = serverNow();
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
-    if (error.status === 401) onUnauthorized();
+    if (error.status === 401 || error.code === "must_set_password") onUnauthorized();
     else status.error = error;
   }
 }
@@ -192,30 +225,29 @@ function merge(tree: readonly PlantEntry[]): void {
   for (const id of machines.keys()) if (!present.has(id)) machines.delete(id);
   for (const entry of tree) {
     const known = machines.get(entry.id);
-    const seen = parseTime(entry.last_seen);
-    const data = parseTime(entry.last_data);
+    const { seen, data } = timesOf(entry);
     if (known && known.kind === entry.kind && same(known, entry)) {
-      known.online = entry.online;
+      Object.assign(known, entry.status);
       known.seen = seen === null ? known.seen : Math.max(known.seen ?? 0, seen);
       known.data = data === null ? known.data : Math.max(known.data ?? 0, data);
     } else {
-      machines.set(
-        entry.id,
-        shallowReactive({
-          id: entry.id,
-          kind: entry.kind,
-          names: entry.names,
-          label: entry.label,
-          place: entry.place,
-          online: entry.online,
-          seen,
-          data,
-          readings: shallowReactive(known?.readings ?? new Map<string, Reading>()),
-          units: shallowReactive(known?.units ?? new Map<string, string>()),
-        }),
-      );
+      machines.set(entry.id, machineOf(entry, known));
     }
   }
+}
+
+const timesOf = (entry: PlantEntry) => ({ seen: parseTime(entry.last_seen), data: parseTime(entry.last_data) });
+
+/** A machine as it was announced, with the readings that are known of it. */
+export function machineOf(entry: PlantEntry, known?: Pick<Machine, "readings" | "units">): Machine {
+  const { id, kind, names, label, place, status } = entry;
+  return shallowReactive({
+    ...{ id, kind, names, label, place },
+    ...status,
+    ...timesOf(entry),
+    readings: shallowReactive(known?.readings ?? new Map<string, Reading>()),
+    units: shallowReactive(known?.units ?? new Map<string, string>()),
+  });
 }
 
 function same(machine: Machine, entry: PlantEntry): boolean {
@@ -231,37 +263,18 @@ export interface PlantEntry {
   readonly names: Readonly<Record<string, string>>;
   readonly label: string;
   readonly place: Place;
-  readonly online: boolean;
+  readonly status: Status;
   readonly last_seen: string | null;
   readonly last_data: string | null;
 }
 
 export function freshness(machine: Machine): Freshness {
-  return freshnessOf(machine.seen, asOf.value, machine.online, machine.data);
+  return freshnessOf(machine.standing, machine.seen, asOf.value);
 }
 
 /** Until when what a machine said last is shown to hold; null: nobody knows. */
 export function holdsUntil(machine: Machine): number | null {
-  return freshness(machine) === "quiet" ? machine.data : machine.seen;
-}
-
-export function condition(machine: Machine): Condition {
-  const execution = machine.readings.get("execution")?.value;
-  return conditionOf(typeof execution === "string" ? execution : null);
-}
-
-/** What to show for a machine, the worst first. */
-export function standing(machine: Machine): Standing {
-  const fresh = freshness(machine);
-  if (fresh === "offline") return "offline";
-  if (fresh === "stale") return "stale";
-  if (fault(machine) !== null) return "fault";
-  return fresh === "quiet" ? "quiet" : condition(machine);
-}
-
-/** The alarm of a machine in its own words, null when it has none. */
-export function fault(machine: Machine): string | null {
-  return faultOf((signal) => machine.readings.get(signal)?.value);
+  return machine.standing === "quiet" ? machine.data : machine.seen;
 }
 
 /** An edge node reports on itself; it is shown beside its line, not among the machines. */

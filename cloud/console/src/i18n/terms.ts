@@ -1,0 +1,185 @@
+/** Chinese of what machines and their catalogs say in words; a text that is not listed is shown as it came. */
+
+import { signalName, type Locale } from "../format/names";
+
+/** Words of enumerations and alarms of the shipped machines, in capital letters. */
+const TERMS: Readonly<Record<string, string>> = {
+  ACTIVE: "运行",
+  READY: "就绪",
+  INTERRUPTED: "中断",
+  FEED_HOLD: "进给保持",
+  STOPPED: "停止",
+  OPTIONAL_STOP: "选择停止",
+  PROGRAM_STOPPED: "程序停止",
+  PROGRAM_COMPLETED: "程序完成",
+  PROGRAM_OPTIONAL_STOP: "程序选择停止",
+  WAIT: "等待",
+  UNAVAILABLE: "不可用",
+  RUNNING: "运行",
+  RUN: "运行",
+  WORKING: "工作中",
+  PROCESSING: "加工中",
+  PRODUCING: "生产中",
+  PRODUCTION: "生产",
+  CUTTING: "切削中",
+  EXECUTE: "执行",
+  EXECUTING: "执行中",
+  STARTING: "启动中",
+  STARTED: "已启动",
+  START: "启动",
+  COMPLETING: "完成中",
+  COMPLETE: "完成",
+  COMPLETED: "完成",
+  FINISHED: "完成",
+  DONE: "完成",
+  RESETTING: "复位中",
+  RESET: "复位",
+  IDLE: "空闲",
+  WAITING: "等待",
+  STANDBY: "待机",
+  HOLDING: "保持中",
+  HELD: "保持",
+  HOLD: "保持",
+  UNHOLDING: "解除保持中",
+  SUSPENDING: "挂起中",
+  SUSPENDED: "挂起",
+  UNSUSPENDING: "解除挂起中",
+  PAUSED: "暂停",
+  PAUSE: "暂停",
+  BLOCKED: "堵料",
+  STARVED: "缺料",
+  STOPPING: "停止中",
+  STOP: "停止",
+  ABORTING: "中止中",
+  ABORTED: "中止",
+  CLEARING: "清除中",
+  CLEARED: "已清除",
+  SETUP: "调整",
+  MAINTENANCE: "维护",
+  ON: "开",
+  OFF: "关",
+  FAULT: "故障",
+  FAULTED: "故障",
+  ERROR: "错误",
+  ALARM: "报警",
+  FAILED: "失败",
+  EMERGENCY: "急停",
+  ESTOP: "急停",
+  E_STOP: "急停",
+  PROTECTIVE_STOP: "保护性停止",
+  BUSY: "忙",
+  IN_PRODUCTION: "生产中",
+  WAITING_FOR_JOB: "等待任务",
+  UNKNOWN: "未知",
+  OFFLINE: "离线",
+  ONLINE: "在线",
+  NORMAL: "正常",
+  WARNING: "警告",
+  TRIGGERED: "已触发",
+  ARMED: "正常",
+  OPEN: "打开",
+  CLOSED: "关闭",
+  LOADED: "加载",
+  UNLOADED: "卸载",
+  AUTOMATIC: "自动",
+  SEMI_AUTOMATIC: "半自动",
+  MANUAL: "手动",
+  MANUAL_DATA_INPUT: "MDI（手动数据输入）",
+  EDIT: "编辑",
+  GOOD: "合格",
+  SCRAP: "报废",
+  CHARGING: "充电",
+  "AIR PRESSURE LOW": "气压过低",
+  "BATTERY EMPTY": "电池耗尽",
+  "GRIP MISSED": "抓取失败",
+  "JOINT 4 ENCODER": "关节 4 编码器故障",
+  "PART LOST": "工件掉落",
+  "X ENCODER SIGNAL": "X 轴编码器信号异常",
+};
+
+/** Descriptions in the catalogs of the shipped machines and in the health of edge nodes. */
+const DESCRIPTIONS: Readonly<Record<string, string>> = {
+  "AUTOMATIC, MANUAL_DATA_INPUT or MANUAL": "自动、MDI 或手动",
+  "Above 0 charges": "大于 0 为充电",
+  "Active alarm, empty when there is none": "当前报警，无报警时为空",
+  "Duration of the last finished cycle": "上一个完整循环的时长",
+  "Emissions since the start: a gap is a loss": "启动以来的发送序号，缺号即丢失",
+  "Execution state (MTConnect words)": "执行状态（MTConnect 用词）",
+  "Fed into the grid": "馈入电网的电能",
+  "Line number of the NC block": "NC 程序段行号",
+  "Net taken since the start": "启动以来的净用电量",
+  "RMS, 10 Hz to 10 kHz": "有效值，10 Hz 至 10 kHz",
+  "RMS, 10 to 1000 Hz": "有效值，10 至 1000 Hz",
+  "Sag of joint 2 at the last brake test": "上次制动测试时关节 2 的下滑量",
+  "Servo current; sign of the force": "伺服电流，反映受力方向",
+  "Since the start": "启动以来",
+  "good, scrap or empty": "合格、报废或空",
+  "a loss, a gap or a clock jump": "丢失、缺口或时钟跳变",
+  "failures of the driver since the start": "启动以来驱动程序的失败次数",
+  "integers that a double cannot hold, now uncertain": "双精度数无法精确表示的整数，标为不确定",
+  "messages in the spool": "缓存中的消息数",
+  "samples taken since the start": "启动以来采集的样本数",
+  "since data or the word that nothing changed": "距上次收到数据或“无变化”消息的时间",
+  "since there was anything new; -1: no data yet": "距上次有新数据的时间，−1 表示尚无数据",
+  "size of the messages in the spool": "缓存中消息的大小",
+  "tasks of the process": "进程的任务数",
+  "the part of it that says what to do": "其中说明处理办法的部分",
+  "the same, for programs": "同上，供程序使用",
+  "times that cannot be the source's, replaced": "不可能来自数据源而被替换的时间",
+  "values or messages thrown away since the start, for any reason": "启动以来因任何原因丢弃的数值或消息",
+  "values that do not fit their datatype, kept as bad": "与数据类型不符、标为坏质量的数值",
+  "what became of the messages of the spool": "缓存中各消息的去向",
+  "why it is not read; empty: it is": "无法读取的原因；为空表示正常",
+};
+
+/** Why a machine is not there, by the server's code: what is so, and what to do. English is the server's own text. */
+const REASONS: Readonly<Record<string, readonly [what: string, todo: string]>> = {
+  unreachable: ["边缘程序无法连接到这台机器。", "机器开机了吗？工厂文件中的地址和端口正确吗？"],
+  lost: ["与这台机器的连接已中断，正在自动重试。", "机器开机了吗？网络正常吗？"],
+  driver_failed: ["此机器的驱动程序出错，正在自动重试。", "详情见边缘程序的日志，请反馈此问题。"],
+  untrusted_certificate: ["机器的 OPC UA 服务器证书未被信任。", "如果指纹与服务器上显示的一致，请运行以下命令信任它："],
+  no_data: ["已连接到它的地址，但收不到它的数据。", "机器开机了吗？工厂文件中的条目与它发送的内容一致吗？"],
+  silent: ["没有收到它的任何消息，也没有“无变化”的消息。", "边缘程序在运行吗？详情见其日志。"],
+  broker_away: ["云端未连接到 MQTT 消息代理。", "请启动 MQTT 消息代理，或更正 SHOPFLOOR_MQTT_URL。"],
+  gateway_away: ["消息代理上没有任何机器的消息。", "网关和边缘程序在运行吗？日志会说明原因。"],
+  not_heard: ["网关启动以来没有收到过它的消息。", "边缘程序在运行吗？能连到消息代理吗？详情见其日志。"],
+  connecting: ["其边缘节点正在连接它。", "请稍候。"],
+  offline: ["它已离线。", "详情见网关的日志。"],
+  edge_silent: ["其边缘节点没有消息，可能已断开。", "边缘程序在运行吗？能连到消息代理吗？详情见其日志。"],
+  not_served: ["工厂文件中此机器的条目有误，因此没有读取它。", "请运行 shopfloor check 检查工厂文件，并改正此条目。"],
+  died: ["其边缘节点表示已与它失去联系（DDEATH）。", "详情见边缘程序的日志。"],
+  edge_died: ["其边缘节点已断开（NDEATH）。", "边缘程序在运行吗？能连到消息代理吗？详情见其日志。"],
+};
+
+/** Why a machine is not there and what to do, in the language, or as the server says it. */
+export function reasonText(why: { code: string; text: string; do: string }, locale: Locale): { what: string; todo: string } {
+  const known = locale === "zh" ? REASONS[why.code] : undefined;
+  return known ? { what: known[0], todo: known[1] } : { what: why.text, todo: why.do };
+}
+
+/** A machine's word in the language, or as it came. */
+export function termText(text: string, locale: Locale): string {
+  return (locale === "zh" && TERMS[text.trim().toUpperCase()]) || text;
+}
+
+/** The word of a machine's state: FEED_HOLD is "Feed hold" in English; what is no such word is shown as it came. */
+export function stateText(text: string, locale: Locale): string {
+  if (locale === "zh") return TERMS[text.trim().toUpperCase().split(/[\s_-]+/).join("_")] ?? text;
+  return /^[A-Z]{4,}(_[A-Z]+)*$/.test(text) ? `${text[0]}${text.slice(1).replaceAll("_", " ").toLowerCase()}` : text;
+}
+
+/** What is wrong with a machine: its alarm, or the signal that says it. */
+export function faultText({ fault, kind, readings }: Faulty, locale: Locale): string {
+  if (fault === null) return "";
+  return readings.has(fault) ? signalName({ name: fault }, locale, kind) : termText(fault, locale);
+}
+
+interface Faulty {
+  readonly fault: string | null;
+  readonly kind: string;
+  readonly readings: ReadonlyMap<string, unknown>;
+}
+
+export function descriptionText(text: string, locale: Locale): string {
+  return (locale === "zh" && DESCRIPTIONS[text]) || text;
+}

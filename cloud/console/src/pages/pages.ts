@@ -1,0 +1,29 @@
+/** Every page of the menu: a folder here with a `page.ts`. */
+
+import type { RouteRecordRaw } from "vue-router";
+import type { IconName } from "../components/AppIcon.vue";
+import type { Role } from "../session";
+
+export interface Page {
+  /** Also the name of the route, and of its words: `<noun>.title` is what the menu says. */
+  readonly noun: string;
+  readonly icon: IconName;
+  /** The least role that it is there for. */
+  readonly role: Role;
+  /** Place in the menu, the lowest first. */
+  readonly order: number;
+  readonly view: () => Promise<unknown>;
+}
+
+const found = import.meta.glob<{ page: Page }>("./*/page.ts", { eager: true });
+
+export const pages: readonly Page[] = Object.values(found)
+  .map(({ page }) => page)
+  .sort((a, b) => a.order - b.order);
+
+export const pageRoutes: readonly RouteRecordRaw[] = pages.map(({ noun, role, view }) => ({
+  path: `/${noun}`,
+  name: noun,
+  component: view as () => Promise<never>,
+  meta: { role },
+}));

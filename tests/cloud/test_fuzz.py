@@ -1,0 +1,98 @@
+"""Every operation, asked by everybody with what fits its description and what does not: no answer of 5xx."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import orjson
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from schemathesis import GenerationMode
+from starlette.testclient import TestClient
+
+from cloud.auth import accounts, proof
+from cloud.auth.roles import Role
+from cloud.auth.tables import ApiToken, Login
+from cloud.openapi import document
+from cloud.parts import Parts
+
+EXAMPLES = 6
+OPERATIONS = [
+    (said["tags"][0], f"{method.upper()} {path}")
+    for path, methods in orjson.loads(document())["paths"].items()
+    for method, said in methods.items()
+    if not path.endswith("/stream")  # it has no end to wait for: tests/cloud/live/test_stream.py
+]
+Headers = dict[str, str]
+
+
+@pytest.fixture
+def everybody(parts: Parts) -> Callable[[], dict[str, Headers]]:
+    """Return headers of somebody of each role, by cookie, by link and by token, of programs and of nobody."""
+
+    def make() -> dict[str, Headers]:
+        now = datetime.now(UTC)
+        later = now + timedelta(hours=1)
+        known: dict[str, Headers] = {
+            "nobody": {},
+            "somebody with a wrong token": {"Authorization": "Bearer wrong"},
+            "the command line": {"Authorization": f"Bearer {parts.cli_token}"},
+            "a gateway": {"Authorization": f"Token {parts.store_token}"},
+        }
+        with parts.sessions.begin() as db:
+            for role in Role:
+                user = accounts.add_user(db, f"{role.value}-{proof.new_secret()[:8].lower()}", role, now)
+                cookie, link, token = (
+                    proof.new_secret(),
+                    proof.new_secret(accounts.LINK_PREFIX),
+                    proof.new_secret("sf_"),
+                )
+                db.add_all(Login(hash=proof.digest(each), user_id=user.id, expires=later) for each in (cookie, link))
+                row = {"name": "t", "role": role.value, "user_id": user.id, "created": now, "expires": later}
+                db.add(ApiToken(hash=proof.digest(token), **row))
+                known[f"{role.value} by cookie"] = {"Cookie": f"{parts.settings.cookie}={cookie}"}
+                known[f"{role.value} by link"] = {"Cookie": f"{parts.settings.cookie}={link}"}
+                known[f"{role.value} by token"] = {"Authorization": f"Bearer {token}"}
+        return known
+
+    return make
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("tag", sorted({tag for tag, _ in OPERATIONS}))
+def test_nobody_meets_an_error_of_the_server(
+    tag: str, parts: Parts, client: TestClient, everybody: Callable[[], dict[str, Headers]]
+) -> None:
+    api = schemathesis.openapi.from_asgi("/api/v1/openapi.json", client.app)
+    failed, let_in = [], set()
+
+    def ask(name: str) -> None:
+        method, path = name.split(" ")
+        operation = api[path][method]
+        good = operation.as_strategy(generation_mode=GenerationMode.POSITIVE)
+        bad = operation.as_strategy(generation_mode=GenerationMode.NEGATIVE)
+
+        @given(st.one_of(good, bad))
+        @settings(
+            max_examples=EXAMPLES, deadline=None, derandomize=True, database=None, phases=[Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        )  # fmt: skip
+        def send(case: schemathesis.Case) -> None:
+            for who, headers in everybody().items():
+                parts.failures.clear()
+                answer = case.call(headers=headers)
+                if answer.status_code < 300:
+                    let_in.add(who)
+                if answer.status_code >= 500:
+                    failed.append(f"{who}: {name} {case.query} {case.body} answered {answer.status_code} {answer.text}")
+
+        send()
+
+    for name in (name for its, name in OPERATIONS if its == tag):
+        ask(name)
+    assert failed == []
+    if tag == "telemetry":  # else it proves nothing that nobody meets an error
+        assert let_in >= {"the command line", *(f"{role} by {way}" for role in Role for way in ("cookie", "token"))}
