@@ -88,7 +88,8 @@ class Tails:
         with self._lock:
             watched = np.zeros(batch.next_id, bool)
             watched[list(self._tails)] = True
-            for id_, *values in _rows(fresh, np.flatnonzero(watched[ids])):
+            where = np.flatnonzero(watched[ids])
+            for id_, values in zip(ids[where].tolist(), _rows(fresh, where), strict=True):
                 for column, value in zip(self._tails[id_].columns, values, strict=True):
                     column.append(value)
                 self._rows += 1
@@ -117,7 +118,7 @@ class Tails:
 
 
 def _rows(fresh: pa.Table, where: np.ndarray) -> Iterable[tuple[object, ...]]:
-    return zip(*(column.to_pylist() for column in fresh.take(where).columns), strict=True)
+    return zip(*(column.to_pylist() for column in fresh.take(where).columns[1:]), strict=True)
 
 
 def _cut(tail: Tail, id_: int, start_ns: int, end_ns: int) -> pa.Table:

@@ -133,3 +133,19 @@ def test_one_user_cannot_take_all_streams(address: str, parts: Parts, connect: C
             f"{address}/api/v1/telemetry/stream", headers={"Authorization": f"Bearer {parts.cli_token}"}
         )
     assert (refused.status_code, refused.json()["code"], refused.headers["retry-after"]) == (503, "busy", "2")
+
+
+def test_a_client_that_goes_leaves_the_queue(parts: Parts, connect: Connect) -> None:
+    queries = parts.places.queries
+    queries._free = 0  # as if all places were taken for long
+    question = b"GET /api/v1/telemetry/last HTTP/1.1\r\nHost: x\r\n\r\n"
+    with connect(question):
+        wait_for(lambda: queries.waiting == 1)
+    wait_for(lambda: queries.waiting == 0, timeout_s=1.0)
+
+
+def wait_for(condition: Callable[[], bool], timeout_s: float = 10.0) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.01)
