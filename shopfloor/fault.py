@@ -12,6 +12,7 @@ import httpx2
 import orjson
 import typer
 
+from shopfloor import fault_menu
 from shopfloor.errors import RefusedError, UnreachableError
 from shopfloor.home import port_of
 from shopfloor.output import err, out, print_json, table
@@ -28,8 +29,8 @@ Port = Annotated[int | None, typer.Option(min=1, max=65535, help="Port of the tr
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 app = typer.Typer(
-    no_args_is_help=True,
-    help="Break the simulated machines of a running demo or `shopfloor simulate`, and repair them.",
+    help="Break the simulated machines of a running demo or `shopfloor simulate`, and repair them. Without a command: "
+    "a menu of what can be broken, what each fault does, what to look at and what to type."
 )
 
 
@@ -80,6 +81,29 @@ def _content(response: httpx2.Response) -> Any:
     return content
 
 
+@app.callback(invoke_without_command=True)
+def menu(context: typer.Context, *, truth_port: Port = None) -> None:
+    """Show the machines, what is broken now, and what can be broken, when no command is given."""
+    if context.invoked_subcommand is not None:
+        return
+    try:
+        with Truth(truth_port) as truth:
+            modes: dict[str, list[Row]] = truth.get("/faults")
+            machines: dict[str, Row] = truth.get("/truth")["machines"]
+    except UnreachableError as error:
+        out.print(
+            f"{error.what}: {error.hint}.\nThen these can be broken, and `shopfloor fault` says what is:", markup=False
+        )
+        known = fault_menu.shipped()
+        fault_menu.show({kind: [f"{kind}-01"] for kind in known if known[kind]}, known)
+        return
+    fault_menu.show_now(machines)
+    by_kind: dict[str, list[str]] = {}
+    for name, machine in machines.items():
+        by_kind.setdefault(machine["kind"], []).append(name)
+    fault_menu.show(by_kind, {kind: modes[names[0]] for kind, names in by_kind.items()})
+
+
 @app.command(name="list")
 def list_(
     machine: Annotated[str, typer.Argument(help="Only this machine.")] = "",
@@ -102,7 +126,8 @@ def list_(
         print_json(rows)
         return
     if rows:
-        table(COLUMNS, [[row[column] for column in COLUMNS] for row in rows])
+        columns = (*COLUMNS, "does") if every else COLUMNS
+        table(columns, [[row[column] for column in columns] for row in rows])
     else:
         err.print("no faults; `shopfloor fault list --all` shows what can be injected", markup=False)
 
@@ -113,9 +138,9 @@ def _rows(machine: str, modes: list[Row], state: Row, *, every: bool) -> Iterato
         onset_s = mode["onset_s"]
         if every or onset_s is not None:
             age_s = None if onset_s is None else round(now_s - onset_s, 3)
-            row = {key: mode[key] for key in ("fault", "component", "severity", "stage", "onset_s")}
+            row = {key: mode[key] for key in ("fault", "component", "severity", "stage", "onset_s", "does", "alarm")}
             yield {"machine": machine, **row, "age_s": age_s}
-    plain = {"severity": None, "stage": None, "onset_s": None, "age_s": None}
+    plain = {"severity": None, "stage": None, "onset_s": None, "age_s": None, "does": None, "alarm": None}
     for signal, kind in truth["sensor_faults"].items():
         yield {"machine": machine, "fault": kind, "component": f"sensor of {signal}", **plain}
     for kind in truth["link_faults"]:
@@ -174,7 +199,11 @@ def clear(
     truth_port: Port = None,
     json: Json = False,
 ) -> None:
-    """Repair a machine: its faults, its sensors, its link (which is repaired as a whole)."""
+    """Repair a machine: its faults, its sensors, its link (which is repaired as a whole).
+
+    What a fault has worn or broken is renewed. An alarm is reset as soon as nothing that the controller measures is
+    beyond its limit, and the machine runs on.
+    """
     with Truth(truth_port) as truth:
         modes: dict[str, list[Row]] = truth.get("/faults")
         _known("machine", machine, modes)
@@ -192,11 +221,36 @@ def clear(
         links = [mode for mode in state["link_faults"] if fault in ("", mode)]
         if links:
             truth.post("/link_faults", {"asset": machine, "mode": "none"})
+        alarm = str(state["values"].get("alarm") or "")
+        if alarm and not present:
+            truth.post("/command", {"asset": machine, "name": "reset"})
     cleared = sorted({*(present if not fault else [fault]), *(state["link_faults"] if links else ())})
     if json:
         print_json({"asset": machine, "cleared": cleared})
+        return
+    out.print(f"{machine}: " + (f"repaired: {', '.join(cleared)}" if cleared else "it has no fault"), markup=False)
+    if alarm and cleared:
+        out.print(
+            f"the alarm {alarm} ends by itself, and the machine runs on, once its measured values are good",
+            markup=False,
+        )
+    elif alarm:
+        out.print(f"the alarm {alarm} is reset", markup=False)
+
+
+@app.command()
+def reset(machine: Machine, *, truth_port: Port = None, json: Json = False) -> None:
+    """Reset a machine's alarm as its operator would: while the fault is there it comes back, or is refused."""
+    with Truth(truth_port) as truth:
+        _known("machine", machine, truth.get("/faults"))
+        alarm = str(truth.get(f"/truth/{machine}")["values"].get("alarm") or "")
+        if not alarm:
+            raise RefusedError(f"{machine} has no alarm now", "`shopfloor fault` shows which machines have one")
+        truth.post("/command", {"asset": machine, "name": "reset"})
+    if json:
+        print_json({"asset": machine, "reset": alarm})
     else:
-        out.print(f"{machine}: " + (f"repaired: {', '.join(cleared)}" if cleared else "it has no fault"), markup=False)
+        out.print(f"{machine}: the alarm {alarm} is reset", markup=False)
 
 
 def _known(what: str, name: str, known: Iterable[str]) -> str:

@@ -33,6 +33,7 @@ def break_sensor(machine: SimulatedMachine, wish: Mapping[str, Any]) -> None:
         raise KeyError(f"{machine.id} has no signal {name!r}")
     if mode == "none":
         machine.sensor_faults.pop(name, None)
+        machine.hand_back()
     elif mode in get_args(SensorMode):
         size, rate = float(wish.get("size", 0.0)), float(wish.get("rate_hz", 0.1))
         machine.sensor_faults[name] = SensorFault(name, cast(SensorMode, mode), machine.time_s, size, rate)

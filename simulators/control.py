@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from simulators.machine import Refused, SimulatedMachine, Value, number
 from simulators.part import Operation, Part
@@ -17,6 +17,12 @@ from simulators.physics.cutting import NO_CUT, Cut, Tool
 from simulators.physics.program import PROGRAMS, RAPID_MM_S, Block, Motion, Program
 from simulators.physics.spindle import Spindle, SpindleData
 from simulators.physics.supply import Coolant
+
+_IN_TOOL: Final = {
+    2: ("tool_breakage", "chip_jam", "tool_flank_wear"),
+    3: ("tool_holder_imbalance", "tool_flank_wear"),
+}
+"""The faults that sit in a tool."""
 
 
 class ToolController(SimulatedMachine):
@@ -41,7 +47,6 @@ class ToolController(SimulatedMachine):
         self.state = "on"
         self.mode = "AUTOMATIC"
         self.execution = "READY"
-        self.alarm = ""
         self.feed_override = 100.0
         self.spindle_override = 100.0
         self.part_count = 0
@@ -195,9 +200,15 @@ class ToolController(SimulatedMachine):
 
     def raise_alarm(self, text: str) -> None:
         """Stop with an alarm, as the controller does."""
-        self.alarm, self.execution = text, "INTERRUPTED"
+        super().raise_alarm(text)
+        self.execution = "INTERRUPTED"
         self.spindle.target_rpm, self.coolant.on = 0.0, False
-        self.record("alarm", text=text)
+
+    def _reset(self) -> None:
+        """Begin the program anew; the part in the machine is machined again."""
+        super()._reset()
+        self.execution, self._index = "READY", 0
+        self._waiting = self.load_s if self.endless else 0.0
 
     def set_feed_override(self, value: Value) -> None:
         """Set the feed override, 0 to 150 %."""
@@ -228,8 +239,7 @@ class ToolController(SimulatedMachine):
         """Take an alarm away and begin the program anew; the part in the machine is machined again."""
         if self.execution == "ACTIVE":
             raise Refused(f"{self.id} runs: stop it before a reset")
-        self.alarm, self.execution, self._index = "", "READY", 0
-        self._waiting = self.load_s if self.endless else 0.0
+        self._reset()
 
     def set_tool_change(self, value: Value) -> None:
         """Put a fresh tool into the place of a number."""
@@ -239,16 +249,14 @@ class ToolController(SimulatedMachine):
         if tool not in self.tools:
             raise Refused(f"{self.id} has no tool {tool}; have: {', '.join(map(str, self.tools))}")
         self.life[tool] = 0.0
-        self.clear_tool(tool)
+        for code in _IN_TOOL.get(tool, ()):  # a fresh tool ends the faults that sat in the old one
+            if code in self.faults and self.faults[code].onset_s is not None:
+                self._end(code)
 
-    def clear_tool(self, tool: int) -> None:
-        """A fresh tool ends the faults that sat in the old one."""
-        for code in {
-            2: ("tool_breakage", "chip_jam", "tool_flank_wear"),
-            3: ("tool_holder_imbalance", "tool_flank_wear"),
-        }.get(tool, ()):
-            if self.faults[code].onset_s is not None:
-                self.clear(code)
+    def _end(self, code: str) -> None:
+        super()._end(code)
+        for tool in (tool for tool, codes in _IN_TOOL.items() if code in codes and tool in self.life):
+            self.life[tool] = 0.0
 
     def set_coolant(self, value: Value) -> None:
         """Switch the coolant until the program does so with the spindle; a tool that cuts dry wears faster."""

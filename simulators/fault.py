@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 
@@ -24,8 +24,9 @@ _STAGES: Final = ((0.0, "incipient"), (0.3, "developing"), (0.7, "severe"), (1.0
 class FaultMode:
     """A way in which a component can fail.
 
-    `row` is the row of the fault table (docs), `signals` every measured signal that the fault physically touches,
-    `evidence` what shows it in a vibration block or a test if no slow signal does.
+    `row` is the row of the fault table (docs), `does` what happens in one plain sentence, `signals` every measured
+    signal that the fault physically touches, `evidence` what shows it in a vibration block or a test if no slow signal
+    does, `alarm` what the controller stops with when the fault is complete; empty when it measures nothing of it.
     """
 
     code: str
@@ -35,6 +36,13 @@ class FaultMode:
     shape: Shape = "exponential"
     growth_s: float = 14 * 24 * 3600.0
     evidence: str = ""
+    alarm: str = ""
+    does: str = ""
+
+    def facts(self) -> dict[str, Any]:
+        """Return the mode as plain data."""
+        keys = ("row", "component", "signals", "evidence", "does", "alarm")
+        return {"fault": self.code} | {key: getattr(self, key) for key in keys}
 
 
 @dataclass(slots=True)

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from simulators.fault import Fault, FaultMode, LinkFault, SensorFault
+from simulators.supervision import SCAN_S, Supervision, Trip
 
 Value: TypeAlias = float | int | bool | str
 Datatype = Literal["double", "int64", "boolean", "string"]
@@ -80,12 +81,14 @@ class SimulatedMachine(ABC):
     A kind of machine is a subclass with `kind`, `signals`, `modes`, `_advance(dt)` and `_values()`. `at_s` is the
     time inside a step (machines cut steps into pieces), `silent` names signals whose sensor has no contact now,
     `energy_mj` is the electric energy since the start in whole millijoules, so that sums over machines are exact.
+    `protection` is what the controller stops for; with the option `supervised: false` it goes on whatever it measures.
     """
 
     kind: ClassVar[str]
     model: ClassVar[str] = "simulated"
     signals: tuple[Signal, ...]
     modes: ClassVar[tuple[FaultMode, ...]] = ()
+    protection: ClassVar[tuple[Trip, ...]] = ()
 
     def __init__(
         self, id_: str, seed: int = 0, names: Mapping[str, str] | None = None, options: Mapping[str, Any] | None = None
@@ -103,6 +106,8 @@ class SimulatedMachine(ABC):
         self.sensor_faults: dict[str, SensorFault] = {}
         self.link_faults: list[LinkFault] = []
         self.silent: frozenset[str] = frozenset()
+        self.alarm = ""
+        self.supervision = Supervision(self.protection if self.options.get("supervised", True) else ())
         self.record: Record = _forget
         self.energy_mj = 0
         self.sequence = 0
@@ -111,6 +116,8 @@ class SimulatedMachine(ABC):
         self._read: dict[str, Value | None] | None = None
         self._last_dt = 0.0
         self._energy_before = 0
+        self._since_scan_s = 0.0
+        self._handed_back = False
 
     @property
     def time_s(self) -> float:
@@ -124,6 +131,7 @@ class SimulatedMachine(ABC):
         for code, fault in self.faults.items():
             if fault.onset_s is not None or fault.severity > 0.0:
                 self._grow(code, fault)
+        self._scan(dt)
         self._last_dt, self._energy_before = dt, self.energy_mj
         self._advance(dt)
         self._noise = self.rng.standard_normal(len(self._noisy))
@@ -149,10 +157,52 @@ class SimulatedMachine(ABC):
         )
 
     def clear(self, code: str) -> None:
-        """Repair a fault; raise KeyError for an unknown one."""
+        """Repair a fault and what it has worn or broken, hand the machine back; raise KeyError for an unknown one."""
+        self._end(code)
+        self.hand_back()
+
+    def _end(self, code: str) -> None:
+        """Let a fault be gone; a subclass renews what it has worn or broken."""
         self.faults[code].clear()
         self.severity[code] = 0.0
         self.record("fault_cleared", fault=code)
+
+    def hand_back(self) -> None:
+        """End the maintenance: when nothing is beyond its limit, the alarm is reset and the machine runs on."""
+        self._handed_back = bool(self.alarm)
+
+    # ---- supervision ---------------------------------------------------------------------------------------------
+
+    def _scan(self, dt: float) -> None:
+        """Let the controller act on what its sensors said at the end of the last step."""
+        self._since_scan_s += dt
+        if self._since_scan_s < SCAN_S - 1e-9 or not (self.supervision.trips or self._handed_back):
+            return
+        seconds, self._since_scan_s = self._since_scan_s, 0.0
+        if self.alarm:
+            if self._handed_back and not self.supervision.remaining(self._measured()):
+                self._reset()
+        elif text := self.supervision.check(self._measured(), seconds):
+            self.raise_alarm(text)
+
+    def _measured(self) -> Mapping[str, Value | None]:
+        """Return what the controller knows: what its sensors say, and what it reckons from that."""
+        return self.read()
+
+    def raise_alarm(self, text: str) -> None:
+        """Show an alarm, as the controller does; a subclass stops the machine."""
+        self.alarm, self._handed_back = text, False
+        self.record("alarm", text=text)
+
+    def _reset(self) -> None:
+        """Take the alarm away; a subclass lets the machine run on. Raises Refused while a limit is exceeded."""
+        if self.alarm and (still := self.supervision.remaining(self._measured())):
+            raise Refused(f"{self.id} does not reset: {still}")
+        if self.alarm:
+            self.record("reset", text=self.alarm)
+        self.alarm, self._handed_back = "", False
+
+    # ---- energy, sensors, commands -------------------------------------------------------------------------------
 
     def add_energy(self, power_w: float, dt: float) -> None:
         """Count electric energy, rounded to whole millijoules per call."""
@@ -206,6 +256,7 @@ class SimulatedMachine(ABC):
     def truth(self) -> dict[str, Any]:
         """Return what is so, whatever the sensors say: true values, faults with severity, hidden states."""
         return {
+            "kind": self.kind,
             "time_s": self.time_s,
             "values": self._values(),
             "faults": {

@@ -27,6 +27,8 @@ CONSUMERS: Final = (
     "control", "drives", "chiller", "spindle", "axes", "axis_losses", "coolant", "hydraulics", "brake_resistor",
 )  # fmt: skip
 BREAKING_S: Final = 0.4
+LEAST_CUT_NM: Final = 1.0
+"""Smaller cuts than this say nothing about a tool."""
 HEAD_MM: Final = 350.0
 """Length of the head that grows in Z with its temperature, mm; the shaft's nose is 120 mm more, with the front bearing.
 """
@@ -39,6 +41,7 @@ class MachineTool(ToolController):
 
     signals = catalog.SIGNALS
     modes: ClassVar[tuple[FaultMode, ...]] = catalog.MODES
+    protection = catalog.TRIPS
 
     def __init__(
         self, id_: str, seed: int = 0, names: Mapping[str, str] | None = None, options: Mapping[str, Any] | None = None
@@ -57,6 +60,10 @@ class MachineTool(ToolController):
         self._sources = Sources()
         self._last_direction = 1.0
         self._lost_contacts = 0
+        self._has_collided = False
+        self._peak_a = 0.0
+        self.lost_motion_um = 0.0
+        """By how much the scale and the motor's encoder of X differ, µm."""
         self.heat = Network(
             {"front": (1800.0, 0.6), "rear": (1100.0, 0.5), "motor": (9000.0, 4.0), "head": (45000.0, 38.0),
              "screw": (6000.0, 3.0), "x": (5000.0, 3.5), "y": (5000.0, 3.5), "z": (5000.0, 3.5),
@@ -66,6 +73,8 @@ class MachineTool(ToolController):
         )  # fmt: skip
 
     def _advance(self, dt: float) -> None:
+        if self._since_scan_s == 0.0:
+            self._peak_a = 0.0
         heat = [0.0] * 6  # front, rear, motor (spindle), x, y, z in J
         self.balance = dict.fromkeys(CONSUMERS, 0.0)
         left = dt
@@ -105,8 +114,8 @@ class MachineTool(ToolController):
         """Return the cut of a sharp tool in this block."""
 
     def wear_mm(self, tool: int) -> float:
-        """Return the flank wear VB in mm of a tool; the fault `tool_flank_wear` ages tools 2 and 3 by a whole life."""
-        extra = self.severity["tool_flank_wear"] if tool in (2, 3) else 0.0
+        """Return the flank wear VB in mm of a tool; the fault `tool_flank_wear` ages tools 2 and 3 by 1.5 lives."""
+        extra = 1.5 * self.severity["tool_flank_wear"] if tool in (2, 3) else 0.0
         return cutting.flank_wear_mm(min(self.life[tool] + extra, 1.5))
 
     def force_factor(self) -> float:
@@ -119,7 +128,7 @@ class MachineTool(ToolController):
                 factor *= 2.2 if since < BREAKING_S else 0.35
             jam = self.severity["chip_jam"]
             if jam > 0.0:
-                factor *= 1.0 + jam * (0.35 + 0.35 * math.sin(7.3 * self.at_s) * math.sin(1.7 * self.at_s))
+                factor *= 1.0 + jam * (1.1 + 0.35 * math.sin(7.3 * self.at_s) * math.sin(1.7 * self.at_s))
         return factor
 
     def _wear(self, block: Block, piece: float) -> None:
@@ -138,6 +147,7 @@ class MachineTool(ToolController):
         torque = self.cut.torque_nm * self.force_factor()
         damage = severity["spindle_bearing_outer"] + severity["spindle_bearing_inner"]
         dry = severity["spindle_lubrication_loss"]
+        dry *= 1.0 + 9.0 * dry**3  # in the end metal runs on metal
         self.spindle.step(
             piece,
             torque,
@@ -172,7 +182,16 @@ class MachineTool(ToolController):
                 continue
             self.current[i] = axis.current_a(speed, acceleration * direction[i], load, factor)
             self.following[i] = axis.following_um(speed, load + axis.friction_n(speed, factor))
+        self._collide()
         self._reversal()
+
+    def _collide(self) -> None:
+        """Let a crash be a blow on X, in the first motion after it; the drive notes its peak current (A)."""
+        crash = self.severity["spindle_crash"]
+        if crash > 0.0 and not self._has_collided and self.velocity[0] != 0.0:
+            self._has_collided = True
+            self.current[0] += math.copysign(45.0 * crash, self.velocity[0])
+        self._peak_a = max(self._peak_a, *map(abs, self.current))
 
     def _reversal(self) -> None:
         """Lost motion of X: after a change of direction the table lags by the backlash.
@@ -182,7 +201,8 @@ class MachineTool(ToolController):
         speed = self.velocity[0]
         if speed != 0.0:
             self._last_direction = math.copysign(1.0, speed)
-        self.following[0] += (1.0 + 24.0 * self.severity["screw_preload_loss"]) * self._last_direction
+        self.lost_motion_um = 1.0 + 24.0 * self.severity["screw_preload_loss"]
+        self.following[0] += self.lost_motion_um * self._last_direction
         dry = self.severity["guide_lubrication"]
         if dry > 0.0 and speed != 0.0:
             self.following[0] += 8.0 * dry * math.sin(2.0 * math.pi * 3.1 * self.at_s) * self._last_direction
@@ -236,7 +256,7 @@ class MachineTool(ToolController):
         network.set_conductance(3, 38.0 - 26.0 * self.severity["spindle_chiller_loss"])
         friction = abs(self.velocity[0]) / 1000.0 * self.axes[0].coulomb_n
         bend = self.severity["screw_misalignment"]
-        flow[4] = friction * 0.5 + 90.0 * bend * (1.0 if self.state == "on" else 0.0)
+        flow[4] = friction * 0.5 + 250.0 * bend * (1.0 if self.state == "on" else 0.0)
         flow[8] = self.coolant.power_w * 0.6 + self.spindle.cutting_w * 0.2
         flow[9] = 0.25 * (self.balance["control"] + self.balance["drives"]) + 0.03 * abs(self.balance["spindle"])
         network.step(dt, self.ambient_c)
@@ -286,7 +306,7 @@ class MachineTool(ToolController):
             1.0 + 1.5 * severity["drawbar_force_loss"] + 4.0 * severity["spindle_crash"]
         )
         if self.tool == 3:
-            grade += 14.0 * severity["tool_holder_imbalance"]
+            grade += 80.0 * severity["tool_holder_imbalance"]
         once = spindle.once_per_turn_m_s2(grade)
         sources = Sources(shaft_hz=hz, orders={1.0: once, 2.0: once * (0.2 + 0.5 * severity["spindle_crash"])})
         running = min(1.0, hz / 100.0)
@@ -312,13 +332,20 @@ class MachineTool(ToolController):
         chatter = severity["chatter"] if self.tool == 2 else 0.0
         if chatter > 0.0:  # at the mode of the tool, between two tooth passes
             mode = math.floor(780.0 / max(hz, 1e-9)) * hz + 0.43 * hz
-            sources.chatter = (mode, 45.0 * chatter)
+            sources.chatter = (mode, 80.0 * chatter)
 
     def _shake(self) -> None:
         self._sources = self._vibration()
         self.spindle.drawbar_kn = 18.0 * (1.0 - 0.55 * self.severity["drawbar_force_loss"])
         self.spindle.unclamp_s = 0.42 * (1.0 - 0.35 * self.severity["drawbar_force_loss"])
         self._bend_cable()
+
+    def _end(self, code: str) -> None:
+        super()._end(code)
+        if code == "spindle_crash":
+            self._has_collided = False
+        elif code == "encoder_cable":
+            self._lost_contacts = 0
 
     def _bend_cable(self) -> None:
         """A broken encoder cable loses contact where it bends most; the controller stops when that goes on."""
@@ -331,7 +358,30 @@ class MachineTool(ToolController):
             self.silent = frozenset()
         if self._lost_contacts >= 20 and self.execution == "ACTIVE":
             self._lost_contacts = 0
-            self.raise_alarm("X ENCODER SIGNAL")
+            self.raise_alarm(catalog.ENCODER)
+
+    def _measured(self) -> Mapping[str, Value | None]:
+        """Add what tool monitors, drives and the PLC reckon: see the catalog. Without power it knows nothing."""
+        if self.state == "off":
+            return {}
+        said, spindle = self.read(), self.spindle
+        cutting = self.cut is not NO_CUT and self.cut.torque_nm >= LEAST_CUT_NM
+        at_speed = spindle.rpm > 0.0 and spindle.rpm == spindle.target_rpm
+        torque = said["spindle_torque"]
+        once_m_s2 = self._sources.orders.get(1.0, 0.0)
+        return {
+            **said,
+            "tool_load": (torque - spindle.idle_nm) / self.cut.torque_nm
+            if cutting and at_speed and isinstance(torque, float)
+            else None,
+            "unbalance": once_m_s2 / (2.0 * math.pi * spindle.rpm / 60.0) / math.sqrt(2.0) * 1000.0
+            if at_speed and self.cut is NO_CUT
+            else None,
+            "servo_peak": self._peak_a,
+            "lost_motion": self.lost_motion_um,
+            "pumped_coolant": said["coolant_pressure"] if self.coolant.on else None,
+            "chiller_power": self.balance["chiller"] if self.state == "on" and self.time_ns > 0 else None,
+        }
 
     def waveform(self, sensor: str, samples: int, rate_hz: float = 25600.0) -> Waveform:
         """Return a block of acceleration (m/s²) of the sensor `spindle`.

@@ -5,9 +5,9 @@
 - `GET /emitted`: messages and samples that each machine has sent, and when the newest, for a loss checker
 - `GET /balance`: material, orders and energy, when the factory makes parts
 - `GET /parts/<serial>`: a part's order, true dimensions, quality, energy and history
-- `GET /faults`: every fault mode of every machine
+- `GET /faults`: every fault mode of every machine, with what it does, where it shows, and the alarm that ends it
 - `GET /waveform/<asset>?sensor=spindle&samples=16384&rate_hz=25600`: a vibration block in m/s²
-- `POST /faults` {"asset", "fault", "growth_s"?, "limit"?}: inject; with "clear": true repair
+- `POST /faults` {"asset", "fault", "growth_s"?, "limit"?}: inject; with "clear": true repair and reset
 - `POST /sensor_faults` {"asset", "signal", "mode", "size"?, "rate_hz"?}; mode "none" repairs
 - `POST /link_faults` {"asset", "mode", "duration_s"?, "probability"?, "delay_s"?}; mode "none" repairs
 - `POST /command` {"asset", "name", "value"}: as an operator at the machine
@@ -188,17 +188,8 @@ class TruthServer:
 
 def _modes(machine: SimulatedMachine) -> list[dict[str, Any]]:
     return [
-        {
-            "fault": code,
-            "row": fault.mode.row,
-            "component": fault.mode.component,
-            "signals": fault.mode.signals,
-            "evidence": fault.mode.evidence,
-            "severity": fault.severity,
-            "stage": fault.stage,
-            "onset_s": fault.onset_s,
-        }
-        for code, fault in machine.faults.items()
+        fault.mode.facts() | {"severity": fault.severity, "stage": fault.stage, "onset_s": fault.onset_s}
+        for fault in machine.faults.values()
     ]
 
 

@@ -7,10 +7,26 @@ from typing import Final
 
 from simulators.fault import FaultMode
 from simulators.machine import Signal
+from simulators.supervision import Trip
 
 _FEELS_FORCE: Final = ("spindle_power", "spindle_torque", "spindle_load", "power")
 _FEED: Final = ("x_current", "y_current", "x_following_error", "y_following_error")
 _SHAKES: Final = ("vibration_velocity", "vibration_acceleration")
+
+COLLISION: Final = "X AXIS OVERLOAD: COLLISION"
+BREAKAGE: Final = "TOOL BREAKAGE: LOAD TOO LOW"
+OVERLOAD: Final = "TOOL LOAD TOO HIGH"
+UNBALANCE: Final = "SPINDLE UNBALANCE TOO HIGH"
+VIBRATION: Final = "SPINDLE VIBRATION TOO HIGH"
+SPINDLE_HOT: Final = "SPINDLE BEARING TOO HOT"
+CHILLER: Final = "SPINDLE CHILLER FAILED"
+DRAWBAR: Final = "TOOL CLAMPING FORCE TOO LOW"
+LOST_MOTION: Final = "X MEASURING SYSTEMS DIFFER"
+SCREW_HOT: Final = "X SCREW TOO HOT"
+LUBRICATION: Final = "GUIDE LUBRICATION BLOCKED"
+COOLANT: Final = "COOLANT PRESSURE TOO LOW"
+HYDRAULICS: Final = "HYDRAULIC PRESSURE TOO LOW"
+ENCODER: Final = "X ENCODER SIGNAL"
 
 
 def _axis(axis: str, low: float, high: float) -> tuple[Signal, ...]:
@@ -161,6 +177,8 @@ MODES: Final = (
         "spindle front bearing",
         ("vibration_acceleration", "spindle_front_temperature", "head_temperature", *_FEELS_FORCE),
         evidence="BPFO in the envelope",
+        alarm=VIBRATION,
+        does="The outer race of the front spindle bearing pits: it rattles, takes power and warms.",
     ),
     FaultMode(
         "spindle_bearing_inner",
@@ -169,6 +187,8 @@ MODES: Final = (
         ("vibration_acceleration", "spindle_front_temperature", "head_temperature", *_FEELS_FORCE),
         growth_s=7 * 86400.0,
         evidence="BPFI ± fr in the envelope",
+        alarm=VIBRATION,
+        does="The inner race of the front spindle bearing pits: it rattles once per turn, faster than the outer one.",
     ),
     FaultMode(
         "spindle_lubrication_loss",
@@ -183,11 +203,27 @@ MODES: Final = (
             *_FEELS_FORCE,
         ),
         evidence="high-frequency floor, kurtosis near 3",
+        alarm=SPINDLE_HOT,
+        does="The spindle bearings run dry: friction and heat, a broad noise without lines.",
     ),
     FaultMode(
-        "tool_holder_imbalance", 4, "holder of tool 3", _SHAKES, shape="step", evidence="1× ∝ speed², with tool 3 only"
+        "tool_holder_imbalance",
+        4,
+        "holder of tool 3",
+        _SHAKES,
+        shape="step",
+        evidence="1× ∝ speed², with tool 3 only",
+        alarm=UNBALANCE,
+        does="The holder of tool 3 is out of balance: the spindle shakes once per turn, with this tool only.",
     ),
-    FaultMode("drawbar_force_loss", 5, "drawbar springs", ("drawbar_force", "unclamp_time", *_SHAKES)),
+    FaultMode(
+        "drawbar_force_loss",
+        5,
+        "drawbar springs",
+        ("drawbar_force", "unclamp_time", *_SHAKES),
+        alarm=DRAWBAR,
+        does="The springs of the drawbar tire: tools are clamped with less and less force.",
+    ),
     FaultMode(
         "spindle_crash",
         6,
@@ -195,13 +231,25 @@ MODES: Final = (
         (*_SHAKES, "spindle_torque", "spindle_front_temperature"),
         shape="step",
         evidence="1× and 2× step",
+        alarm=COLLISION,
+        does="The tool hits the fixture: a blow on the X axis, then a bent spindle that shakes.",
     ),
-    FaultMode("screw_preload_loss", 7, "X ball screw", ("x_following_error",), evidence="reversal error"),
+    FaultMode(
+        "screw_preload_loss",
+        7,
+        "X ball screw",
+        ("x_following_error",),
+        evidence="reversal error",
+        alarm=LOST_MOTION,
+        does="The nut of the X screw loses its preload: the table lags after each reversal, parts get the wrong size.",
+    ),
     FaultMode(
         "guide_lubrication",
         8,
         "X guides",
         ("x_current", "x_motor_temperature", "x_following_error", "lubrication_pressure", "power"),
+        alarm=LUBRICATION,
+        does="The oil distributor of the X guides is blocked: the pressure rises, the guides run dry and stick.",
     ),
     FaultMode(
         "screw_misalignment",
@@ -209,6 +257,8 @@ MODES: Final = (
         "X screw support",
         ("x_current", "x_following_error", "screw_temperature", "x_motor_temperature"),
         evidence="current over position",
+        alarm=SCREW_HOT,
+        does="The support of the X screw is out of line: the nut binds, the motor works harder, the screw warms.",
     ),
     FaultMode(
         "spindle_chiller_loss",
@@ -222,6 +272,8 @@ MODES: Final = (
             "spindle_motor_temperature",
         ),
         evidence="size drift with temperature",
+        alarm=CHILLER,
+        does="The spindle chiller fades: the head warms and grows, parts drift.",
     ),
     FaultMode(
         "tool_flank_wear",
@@ -231,6 +283,8 @@ MODES: Final = (
         shape="linear",
         growth_s=4 * 3600.0,
         evidence="roughness, size",
+        alarm=OVERLOAD,
+        does="Tools 2 and 3 wear far beyond their life: more force and power, rough parts of the wrong size.",
     ),
     FaultMode(
         "tool_breakage",
@@ -240,12 +294,29 @@ MODES: Final = (
         shape="step",
         growth_s=0.0,
         evidence="scrap at once",
+        alarm=BREAKAGE,
+        does="Tool 2 breaks: a peak of load, then it hardly cuts, and the parts are scrap.",
     ),
     FaultMode(
-        "chip_jam", 13, "tool 2", (*_FEELS_FORCE, *_FEED, *_SHAKES, "coolant_pressure"), shape="linear", growth_s=1800.0
+        "chip_jam",
+        13,
+        "tool 2",
+        (*_FEELS_FORCE, *_FEED, *_SHAKES, "coolant_pressure"),
+        shape="linear",
+        growth_s=1800.0,
+        alarm=OVERLOAD,
+        does="Chips jam around tool 2: the load swings high, the coolant pressure ripples.",
     ),
     FaultMode(
-        "chatter", 14, "tool 2", _SHAKES, shape="linear", growth_s=1800.0, evidence="peak off the tooth-pass lines"
+        "chatter",
+        14,
+        "tool 2",
+        _SHAKES,
+        shape="linear",
+        growth_s=1800.0,
+        evidence="peak off the tooth-pass lines",
+        alarm=VIBRATION,
+        does="Tool 2 chatters: a loud tone between the lines of the teeth.",
     ),
     FaultMode(
         "coolant_filter",
@@ -255,6 +326,8 @@ MODES: Final = (
         shape="linear",
         growth_s=5 * 86400.0,
         evidence="wear of tools faster",
+        alarm=COOLANT,
+        does="The coolant filter clogs: less flow and pressure, tools wear faster.",
     ),
     FaultMode(
         "encoder_cable",
@@ -264,6 +337,8 @@ MODES: Final = (
         shape="linear",
         growth_s=2 * 86400.0,
         evidence="drop-outs at one pose",
+        alarm=ENCODER,
+        does="The cable of the encoder breaks where it bends: positions drop out.",
     ),
     FaultMode(
         "hydraulic_leak",
@@ -272,6 +347,8 @@ MODES: Final = (
         ("hydraulic_pressure", "power"),
         shape="linear",
         evidence="pump cycles more often",
+        alarm=HYDRAULICS,
+        does="The clamping hydraulics leak: the pump runs more and more often, then cannot hold the pressure.",
     ),
 )
 
@@ -306,3 +383,35 @@ GRINDER_MODES: Final = _adapted(
     },
 )
 """A grinder's wheel is tool 3: out of balance like a tool holder, dull instead of worn."""
+
+
+def _trips(acceleration_m_s2: float) -> tuple[Trip, ...]:
+    """Return what the controller stops for.
+
+    Beside signals it knows: `tool_load`, the torque of the cut over that of a sharp tool, as tool monitors learn it;
+    `unbalance`, the velocity (mm/s RMS) once per turn, without a cut; `servo_peak`, the highest current of an axis (A);
+    `lost_motion`, the difference of scale and motor encoder of X (µm); `pumped_coolant`, the pressure (bar) while the
+    pump is on; `chiller_power`, what the chiller draws (W).
+    """
+    return (
+        Trip("servo_peak", COLLISION, high=38.0, seconds=0.0),
+        Trip("tool_load", BREAKAGE, low=0.6, seconds=0.6),
+        Trip("tool_load", OVERLOAD, high=1.9, seconds=0.6),
+        Trip("unbalance", UNBALANCE, high=2.8, seconds=0.0),
+        Trip("vibration_acceleration", VIBRATION, high=acceleration_m_s2, seconds=2.0),
+        Trip("vibration_velocity", VIBRATION, high=11.0, seconds=4.0),
+        Trip("spindle_front_temperature", SPINDLE_HOT, high=80.0),
+        Trip("spindle_rear_temperature", SPINDLE_HOT, high=80.0),
+        Trip("chiller_power", CHILLER, low=200.0, seconds=10.0),
+        Trip("drawbar_force", DRAWBAR, low=10.0),
+        Trip("lost_motion", LOST_MOTION, high=20.0),
+        Trip("screw_temperature", SCREW_HOT, high=40.0),
+        Trip("lubrication_pressure", LUBRICATION, high=36.0, seconds=1.0),
+        Trip("pumped_coolant", COOLANT, low=8.0, seconds=5.0),
+        Trip("hydraulic_pressure", HYDRAULICS, low=35.0),
+    )
+
+
+TRIPS: Final = _trips(45.0)
+LATHE_TRIPS: Final = _trips(20.0)
+GRINDER_TRIPS: Final = _trips(18.0)

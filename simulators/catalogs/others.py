@@ -6,6 +6,14 @@ from typing import Final
 
 from simulators.fault import FaultMode
 from simulators.machine import Signal
+from simulators.supervision import Trip
+
+EMPTY: Final = "BATTERY EMPTY"
+DRIVE: Final = "DRIVE MOTOR OVERLOAD"
+RESISTANCE: Final = "BATTERY RESISTANCE TOO HIGH"
+AIR: Final = "AIR PRESSURE TOO LOW"
+OUTLET: Final = "OUTLET TEMPERATURE TOO HIGH"
+MOTOR: Final = "MOTOR VIBRATION TOO HIGH"
 
 EXECUTION: Final = Signal(
     "execution", "Controller/Execution", datatype="string", description="Execution state (MTConnect words)"
@@ -44,9 +52,30 @@ AGV: Final = (
     SEQUENCE,
 )
 AGV_MODES: Final = (
-    FaultMode("wheel_bearing", 0, "drive wheel", ("motor_current", "motor_temperature", "battery_charge")),
-    FaultMode("battery_aging", 0, "battery cells", ("battery_voltage", "battery_charge"), shape="linear", growth_s=2e7),
+    FaultMode(
+        "wheel_bearing",
+        0,
+        "drive wheel",
+        ("motor_current", "motor_temperature", "battery_charge"),
+        alarm=DRIVE,
+        does="A wheel bearing seizes: rolling takes more current, and the battery empties sooner.",
+    ),
+    FaultMode(
+        "battery_aging",
+        0,
+        "battery cells",
+        ("battery_voltage", "battery_charge"),
+        shape="linear",
+        growth_s=2e7,
+        alarm=RESISTANCE,
+        does="The cells of the battery age: its voltage sags under load, and charge goes faster.",
+    ),
 )
+AGV_TRIPS: Final = (
+    Trip("motor_current", DRIVE, high=5.0, seconds=4.0),
+    Trip("battery_resistance", RESISTANCE, high=0.07, seconds=1.0),
+)
+"""What the controller stops for; `battery_resistance` (Ω) is the sag of the voltage under load over the current."""
 
 MEASURING: Final = (
     EXECUTION,
@@ -65,8 +94,18 @@ MEASURING: Final = (
     SEQUENCE,
 )
 MEASURING_MODES: Final = (
-    FaultMode("air_bearing", 0, "air bearings", ("air_pressure",), shape="linear", evidence="scatter of measurements"),
+    FaultMode(
+        "air_bearing",
+        0,
+        "air bearings",
+        ("air_pressure",),
+        shape="linear",
+        evidence="scatter of measurements",
+        alarm=AIR,
+        does="The air supply of the bearings fades: results scatter, then the axes are locked.",
+    ),
 )
+MEASURING_TRIPS: Final = (Trip("air_pressure", AIR, low=4.5),)
 
 METER: Final = (
     *(
@@ -101,9 +140,37 @@ COMPRESSOR: Final = (
     SEQUENCE,
 )
 COMPRESSOR_MODES: Final = (
-    FaultMode("air_leak", 0, "air network", ("flow", "power", "energy"), shape="linear", evidence="load at night"),
-    FaultMode("intake_filter", 0, "intake filter", ("outlet_temperature", "power"), shape="linear"),
-    FaultMode("motor_bearing", 1, "motor bearing", ("vibration_velocity",), evidence="BPFO in the envelope"),
+    FaultMode(
+        "air_leak",
+        0,
+        "air network",
+        ("flow", "power", "energy"),
+        shape="linear",
+        evidence="load at night",
+        does="The air network leaks: the compressor runs loaded far more, and never stops at night.",
+    ),
+    FaultMode(
+        "intake_filter",
+        0,
+        "intake filter",
+        ("outlet_temperature", "power"),
+        shape="linear",
+        alarm=OUTLET,
+        does="The intake filter clogs: less air per turn, longer loads, a hot outlet.",
+    ),
+    FaultMode(
+        "motor_bearing",
+        1,
+        "motor bearing",
+        ("vibration_velocity",),
+        evidence="BPFO in the envelope",
+        alarm=MOTOR,
+        does="The outer race of the motor bearing pits: it rattles and shakes.",
+    ),
+)
+COMPRESSOR_TRIPS: Final = (
+    Trip("outlet_temperature", OUTLET, high=115.0),
+    Trip("vibration_velocity", MOTOR, high=11.0),
 )
 
 PV: Final = (
@@ -114,8 +181,23 @@ PV: Final = (
     SEQUENCE,
 )
 PV_MODES: Final = (
-    FaultMode("soiling", 0, "modules", ("power", "energy"), shape="linear", growth_s=30 * 86400.0),
-    FaultMode("string_loss", 0, "one of four strings", ("power", "energy"), shape="step"),
+    FaultMode(
+        "soiling",
+        0,
+        "modules",
+        ("power", "energy"),
+        shape="linear",
+        growth_s=30 * 86400.0,
+        does="Dust on the modules: less power at the same sun.",
+    ),
+    FaultMode(
+        "string_loss",
+        0,
+        "one of four strings",
+        ("power", "energy"),
+        shape="step",
+        does="One of four strings is gone: a quarter of the power at once.",
+    ),
 )
 
 BATTERY: Final = (
@@ -128,5 +210,13 @@ BATTERY: Final = (
     SEQUENCE,
 )
 BATTERY_MODES: Final = (
-    FaultMode("cell_resistance", 0, "cells", ("voltage", "temperature"), shape="linear", growth_s=2e7),
+    FaultMode(
+        "cell_resistance",
+        0,
+        "cells",
+        ("voltage", "temperature"),
+        shape="linear",
+        growth_s=2e7,
+        does="The resistance of the cells rises: voltage swings with the current, the battery warms.",
+    ),
 )

@@ -6,6 +6,16 @@ from typing import Final
 
 from simulators.fault import FaultMode
 from simulators.machine import Signal
+from simulators.supervision import Trip
+
+GRIP: Final = "GRIP MISSED"
+LOST: Final = "PART LOST"
+ENCODER: Final = "JOINT 4 ENCODER"
+BRAKE: Final = "BRAKE TEST FAILED: JOINT 2"
+
+
+def _collision(joint: int) -> str:
+    return f"COLLISION DETECTION: JOINT {joint}"
 
 
 def _joint(number: int) -> tuple[Signal, ...]:
@@ -68,6 +78,8 @@ MODES: Final = (
         "reducer of joint 5",
         ("joint5_current", "joint5_tracking_error"),
         evidence="2× motor speed in current and tracking",
+        alarm=_collision(5),
+        does="The reducer of joint 5 wears: friction, and a ripple twice per motor turn.",
     ),
     FaultMode(
         "rv_reducer",
@@ -75,12 +87,16 @@ MODES: Final = (
         "reducer of joint 2",
         ("joint2_current", "joint2_temperature", "joint2_tracking_error", "power"),
         evidence="iron in the grease, backlash",
+        alarm=_collision(2),
+        does="The reducer of joint 2 wears: friction, heat and play.",
     ),
     FaultMode(
         "brake",
         18,
         "brake and motor of joint 2",
         ("brake_drop", "joint2_temperature", "joint2_current", "joint2_tracking_error"),
+        alarm=BRAKE,
+        does="The brake of joint 2 drags and holds less: the joint warms, the arm sags at its brake test.",
     ),
     FaultMode(
         "calibration_shift",
@@ -89,6 +105,8 @@ MODES: Final = (
         ("grip_misses", "gripper_vacuum", "cycle_time"),
         shape="step",
         evidence="repeatability check",
+        alarm=GRIP,
+        does="A bump shifted the axes: grips miss now and then, cycles take longer.",
     ),
     FaultMode(
         "encoder_cable",
@@ -98,6 +116,8 @@ MODES: Final = (
         shape="linear",
         growth_s=2 * 86400.0,
         evidence="drop-outs at one pose",
+        alarm=ENCODER,
+        does="The cable of the encoder of joint 4 breaks where it bends: positions drop out.",
     ),
     FaultMode(
         "vacuum_leak",
@@ -106,5 +126,14 @@ MODES: Final = (
         ("gripper_vacuum", "alarm", "protective_stop"),
         shape="linear",
         growth_s=3 * 86400.0,
+        alarm=LOST,
+        does="The gripper leaks: the vacuum weakens until a part falls.",
     ),
 )
+
+TRIPS: Final = (
+    *(Trip(f"joint{joint}_excess", _collision(joint), high=0.1, seconds=0.0) for joint in range(1, 7)),
+    *(Trip(f"joint{joint}_temperature", f"MOTOR TOO HOT: JOINT {joint}", high=90.0) for joint in range(1, 7)),
+    Trip("brake_drop", BRAKE, high=0.5),
+)
+"""What the controller stops for: `excess` is how far a current is from the model's, as a share of the rated one."""

@@ -41,6 +41,7 @@ class Agv(SimulatedMachine):
     model = "SF-V500 vehicle"
     signals = catalog.AGV
     modes = catalog.AGV_MODES
+    protection = catalog.AGV_TRIPS
 
     def __init__(
         self, id_: str, seed: int = 0, names: Mapping[str, str] | None = None, options: Mapping[str, Any] | None = None
@@ -56,7 +57,6 @@ class Agv(SimulatedMachine):
         self.charging = False
         self.current_a = 0.0
         self.motor_c = self.ambient_c
-        self.alarm = ""
         self._stops: list[tuple[float, float]] = []
         self._handling_s = 0.0
 
@@ -87,7 +87,9 @@ class Agv(SimulatedMachine):
     def _drive(self, piece: float) -> float:
         """Move for `piece` seconds; return the power drawn from the battery, W."""
         target = self._stops[0] if self._stops else (DOCK if not self.is_free or self._low else self.position)
-        if self._handling_s > 0.0:
+        if self.alarm:
+            target = self.position
+        elif self._handling_s > 0.0:
             self._handling_s -= piece
             target = self.position
         way = math.dist(self.position, target)
@@ -136,16 +138,29 @@ class Agv(SimulatedMachine):
         self.charge_wh += (0.92 * charger - drawn_w * capacity_lost) * dt / 3600.0
         self.charge_wh = max(0.0, min(CAPACITY_WH, self.charge_wh))
         if self.charge_wh <= 0.0 and not self.alarm:
-            self.alarm = "BATTERY EMPTY"
-            self.record("alarm", text=self.alarm)
+            self.raise_alarm(catalog.EMPTY)
         target = self.ambient_c + 0.05 * max(0.0, drawn_w - _IDLE_W) * (1.0 + self.severity["wheel_bearing"])
         self.motor_c = target + (self.motor_c - target) * math.exp(-dt / 900.0)
         self.add_energy(charger, dt)
 
+    def _measured(self) -> Mapping[str, Value | None]:
+        """Add the battery's resistance (Ω), as its management reckons it from the sag under load."""
+        said = self.read()
+        charge, volt, ampere = (said[name] for name in ("battery_charge", "battery_voltage", "motor_current"))
+        if not (isinstance(charge, float) and isinstance(volt, float) and isinstance(ampere, float) and ampere > 3.0):
+            return said
+        return {**said, "battery_resistance": (46.0 + 0.06 * charge - volt) / ampere}
+
+    def _reset(self) -> None:
+        """Go on; a battery that ran empty is replaced by a charged one."""
+        empty = self.alarm == catalog.EMPTY
+        super()._reset()
+        if empty:
+            self.charge_wh = 0.9 * CAPACITY_WH
+
     def set_reset(self, _value: Value) -> None:
-        """Put in a charged battery after it ran empty."""
-        if self.alarm:
-            self.charge_wh, self.alarm = 0.9 * CAPACITY_WH, ""
+        """Take an alarm away and go on; a battery that ran empty is replaced by a charged one."""
+        self._reset()
 
     def set_charge(self, _value: Value) -> None:
         """Send the vehicle to its charger."""
@@ -159,7 +174,7 @@ class Agv(SimulatedMachine):
         share = self.charge_wh / CAPACITY_WH
         sag = 0.02 * self.current_a * (1.0 + 4.0 * self.severity["battery_aging"])
         return {
-            "execution": "ACTIVE" if self.trip else "READY",
+            "execution": "INTERRUPTED" if self.alarm else "ACTIVE" if self.trip else "READY",
             "alarm": self.alarm,
             "x_position": self.position[0],
             "y_position": self.position[1],

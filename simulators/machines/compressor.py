@@ -29,6 +29,7 @@ class Compressor(SimulatedMachine):
     model = "SF-A11 screw compressor"
     signals = catalog.COMPRESSOR
     modes = catalog.COMPRESSOR_MODES
+    protection = catalog.COMPRESSOR_TRIPS
 
     def __init__(
         self, id_: str, seed: int = 0, names: Mapping[str, str] | None = None, options: Mapping[str, Any] | None = None
@@ -53,11 +54,14 @@ class Compressor(SimulatedMachine):
     def _pump(self, piece: float) -> float:
         """Let `piece` seconds pass; return the electric power in W."""
         taken = self.demand_m3_h + 55.0 * self.severity["air_leak"]
-        given = DELIVERY_M3_H if self.state == "loaded" else 0.0
+        clogged = self.severity["intake_filter"]
+        given = DELIVERY_M3_H * (1.0 - 0.6 * clogged) if self.state == "loaded" else 0.0
         # isothermal tank: V·dp/dt = p0·(Q_in − Q_out), p0 = 1.013 bar
         self.pressure_bar = max(0.0, self.pressure_bar + 1.013 * (given - taken) / 3600.0 / TANK_M3 * piece)
         self.flow_m3_h = taken
-        if self.pressure_bar <= ON_BAR and self.state != "loaded":
+        if self.alarm:
+            self.state = "stopped"
+        elif self.pressure_bar <= ON_BAR and self.state != "loaded":
             self.state, self._idle_s = "loaded", 0.0
             self.load_cycles += 1
         elif self.pressure_bar >= OFF_BAR and self.state == "loaded":
@@ -66,9 +70,8 @@ class Compressor(SimulatedMachine):
             self._idle_s += piece
             if self._idle_s > AFTER_RUN_S:
                 self.state = "stopped"
-        clogged = 1.0 + 0.12 * self.severity["intake_filter"]
-        share = {"loaded": clogged, "unloaded": UNLOADED_SHARE, "stopped": 0.012}[self.state]
-        heat = {"loaded": 58.0 + 14.0 * self.severity["intake_filter"], "unloaded": 30.0, "stopped": 0.0}[self.state]
+        share = {"loaded": 1.0 + 0.12 * clogged, "unloaded": UNLOADED_SHARE, "stopped": 0.012}[self.state]
+        heat = {"loaded": 58.0 + 65.0 * clogged, "unloaded": 30.0, "stopped": 0.0}[self.state]
         self.outlet_c += (self.ambient_c + heat - self.outlet_c) * (1.0 - math.exp(-piece / 180.0))
         return LOADED_W * share
 
@@ -79,7 +82,7 @@ class Compressor(SimulatedMachine):
         damage = self.severity["motor_bearing"]
         if damage > 0.0:
             sources.defects.append(Defect(B6205, "outer", 60.0 * damage))
-            sources.orders[1.0] += 0.25 * damage
+            sources.orders[1.0] += 3.2 * damage
         return sources
 
     def waveform(self, sensor: str, samples: int, rate_hz: float = 25600.0) -> Waveform:
@@ -88,10 +91,14 @@ class Compressor(SimulatedMachine):
             raise KeyError(f"{self.id} has no vibration sensor {sensor!r}; have: motor")
         return self._sources().block(samples, rate_hz, self._block_rng())
 
+    def set_reset(self, _value: Value) -> None:
+        """Take an alarm away and start again."""
+        self._reset()
+
     def _values(self) -> dict[str, Value]:
         return {
-            "execution": "READY" if self.state == "stopped" else "ACTIVE",
-            "alarm": "",
+            "execution": "INTERRUPTED" if self.alarm else "READY" if self.state == "stopped" else "ACTIVE",
+            "alarm": self.alarm,
             "pressure": self.pressure_bar,
             "flow": self.flow_m3_h,
             "outlet_temperature": self.outlet_c,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from simulators.catalogs.machinetool import GRINDER_MODES
+from simulators.catalogs.machinetool import GRINDER_MODES, GRINDER_TRIPS
 from simulators.machinetool import MachineTool
 from simulators.physics.cutting import NO_CUT, WEAR_LIMIT_MM, Cut, Tool
 from simulators.physics.program import Block
@@ -23,6 +23,7 @@ class Grinder(MachineTool):
 
     kind = "grinder"
     modes = GRINDER_MODES
+    protection = GRINDER_TRIPS
     model = "SF-G300 cylindrical grinder"
     default_part = "ground_shaft"
     spindle_data = SpindleData(
@@ -47,7 +48,7 @@ class Grinder(MachineTool):
 
     def wear_mm(self, tool: int) -> float:
         """Return the dullness of the wheel on the scale of flank wear: 0.3 mm when it must be dressed."""
-        return WEAR_LIMIT_MM * min(self.life[tool] + self.severity["tool_flank_wear"], 1.5) * 0.5
+        return WEAR_LIMIT_MM * (0.5 * min(self.life[tool], 1.5) + 2.5 * self.severity["tool_flank_wear"])
 
     def _edge_um(self, wear_mm: float) -> float:
         """Return the radial wear of the wheel, µm: some 4 µm between two dressings."""

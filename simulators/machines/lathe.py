@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from simulators.catalogs.machinetool import LATHE_MODES
+from simulators.catalogs.machinetool import LATHE_MODES, LATHE_TRIPS
 from simulators.machinetool import MachineTool
 from simulators.physics.cutting import C45, NO_CUT, Cut, Tool, tool_life_min, turning_force
 from simulators.physics.program import Block
@@ -18,6 +18,7 @@ class Lathe(MachineTool):
 
     kind = "lathe"
     modes = LATHE_MODES
+    protection = LATHE_TRIPS
     model = "SF-T200 turning center"
     default_part = "shaft"
     tool_set = (

@@ -23,6 +23,7 @@ class Measuring(SimulatedMachine):
     model = "SF-M700 measuring station"
     signals = catalog.MEASURING
     modes = catalog.MEASURING_MODES
+    protection = catalog.MEASURING_TRIPS
 
     def __init__(
         self, id_: str, seed: int = 0, names: Mapping[str, str] | None = None, options: Mapping[str, Any] | None = None
@@ -44,7 +45,7 @@ class Measuring(SimulatedMachine):
     @property
     def is_busy(self) -> bool:
         """Whether it is measuring."""
-        return self.part is not None and not self.part_done
+        return self.part is not None and not self.part_done and not self.alarm
 
     def _advance(self, dt: float) -> None:
         busy = self.is_busy
@@ -75,10 +76,19 @@ class Measuring(SimulatedMachine):
         self.part_done = True
         self.record("part_measured", serial=part.serial, verdict=self.verdict, **self.results)
 
+    def _reset(self) -> None:
+        """Measure the part in the station anew."""
+        super()._reset()
+        self._left_s = SECONDS
+
+    def set_reset(self, _value: Value) -> None:
+        """Take an alarm away; the part in the station is measured anew."""
+        self._reset()
+
     def _values(self) -> dict[str, Value]:
         return {
-            "execution": "ACTIVE" if self.is_busy else "READY",
-            "alarm": "AIR PRESSURE LOW" if self.severity["air_bearing"] > 0.8 else "",
+            "execution": "INTERRUPTED" if self.alarm else "ACTIVE" if self.is_busy else "READY",
+            "alarm": self.alarm,
             "part": self.part.serial if self.part else "",
             "size_deviation": self.results["size"],
             "depth_deviation": self.results["depth"],
@@ -87,7 +97,7 @@ class Measuring(SimulatedMachine):
             "measured_count": self.measured_count,
             "scrap_count": self.scrap_count,
             "room_temperature": self.ambient_c - 1.5,
-            "air_pressure": 6.0 - 1.5 * self.severity["air_bearing"],
+            "air_pressure": 6.0 - 2.2 * self.severity["air_bearing"],
             "power": self.power_w / 1000.0,
             "energy": self.energy_kwh,
             "sequence": self.sequence,

@@ -64,6 +64,7 @@ class Robot(SimulatedMachine):
     model = "SF-R12 six-axis robot"
     signals = catalog.SIGNALS
     modes = catalog.MODES
+    protection = catalog.TRIPS
 
     def __init__(
         self, id_: str, seed: int = 0, names: Mapping[str, str] | None = None, options: Mapping[str, Any] | None = None
@@ -72,11 +73,13 @@ class Robot(SimulatedMachine):
         self.endless = True
         self.arm = ArmData()
         self.job: Job | None = None
-        self.execution, self.mode, self.alarm = "READY", "AUTOMATIC", ""
+        self.execution, self.mode = "READY", "AUTOMATIC"
         self.speed_override = 100.0
         self.q = [math.radians(angle) for angle in HOME]
         self.speed = [0.0] * 6
         self.current = [0.0] * 6
+        self.expected = [0.0] * 6
+        """Current (A) that the controller's model of a healthy arm expects."""
         self.tracking = [0.0] * 6
         self.temperature = [self.ambient_c] * 6
         self.cabinet_c = self.ambient_c
@@ -186,7 +189,7 @@ class Robot(SimulatedMachine):
         if job is not None:
             job.done = True
             self.record("job_done", job=job.name, seconds=round(self.cycle_s, 3))
-        self.job = None
+        self.job, self._steps = None, ()
 
     def _grip(self, job: Job) -> bool:
         """Close the gripper; a shifted calibration sometimes misses. Return whether the part is held."""
@@ -196,7 +199,7 @@ class Robot(SimulatedMachine):
             self._retries += 1
             self.record("grip_missed", job=job.name, retry=self._retries)
             if self._retries >= 4:
-                self.raise_alarm("GRIP MISSED")
+                self.raise_alarm(catalog.GRIP)
             self._begin()
             return False
         self.closed, self.payload_kg = True, job.payload_kg
@@ -238,20 +241,23 @@ class Robot(SimulatedMachine):
         severity = self.severity
         power = 0.0
         for i, joint in enumerate(JOINTS):
-            factor = 1.0 + 1.5 * severity["rv_reducer"] if i == 1 else 1.0
+            factor = 1.0 + 3.0 * severity["rv_reducer"] if i == 1 else 1.0
             if i == 4:
-                factor = 1.0 + 0.5 * severity["harmonic_drive"]
+                factor = 1.0 + 2.0 * severity["harmonic_drive"]
             load = loads[i] + masses[i] * acceleration[i]
-            friction = friction_nm(joint, speed[i], self.temperature[i], load, factor)
+            healthy = friction_nm(joint, speed[i], self.temperature[i], load)
+            friction = factor * healthy
             if i == 1:  # a brake that drags
                 friction += 25.0 * severity["brake"] * math.tanh(speed[i] / 0.01)
-            torque = load + joint.rotor_kg_m2 * joint.ratio**2 * acceleration[i] + friction
+            moved = load + joint.rotor_kg_m2 * joint.ratio**2 * acceleration[i]
+            torque = moved + friction
             wave = 2.0 * joint.ratio * self.q[i]  # two meshes of the wave generator per motor turn
             ripple = 0.0
             if joint.gear == "harmonic":
-                ripple = 0.01 + (0.25 * severity["harmonic_drive"] if i == 4 else 0.0)
+                ripple = 0.01 + (0.6 * severity["harmonic_drive"] if i == 4 else 0.0)
                 torque += ripple * 12.0 * math.sin(wave) * math.tanh(speed[i] / 0.01)
             self.current[i] = torque / (joint.ratio * joint.torque_nm_a)
+            self.expected[i] = (moved + healthy) / (joint.ratio * joint.torque_nm_a)
             lag = math.degrees(speed[i]) / 40.0 * 0.02 + math.degrees(torque / joint.stiffness_nm_rad)
             if i == 1:  # play of a worn reducer
                 lag += 0.05 * severity["rv_reducer"] * math.tanh(speed[i] / 0.01)
@@ -285,7 +291,7 @@ class Robot(SimulatedMachine):
             self.silent = frozenset()
         if self._lost_contacts >= 20 and self.execution == "ACTIVE":
             self._lost_contacts = 0
-            self.raise_alarm("JOINT 4 ENCODER")
+            self.raise_alarm(catalog.ENCODER)
 
     def waveform(self, sensor: str, samples: int, rate_hz: float = 25600.0) -> Waveform:
         """Return a block of acceleration (m/s²) at a joint (`joint1` to `joint6`) at its speed now.
@@ -312,14 +318,37 @@ class Robot(SimulatedMachine):
         self.vacuum_kpa += (target - self.vacuum_kpa) * (1.0 - math.exp(-piece / 0.15))
         self._held_s = self._held_s + piece if self.closed else 0.0
         if self._held_s > 1.0 and self.vacuum_kpa > GRIP_KPA and self.execution == "ACTIVE":
-            self.raise_alarm("PART LOST")
+            self.raise_alarm(catalog.LOST)
 
     # ---- operator and controller ---------------------------------------------------------------------------------
 
+    def _measured(self) -> Mapping[str, Value | None]:
+        """Add by how much each current differs from the model's, as a share of the rated one: collision detection."""
+        said = self.read()
+        pairs = ((said[f"joint{i + 1}_current"], joint) for i, joint in enumerate(JOINTS))
+        excess = {
+            f"joint{joint.name}_excess": abs(current - expected) / joint.rated_a if isinstance(current, float) else None
+            for (current, joint), expected in zip(pairs, self.expected, strict=True)
+        }
+        return {**said, **excess}
+
     def raise_alarm(self, text: str) -> None:
         """Stop with an alarm: a protective stop."""
-        self.alarm, self.execution = text, "INTERRUPTED"
-        self.record("alarm", text=text)
+        super().raise_alarm(text)
+        self.execution = "INTERRUPTED"
+
+    def _reset(self) -> None:
+        """Let a broken-off step go on."""
+        super()._reset()
+        self._retries = 0
+        self.execution = "ACTIVE" if self.job is not None and self._steps else "READY"
+
+    def _end(self, code: str) -> None:
+        super()._end(code)
+        if code == "brake":
+            self.brake_drop = 0.02  # a new brake is tested before it is handed over
+        elif code == "encoder_cable":
+            self._lost_contacts = 0
 
     def set_speed_override(self, value: Value) -> None:
         """Set the speed override, 0 to 100 %."""
@@ -343,15 +372,14 @@ class Robot(SimulatedMachine):
         """Take the alarm away; a broken-off step goes on."""
         if self.execution == "ACTIVE":
             raise Refused(f"{self.id} moves: stop it before a reset")
-        self.alarm, self._retries = "", 0
-        self.execution = "ACTIVE" if self.job is not None and self._steps else "READY"
+        self._reset()
 
     def set_calibrate(self, _value: Value) -> None:
         """Master the axes anew: a calibration shift is gone."""
         if self.execution == "ACTIVE":
             raise Refused(f"{self.id} moves: master it at standstill")
         if self.faults["calibration_shift"].onset_s is not None:
-            self.clear("calibration_shift")
+            self._end("calibration_shift")
 
     def _values(self) -> dict[str, Value]:
         values: dict[str, Value] = {

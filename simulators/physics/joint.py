@@ -81,9 +81,7 @@ def inertia_kg_m2(arm: ArmData, q: list[float], payload_kg: float) -> tuple[floa
     return first, second, third, wrist
 
 
-def friction_nm(
-    joint: JointData, speed_rad_s: float, temperature_c: float, load_nm: float, factor: float = 1.0
-) -> float:
+def friction_nm(joint: JointData, speed_rad_s: float, temperature_c: float, load_nm: float) -> float:
     """Return the friction of a joint in N·m, against the motion.
 
     Dry part that grows with the load, viscous part that falls as the grease warms: Bittencourt and Gunnarsson,
@@ -91,7 +89,7 @@ def friction_nm(
     """
     dry = joint.coulomb_nm + 0.03 * abs(load_nm)
     viscous = joint.viscous_nm_s * math.exp(-0.025 * (temperature_c - 30.0))
-    return factor * (dry * math.tanh(speed_rad_s / 0.01) + viscous * speed_rad_s)
+    return dry * math.tanh(speed_rad_s / 0.01) + viscous * speed_rad_s
 
 
 def smooth(share: float) -> tuple[float, float, float]:

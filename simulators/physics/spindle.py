@@ -45,6 +45,8 @@ class Spindle:
     rear_heat_w: float = 0.0
     motor_heat_w: float = 0.0
     inertia_w: float = 0.0
+    idle_nm: float = 0.0
+    """Torque of the bearings alone."""
     drawbar_kn: float = 18.0
     unclamp_s: float = 0.42
 
@@ -69,7 +71,7 @@ class Spindle:
         self.torque_nm, self.cutting_w = cutting_nm, cutting_nm * omega
         if mean <= 0.0:
             self.front_heat_w = self.rear_heat_w = self.motor_heat_w = self.inertia_w = self.electric_w = 0.0
-            self.torque_nm = self.cutting_w = 0.0
+            self.torque_nm = self.cutting_w = self.idle_nm = 0.0
             return
         front = 2.0 * data.front.friction_nm(mean, data.preload_n, oil_viscosity(bearings_c[0])) * friction[0]
         rear = 2.0 * data.rear.friction_nm(mean, data.preload_n, oil_viscosity(bearings_c[1])) * friction[1]
@@ -78,7 +80,8 @@ class Spindle:
         shaft = self.cutting_w + self.front_heat_w + self.rear_heat_w + kinetic
         self.motor_heat_w = abs(shaft) * (1.0 / data.efficiency - 1.0) + data.no_load_w
         self.electric_w = shaft + self.motor_heat_w
-        self.torque_nm = cutting_nm + front + rear
+        self.idle_nm = front + rear
+        self.torque_nm = cutting_nm + self.idle_nm
 
     @property
     def load_percent(self) -> float:

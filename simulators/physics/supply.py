@@ -54,9 +54,9 @@ class Hydraulics:
     def step(self, dt: float, leak: float, clamping: bool) -> None:
         """Let `dt` pass; `leak` 0 to 1 speeds the loss of pressure, clamping takes oil.
 
-        A hysteresis switches the pump.
+        A hysteresis switches the pump, which cannot hold the pressure against a complete leak.
         """
-        loss = 0.06 + 0.8 * leak + (1.5 if clamping else 0.0)
+        loss = 0.06 + 3.2 * leak + (1.5 if clamping else 0.0)
         if self.pressure_bar <= self.low_bar:
             self.pumping = True
         elif self.pressure_bar >= self.high_bar:

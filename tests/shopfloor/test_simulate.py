@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -14,9 +15,11 @@ from typing import Any, get_args
 
 import pytest
 import yaml
+from typer.testing import CliRunner
 
 from shopfloor import fault
 from shopfloor.errors import RefusedError
+from simulators import machines
 from simulators.fault import LinkMode, SensorMode
 
 SHOPFLOOR = Path(sys.executable).with_name("shopfloor")
@@ -119,6 +122,69 @@ def test_a_fault_comes_grows_and_goes(
     assert "repaired: drift" in said(fault.clear, "cnc-01")
     assert "repaired: silent" in said(fault.clear, "robot-01")
     assert json.loads(said(fault.list_, json=True)) == []
+
+
+@pytest.fixture
+def typed(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
+    """Type a command of `shopfloor fault`; return what it prints."""
+    monkeypatch.setenv("SHOPFLOOR_PORT", environ["SHOPFLOOR_PORT"])
+
+    def call(line: str) -> str:
+        done = CliRunner().invoke(fault.app, shlex.split(line.removeprefix("shopfloor fault")))
+        if done.exception is not None:
+            raise done.exception
+        return done.stdout
+
+    return call
+
+
+def test_a_failed_machine_stops_and_runs_again_when_it_is_repaired(
+    factory: subprocess.Popen[str], typed: Callable[[str], str]
+) -> None:
+    with pytest.raises(RefusedError, match="cnc-01 has no alarm now"):
+        typed("reset cnc-01")
+    typed("inject cnc-01 drawbar_force_loss --growth 0")
+    alarm = "TOOL CLAMPING FORCE TOO LOW"
+    while "INTERRUPTED" not in (shown := typed("")):
+        assert factory.poll() is None
+    (now,) = (" ".join(line.split()) for line in shown.splitlines() if line.startswith("cnc-01"))
+    assert now == f"cnc-01 cnc INTERRUPTED {alarm} drawbar_force_loss (failed, 1.00)"
+    assert "4 simulated machines, 1 with a fault or an alarm" in shown
+    with pytest.raises(RefusedError, match=r"does not reset: .* \(drawbar_force is 8"):
+        typed("reset cnc-01")
+    assert "ends by itself, and the machine runs on" in typed("clear cnc-01")
+    while "none with a fault or an alarm" not in typed(""):
+        assert factory.poll() is None
+
+
+def test_the_menu_says_what_each_fault_does_and_every_command_of_it_is_taken(
+    factory: subprocess.Popen[str], typed: Callable[[str], str]
+) -> None:
+    assert factory.poll() is None
+    lines = [line.strip() for line in typed("").splitlines()]
+    at = lines.index("shopfloor fault inject cnc-01 spindle_bearing_outer")
+    assert lines[at + 1].startswith("The outer race of the front spindle bearing pits")
+    assert lines[at + 2].startswith("look at vibration_acceleration, spindle_front_temperature")
+    assert lines[at + 2].endswith("it stops: SPINDLE VIBRATION TOO HIGH")
+    commands = [
+        line.partition("shopfloor fault ")[2].partition("   ")[0] for line in lines if "shopfloor fault" in line
+    ]
+    faults = len(machines.load("cnc")("m").faults) + len(machines.load("robot")("m").faults)
+    assert len(commands) == faults + 4  # a sensor, the link, repair, operator
+    *rest, last = commands
+    assert last == "reset cnc-01"
+    for command in rest:
+        typed(command)
+
+
+def test_without_a_factory_the_menu_says_how_to_start_one_and_what_there_will_be(typed: Callable[[str], str]) -> None:
+    shown = typed("")
+    assert "shopfloor simulate" in shown
+    assert "shopfloor fault inject agv-01 wheel_bearing" in shown
+    for kind in machines.kinds():
+        for mode in (each.mode for each in machines.load(kind)("m").faults.values()):
+            assert mode.does.endswith(".")
+            assert mode.does in shown
 
 
 def test_unknown_names_get_the_known_ones(factory: subprocess.Popen[str], free_ports: int) -> None:

@@ -24,8 +24,11 @@ def kinds_and_faults() -> Iterator[tuple[str, str]]:
 
 
 def trace(kind: str, code: str, onset_s: float = 0.0) -> list[dict[str, Any]]:
-    """What the sensors say of a machine over ten minutes; with `code` the fault is complete from `onset_s` on."""
-    machine = machines.load(kind)("twin", 1)
+    """What the sensors say of a machine over ten minutes; with `code` the fault is complete from `onset_s` on.
+
+    Its controller does not stop it, so that every difference is the fault's own.
+    """
+    machine = machines.load(kind)("twin", 1, options={"supervised": False})
     if code:
         machine.inject(code, onset_s, 0.0)
     rows = []

@@ -170,7 +170,7 @@ def test_parts_are_counted_once_and_orders_are_delivered(day: tuple[Factory, lis
 SCENARIO = """\
 factory: workshops.yaml
 events:
-  - {at_s: 30, fault: tool_flank_wear, asset: cnc-01, growth_s: 60}
+  - {at_s: 30, fault: tool_flank_wear, asset: cnc-01, growth_s: 60, limit: 0.6}
   - {at_s: 300, fault: tool_flank_wear, asset: cnc-01, clear: true}
   - {at_s: 3000, order: 5}
 """

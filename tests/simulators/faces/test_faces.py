@@ -27,6 +27,7 @@ from tests.simulators.faces.client import make_certificate, secured
 
 NOW_NS = 1_700_000_000_000_000_000
 TICK_NS = 200_000_000
+STATE = ("Execution", "Alarm")
 
 
 class Line:
@@ -156,6 +157,14 @@ class TestOpcUa:
         assert done is False
         assert "no tool 9" in reason
 
+    async def test_a_failed_machine_says_so(self, opcua: Opened) -> None:
+        line, client, space = opcua
+        line.factory.machines["cnc-02"].inject("drawbar_force_loss", growth_s=0.0)
+        await line.tick(25)
+        controller = "cnc-02/Controller/{}"
+        said = [await client.get_node(ua.NodeId(controller.format(name), space)).read_value() for name in STATE]
+        assert said == ["INTERRUPTED", "TOOL CLAMPING FORCE TOO LOW"]
+
     async def test_a_silent_sensor_has_a_bad_status(self, opcua: Opened) -> None:
         line, client, space = opcua
         machine = line.factory.machines["cnc-02"]
@@ -183,6 +192,24 @@ async def test_json_nests_signals_and_takes_commands(tmp_path: Path, broker: str
             replies = [json.loads(body) for body in ear.on("factory/robot-01/reply")]
             assert [reply["done"] for reply in replies] == [True, False, False]
             assert "0 to 100" in replies[1]["reason"]
+    finally:
+        ear.close()
+
+
+async def test_a_failed_robot_says_so_on_mqtt_and_sparkplug(tmp_path: Path, broker: str) -> None:
+    telemetry, data = "factory/robot-01/telemetry", "spBv1.0/demo:shanghai:assembly/DDATA/line2/robot-02"
+    ear = Listener(broker, telemetry, data)
+    try:
+        async with Line(tmp_path, broker) as line:
+            await line.until(lambda: ear.ready and bool(ear.on(telemetry)) and bool(ear.on(data)))
+            for name in ("robot-01", "robot-02"):
+                line.factory.machines[name].inject("rv_reducer", growth_s=0.0)
+            alarm = "COLLISION DETECTION: JOINT 2"
+            await line.until(lambda: any(alarm.encode() in body for body in ear.on(data)))
+            await line.until(lambda: json.loads(ear.on(telemetry)[-1])["controller"]["alarm"] == alarm)
+            said = json.loads(ear.on(telemetry)[-1])
+            assert said["controller"]["execution"] == "INTERRUPTED"
+            assert said["safety"]["protective_stop"] is True
     finally:
         ear.close()
 

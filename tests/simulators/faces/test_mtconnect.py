@@ -272,7 +272,6 @@ async def test_faults_of_machines_become_conditions(checker: Checker) -> None:
         machine = line.factory.machines["cnc-01"]
         await line.tick(8)
         assert item(await line.get("/current"), "alarm").tag.endswith("}Normal")
-        machine.inject("encoder_cable", growth_s=0.0)
         machine.inject("drawbar_force_loss", growth_s=0.0)
         async with asyncio.timeout(20):
             while not machine.read()["alarm"]:
@@ -280,11 +279,12 @@ async def test_faults_of_machines_become_conditions(checker: Checker) -> None:
         await line.tick(8)
         current = await line.get("/current")
         alarm, drawbar = item(current, "alarm"), item(current, "drawbar_force_cond")
-        assert (alarm.tag.rpartition("}")[2], alarm.get("type"), alarm.text) == ("Fault", "SYSTEM", "X ENCODER SIGNAL")
+        told = alarm.tag.rpartition("}")[2], alarm.get("type"), alarm.text
+        assert told == ("Fault", "SYSTEM", "TOOL CLAMPING FORCE TOO LOW")
+        assert item(current, "execution").text == "INTERRUPTED"
         assert (drawbar.tag.rpartition("}")[2], drawbar.get("qualifier")) == ("Fault", "LOW")
-        machine.clear("encoder_cable")
-        machine.command("reset", "")
-        await line.tick(2)
+        machine.clear("drawbar_force_loss")
+        await line.tick(8)
         assert item(await line.get("/current"), "alarm").tag.endswith("}Normal")
         await line.get("/sample?count=10000")
 

@@ -226,6 +226,18 @@ async def test_a_button_acts_once_and_falls_back(line: Line) -> None:
     assert obeyed == ["program_stop", "program_start"]
 
 
+async def test_a_failed_machine_says_so_and_a_repaired_one_is_ready(line: Line) -> None:
+    cnc = line.factory.machines["cnc-01"]
+    cnc.inject("drawbar_force_loss", growth_s=0.0)
+    await line.tick(25)
+    assert await line.read("cnc-01", "alarm") == "TOOL CLAMPING FORCE TOO LOW"
+    assert await line.read("cnc-01", "execution") == "INTERRUPTED"
+    cnc.clear("drawbar_force_loss")
+    await line.tick(6)
+    assert await line.read("cnc-01", "alarm") == ""
+    assert await line.read("cnc-01", "execution") == "READY"
+
+
 async def test_what_a_controller_refuses_is_told_and_changes_nothing(line: Line) -> None:
     cnc: Any = line.factory.machines["cnc-01"]
     await line.until_it_cuts(cnc)

@@ -314,7 +314,7 @@ def test_imbalance_grows_with_the_square_of_the_speed_and_leaves_with_the_tool()
     slow = spindle.unbalance_n(10.0)
     spindle.rpm = 6000.0
     assert spindle.unbalance_n(10.0) == pytest.approx(4.0 * slow)
-    ill, well = machine(), machine()
+    ill, well = Cnc("cnc", 1, options={"supervised": False}), machine()
     ill.inject("tool_holder_imbalance", 0.0, 0.0)
     for tool, ratio in ((2, 1.0), (3, 2.0)):
         for cnc in (ill, well):

@@ -22,7 +22,8 @@ def until(robot: Robot, condition: Callable[[], bool], limit_s: float = 300.0) -
 
 
 def carried(payload_kg: float) -> Robot:
-    robot = Robot("r", 1)
+    """A robot with one job that nothing stops."""
+    robot = Robot("r", 1, options={"supervised": False})
     robot.endless = False
     robot.assign(Job("carry", 1, 4, payload_kg))
     return robot
@@ -120,11 +121,13 @@ def test_a_shifted_calibration_misses_grips_and_mastering_helps() -> None:
     assert robot.grip_misses == misses
 
 
-def test_a_worn_brake_sags_at_its_test() -> None:
+def test_a_worn_brake_sags_at_its_test_and_the_robot_stops() -> None:
     robot = Robot("r", 1)
     robot.inject("brake", 0.0, 0.0)
-    until(robot, lambda: robot.cycle_count >= 20, 400.0)
-    assert robot.brake_drop > 1.0
+    until(robot, lambda: robot.brake_drop > 1.0, 400.0)
+    until(robot, lambda: robot.read()["protective_stop"] is True, 4.0)
+    with pytest.raises(Refused, match="BRAKE TEST FAILED"):
+        robot.command("reset", True)
 
 
 def test_hold_and_resume_keep_the_part() -> None:
