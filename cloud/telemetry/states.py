@@ -12,12 +12,12 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from cloud.auth.roles import Role
-from cloud.deps import Db, GetParts, GetStore, Now, need
+from cloud.deps import GetParts, GetStore, Now, need
 from cloud.problems import Code, Problem, responses
 from cloud.registry.state import Condition, condition_of, text_of
 from cloud.registry.tables import AssetRow
 from cloud.telemetry.exact import values
-from cloud.telemetry.routes import MAX_JSON_ROWS, AssetName, End, Start, get_query
+from cloud.telemetry.routes import MAX_JSON_ROWS, AssetName, End, Start, check_known, query_of
 from cloud.telemetry.store import Query, Store, TooManyRows
 from cloud.telemetry.times import format_time
 from contract.model import Datatype, Value
@@ -60,14 +60,15 @@ class States(BaseModel):
 
 @router.get("/states", responses=responses(401, 403, 404, 413, 422, 503))
 def states(
-    *, db: Db, parts: GetParts, samples: GetStore, now: Now, asset: AssetName, start: Start = "-1h", end: End = "now"
+    *, parts: GetParts, samples: GetStore, now: Now, asset: AssetName, start: Start = "-1h", end: End = "now"
 ) -> States:
     """Return the states of an asset; none for an asset that has no signal for it."""
-    row = db.get(AssetRow, asset)
+    with parts.sessions() as db:
+        row = db.get(AssetRow, asset)
     signal = parts.hub.status(asset).state_signal or (None if row is None else row.state_signal)
-    wanted = [] if signal is None else [signal]
-    query = get_query(db=db, samples=samples, now=now, asset=asset, signal=wanted, start=start, end=end)
-    is_boolean = row is not None and any(s.name == signal and s.datatype == Datatype.BOOLEAN for s in row.signals)
+    query = query_of(asset, [] if signal is None else [signal], start, end, now)
+    announced = check_known(parts, query)
+    is_boolean = announced.get(signal or "", ("", ""))[0] == Datatype.BOOLEAN
     found: list[tuple[int, str | None]] = []
     if signal is not None:
         before = replace(query, start_ns=max(0, query.start_ns - LOOK_BACK_NS))
