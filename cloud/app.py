@@ -30,7 +30,10 @@ DESCRIPTION = """What people and programs ask about the plant.
 
 Log in with the session cookie of the console, or send an API token as `Authorization: Bearer …`.
 Roles: viewer, operator, engineer, admin; each may do all that the one before it may. Errors are RFC 9457 problem
-documents with a member `todo` that says what to do.
+documents: `code` says what is wrong and never changes, `args` are the values in `detail`, `todo` says what to do.
+
+A login by link may only choose a password: until then all but `/auth` answers 403 with the code `must_set_password`. A
+new password, disabling, and a role below its own end a token.
 """
 
 

@@ -72,7 +72,8 @@ class Places:
         if patience is not None:
             patience.when_ended(lambda: self._refuse(mine))
         try:
-            await asyncio.wait_for(mine.turn, None if has_begun else self._wait_s)
+            async with asyncio.timeout(None if has_begun else self._wait_s):
+                await mine.turn
         except BaseException as error:
             self._forget(mine)
             if mine.turn.done() and not mine.turn.cancelled() and mine.turn.exception() is None:
