@@ -10,7 +10,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple
 
-from cloud.registry.state import Condition, Seen, Standing, condition_of, fault_of, standing_of, state_signal, text_of
+from cloud.registry.state import (
+    Condition,
+    Seen,
+    Standing,
+    condition_of,
+    fault_of,
+    is_stale,
+    standing_of,
+    state_signal,
+    text_of,
+)
 from contract.model import Datatype, Value
 
 QUIET_S: Final = 60.0
@@ -94,7 +104,7 @@ class _Live:
         state_signal = self.state_signal or self.found
         state = None if state_signal is None else text_of(self._read(state_signal))
         condition, fault = condition_of(state), fault_of(self._read, state)
-        seen_s, changed_s = (None if t is None else (now_ms - t) / 1000 for t in (self.seen_ms, self.data_ms))
+        seen_s, changed_s = _age_s(self.seen_ms, now_ms), _age_s(self.data_ms, now_ms)
         standing = standing_of(Seen(self.online, seen_s, changed_s, condition, fault, self.retired), quiet_s)
         why = self.why(standing, silence)
         return Status(
@@ -104,6 +114,10 @@ class _Live:
     def _read(self, signal: str) -> Value | None:
         value = self.signals.get(signal)
         return None if value is None else value.value
+
+
+def _age_s(time_ms: int | None, now_ms: int) -> float | None:
+    return None if time_ms is None else (now_ms - time_ms) / 1000
 
 
 def _state_signal(signals: Mapping[str, LiveValue]) -> str | None:
@@ -337,9 +351,14 @@ class Hub:
             self._listeners.discard(listener)
 
     def offline(self) -> frozenset[str]:
-        """Return the assets of which is known that they are offline: what they said last is stale."""
+        """Return the assets that are offline, or of which nothing is heard: what they said last is stale."""
+        now_ms = self._clock_ms()
         with self._lock:
-            return frozenset(asset for asset, live in self._assets.items() if live.is_told and not live.online)
+            return frozenset(
+                asset
+                for asset, live in self._assets.items()
+                if live.is_told and (not live.online or is_stale(_age_s(live.seen_ms, now_ms)))
+            )
 
     @property
     def listeners(self) -> int:

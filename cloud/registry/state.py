@@ -115,13 +115,18 @@ def fault_of(read: Callable[[str], Value | None], state: str | None) -> str | No
     return None
 
 
+def is_stale(seen_s: float | None) -> bool:
+    """Tell whether what was said so long ago (None: never) is not believed any more."""
+    return seen_s is not None and seen_s > STALE_S
+
+
 def standing_of(seen: Seen, quiet_s: float) -> Standing:
     """Return how a machine stands, the worst first; it is quiet when nothing has changed for more than `quiet_s`."""
     if seen.retired:
         return "retired"
     if not seen.online:
         return "offline"
-    if seen.seen_s is not None and seen.seen_s > STALE_S:
+    if is_stale(seen.seen_s):
         return "stale"
     if seen.fault is not None:
         return "fault"

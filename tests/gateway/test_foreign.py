@@ -412,6 +412,8 @@ def test_f5_a_death_of_another_number_is_told_when_nothing_comes_after_it(foreig
     info = "v1/_/plant/_/edge/dev/info"
     foreign.peer.until(lambda: (foreign.peer.json(info) or {}).get("online") is False)
     why = "its NDEATH has bdSeq 255, its NBIRTH had 0, and nothing came after it"
+    shown = foreign.peer.json(info)
+    assert (shown["reason_code"], shown["reason"], "log" in shown["do"]) == ("edge_silent", why, True)
     report = orjson.loads(foreign.running.get("/health")[1])
     assert [(node["online"], node["detail"]) for node in report["nodes"]] == [(False, why)]
     told = foreign.running.gateway._publisher.sources(MS)[PLANT]

@@ -146,12 +146,15 @@ def test_a_death_makes_the_mirror_stale_and_a_stale_will_does_not(
     assert peer.json(INFO)["online"] is True
     peer.send(edge_node.ndeath())
     peer.until(lambda: peer.json(INFO)["online"] is False)
+    assert (peer.json(INFO)["reason_code"], "NDEATH" in peer.json(INFO)["reason"]) == ("edge_died", True)
     peer.until(lambda: peer.tele()["quality"] == 500)
     peer.send(edge_node.nbirth(), edge_node.dbirth(Sample(CNC.id, "speed", START_NS + 9 * 10**9, 9.0)))
     peer.until(lambda: peer.json(INFO)["online"] is True)
     peer.until(lambda: (peer.tele()["value"], peer.tele()["quality"]) == (9.0, 192))
+    assert peer.json(INFO)["reason"] == ""
     peer.send(edge_node.ddeath())
     peer.until(lambda: peer.json(INFO)["online"] is False)
+    assert peer.json(INFO)["reason_code"] == "died"
 
 
 @ON_NATS
