@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import resource
 import signal
@@ -22,6 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from cloud.app import create_app
 from cloud.auth import first_link
 from cloud.connections import Connections, Limits
+from cloud.live.memory import remember
 from cloud.live.uns import UnsListener
 from cloud.parts import Parts, build_parts, close_parts
 from cloud.places import THREADS
@@ -29,6 +29,7 @@ from cloud.settings import SecretFileError, Settings
 from cloud.telemetry.store import StoreError
 from contract import log as logs
 from contract.mqtt import BrokerSettings
+from contract.private import keep_private
 
 STOP_S: Final = 2
 _OTHER_FILES: Final = 512
@@ -50,6 +51,9 @@ def configure(app: FastAPI, settings: Settings, stop_s: float = STOP_S) -> uvico
         access_log=False,
         timeout_graceful_shutdown=ceil(stop_s),
         server_header=False,
+        # uvicorn itself trusts what any program on this machine says
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=settings.trusted_proxies,
         ws="none",
         lifespan="off",
     )
@@ -85,6 +89,7 @@ def serve(settings: Settings, broker: BrokerSettings, listening: socket.socket) 
     uns = UnsListener(broker, parts.sessions, parts.hub, client_id=f"cloud-{socket.gethostname()}-{os.getpid()}")
     config = configure(create_app(settings, parts), settings)
     try:
+        remember(parts.hub, parts.sessions, parts.store)
         uns.start()
         address = settings.public_url.rstrip("/") or f"http://{f'[{host}]' if ':' in host else host}:{port}"
         first_link.offer(settings, parts.sessions, address, datetime.now(UTC))
@@ -109,7 +114,6 @@ def _allow_files(connections: int) -> None:
 def main() -> int:
     """Run the cloud; return the exit code."""
     logs.configure("cloud")
-    logging.getLogger("alembic").setLevel(logging.WARNING)
     for number in (signal.SIGTERM, signal.SIGINT):
         # uvicorn has handlers of its own while it serves, and raises the signal again in the end
         signal.signal(number, lambda *_: None)
@@ -121,6 +125,7 @@ def main() -> int:
             name = "_".join(str(part) for part in wrong["loc"]).upper()
             log.critical("a setting is wrong", variable=prefix + name, value=str(wrong["input"]), why=wrong["msg"])
         return 2
+    keep_private(settings.cloud_home)
     _allow_files(settings.max_connections)
     try:
         with listen(settings.host, settings.port) as listening:

@@ -12,6 +12,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 from sqlalchemy import DateTime, Dialect, Engine, MetaData, QueuePool, TypeDecorator, create_engine, event, make_url
 from sqlalchemy.orm import DeclarativeBase, ORMExecuteState, Session, sessionmaker
 
@@ -65,6 +66,7 @@ def connect(url: str, sessions: int = 5) -> Engine:
     engine = create_engine(
         parsed,
         poolclass=QueuePool,
+        hide_parameters=True,
         pool_size=sessions,
         max_overflow=0,
         pool_timeout=POOL_TIMEOUT_S,
@@ -79,10 +81,20 @@ def connect(url: str, sessions: int = 5) -> Engine:
     return engine
 
 
-def migrate(engine: Engine, revision: str = "head") -> None:
-    """Bring the schema of the database to the newest revision, or to an older one on the way there."""
+def _config() -> Config:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    return config
+
+
+def revisions() -> set[str]:
+    """Return all revisions of the schema that there are."""
+    return {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+
+
+def migrate(engine: Engine, revision: str = "head") -> None:
+    """Bring the schema of the database to the newest revision, or to an older one on the way there."""
+    config = _config()
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, revision)

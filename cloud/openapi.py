@@ -12,7 +12,7 @@ from starlette.types import ASGIApp
 
 from cloud.admission import Admission
 from cloud.problems import MEDIA_TYPE, TooLongBodies
-from cloud.web import ProtectiveHeaders
+from cloud.web import Compressed, ProtectiveHeaders
 
 _PROBLEM = {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}
 _STORE_TOKEN = {
@@ -28,7 +28,8 @@ class DocumentedApp(FastAPI):
 
     def build_middleware_stack(self) -> ASGIApp:
         """Return the application with what must see all answers around it, that to a too long body, too."""
-        return ProtectiveHeaders(Admission(TooLongBodies(super().build_middleware_stack()), self.state.parts.places))
+        inner = Compressed(TooLongBodies(super().build_middleware_stack()))
+        return ProtectiveHeaders(Admission(inner, self.state.parts.places))
 
     def openapi(self) -> dict[str, Any]:
         """Return the OpenAPI document."""

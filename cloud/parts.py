@@ -9,6 +9,7 @@ from sqlalchemy.orm import sessionmaker
 
 from cloud import db
 from cloud.auth.accounts import Principal
+from cloud.auth.device import Devices
 from cloud.auth.limiter import FailureLimiter
 from cloud.live.hub import Hub
 from cloud.places import EXPORTS, SESSIONS, AllPlaces
@@ -35,6 +36,7 @@ class Parts:
     units: db.Remembered[str, dict[tuple[str, str], str]]
     last: LastAnswer
     failures: FailureLimiter
+    devices: Devices
     cli_token: str | None
 
     @property
@@ -56,7 +58,11 @@ def build_parts(settings: Settings) -> Parts:
         engine=engine,
         sessions=sessions,
         store=open_store(settings),
-        hub=Hub(max_listeners=settings.max_streams, max_of_user=settings.max_streams_per_user),
+        hub=Hub(
+            max_listeners=settings.max_streams,
+            max_of_user=settings.max_streams_per_user,
+            quiet_s=settings.quiet_s,
+        ),
         exports=Gate(EXPORTS),
         places=AllPlaces(),
         proofs=db.Remembered(sessions),
@@ -64,6 +70,7 @@ def build_parts(settings: Settings) -> Parts:
         units=db.Remembered(sessions),
         last=LastAnswer(),
         failures=FailureLimiter(),
+        devices=Devices(),
         cli_token=cli_token,
     )
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from cloud.patience import Patience
-from cloud.problems import Problem
+from cloud.problems import Code, Problem
 
 RETRY_S: Final = 2
 
@@ -19,7 +19,8 @@ RETRY_S: Final = 2
 def busy(what: str) -> Problem:
     """Return the answer to what is too much at once."""
     after = {"Retry-After": str(RETRY_S)}
-    return Problem(503, f"too much at once: {what}", "try again in some seconds", headers=after, code="busy")
+    todo = "try again in some seconds"
+    return Problem(503, f"too much at once: {what}", todo, code=Code.BUSY, args={"what": what}, headers=after)
 
 
 @dataclass(eq=False, slots=True)

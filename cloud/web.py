@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, Final
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -21,6 +23,22 @@ NOT_BUILT: Final = """<!doctype html>
 <p>The interface for programs works already: <a href="/api/v1/docs">/api/v1/docs</a>.</p>
 </body></html>
 """
+
+NOT_FOUND: Final = """<!doctype html>
+<html lang="en"><meta charset="utf-8"><title>shopfloor</title>
+<body style="font-family:system-ui;max-width:40em;margin:4em auto;line-height:1.5">
+<h1>There is nothing at this address</h1>
+<p><a href="/">The plant</a> · <a href="/api/v1/docs">The interface for programs</a></p>
+<p lang="zh">此地址没有内容。<a href="/">工厂总览</a> · <a href="/api/v1/docs">程序接口</a></p>
+</body></html>
+"""
+
+PAGES: Final = ("/", "/login", "/machines/:id", "/password", "/tokens", "/users")
+"""The addresses that the console's router knows, as it writes them."""
+_PAGES: Final = [re.compile(re.sub(r":\w+", "[^/]+", page)) for page in PAGES]
+_ASK_AGAIN: Final = {"Cache-Control": "no-cache"}
+MIN_COMPRESSED: Final = 1024
+"""Bytes of the shortest answer that is compressed."""
 
 HEADERS: Final = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data: blob:; style-src 'self' 'unsafe-inline'; "
@@ -66,18 +84,38 @@ class HashedFiles(StaticFiles):
         return response
 
 
+class Compressed(GZipMiddleware):
+    """Compresses answers, at the level that costs least: 5 ms of a core per MB; long ones in a thread.
+
+    Not the live stream, whose events must not wait, nor what would hardly get shorter.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        packed = ("application/vnd.apache.arrow.stream", "application/vnd.apache.parquet")
+        exclude = (*DEFAULT_EXCLUDED_CONTENT_TYPES, *packed)
+        super().__init__(app, minimum_size=MIN_COMPRESSED, compresslevel=1, exclude_content_types=exclude)
+
+
+def is_page(path: str) -> bool:
+    """Tell whether a path (without its first slash) is a page of the console."""
+    return any(pattern.fullmatch("/" + path) for pattern in _PAGES)
+
+
 def serve_console(app: FastAPI, folder: Path) -> None:
-    """Let every address outside of /api be a page of the console: its own router tells them apart."""
+    """Serve the console: its files, and its page at each address that its own router knows; 404 everywhere else."""
     app.mount("/assets", HashedFiles(directory=folder / "assets", check_dir=False), name="assets")
 
     @app.get("/{page:path}", include_in_schema=False)
-    def console(page: str) -> Response:
+    def console(request: Request, page: str) -> Response:
         """Return the console, or a file beside it."""
-        index = folder / "index.html"
-        if page.startswith("api/"):
-            raise HTTPException(404)
-        if not index.is_file():
-            return HTMLResponse(NOT_BUILT, status_code=503 if page else 200)
-        beside = folder / page
-        is_file = page and "/" not in page and beside.is_file()
-        return FileResponse(beside if is_file else index, headers={"Cache-Control": "no-cache"})
+        if is_page(page):
+            index = folder / "index.html"
+            if not index.is_file():
+                return HTMLResponse(NOT_BUILT, status_code=503 if page else 200)
+            return FileResponse(index, headers=_ASK_AGAIN)
+        beside = {file.name: file for file in folder.iterdir() if file.is_file()} if folder.is_dir() else {}
+        if page in beside:
+            return FileResponse(beside[page], headers=_ASK_AGAIN)
+        if not page.startswith("api/") and "text/html" in request.headers.get("accept", ""):
+            return HTMLResponse(NOT_FOUND, status_code=404)
+        raise HTTPException(404)

@@ -1,8 +1,10 @@
 """Births: what an asset says of itself when it appears, and what a reader makes of it.
 
 A DBIRTH of ours has the string metrics `Properties/Kind` and `Properties/Names` (JSON), `Properties/Label` where the
-source has another name for the asset, then each signal with name, alias, datatype, value or null, time, and the
-properties below. A foreign birth has none of them: its asset is of kind "device" and its signals have no units.
+source has another name for the asset, `Properties/State` where its plant file says which signal tells its state,
+`Properties/Online` = false where the edge node has no contact with it (a DDEATH follows), then each signal with name,
+alias, datatype, value or null, time, and the properties below. A foreign birth has none of them: its asset is of kind
+"device" and its signals have no units.
 """
 
 from __future__ import annotations
@@ -26,6 +28,8 @@ REBIRTH: Final = "Node Control/Rebirth"
 KIND: Final = "Properties/Kind"
 NAMES: Final = "Properties/Names"
 LABEL: Final = "Properties/Label"
+STATE: Final = "Properties/State"
+ONLINE: Final = "Properties/Online"
 FOREIGN_KIND: Final = "device"
 NODE_KIND: Final = "node"
 
@@ -71,8 +75,10 @@ def node_death(bd_seq: int, time_ns: int) -> Payload:
     return Payload([Metric(BD_SEQ, None, Code.INT64, bd_seq, time_ns)], time_ms=time_ns // 1_000_000)
 
 
-def device_birth(asset: Asset, alias_of: Mapping[str, int], last: Mapping[str, Sample], time_ns: int) -> list[Metric]:
-    """Return the metrics of the DBIRTH of an asset.
+def device_birth(
+    asset: Asset, alias_of: Mapping[str, int], last: Mapping[str, Sample], time_ns: int, *, online: bool = True
+) -> list[Metric]:
+    """Return the metrics of the DBIRTH of an asset; one that is not `online` is announced, and dies at once.
 
     `alias_of` and `last` go by signal name; a signal without a last sample is null at `time_ns` and stale.
     """
@@ -81,6 +87,8 @@ def device_birth(asset: Asset, alias_of: Mapping[str, int], last: Mapping[str, S
         Metric(KIND, None, Code.STRING, asset.kind, time_ns),
         Metric(NAMES, None, Code.STRING, names, time_ns),
         *([Metric(LABEL, None, Code.STRING, asset.label, time_ns)] if asset.label else []),
+        *([Metric(STATE, None, Code.STRING, asset.state, time_ns)] if asset.state else []),
+        *([] if online else [Metric(ONLINE, None, Code.BOOLEAN, False, time_ns)]),
         *signal_metrics(asset.signals, alias_of, last, time_ns),
     ]
 
@@ -129,7 +137,7 @@ def asset_of(
     foreign birth says wrongly is as if it did not say it.
     """
     ids = Ids() if ids is None else ids
-    properties = {m.name: m.value for m in payload.metrics if m.name in (KIND, NAMES, LABEL)}
+    properties = {m.name: m.value for m in payload.metrics if m.name in (KIND, NAMES, LABEL, STATE)}
     kind = properties.get(KIND)
     enterprise, site, area, line = ids.place(node)
     id_ = ids.asset(node, device, stated=is_stated(node, device, payload), is_live=is_live)
@@ -138,6 +146,7 @@ def asset_of(
     signals = {
         name: _signal(metric, name, datatype) for metric, datatype in found for name in [names[str(metric.name)]]
     }
+    state = properties.get(STATE)
     return Asset(
         enterprise=enterprise,
         site=site,
@@ -148,6 +157,7 @@ def asset_of(
         names=_names(properties.get(NAMES)),
         signals=tuple(signals.values()),
         label=_label(properties.get(LABEL), node, device, id_),
+        state=state if isinstance(state, str) and state in signals else "",
     )
 
 

@@ -79,7 +79,8 @@ class Asset:
 
     `kind` (cnc, robot, meter, …) is the measurement under which its samples are stored. `names` are display names by
     language (`{"en": …, "zh": …}`). Ids are lower case `[a-z0-9_-]`: see contract.topics. `label` is what the source
-    calls it, where that is not the id: see contract.identity.
+    calls it, where that is not the id: see contract.identity. `state` is the signal that tells its state, where its
+    plant file says so.
     """
 
     enterprise: str
@@ -91,6 +92,7 @@ class Asset:
     names: Mapping[str, str] = field(default_factory=dict)
     signals: tuple[Signal, ...] = ()
     label: str = ""
+    state: str = ""
 
 
 class Sample(NamedTuple):

@@ -7,10 +7,21 @@ from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 from contract.model import Command, Datatype, Reply, Sample, Value
+from edge.notes import Notes
 
 
 class DriverError(Exception):
-    """A machine that cannot be used now. The text says what, where and what to do."""
+    """A machine that cannot be used now. Its text is `what` is wrong and where, then what to `do`, as they stand.
+
+    `code` names the kind of trouble for programs; it never changes.
+    """
+
+    code = "unreachable"
+
+    def __init__(self, what: str, do: str = "", *, code: str = "") -> None:
+        super().__init__(what + do)
+        self.what, self.do = what, do
+        self.code = code or self.code
 
 
 class Unreachable(DriverError):
@@ -19,6 +30,8 @@ class Unreachable(DriverError):
 
 class Lost(DriverError):
     """The line to a machine that was connected has dropped: the runner connects again."""
+
+    code = "lost"
 
 
 class NoHistory(DriverError):
@@ -45,12 +58,7 @@ class Counters:
     dropped: int = 0  # messages or values that we threw away because a queue was full
     rejected: int = 0  # messages or values that could not be understood
     times_replaced: int = 0  # samples that the driver itself has flagged: their time is not the source's
-    notes: dict[str, str] = field(default_factory=dict)  # the first example of each sort of trouble, to be logged once
-
-    def note(self, sort: str, text: str) -> None:
-        """Remember the first example of a sort of trouble (at most 100 sorts)."""
-        if sort not in self.notes and len(self.notes) < 100:
-            self.notes[sort] = text
+    notes: Notes = field(default_factory=Notes)
 
 
 class Driver(Protocol):
@@ -75,6 +83,14 @@ class Driver(Protocol):
 
     async def close(self) -> None:
         """Let go of the machine; safe twice, safe unconnected."""
+
+
+@runtime_checkable
+class Kept(Protocol):
+    """What the driver has besides of a machine for which another keeps what it says while nobody listens."""
+
+    kept: bool
+    """Whether all of that is kept and comes by itself, since the connection before this one."""
 
 
 @runtime_checkable

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -12,7 +13,8 @@ from edge.machine import Place
 from spool import Spool
 
 PERIOD_S: Final = 5.0
-_MOST_TEXT: Final = 300
+_MOST_TEXT: Final = 600
+_PASSWORD: Final = re.compile(r"(?<=://)[^/@\s]*@")
 
 
 @dataclass(slots=True)
@@ -30,6 +32,8 @@ class Health:
     times_replaced: int = 0  # samples whose source gave no time that can be theirs
     rounded: int = 0  # integers of more digits than a double has, kept as uncertain
     too_large: int = 0  # values that no message can hold
+    todo: str = ""  # the part of `trouble` that says what to do
+    code: str = ""  # what kind of trouble it is, for programs
     trouble: str = ""  # why the machine is not connected or not served, or why reading stands still
 
 
@@ -57,6 +61,8 @@ def node_asset(place: Place, machines: Iterable[str]) -> Asset:
             Signal(f"Health/{machine}/silent_s", unit="s", description="since data or the word that nothing changed"),
             Signal(f"Health/{machine}/failures_total", description="failures of the driver since the start"),
             Signal(f"Health/{machine}/trouble", Datatype.STRING, description="why it is not read; empty: it is"),
+            Signal(f"Health/{machine}/trouble_code", Datatype.STRING, description="the same, for programs"),
+            Signal(f"Health/{machine}/todo", Datatype.STRING, description="the part of it that says what to do"),
         ]
     return Asset(place.enterprise, place.site, place.area, place.line, place.line, "node", signals=tuple(signals))
 
@@ -84,5 +90,12 @@ def samples(
         values[f"Health/{name}/rounded_total"] = float(health.rounded)
         values[f"Health/{name}/silent_s"] = round(silent_s, 3)
         values[f"Health/{name}/failures_total"] = float(health.failures)
-        values[f"Health/{name}/trouble"] = health.trouble[:_MOST_TEXT]
+        values[f"Health/{name}/trouble"] = _shown(health.trouble)
+        values[f"Health/{name}/trouble_code"] = health.code
+        values[f"Health/{name}/todo"] = _shown(health.todo)
     return [Sample(asset, signal, now_ns, value) for signal, value in values.items()]
+
+
+def _shown(text: str) -> str:
+    """Return a text as everybody may see it: not too long, and without what stands before the @ of an address."""
+    return _PASSWORD.sub("", text)[:_MOST_TEXT]

@@ -104,7 +104,7 @@ class LineService:
     def _refuse(self) -> None:
         for name, problem in self._line.refused.items():
             _log.error("a machine is not served", machine=name, line=problem.line, reason=problem.text)
-            self._refused[name] = health.Health(trouble=problem.text)
+            self._refused[name] = health.Health(trouble=problem.text, code="not_served")
 
     async def _tell_health(self, uplink: Uplink, spool: Spool, ledger: EdgeLedger) -> None:
         while True:

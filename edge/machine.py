@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -94,7 +95,18 @@ class Machine(Model):
     names: Names = Field(default_factory=dict)
     period_s: Seconds = Field(0.0, description="`period_s` of the signals that do not state their own")
     offline_after_s: Seconds = Field(0.0, description="an asset without data for so long is offline; 0: never")
+    state: Text = Field(
+        "", description="the signal that tells its state; none: the first of execution, state, status and mode"
+    )
     signals: Mapping[SignalName, SignalEntry] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _check_state(self) -> Self:
+        if self.state and self.state not in self.signals:
+            near = difflib.get_close_matches(self.state, self.signals, n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]!r}?" if near else f"have: {', '.join(sorted(self.signals)[:20])}"
+            raise ValueError(f"state: no signal {self.state!r}; {hint}")
+        return self
 
     def asset_ids(self, name: str) -> list[str]:
         """Return the assets that this entry, whose key is `name`, is known to have before any data comes."""
@@ -116,7 +128,17 @@ class Machine(Model):
             )
             for name, entry in self.signals.items()
         )
-        return Asset(place.enterprise, place.site, place.area, place.line, asset_id, self.kind, self.names, signals)
+        return Asset(
+            place.enterprise,
+            place.site,
+            place.area,
+            place.line,
+            asset_id,
+            self.kind,
+            self.names,
+            signals,
+            state=self.state,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -417,7 +417,7 @@ class EdgeNode:
                 if device.unborn or (not device.changed and (device.born or not device.online)):
                     continue
                 last = self._last(device) if device.online else {}
-                metrics = device_birth(device.asset, device.alias_of, last, now_ns)
+                metrics = device_birth(device.asset, device.alias_of, last, now_ns, online=device.online)
                 if not self._send_birth("DBIRTH", name, device, metrics, now_ns):
                     return False
                 device.born, device.changed = not device.unborn, False

@@ -18,7 +18,7 @@ from gateway.forward import Forwarder
 from gateway.health import HealthServer, NodeView, View
 from gateway.host import Gap, Host, Presence
 from gateway.ledger import Ledger, LedgerError
-from gateway.mirror import Mirror
+from gateway.mirror import LOOK_AT_EDGE, Mirror, Why
 from gateway.quarantine import Quarantine
 from gateway.reader import Decoded, Reader
 from gateway.receive import Receiver
@@ -185,7 +185,7 @@ class Gateway:
                 doubt = self._host.sessions[node].doubt
                 log.warning("edge node does not count as online any more", node="/".join(node), reason=doubt)
                 self._ledger.account.tell(node, "offline", now_ns, now_ns, outcome="noted", detail=doubt)
-                self._mirror.died(node, time_ms=now_ms)
+                self._mirror.died(node, time_ms=now_ms, why=Why("edge_silent", doubt, LOOK_AT_EDGE))
             for gap in due.gaps:
                 self._tell_gap(gap, now, now_ns)
         self._look_at_mirror()
@@ -211,6 +211,7 @@ class Gateway:
             log.warning("this gateway takes over")
             self._standby.stop()
             self._presence.take_over(self._standby.heard)
+            self._ledger.account.take_over()
             self._standby, self._yields, self._has_lost = None, False, False
             self._session.start()
 
@@ -295,7 +296,8 @@ class Gateway:
         self._session.publish(self._state, self._presence.birth(), qos=1, retain=True)
         with self._lock:
             self._host.connected(time.monotonic())
-        self._ledger.account.away(time.time_ns())
+            waiting = {node for node, session in self._host.sessions.items() if session.acknowledges}
+        self._ledger.account.away(time.time_ns(), waiting)
         if self._own_mirror_session is None:
             self._mirror_connected()
 

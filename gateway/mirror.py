@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 
@@ -34,6 +34,20 @@ CATEGORIES: Final[tuple[Category, ...]] = ("info", "tele", "state")
 Publish = Callable[[str, bytes], bool]
 
 
+class Why(NamedTuple):
+    """Why an asset is offline: `code` for programs, which never changes, `text` and what to `do`."""
+
+    code: str
+    text: str
+    do: str = ""
+
+
+LOOK_AT_EDGE: Final = "see whether the edge runs and reaches the broker; its log says why it does not"
+NOT_HEARD: Final = Why("not_heard", "nothing was heard of it since the gateway started", LOOK_AT_EDGE)
+DIED: Final = Why("died", "its edge node says that it has no contact with it (DDEATH)")
+EDGE_DIED: Final = Why("edge_died", "its edge node has gone: the broker says so (NDEATH)", LOOK_AT_EDGE)
+
+
 class Face:
     """What the mirror shows of one asset. Its columns go by metric name; without a quality it is GOOD, a status 0."""
 
@@ -41,6 +55,7 @@ class Face:
         self.birth = birth
         self.online = False
         self.offline_since_ms: int | None = None
+        self.why = NOT_HEARD
         self.values: dict[str, Value | None] = {}
         self.times_ns: dict[str, int] = {}
         self.qualities: dict[str, int] = {}
@@ -141,9 +156,13 @@ class Face:
             "kind": asset.kind,
             "names": dict(asset.names),
             "label": asset.label,
+            "state": asset.state,
             "edge_node": shortened(path_of(self.birth.node, None)),
             "online": self.online,
             "offline_since": None if self.online else self.offline_since_ms,
+            "reason_code": "" if self.online else self.why.code,
+            "reason": "" if self.online else self.why.text,
+            "do": "" if self.online else self.why.do,
             "signals": [
                 {
                     "name": signal.name,
@@ -198,14 +217,15 @@ class Mirror:
             if face is not None:
                 face.take(batch, now_ns)
 
-    def died(self, node: Node, device: str | None = None, *, time_ms: int | None = None) -> None:
-        """Show a device, or with None a node and all its devices, as offline and stale since `time_ms`."""
+    def died(self, node: Node, device: str | None = None, *, time_ms: int | None = None, why: Why = DIED) -> None:
+        """Show a device, or with None a node and all its devices, as offline and stale since `time_ms`, and why."""
         with self._lock:
             for (face_node, face_device), face in self._faces.items():
                 if face_node == node and device in (None, face_device):
                     if face.online:
                         face.offline_since_ms = time_ms
                     face.online = False
+                    face.why = why
                     face.dirty.update(CATEGORIES)
                     face.not_before = 0.0
 

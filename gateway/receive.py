@@ -9,6 +9,7 @@ from typing import Final
 import structlog
 
 from contract.ack import SPOOL_ACK, AckError, parse_given, parse_uuid
+from contract.birth import ONLINE
 from contract.identity import Ids
 from contract.sparkplug import Batch, Decoder, SparkplugError, decode
 from contract.sparkplug_times import FIRST_MS
@@ -18,7 +19,7 @@ from gateway.balance import NOBODY
 from gateway.birth import NO_DEFINITIONS, Birth, bdseq_of
 from gateway.host import Host
 from gateway.ledger import Aside, Ledger
-from gateway.mirror import Mirror
+from gateway.mirror import EDGE_DIED, Mirror
 from gateway.reader import Decoded, parse
 from gateway.seen import Seen
 from spool import Origin, Spool, SpoolError, SpoolFull
@@ -152,6 +153,7 @@ class Receiver:
         if given is None:
             return
         epoch, last = given
+        self._ledger.account.born(node, epoch, last)
         received = self._spool.received("/".join(node), epoch)
         if not received or received[-1][1] <= last:
             self._acks.greet(node, epoch)
@@ -188,7 +190,7 @@ class Receiver:
         self._announced.setdefault(parsed.node, set()).add(str(parsed.device))
         self._hand(topic, body, None, partial(self._birth_done, parsed.node, now, now_ns))
         self._births[parsed.node, parsed.device] = birth
-        self._mirror.born(birth)
+        self._mirror.born(birth, online=birth.metrics.get(ONLINE) is not False)
 
     def _data(self, topic: str, parsed: SparkplugTopic, body: bytes, now: float, now_ns: int) -> None:
         node, device = parsed.node, parsed.device
@@ -268,7 +270,7 @@ class Receiver:
         now_ms = now_ns // 1_000_000
         if parsed.device is None:
             if self._host.node_death(parsed.node, bdseq_of(payload), now):
-                self._mirror.died(parsed.node, time_ms=now_ms)
+                self._mirror.died(parsed.node, time_ms=now_ms, why=EDGE_DIED)
                 self._ledger.account.died(parsed.node)
         elif self._host.device_death(parsed.node, parsed.device, seq=payload.seq, now=now):
             said_ms = now_ms if payload.time_ms is None else min(payload.time_ms, now_ms)

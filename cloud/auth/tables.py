@@ -1,4 +1,7 @@
-"""Tables of users and of what proves who somebody is. Of every secret only a hash is kept."""
+"""Tables of users and of what proves who somebody is. Of every secret only a hash is kept.
+
+What lets somebody in is in no backup: a restore, perhaps years later, must not revive what was ended in between.
+"""
 
 from __future__ import annotations
 
@@ -37,6 +40,7 @@ class Login(Base):
     """A browser that is logged in: the cookie's hash."""
 
     __tablename__ = "logins"
+    __table_args__ = {"info": {"not_in_backup": "nobody stays logged in on another machine"}}  # noqa: RUF012
 
     hash: Mapped[str] = mapped_column(String(64), primary_key=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
@@ -49,6 +53,7 @@ class LoginLink(Base):
     """A link that logs its user in once."""
 
     __tablename__ = "login_links"
+    __table_args__ = {"info": {"not_in_backup": "a link that was printed is for one plant"}}  # noqa: RUF012
 
     hash: Mapped[str] = mapped_column(String(64), primary_key=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
@@ -61,6 +66,7 @@ class ApiToken(Base):
     """A bearer token of a program that acts for a user, with at most the user's role."""
 
     __tablename__ = "api_tokens"
+    __table_args__ = {"info": {"not_in_backup": "a token that was revoked since must not come back"}}  # noqa: RUF012
 
     id: Mapped[int] = mapped_column(primary_key=True)
     hash: Mapped[str] = mapped_column(String(64), unique=True)

@@ -34,6 +34,10 @@ class Again:
         if len(self._announced) < MAX_ASSETS:
             self._announced.add(asset)
 
+    def forget(self, asset: str) -> None:
+        """Take note that what an asset said of itself was not taken: it is wanted again."""
+        self._announced.discard(asset)
+
     def heard(self, asset: str, now_s: float) -> None:
         """Take note of values of an asset."""
         if asset in self._announced or len(self._unknown) >= MAX_ASSETS:

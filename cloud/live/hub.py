@@ -5,14 +5,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
-from contract.model import Value
+from cloud.registry.state import (
+    Condition,
+    Seen,
+    Standing,
+    condition_of,
+    fault_of,
+    is_stale,
+    standing_of,
+    state_signal,
+    text_of,
+)
+from contract.model import Datatype, Value
 
-STATE_SIGNALS: Final = ("execution", "state", "status", "mode")
-"""Signals (or last parts of their names) whose text is the state of an asset, the first that it has."""
+QUIET_S: Final = 60.0
 SEEN_STEP_MS: Final = 5_000
 """Listeners hear of an asset that says nothing new when it was seen so much later than they know."""
 
@@ -26,29 +37,18 @@ class LiveValue(NamedTuple):
     status: int | None = None
 
 
-class Change(NamedTuple):
-    """What changed of an asset; the times are those of `Status`."""
+class Why(NamedTuple):
+    """Why an asset is offline or stale: `code` for programs, `args` for their sentences, `text` and what to `do`."""
 
-    asset: str
-    online: bool
-    seen_ms: int | None
-    signals: Mapping[str, LiveValue]
-    data_ms: int | None = None
+    code: str
+    text: str
+    do: str = ""
+    args: Mapping[str, str] = {}
 
 
-@dataclass(slots=True)
-class _Live:
-    online: bool = False
-    is_told: bool = False  # whether it is online
-    seen_ms: int | None = None
-    data_ms: int | None = None
-    told_ms: int = 0  # the time of `seen_ms` that listeners know
-    signals: dict[str, LiveValue] = field(default_factory=dict)
-
-    @property
-    def state(self) -> str | None:
-        by_word = {name.rsplit("/", 1)[-1].lower(): value.value for name, value in self.signals.items()}
-        return next((text for word in STATE_SIGNALS if isinstance(text := by_word.get(word), str)), None)
+DIED: Final = "died"
+"""The code of a gateway that knows no more than that the edge node of an asset has no contact with it."""
+SILENT: Final = Why("silent", "nothing was heard of it, not even that nothing has changed")
 
 
 class Status(NamedTuple):
@@ -62,6 +62,68 @@ class Status(NamedTuple):
     state: str | None
     seen_ms: int | None
     data_ms: int | None = None
+    state_signal: str | None = None
+    condition: Condition = "unknown"
+    standing: Standing = "offline"
+    fault: str | None = None
+    why: Why | None = None
+
+
+class Change(NamedTuple):
+    """What changed of an asset: how it is now, and the signals that are new."""
+
+    asset: str
+    status: Status
+    signals: Mapping[str, LiveValue]
+
+
+@dataclass(slots=True)
+class _Live:
+    online: bool = False
+    is_told: bool = False  # whether it is online
+    seen_ms: int | None = None
+    data_ms: int | None = None
+    told: Status | None = None  # what listeners know
+    signals: dict[str, LiveValue] = field(default_factory=dict)
+    state_signal: str | None = None  # as it was announced
+    found: str | None = None  # among the values
+    retired: bool = False
+    by_gateway: Why | None = None
+    by_edge: Why | None = None
+
+    def why(self, standing: Standing, silence: Why) -> Why | None:
+        """Return why it stands so: of a machine that has died its edge node knows more than the gateway."""
+        if standing == "stale":
+            return silence
+        if standing != "offline":
+            return None
+        knows_edge = self.by_gateway is None or self.by_gateway.code == DIED
+        return (self.by_edge if knows_edge else None) or self.by_gateway
+
+    def status(self, now_ms: int, quiet_s: float, silence: Why) -> Status:
+        state_signal = self.state_signal or self.found
+        state = None if state_signal is None else text_of(self._read(state_signal))
+        condition, fault = condition_of(state), fault_of(self._read, state)
+        seen_s, changed_s = _age_s(self.seen_ms, now_ms), _age_s(self.data_ms, now_ms)
+        standing = standing_of(Seen(self.online, seen_s, changed_s, condition, fault, self.retired), quiet_s)
+        why = self.why(standing, silence)
+        return Status(
+            self.online, state, self.seen_ms, self.data_ms, state_signal, condition, standing, fault, why
+        )  # fmt: skip
+
+    def _read(self, signal: str) -> Value | None:
+        value = self.signals.get(signal)
+        return None if value is None else value.value
+
+
+def _age_s(time_ms: int | None, now_ms: int) -> float | None:
+    return None if time_ms is None else (now_ms - time_ms) / 1000
+
+
+def _state_signal(signals: Mapping[str, LiveValue]) -> str | None:
+    """Return the signal that tells the state of an asset that has not said what it is."""
+    kinds = {str: Datatype.STRING, bool: Datatype.BOOLEAN, int: Datatype.INT64}
+    return state_signal((name, kinds.get(type(each.value), Datatype.DOUBLE)) for name, each in signals.items())
 
 
 class Listener:
@@ -122,13 +184,21 @@ class Hub:
         max_of_user: int = 50,
         max_assets: int = 10_000,
         max_signals: int = 10_000,
+        quiet_s: float = QUIET_S,
+        clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
+        """`quiet_s`: an asset of which nothing has changed for so long is quiet; `clock_ms` gives ms since 1970."""
+        self._quiet_s = quiet_s
+        self._clock_ms = clock_ms
         self._max_assets = max_assets
         self._max_signals = max_signals
         self._max_listeners = max_listeners
         self._max_of_user = max_of_user
         self._lock = threading.Lock()
         self._assets: dict[str, _Live] = {}
+        self._silence = SILENT
+        self._gone: dict[str, int] = {}  # retired or deleted, since when
+        self._deleted: set[str] = set()
         self._listeners: set[Listener] = set()
         self._closed = False
         self.refused = 0
@@ -145,29 +215,105 @@ class Hub:
     ) -> None:
         """Take news of an asset, and tell the listeners what changed."""
         with self._lock:
-            live = self._assets.get(asset)
+            live = self._live(asset)
             if live is None:
-                if len(self._assets) >= self._max_assets:
-                    self.refused += 1
-                    return
-                live = self._assets[asset] = _Live()
+                return
             changed = {name: value for name, value in (signals or {}).items() if live.signals.get(name) != value}
             if len(live.signals) + len(changed) > self._max_signals:
                 self.refused += 1
                 changed = {name: value for name, value in changed.items() if name in live.signals}
-            turned = online is not None and online != live.online
+            is_new = not changed.keys() <= live.signals.keys()
             live.signals.update(changed)
+            live.found = _state_signal(live.signals) if is_new else live.found
             live.online = live.online if online is None else online
             live.is_told = live.is_told or online is not None
             live.seen_ms = max((t for t in (live.seen_ms, seen_ms) if t is not None), default=None)
             live.data_ms = max((t for t in (live.data_ms, data_ms) if t is not None), default=None)
-            if not changed and not turned and (live.seen_ms or 0) < live.told_ms + SEEN_STEP_MS:
-                return
-            live.told_ms = live.seen_ms or 0
-            change = Change(asset, live.online, live.seen_ms, changed, live.data_ms)
-            listeners = [listener for listener in self._listeners if listener.wants(asset)]
-        for listener in listeners:
-            listener.offer(change)
+            self._tell(asset, live, changed)
+
+    def announce(self, asset: str, state_signal: str | None) -> None:
+        """Take which signal tells the state of an asset, None for none."""
+        with self._lock:
+            live = self._live(asset)
+            if live is not None:
+                live.state_signal = state_signal
+                self._tell(asset, live, {})
+
+    def retire(self, asset: str, since_ms: int) -> None:
+        """Take that an asset is no longer a part of the plant since a time (ms since 1970)."""
+        with self._lock:
+            self._gone[asset] = since_ms
+            live = self._live(asset)
+            if live is not None:
+                live.retired = True
+                self._tell(asset, live, {})
+
+    def forget(self, asset: str, since_ms: int) -> None:
+        """Take that an asset was deleted: nothing is heard of it until it comes back."""
+        with self._lock:
+            self._gone[asset] = since_ms
+            self._deleted.add(asset)
+            self._assets.pop(asset, None)
+
+    def come_back(self, asset: str) -> None:
+        """Take that a retired or deleted asset is a part of the plant again."""
+        with self._lock:
+            self._gone.pop(asset, None)
+            self._deleted.discard(asset)
+            live = self._assets.get(asset)
+            if live is not None:
+                live.retired = False
+                self._tell(asset, live, {})
+
+    def gone_since(self, asset: str) -> int | None:
+        """Return when an asset was retired or deleted (ms since 1970); None: it was not, or it is back."""
+        return self._gone.get(asset)
+
+    def explain(self, asset: str, why: Why | None, by: Literal["gateway", "edge"]) -> None:
+        """Take why an asset is not there as somebody has it, None: nothing that they know of."""
+        with self._lock:
+            live = self._live(asset)
+            if live is not None:
+                live.by_gateway, live.by_edge = (why, live.by_edge) if by == "gateway" else (live.by_gateway, why)
+                self._tell(asset, live, {})
+
+    def explain_silence(self, why: Why = SILENT) -> None:
+        """Take why nothing is heard of those assets that are stale."""
+        with self._lock:
+            self._silence = why
+
+    def sweep(self) -> None:
+        """Tell the listeners of the assets that stand otherwise by now, because nothing came."""
+        with self._lock:
+            for asset, live in self._assets.items():
+                self._tell(asset, live, {})
+
+    def _live(self, asset: str) -> _Live | None:
+        live = self._assets.get(asset)
+        if live is None:
+            if asset in self._deleted:
+                return None
+            if len(self._assets) >= self._max_assets:
+                self.refused += 1
+                return None
+            live = self._assets[asset] = _Live()
+        return live
+
+    def _tell(self, asset: str, live: _Live, changed: Mapping[str, LiveValue]) -> None:
+        """Tell the listeners what they do not know yet; that an asset is still there, only every `SEEN_STEP_MS`."""
+        status, told = live.status(self._clock_ms(), self._quiet_s, self._silence), live.told
+        if (
+            not changed
+            and told is not None
+            and (status.seen_ms or 0) < (told.seen_ms or 0) + SEEN_STEP_MS
+            and status._replace(seen_ms=None, data_ms=None) == told._replace(seen_ms=None, data_ms=None)
+        ):
+            return
+        live.told = status
+        change = Change(asset, status, changed)
+        for listener in self._listeners:
+            if listener.wants(asset):
+                listener.offer(change)
 
     def listen(self, assets: Sequence[str], user: str = "") -> Listener | None:
         """Add a listener, which is first told all that is known.
@@ -181,8 +327,9 @@ class Hub:
             if sum(each.user == user for each in self._listeners) >= self._max_of_user:
                 return None
             self._listeners.add(listener)
+            now_ms = self._clock_ms()
             known = [
-                Change(asset, live.online, live.seen_ms, dict(live.signals), live.data_ms)
+                Change(asset, live.status(now_ms, self._quiet_s, self._silence), dict(live.signals))
                 for asset, live in self._assets.items()
                 if listener.wants(asset)
             ]
@@ -204,9 +351,14 @@ class Hub:
             self._listeners.discard(listener)
 
     def offline(self) -> frozenset[str]:
-        """Return the assets of which is known that they are offline: what they said last is stale."""
+        """Return the assets that are offline, or of which nothing is heard: what they said last is stale."""
+        now_ms = self._clock_ms()
         with self._lock:
-            return frozenset(asset for asset, live in self._assets.items() if live.is_told and not live.online)
+            return frozenset(
+                asset
+                for asset, live in self._assets.items()
+                if live.is_told and (not live.online or is_stale(_age_s(live.seen_ms, now_ms)))
+            )
 
     @property
     def listeners(self) -> int:
@@ -219,7 +371,7 @@ class Hub:
             live = self._assets.get(asset)
             if live is None:
                 return Status(False, None, None)
-            return Status(live.online, live.state, live.seen_ms, live.data_ms)
+            return live.status(self._clock_ms(), self._quiet_s, self._silence)
 
     def signals(self, asset: str) -> dict[str, LiveValue]:
         """Return the newest values of an asset."""
@@ -232,14 +384,26 @@ def change_json(
     change: Change, format_ms: Callable[[int], str], shown: Callable[[Value | None], Value | None] | None = None
 ) -> dict[str, Any]:
     """Return a change as the stream sends it; `shown` makes of a value what its reader understands."""
+    status = change.status
     return {
         "asset": change.asset,
-        "online": change.online,
-        "last_seen": None if change.seen_ms is None else format_ms(change.seen_ms),
-        "last_data": None if change.data_ms is None else format_ms(change.data_ms),
+        "online": status.online,
+        "last_seen": None if status.seen_ms is None else format_ms(status.seen_ms),
+        "last_data": None if status.data_ms is None else format_ms(status.data_ms),
+        "state_signal": status.state_signal,
+        "state": status.state,
+        "condition": status.condition,
+        "standing": status.standing,
+        "fault": status.fault,
+        "why": why_json(status.why),
         "signals": {
             name: {"value": shown(value) if shown else value, "quality": quality, "time": format_ms(time_ms)}
-            | ({} if status is None else {"status": status})
-            for name, (value, quality, time_ms, status) in change.signals.items()
+            | ({} if said is None else {"status": said})
+            for name, (value, quality, time_ms, said) in change.signals.items()
         },
     }
+
+
+def why_json(why: Why | None) -> dict[str, Any] | None:
+    """Return a reason as the API has it."""
+    return None if why is None else why._asdict() | {"args": dict(why.args)}

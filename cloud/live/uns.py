@@ -16,9 +16,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from cloud.db import Sessions
 from cloud.ledger.keep import LedgerError, keep, read_ledger
 from cloud.live.again import Again
-from cloud.live.hub import Hub, LiveValue
+from cloud.live.hub import SILENT, Hub, LiveValue, Why
 from cloud.registry.announcement import Announcement, AnnouncementError, read_announcement
-from cloud.registry.learn import RegistryError, learn
+from cloud.registry.learn import RegistryError, come_back, learn
 from contract.loss import SourceLedger
 from contract.model import Quality, base_quality
 from contract.mqtt import Broker, Session, Subscription
@@ -30,6 +30,22 @@ MAX_WAITING: Final = 30_000
 MAX_PAYLOAD: Final = 4 * 1024 * 1024
 RETRY_S: Final = 2.0
 SETTLE_S: Final = 2.0
+SWEEP_S: Final = 2.0
+GATEWAY_AWAY_S: Final = 60.0
+"""So long nothing may come from the broker until somebody is thought to be away: an edge node speaks every 5 s."""
+_GATEWAY_AWAY: Final = Why(
+    "gateway_away",
+    "nothing comes through the broker, of no machine",
+    "see whether the gateway and the edge run: their logs say why nothing comes",
+)
+_NO_DATA: Final = Why(
+    "no_data",
+    "its edge node is connected to its address, but no data of it comes",
+    "is the machine on, and does its entry in the plant file name what it sends?",
+)
+_CONNECTING: Final = Why("connecting", "its edge node has begun to connect to it")
+_TROUBLE: Final = re.compile(r"Health/(.+)/trouble")
+_COMMAND: Final = re.compile(r"by: (.+)", re.DOTALL)
 _SILENT: Final = re.compile(r"Health/(.+)/silent_s")
 _UNCHANGED: Final = re.compile(r"Health/(.+)/last_data_age_s")
 log = structlog.get_logger(__name__)
@@ -81,6 +97,33 @@ def _ages(signals: Mapping[str, LiveValue], pattern: re.Pattern[str]) -> Iterato
             yield machine[1], round(age_s * 1000)
 
 
+def troubles(signals: Mapping[str, LiveValue]) -> Iterator[tuple[str, Why]]:
+    """Give the machines of an edge node, each with why it would not be there."""
+    for name, (said, quality, *_) in signals.items():
+        machine = _TROUBLE.fullmatch(name)
+        if machine is None or not isinstance(said, str) or base_quality(quality) != Quality.GOOD:
+            continue
+        if not said:
+            connected = signals.get(f"Health/{machine[1]}/connected")
+            yield machine[1], _NO_DATA if connected and connected.value is True else _CONNECTING
+            continue
+        code, do = (
+            str(value.value or "") if (value := signals.get(f"Health/{machine[1]}/{each}")) else ""
+            for each in ("trouble_code", "todo")
+        )
+        command = _COMMAND.search(do)
+        args = {"command": command[1]} if command and code == "untrusted_certificate" else {}
+        yield machine[1], Why(code or "unreachable", said.removesuffix(do).rstrip(" .:"), do, args)
+
+
+def silence(trouble: str | None, silent_s: float) -> Why:
+    """Return why assets may be silent: `trouble` with the broker (None: none), or nothing has come for `silent_s`."""
+    if trouble is not None:
+        text = f"the cloud is not connected to the broker: {trouble or 'connecting'}"
+        return Why("broker_away", text, "start the MQTT broker, or correct SHOPFLOOR_MQTT_URL")
+    return _GATEWAY_AWAY if silent_s > GATEWAY_AWAY_S else SILENT
+
+
 def newest_ms(signals: Mapping[str, LiveValue]) -> int | None:
     """Return the newest time of values; None when there are none."""
     return max((value.time_ms for value in signals.values()), default=None)
@@ -107,6 +150,8 @@ class UnsListener:
         self._assets: dict[tuple[str, ...], str] = {}  # by place and by what the edge node of the place calls them
         self._again = Again(settle_s)
         self._bad_topics: set[str] = set()
+        self._heard_s = time.monotonic()  # when something came that was not retained
+        self._sweep_s = 0.0
         self.bad = 0
         self.dropped = 0
         self._thread = threading.Thread(target=self._run, name="uns", daemon=True)
@@ -137,9 +182,11 @@ class UnsListener:
         """Why nothing is heard, None when it is."""
         return None if self._session.is_connected else self._session.reason
 
-    def hear(self, topic: str, payload: bytes, _retained: bool) -> None:
+    def hear(self, topic: str, payload: bytes, retained: bool) -> None:
         """Take a message; the oldest waiting one is dropped when too many wait."""
         with self._news:
+            if not retained:
+                self._heard_s = time.monotonic()
             self._waiting[topic] = payload
             if len(self._waiting) > MAX_WAITING:
                 self._waiting.popitem(last=False)
@@ -148,14 +195,16 @@ class UnsListener:
 
     def _connected(self) -> None:
         with self._news:
-            self._again.connected(time.monotonic())
+            self._heard_s = time.monotonic()
+            self._again.connected(self._heard_s)
             self._news.notify()
 
     def _run(self) -> None:
         while True:
             with self._news:
                 if not self._waiting and not self._stopping:
-                    self._news.wait(self._again.wait_s(time.monotonic()))
+                    wait_s = self._again.wait_s(time.monotonic())
+                    self._news.wait(SWEEP_S if wait_s is None else min(wait_s, SWEEP_S))
                 if self._stopping:
                     return
                 waiting, self._waiting = self._waiting, OrderedDict()
@@ -164,6 +213,10 @@ class UnsListener:
                 self._session.resubscribe()
             for topic, payload in waiting.items():
                 self._look(topic, payload)
+            if time.monotonic() >= self._sweep_s:
+                self._sweep_s = time.monotonic() + SWEEP_S
+                self._hub.explain_silence(silence(self.trouble, time.monotonic() - self._heard_s))
+                self._hub.sweep()
 
     def _look(self, topic: str, payload: bytes) -> None:
         try:
@@ -181,9 +234,9 @@ class UnsListener:
         if len(payload) > MAX_PAYLOAD:
             raise MessageError(f"{len(payload)} bytes are too many")
         if topic.category == "info":
-            with self._news:
-                self._again.announced(topic.asset)
-            said = read_announcement(topic, payload)
+            said = self._read_announcement(topic, payload)
+            if not self._is_part(said.asset, said.time if said.online else 0):
+                return
             self._learn(said)
             self._places[said.asset] = topic[:4]
             self._assets[*topic[:4], said.label or said.asset] = said.asset
@@ -192,8 +245,6 @@ class UnsListener:
         if topic.category == "ledger":
             self._keep(read_ledger(payload))
             return
-        with self._news:
-            self._again.heard(topic.asset, time.monotonic())
         sent_ms, signals = read_signals(payload)
         # a gateway whose clock is ahead must not make an asset look alive for longer
         now_ms = min(sent_ms, time.time_ns() // 1_000_000)
@@ -201,6 +252,10 @@ class UnsListener:
         data_ms = None if newest is None else min(newest, now_ms)
         # a message that only tells a death, or what was so before, is no sign of life: then its data are the last
         is_heard = any(value.quality != Quality.STALE for value in signals.values())
+        if not self._is_part(topic.asset, now_ms if is_heard else 0):
+            return
+        with self._news:
+            self._again.heard(topic.asset, time.monotonic())
         if topic.asset in self._offline:
             signals = _stale(signals)
         self._hub.update(topic.asset, seen_ms=now_ms if is_heard else data_ms, data_ms=data_ms, signals=signals)
@@ -210,9 +265,43 @@ class UnsListener:
         for machine, quiet_ms in quiets(signals):
             if asset := self._assets.get((*topic[:4], machine)):
                 self._hub.update(asset, data_ms=now_ms - quiet_ms)
+        for machine, why in troubles(signals):
+            if asset := self._assets.get((*topic[:4], machine)):
+                self._hub.explain(asset, why, "edge")
+
+    def _read_announcement(self, topic: UnsTopic, payload: bytes) -> Announcement:
+        with self._news:
+            self._again.announced(topic.asset)
+        return read_announcement(topic, payload)
+
+    def _is_part(self, asset: str, alive_ms: int) -> bool:
+        """Tell whether an asset is a part of the plant; a sign of life later than it was let go makes it one again.
+
+        What the broker keeps of it from before (it may keep it for years) does not.
+        """
+        gone_ms = self._hub.gone_since(asset)
+        if gone_ms is None:
+            return True
+        if alive_ms <= gone_ms:
+            return False
+        try:
+            with self._sessions.begin() as db:
+                come_back(db, asset)
+        except SQLAlchemyError as error:  # the next sign of life is soon
+            log.warning("an asset is not back in the plant yet: the database does not answer", reason=str(error))
+            return False
+        self._learned.pop(asset, None)
+        with self._news:
+            self._again.forget(asset)
+        self._hub.come_back(asset)
+        log.info("an asset that was retired or deleted sends again", asset=asset)
+        return True
 
     def _show_announced(self, said: Announcement) -> None:
         """Show whether an asset is there; the values of one that is not are stale, whatever is retained."""
+        self._hub.announce(said.asset, said.state_signal)
+        why = Why(said.reason_code or "offline", said.reason, said.do) if said.reason else None
+        self._hub.explain(said.asset, why, "gateway")
         if said.online:
             self._offline.discard(said.asset)
             self._hub.update(said.asset, online=True)
@@ -233,7 +322,11 @@ class UnsListener:
             log.warning("a ledger is not kept yet: the database does not answer", reason=str(error))
 
     def _learn(self, said: Announcement) -> None:
-        content = said.model_copy(update={"time": 0, "online": True}).model_dump_json().encode()
+        content = (
+            said.model_copy(update={"time": 0, "online": True, "reason_code": "", "reason": "", "do": ""})
+            .model_dump_json()
+            .encode()
+        )
         if self._learned.get(said.asset) == content:
             return
         while True:

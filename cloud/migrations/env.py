@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
-import cloud.auth.tables
-import cloud.ledger.tables
-import cloud.registry.tables  # noqa: F401  (all fill Base.metadata)
+import cloud.tables  # noqa: F401  (fills Base.metadata)
 from cloud.db import Base
 
 context.configure(

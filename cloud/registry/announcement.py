@@ -6,12 +6,14 @@ from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from cloud.registry.state import state_signal
 from contract.model import Datatype
 from contract.topics import UnsTopic
 
 MAX_SIGNALS: Final = 10_000
 _Id = Annotated[str, Field(min_length=1, max_length=64)]
 _Label = Annotated[str, Field(max_length=256)]
+_Text = Annotated[str, Field(max_length=2000)]
 _Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
@@ -52,7 +54,18 @@ class Announcement(BaseModel):
     label: _Label = ""
     edge_node: Annotated[str, Field(max_length=256)] = ""
     online: bool
+    state: Annotated[str, Field(max_length=128)] = ""
+    """The signal that tells its state, where the plant file says so."""
+    reason_code: Annotated[str, Field(max_length=64)] = ""
+    reason: _Text = ""
+    do: _Text = ""
+    """Why it is offline, for programs and for people, and what to do about it."""
     signals: Annotated[list[AnnouncedSignal], Field(max_length=MAX_SIGNALS)] = []
+
+    @property
+    def state_signal(self) -> str | None:
+        """The signal that tells its state; None: none does."""
+        return state_signal(((signal.name, signal.datatype) for signal in self.signals), self.state)
 
 
 def read_announcement(topic: UnsTopic, payload: bytes) -> Announcement:

@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from cloud.registry.announcement import Announcement
-from cloud.registry.tables import AssetRow, SignalRow
+from cloud.registry.tables import AssetRow, DeletedAsset, SignalRow
 
 MAX_ASSETS: Final = 10_000
 _PLACE: Final = ("enterprise", "site", "area", "line")
@@ -36,6 +36,7 @@ def learn(db: Session, said: Announcement) -> None:
     for name in _PLACE:
         setattr(row, name, getattr(said, name))
     row.kind, row.names, row.label, row.edge_node = said.kind, dict(said.names), said.label, said.edge_node
+    row.state_signal = said.state_signal
     row.announced = datetime.fromtimestamp(min(said.time / 1000, 253_402_300_799), UTC)
     old = {signal.name: signal for signal in row.signals}
     signals = []
@@ -47,3 +48,12 @@ def learn(db: Session, said: Announcement) -> None:
         kept.datatype = signal.datatype.value
         signals.append(kept)
     row.signals = signals
+
+
+def come_back(db: Session, asset: str) -> None:
+    """Make a retired or deleted asset a part of the plant again; a deleted one is registered when it is announced."""
+    row, deleted = db.get(AssetRow, asset), db.get(DeletedAsset, asset)
+    if row is not None:
+        row.retired = None
+    if deleted is not None:
+        db.delete(deleted)

@@ -7,18 +7,23 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated
 
+import structlog
 from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import select
 
+from cloud.auth.accounts import Principal
 from cloud.auth.roles import Role
-from cloud.deps import Db, GetParts, need
-from cloud.live.hub import Hub
-from cloud.problems import Problem, responses
-from cloud.registry.tables import AssetRow
+from cloud.deps import Db, GetParts, Now, need
+from cloud.live.hub import Hub, why_json
+from cloud.problems import Code, Problem, responses
+from cloud.registry.learn import come_back
+from cloud.registry.state import Condition, Standing, WhyView
+from cloud.registry.tables import AssetRow, DeletedAsset
 from cloud.telemetry.times import format_time
 
 router = APIRouter(tags=["plant"], dependencies=[need(Role.VIEWER)])
+_log = structlog.get_logger(__name__)
 
 
 class AssetStatus(BaseModel):
@@ -33,7 +38,13 @@ class AssetStatus(BaseModel):
                     "names": {"en": "Milling center 1", "zh": "加工中心 1"},
                     "label": "",
                     "online": True,
+                    "state_signal": "execution",
                     "state": "active",
+                    "condition": "running",
+                    "standing": "running",
+                    "fault": None,
+                    "why": None,
+                    "retired": False,
                     "last_seen": "2026-11-23T08:00:00.250000000Z",
                     "last_data": "2026-11-23T08:00:00.250000000Z",
                     "unchanged_s": 0.4,
@@ -47,7 +58,19 @@ class AssetStatus(BaseModel):
     names: dict[str, str] = Field(description="display names by language")
     label: str = Field(description="what its source calls it, where that is not the id")
     online: bool = Field(description="whether its edge node is connected and has contact with it")
-    state: str | None = Field(description="text of its signal execution, state, status or mode")
+    state_signal: str | None = Field(
+        description="the signal that tells its state: the one that the plant file names, else the first of execution, "
+        "state, status and mode; null: it has none"
+    )
+    state: str | None = Field(description="what that signal says, as text")
+    condition: Condition = Field(description="what the word of its state means")
+    standing: Standing = Field(
+        description="how it stands, by all that is known. A machine without a state that sends data is `unknown`; "
+        "`quiet`: it is there, and nothing of it has changed for longer than SHOPFLOOR_QUIET_S"
+    )
+    fault: str | None = Field(description="what is wrong with it, in its own words; null: nothing that it tells of")
+    why: WhyView | None = Field(description="why it is offline or stale; null: it is not, or nobody says")
+    retired: bool = Field(description="it was taken out of the plant; its history stays")
     last_seen: str | None = Field(
         description="when its gateway last had something from it, or the word of its edge node that it is there "
         "(ISO 8601, UTC)"
@@ -134,11 +157,21 @@ def _status(row: AssetRow, hub: Hub) -> dict[str, object]:
         "names": row.names,
         "label": row.label,
         "online": status.online,
+        "state_signal": row.state_signal or status.state_signal,
         "state": status.state,
+        "condition": status.condition,
+        "standing": status.standing,
+        "fault": status.fault,
+        "why": why_json(status.why),
+        "retired": row.retired is not None,
         "last_seen": _time(status.seen_ms),
         "last_data": _time(status.data_ms),
         "unchanged_s": unchanged_s,
     }
+
+
+def _ms(time: datetime) -> int:
+    return int(time.timestamp() * 1000)
 
 
 def _time(time_ms: int | None) -> str | None:
@@ -179,13 +212,14 @@ def plant_of(rows: Iterable[AssetRow], hub: Hub) -> PlantView:
     )
 
 
+AssetPath = Annotated[str, Path(max_length=64, examples=["cnc-01"])]
 _BY_PLACE = (AssetRow.enterprise, AssetRow.site, AssetRow.area, AssetRow.line, AssetRow.id)
 
 
 @router.get("/plant", responses=responses(401, 403))
 def get_plant(db: Db, parts: GetParts) -> PlantView:
-    """Return the tree of the plant with every asset."""
-    return plant_of(db.scalars(select(AssetRow).order_by(*_BY_PLACE)), parts.hub)
+    """Return the tree of the plant with every asset that is not retired."""
+    return plant_of(db.scalars(select(AssetRow).filter_by(retired=None).order_by(*_BY_PLACE)), parts.hub)
 
 
 @router.get("/assets", responses=responses(401, 403))
@@ -196,7 +230,7 @@ def list_assets(
     area: Annotated[str | None, Query(max_length=64, examples=["machining"])] = None,
     line: Annotated[str | None, Query(max_length=64, examples=["line1"])] = None,
 ) -> list[PlacedAsset]:
-    """List assets, by place."""
+    """List assets, by place; retired ones, too."""
     wanted = {"kind": kind, "area": area, "line": line}
     rows = db.scalars(
         select(AssetRow).filter_by(**{k: v for k, v in wanted.items() if v is not None}).order_by(*_BY_PLACE)
@@ -205,7 +239,7 @@ def list_assets(
 
 
 @router.get("/assets/{asset}", responses=responses(401, 403, 404))
-def get_asset(db: Db, parts: GetParts, asset: Annotated[str, Path(max_length=64, examples=["cnc-01"])]) -> AssetDetail:
+def get_asset(db: Db, parts: GetParts, asset: AssetPath) -> AssetDetail:
     """Return an asset with its signals."""
     row = find_asset(db, asset)
     signals = [SignalView.model_validate(signal, from_attributes=True) for signal in row.signals]
@@ -214,9 +248,75 @@ def get_asset(db: Db, parts: GetParts, asset: Annotated[str, Path(max_length=64,
     )
 
 
+@router.post("/assets/{asset}/retire", status_code=204, responses=responses(401, 403, 404, 409))
+def retire_asset(
+    db: Db, parts: GetParts, now: Now, me: Annotated[Principal, need(Role.ENGINEER)], asset: AssetPath
+) -> None:
+    """Take an asset out of the plant that is offline; its history stays. It comes back when it sends again."""
+    row = find_asset(db, asset)
+    _check_is_gone(parts.hub, asset)
+    row.retired = row.retired or now
+    parts.hub.retire(asset, _ms(row.retired))
+    _log.info("an asset is retired", asset=asset, by=me.username)
+
+
+@router.post("/assets/{asset}/unretire", status_code=204, responses=responses(401, 403, 404))
+def unretire_asset(db: Db, parts: GetParts, me: Annotated[Principal, need(Role.ENGINEER)], asset: AssetPath) -> None:
+    """Let an asset be a part of the plant again."""
+    find_asset(db, asset)
+    come_back(db, asset)
+    parts.hub.come_back(asset)
+    _log.info("an asset is back in the plant", asset=asset, by=me.username)
+
+
+@router.delete("/assets/{asset}", status_code=204, responses=responses(401, 403, 404, 409, 422, 503))
+def delete_asset(
+    *,
+    db: Db,
+    parts: GetParts,
+    now: Now,
+    me: Annotated[Principal, need(Role.ADMIN)],
+    asset: AssetPath,
+    confirm: Annotated[str, Query(max_length=64, description="the id of the asset once more", examples=["cnc-01"])],
+) -> None:
+    """Delete an asset that is offline, with all its samples: for ever. What the ledger tells of its line stays."""
+    if confirm != asset:
+        raise Problem(
+            422,
+            f"confirm is {confirm!r}, not {asset!r}",
+            "repeat the id of the asset in `confirm`",
+            code=Code.NOT_CONFIRMED,
+            args={"asset": asset},
+        )
+    row = find_asset(db, asset)
+    _check_is_gone(parts.hub, asset)
+    parts.store.forget(asset)
+    db.delete(row)
+    db.merge(DeletedAsset(id=asset, deleted=now, by=me.username))
+    parts.hub.forget(asset, _ms(now))
+    _log.warning("an asset is deleted with its samples", asset=asset, by=me.username)
+
+
+def _check_is_gone(hub: Hub, asset: str) -> None:
+    if hub.status(asset).standing not in ("offline", "stale", "retired"):
+        raise Problem(
+            409,
+            f"{asset!r} is connected",
+            "take it out of the plant file, or switch it off, and wait until it is offline",
+            code=Code.ASSET_ONLINE,
+            args={"asset": asset},
+        )
+
+
 def find_asset(db: Db, asset: str) -> AssetRow:
     """Return an asset; raise Problem 404."""
     row = db.get(AssetRow, asset)
     if row is None:
-        raise Problem(404, f"there is no asset {asset!r}", "see GET /api/v1/assets for the known ones")
+        raise Problem(
+            404,
+            f"there is no asset {asset!r}",
+            "see GET /api/v1/assets for the known ones",
+            code=Code.UNKNOWN_ASSET,
+            args={"asset": asset},
+        )
     return row

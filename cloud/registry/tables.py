@@ -25,10 +25,22 @@ class AssetRow(Base):
     label: Mapped[str] = mapped_column(String(256), server_default="")
     edge_node: Mapped[str] = mapped_column(String(256))
     announced: Mapped[datetime] = mapped_column(UtcDateTime)
+    state_signal: Mapped[str | None] = mapped_column(String(128))
+    retired: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
     signals: Mapped[list[SignalRow]] = relationship(
         back_populates="asset", cascade="all, delete-orphan", order_by="SignalRow.position", lazy="selectin"
     )
+
+
+class DeletedAsset(Base):
+    """An asset that somebody deleted: what the broker keeps of it from before does not bring it back."""
+
+    __tablename__ = "deleted_assets"
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    deleted: Mapped[datetime] = mapped_column(UtcDateTime)
+    by: Mapped[str] = mapped_column(String(64))
 
 
 class SignalRow(Base):

@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Iterator
 from typing import Final
 
-from cloud.problems import Problem
+from cloud.problems import InfluxCode, Problem
 
 MAX_BODY: Final = 16 * 1024 * 1024
 MAX_LINES: Final = 64 * 1024 * 1024
@@ -64,9 +64,9 @@ def _unpack(body: bytes, most: int) -> Iterator[bytes]:
             while piece := unzip.read(most):
                 yield piece
     except EOFError as error:
-        raise Problem(400, "the gzip body is cut off", "send it again", code="invalid") from error
+        raise Problem(400, "the gzip body is cut off", "send it again", code=InfluxCode.INVALID) from error
     except (gzip.BadGzipFile, zlib.error) as error:
-        raise Problem(400, f"the gzip body is damaged: {error}", "send it again", code="invalid") from error
+        raise Problem(400, f"the gzip body is damaged: {error}", "send it again", code=InfluxCode.INVALID) from error
 
 
 def _check_size(body: bytes) -> None:
@@ -78,4 +78,4 @@ def _check_size(body: bytes) -> None:
 
 
 def _too_long(what: str, todo: str) -> Problem:
-    return Problem(413, what, todo, code="request too large")
+    return Problem(413, what, todo, code=InfluxCode.TOO_LARGE)

@@ -14,7 +14,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -294,6 +294,40 @@ class DuckDbStore:
                 catalog.sealing_rows = 0
                 catalog.overlapping_sealing = set()
         self.folder.retire(segment.name for segment in old)
+
+    def forget(self, asset: str) -> None:
+        """See Store."""
+        with self.maintaining:
+            self.cursor().close()  # opens the file if it has to be
+            if ids := [series.id for series in self.catalog.series.get(asset, {}).values()]:
+                self._sealer.forget(asset, ids)
+
+    def drop(self, asset: str, files: Mapping[Kind, tuple[Sequence[Segment], Sequence[Segment]]]) -> None:
+        """Let go of the series of an asset, at once; `files` are the old ones with rows of it, and new ones without."""
+        with self._writing, self._changing:
+            catalog = self.catalog
+            ids = {series.id for series in catalog.series.get(asset, {}).values()}
+            where = f"WHERE series IN ({', '.join(map(str, ids))})"
+            with self.change() as cursor:
+                for kind, (old, new) in files.items():
+                    for segment in old:
+                        cursor.execute(f"DELETE FROM {kind} WHERE name = ?", [segment.name])
+                    for segment in new:
+                        cursor.execute(f"INSERT INTO {kind} VALUES (?, ?, ?, ?)", list(segment))
+                for table in ("newest", *catalogs.HOT):
+                    cursor.execute(f"DELETE FROM {table} {where}")
+                cursor.execute("DELETE FROM series WHERE asset = ?", [asset])
+                ((catalog.hot_rows,),) = cursor.execute(f"SELECT count(*) FROM {catalog.growing}").fetchall()
+                ((catalog.sealing_rows,),) = cursor.execute(f"SELECT count(*) FROM {catalog.sealing}").fetchall()
+            for kind, (old, new) in files.items():
+                setattr(catalog, kind, sorted([*(s for s in catalog.files(kind) if s not in old), *new]))
+            catalog.overlapping -= ids
+            catalog.overlapping_sealing -= ids
+            catalog.series.pop(asset, None)
+            catalog.writes += 1
+            self._tails.drop(ids)
+        for old, _ in files.values():
+            self.folder.retire(segment.name for segment in old)
 
     # --- reading
 

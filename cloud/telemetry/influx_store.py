@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final, NamedTuple, TypeVar
 
 import pyarrow as pa
@@ -45,7 +46,7 @@ from cloud.telemetry.store import (
     Trouble,
     WriteResult,
 )
-from cloud.telemetry.times import MAX_NS, parse_time
+from cloud.telemetry.times import MAX_NS, format_time, parse_time
 from contract.lineprotocol import TYPED
 from contract.model import Value
 
@@ -114,6 +115,7 @@ class InfluxStore:
         self._client = InfluxDBClient(url, token="", org=org, timeout=TIMEOUT_MS)
         self._writes = self._client.write_api(write_options=SYNCHRONOUS)
         self._queries = self._client.query_api()
+        self._deletes = self._client.delete_api()
         self._buckets = BucketsService(self._client.api_client)  # type: ignore[no-untyped-call]
 
     def close(self) -> None:
@@ -344,6 +346,13 @@ class InfluxStore:
         return pa.concat_tables(
             [_WINDOWS.empty_table(), *(table.rename_columns(_WINDOWS.names).cast(_WINDOWS) for table in tables)]
         )
+
+    def forget(self, asset: str) -> None:
+        """See Store."""
+        quoted = asset.replace("\\", "\\\\").replace('"', '\\"')
+        for bucket in (self._bucket, self._minutes):
+            all_times = format_time(0), format_time(MAX_NS - 1)
+            self._ask(partial(self._deletes.delete, *all_times, f'asset="{quoted}"', bucket=bucket))
 
     def last(self, assets: Sequence[str]) -> pa.Table:
         """See Store."""

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
 
+from cloud.registry.state import Condition, Standing, WhyView
+
 Value = bool | int | float | str | None
 Integers = Literal["number", "text"]
 AskIntegers = Annotated[
@@ -169,6 +171,12 @@ class StateEvent(BaseModel):
                     "online": True,
                     "last_seen": "2026-11-23T08:00:00.500000000Z",
                     "last_data": "2026-11-23T08:00:00.250000000Z",
+                    "state_signal": "execution",
+                    "state": "active",
+                    "condition": "running",
+                    "standing": "running",
+                    "fault": None,
+                    "why": None,
                     "signals": {
                         "spindle_speed": {"value": 1200.5, "quality": 192, "time": "2026-11-23T08:00:00.250000000Z"}
                     },
@@ -183,4 +191,10 @@ class StateEvent(BaseModel):
         description="when its gateway last had something from it, or the word of its edge node that it is there"
     )
     last_data: str | None = Field(None, description="when there was last anything new of it")
+    state_signal: str | None = Field(description="as in the status of an asset, and so the five that follow")
+    state: str | None
+    condition: Condition
+    standing: Standing
+    fault: str | None
+    why: WhyView | None
     signals: dict[str, LiveValueView]

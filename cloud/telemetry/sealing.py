@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
@@ -120,6 +120,28 @@ class Sealer:
                 self._replace(kind, small[:MERGE], catalog.raw_since if kind == "segments" else 0)
                 return True
         return False
+
+    def forget(self, asset: str, ids: Sequence[int]) -> None:
+        """Write the files anew that have rows of the series of an asset, without these, and let go of the series.
+
+        Raise StoreUnavailable, with nothing changed, also while files are missing: they may come back with such rows.
+        """
+        if self._store.catalog.missing:
+            raise StoreUnavailable("files of samples are missing", "restore them from the backup first")
+        series = f"series IN ({', '.join(map(str, ids))})"
+        kinds: dict[Kind, str] = {"segments": COLUMNS, "minutes": MINUTE_COLUMNS}
+        files: dict[Kind, tuple[list[Segment], list[Segment]]] = {}
+        for kind, columns in kinds.items():
+            old, new = files[kind] = [], []
+            for segment in self._store.catalog.files(kind):
+                rows = self._source(segment, kind=kind)
+                with self._reading() as cursor:
+                    found = cursor.execute(f"SELECT 1 FROM {rows} WHERE {series} LIMIT 1").fetchone()
+                if found is not None:
+                    old.append(segment)
+                    new.append(self._write(f"SELECT {columns} FROM {rows} WHERE NOT {series}"))
+            new[:] = [segment for segment in new if segment.rows]
+        self._store.drop(asset, files)
 
     def expire(self, until_ns: int = 0) -> None:
         """Roll up the samples before `until_ns`, or those not kept any more, and let them go, and old minutes.

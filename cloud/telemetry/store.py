@@ -175,6 +175,9 @@ class Store(Protocol):
     def series(self, assets: Sequence[str] = ()) -> list[Stored]:
         """Return the series of the assets (of all when empty) in order of (asset, signal); raise StoreUnavailable."""
 
+    def forget(self, asset: str) -> None:
+        """Delete all samples and minutes of an asset, for ever; raise StoreUnavailable, then some may be left."""
+
     def health(self) -> Trouble | None:
         """Return what is wrong with the store, None when it works. In words for everybody: no address, no path."""
 

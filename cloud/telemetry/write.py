@@ -12,7 +12,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from cloud.auth.proof import is_same
 from cloud.deps import GetParts
 from cloud.parts import Parts
-from cloud.problems import Problem, responses
+from cloud.problems import InfluxCode, Problem, responses
 from cloud.settings import SecretFileError
 from cloud.telemetry.body import MAX_BODY, pieces, whole
 from cloud.telemetry.rollup import minutes_bucket
@@ -29,17 +29,25 @@ async def check_store_token(request: Request, parts: GetParts) -> None:
         known = await _in_ingest_thread(parts, lambda: parts.store_token)
     except SecretFileError as error:
         raise Problem(
-            503, "the store token cannot be read", "look at SHOPFLOOR_STORE_TOKEN_FILE of the cloud"
+            503,
+            "the store token cannot be read",
+            "look at SHOPFLOOR_STORE_TOKEN_FILE of the cloud",
+            code=InfluxCode.UNAVAILABLE,
         ) from error
     if known is None:
-        raise Problem(401, "this cloud has no store token, so nobody may write", "set SHOPFLOOR_STORE_TOKEN_FILE")
+        raise Problem(
+            401,
+            "this cloud has no store token, so nobody may write",
+            "set SHOPFLOOR_STORE_TOKEN_FILE",
+            code=InfluxCode.UNAUTHORIZED,
+        )
     if scheme.lower() not in ("token", "bearer") or not is_same(token.strip(), known):
         raise Problem(
             401,
             "the store token is missing or wrong",
             "let SHOPFLOOR_STORE_TOKEN_FILE of gateway and cloud hold the same token",
             headers={"WWW-Authenticate": 'Token realm="shopfloor"'},
-            code="unauthorized",
+            code=InfluxCode.UNAUTHORIZED,
         )
 
 
@@ -82,10 +90,10 @@ async def write(
         ("bucket", bucket, (samples, minutes)),
     ):
         if given not in ("", *known):
-            raise Problem(404, f"there is no {name} {given!r}", f"use {known[0]!r}", code="not found")
+            raise Problem(404, f"there is no {name} {given!r}", f"use {known[0]!r}", code=InfluxCode.NOT_FOUND)
     encoding = request.headers.get("content-encoding", "identity").lower()
     if encoding not in ("gzip", "identity"):
-        raise Problem(415, f"content encoding {encoding!r} is not known", "use gzip or none")
+        raise Problem(415, f"content encoding {encoding!r} is not known", "use gzip or none", code=InfluxCode.INVALID)
     with parts.places.ingest_bodies.part() as part:
         body = bytearray()
         async for chunk in request.stream():
@@ -137,7 +145,7 @@ def _store_lines(store: Callable[[], Result], before: int = 0) -> Result:
     except BadLines as error:
         line = before + error.line
         message = f"line {line}: {error.what}"
-        raise Problem(400, message, error.todo, code="invalid", line=line, message=message) from error
+        raise Problem(400, message, error.todo, code=InfluxCode.INVALID, line=line, message=message) from error
 
 
 async def _in_ingest_thread(parts: Parts, call: Callable[[], Result]) -> Result:

@@ -1,20 +1,58 @@
-"""The file of a backup: members of a tar, written and read in one pass."""
+"""The file of a backup: members of a tar, written in one pass."""
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
+import shutil
 import sys
 import tarfile
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Final
 
 import orjson
 
 from shopfloor.errors import ConfigurationError
+
+MANIFEST: Final = "manifest.json"
+DATABASE: Final = "database.json"
+CHECKSUMS: Final = "checksums.json"
+
+
+class Archive:
+    """A backup in the making. `close` adds the checksums of all members: a file that has them is whole."""
+
+    def __init__(self, out: IO[bytes]) -> None:
+        self._tar = tarfile.open(fileobj=out, mode="w|")  # noqa: SIM115  (`close` closes it)
+        self._checksums: dict[str, str] = {}
+
+    def add_json(self, name: str, content: Any) -> None:
+        """Add a member of JSON."""
+        self.add_file(name, io.BytesIO(orjson.dumps(content, option=orjson.OPT_NON_STR_KEYS)))
+
+    def add_file(self, name: str, content: IO[bytes]) -> None:
+        """Add a member that may be too large for memory."""
+        content.seek(0)
+        self._checksums[name] = checksum(content)
+        info = tarfile.TarInfo(name)
+        info.size = content.seek(0, os.SEEK_END)
+        info.mode = 0o600
+        content.seek(0)
+        self._tar.addfile(info, content)
+
+    def close(self) -> None:
+        """Write the end."""
+        self.add_json(CHECKSUMS, self._checksums)
+        self._tar.close()
+
+
+def checksum(content: IO[bytes]) -> str:
+    """Return the SHA-256 of what is left of a file."""
+    return hashlib.file_digest(content, "sha256").hexdigest()  # type: ignore[arg-type]  (any IO[bytes] will do)
 
 
 @contextmanager
@@ -27,7 +65,8 @@ def writing(file: str) -> Iterator[IO[bytes]]:
     path = Path(file)
     draft = path.with_name(path.name + ".part")
     try:
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:
+        draft.unlink(missing_ok=True)  # one that a killed backup left may be open to others
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
             yield out
             out.flush()
             os.fsync(out.fileno())
@@ -40,47 +79,13 @@ def writing(file: str) -> Iterator[IO[bytes]]:
 
 @contextmanager
 def reading(file: str) -> Iterator[IO[bytes]]:
-    """Give a backup to read; whatever shows that it is none, or is cut, becomes a ConfigurationError."""
+    """Give a backup that one can seek in; of standard input, a private copy. Raise ConfigurationError."""
     try:
-        if file == "-":
-            yield sys.stdin.buffer
-        else:
-            with Path(file).open("rb") as source:
-                yield source
-    except (OSError, tarfile.TarError, ValueError, KeyError, StopIteration) as error:
-        raise ConfigurationError(f"{file} is not a whole backup: {error}", "take another one") from error
-
-
-def add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
-    """Add a member."""
-    add_file(tar, name, io.BytesIO(content))
-
-
-def add_file(tar: tarfile.TarFile, name: str, content: IO[bytes]) -> None:
-    """Add a member that is too large for memory."""
-    info = tarfile.TarInfo(name)
-    info.size = content.seek(0, os.SEEK_END)
-    info.mode = 0o600
-    content.seek(0)
-    tar.addfile(info, content)
-
-
-def read_json(tar: tarfile.TarFile, members: Iterator[tarfile.TarInfo], name: str) -> Any:
-    """Read the next member, which must have this name; raise ValueError."""
-    member = next(members, None)
-    content = tar.extractfile(member) if member is not None and member.name == name else None
-    if content is None:
-        raise ValueError(f"it has no {name} where it belongs")
-    return orjson.loads(content.read())
-
-
-@contextmanager
-def seekable(tar: tarfile.TarFile, member: tarfile.TarInfo) -> Iterator[IO[bytes]]:
-    """Give a copy of a member that one can seek in."""
-    content = tar.extractfile(member)
-    assert content is not None
-    with tempfile.NamedTemporaryFile() as copy:
-        while piece := content.read(1 << 20):
-            copy.write(piece)
-        copy.seek(0)
-        yield copy
+        source = tempfile.TemporaryFile() if file == "-" else Path(file).open("rb")  # noqa: SIM115
+        with source:
+            if file == "-":
+                shutil.copyfileobj(sys.stdin.buffer, source)
+                source.seek(0)
+            yield source
+    except OSError as error:
+        raise ConfigurationError(f"{error.filename or file}: {error.strerror}", "choose another file") from error

@@ -15,7 +15,10 @@ from shopfloor.errors import ConfigurationError
 def backup(
     file: Annotated[str, typer.Argument(help="The file to write; - for standard output.")],
 ) -> None:
-    """Write users, assets, all samples and minutes of the running plant into a file."""
+    """Write users, assets, the ledger, all samples and minutes of the running plant into a file.
+
+    It has no token, login or link, but password hashes: keep it private.
+    """
     with _cloud():
         from shopfloor.backup import write  # noqa: PLC0415
 
@@ -28,9 +31,10 @@ def restore(
     store_token_file: Annotated[Path | None, typer.Option(help="A token that may write there.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Also when this plant has users with passwords.")] = False,
 ) -> None:
-    """Bring users, assets, samples and minutes of a backup into the running plant, which should be a new one.
+    """Bring what a backup has into the running plant, which should be a new one.
 
-    Samples that are older than the plant keeps them become minutes.
+    All of the file is checked before anything changes. Logins, printed login links and API tokens of the plant
+    end. Samples that are older than the plant keeps them become minutes.
     """
     with _cloud():
         from shopfloor.backup import restore as restoring  # noqa: PLC0415

@@ -198,7 +198,8 @@ def set_up(url: str, secrets: Path, retention: Retention, now_ns: int) -> None:
         server.task(org_id, f"{minutes_name}_last", last)
         server.token(org_id, "gateway", secrets / "gateway" / TOKEN, [("write", raw)])
         reading = [("read", raw), ("read", minutes)]
-        server.token(org_id, "cloud", secrets / "cloud" / TOKEN, reading)
+        # to write: that is how an admin deletes an asset that is gone
+        server.token(org_id, "cloud", secrets / "cloud" / TOKEN, [*reading, ("write", raw), ("write", minutes)])
         server.token(org_id, "grafana", secrets / "grafana" / TOKEN, reading)
         server.token(org_id, "restore", own / "restore-token", [("write", raw), ("write", minutes)])
     finally:

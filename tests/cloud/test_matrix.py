@@ -19,6 +19,8 @@ from cloud.auth.tables import ApiToken, Login, User
 from cloud.parts import Parts
 from cloud.settings import Settings
 
+PASSWORD = "correct horse"
+STORED = proof.hash_password(PASSWORD)
 HISTORY = "asset=cnc-01&signal=feed"
 
 
@@ -35,12 +37,12 @@ ROWS: dict[str, Row] = {
     "GET /api/v1/health": Row("everybody"),
     "GET /api/v1/openapi.json": Row("everybody"),
     "GET /api/v1/docs": Row("everybody"),
-    "GET /{page:path}": Row("everybody", "/machines"),
+    "GET /{page:path}": Row("everybody", "/machines/cnc-01"),
     "POST /api/v1/auth/login": Row("everybody", body={"username": "nobody", "password": "wrong"}),
     "POST /api/v1/auth/link": Row("everybody", body={"token": "wrong"}),
     "POST /api/v1/auth/logout": Row(Role.VIEWER),
     "GET /api/v1/auth/me": Row(Role.VIEWER),
-    "PUT /api/v1/auth/password": Row(Role.VIEWER, body={"new": "battery staple"}, person=True),
+    "PUT /api/v1/auth/password": Row(Role.VIEWER, body={"current": PASSWORD, "new": "battery staple"}, person=True),
     "GET /api/v1/users": Row(Role.ADMIN),
     "POST /api/v1/users": Row(Role.ADMIN),
     "PATCH /api/v1/users/{username}": Row(Role.ADMIN, "/api/v1/users/nobody", {}),
@@ -51,10 +53,14 @@ ROWS: dict[str, Row] = {
     "GET /api/v1/plant": Row(Role.VIEWER),
     "GET /api/v1/assets": Row(Role.VIEWER),
     "GET /api/v1/assets/{asset}": Row(Role.VIEWER, "/api/v1/assets/cnc-01"),
+    "POST /api/v1/assets/{asset}/retire": Row(Role.ENGINEER, "/api/v1/assets/nothing/retire"),
+    "POST /api/v1/assets/{asset}/unretire": Row(Role.ENGINEER, "/api/v1/assets/nothing/unretire"),
+    "DELETE /api/v1/assets/{asset}": Row(Role.ADMIN, "/api/v1/assets/nothing?confirm=nothing"),
     "GET /api/v1/ledger": Row(Role.VIEWER),
     "GET /api/v1/telemetry/last": Row(Role.VIEWER),
     "GET /api/v1/telemetry/history": Row(Role.VIEWER, f"/api/v1/telemetry/history?{HISTORY}"),
     "GET /api/v1/telemetry/export": Row(Role.VIEWER, f"/api/v1/telemetry/export?{HISTORY}"),
+    "GET /api/v1/telemetry/states": Row(Role.VIEWER, "/api/v1/telemetry/states?asset=cnc-01"),
     "GET /api/v1/telemetry/retention": Row(Role.VIEWER),
     "GET /api/v1/telemetry/series": Row(Role.VIEWER),
     "GET /api/v1/telemetry/stream": Row(Role.VIEWER),
@@ -120,7 +126,7 @@ def credentials(parts: Parts) -> Credentials:
         cookie, token = proof.new_secret(), proof.new_secret(accounts.TOKEN_PREFIX)
         with parts.sessions.begin() as db:
             user = accounts.add_user(db, f"user-{proof.digest(cookie)[:20]}", role, now)
-            user.disabled = disabled
+            user.disabled, user.password_hash = disabled, STORED
             db.add(Login(hash=proof.digest(cookie), user_id=user.id, expires=now + lasts))
             row = {"name": "t", "role": Role.ADMIN.value, "user_id": user.id, "created": now, "expires": now + lasts}
             db.add(ApiToken(hash=proof.digest(token), **row))

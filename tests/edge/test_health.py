@@ -28,3 +28,16 @@ def test_a_quiet_machine_is_told_from_a_silent_one(tmp_path: Path) -> None:
     assert (told["Health/never/last_data_age_s"], told["Health/never/silent_s"]) == (-1.0, -1.0)
     signals = {signal.name for signal in node_asset(Place("demo", "shanghai", "machining", "line1"), machines).signals}
     assert set(told) <= signals
+
+
+def test_why_a_machine_is_not_there_travels_without_its_password_and_not_too_long(tmp_path: Path) -> None:
+    machines = {
+        "press": Health(trouble="mqtt://me:secret@10.0.0.5: refused. Is it on?", todo="Is it on?", code="unreachable"),
+        "long": Health(trouble=100_000 * "x", todo=100_000 * "y"),
+    }
+    spool = Spool.open(tmp_path / "line1.spool", max_bytes=1 << 20)
+    told = {s.signal: s.value for s in samples(spool, machines, dropped=0, tasks=7, now_ns=S, asset="line1")}
+    spool.close()
+    assert told["Health/press/trouble"] == "mqtt://10.0.0.5: refused. Is it on?"
+    assert (told["Health/press/todo"], told["Health/press/trouble_code"]) == ("Is it on?", "unreachable")
+    assert all(len(str(told[f"Health/long/{name}"])) <= 600 for name in ("trouble", "todo"))

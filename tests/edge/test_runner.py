@@ -17,7 +17,7 @@ import pytest
 
 from contract.loss import Entry
 from contract.model import Asset
-from contract.mqtt import Broker
+from contract.mqtt import Broker, Session
 from contract.topics import Node
 from edge.drivers import load
 from edge.ledger import SIGNALS, EdgeLedger
@@ -531,6 +531,62 @@ async def test_e5_d6_c4_odd_values_and_times_on_mqtt_cost_themselves_and_are_tol
     assert runner._driver.counters.rejected == 2  # NaN, and inf
 
 
+async def test_e10_what_the_broker_has_kept_is_no_loss_in_the_ledger(
+    broker: Any, hosts: Any, workshop: Any, context: Context, until: Any
+) -> None:
+    host = await hosts(broker)
+    plant = workshop(broker)
+    settings = mqtt(broker, context)
+    runner = plant.run("robots", settings)
+    await until(lambda: runner.health.connected)
+    host.session.publish("factory/robot-01/telemetry", b'{"t":1}', qos=1)
+    await host.wait_for_value("robot-01", 1.0)
+    await plant.kill(runner)
+    host.session.publish("factory/robot-01/telemetry", b'{"t":2}', qos=1)
+    runner = plant.run("robots", settings)
+    await host.wait_for_value("robot-01", 2.0)
+    await until(lambda: entries(host) != [])
+    [kept] = entries(host)
+    assert (kept.source, kept.reason, kept.outcome) == ("robots", "edge_down", "noted"), kept
+    assert "QoS 1" in kept.detail
+
+    await plant.kill(runner)
+    await forget(broker, context, until)
+    plant.run("robots", settings)
+    await until(lambda: len(entries(host)) == 2)
+    assert (entries(host)[1].reason, entries(host)[1].outcome) == ("edge_down", "lost")
+
+
+@pytest.mark.parametrize("forgets", [True, False])
+async def test_e10_a_broker_that_was_away_is_asked_whether_it_has_kept_the_session(
+    mosquitto_broker: Any, hosts: Any, workshop: Any, context: Context, until: Any, forgets: bool
+) -> None:
+    host = await hosts(mosquitto_broker)
+    plant = workshop(mosquitto_broker)
+    runner = plant.run("robots", mqtt(mosquitto_broker, context))
+    await until(lambda: runner.health.connected)
+    mosquitto_broker.stop()
+    await until(lambda: not runner.health.connected)
+    if forgets:
+        for path in mosquitto_broker.folder.glob("**/mosquitto.db"):
+            path.unlink()
+    mosquitto_broker.start()
+    await until(lambda: host.session.is_connected)
+    host.say(online=True)
+    await until(lambda: entries(host) != [])
+    assert (entries(host)[0].reason, entries(host)[0].outcome) == ("offline", "lost" if forgets else "noted")
+
+
+async def forget(broker: Any, context: Context, until: Any) -> None:
+    """Let the broker forget what it keeps for the driver: another of its name wants a clean session."""
+    client_id = json.loads((context.home / "edge" / "mqtt" / "robots.json").read_bytes())["client_id"]
+    account = Broker(url=broker.url, user=broker.user, password_file=broker.password_file)
+    other = Session(account, client_id)
+    other.start()
+    await until(lambda: other.is_connected)
+    await asyncio.to_thread(other.stop)
+
+
 async def test_c3_a_retained_message_is_stored_once_over_starts_of_the_edge(
     nats_broker: Any, hosts: Any, workshop: Any, context: Context, until: Any
 ) -> None:
@@ -663,6 +719,39 @@ async def test_a_full_spool_stops_the_reading_and_nothing_is_lost(
     await host.wait_for_value("cnc-01", 199.0)
     await until(lambda: set(host.values("cnc-01")) >= {float(value) for value in range(200)})
     await until(lambda: not runner.health.trouble)
+
+
+async def test_a_line_that_is_lost_while_the_spool_is_full_costs_nothing_of_the_record(
+    nats_broker: Any, hosts: Any, observe: Any, workshop: Any, free_port: int, until: Any
+) -> None:
+    host = await hosts(nats_broker)
+    agent = await observe()
+    line = Link(free_port, agent.face.port)
+    await line.start()
+    plant = workshop(nats_broker, max_bytes=30_000)
+    try:
+        runner = plant.run("cnc-01", mtconnect(f"http://127.0.0.1:{free_port}", speed={"data_item": "spindle_speed"}))
+        await agent.say("spindle_speed", -1.0)
+        await host.wait_for_value("cnc-01", -1.0)
+        host.say(online=False)
+        await until(lambda: not plant.uplink.node.host.online)
+        await line.stop()
+        await until(lambda: not runner.health.connected)
+        await agent.say("spindle_speed", *(float(n) for n in range(2000)))
+        await line.start()
+        await until(lambda: "full" in runner.health.trouble or "max_bytes" in runner.health.trouble)
+        await line.stop()
+        await until(lambda: not runner.health.connected)
+        host.say(online=True)
+        await line.start()
+        await until(lambda: set(host.values("cnc-01")) >= {float(n) for n in range(2000)})
+    finally:
+        await line.stop()
+    await until(lambda: any(entry.outcome == "filled" for entry in entries(host)))
+    [gap] = [entry for entry in entries(host) if entry.outcome == "filled"]
+    assert gap.count == 2000
+    counts = Counter(value for value in host.values("cnc-01") if value >= 0)
+    assert {value for value, count in counts.items() if count > 1} <= {1999.0}  # what held at the returns
 
 
 async def test_two_machines_do_not_hurt_each_other(

@@ -105,7 +105,27 @@ async def test_a_machine_that_never_answered_is_shown_as_offline(nats_broker: An
     await host.wait_for("DDEATH", device="robot-01")
     birth = host.of("DBIRTH", device="robot-01")[0]
     assert birth.metric("speed").value is None
+    assert birth.metric("Properties/Online").value is False
     assert host.heard.index(birth) < host.heard.index(host.of("DDEATH", device="robot-01")[0])
+
+
+async def test_c6_a_birth_after_a_restart_with_machines_away_says_nothing_new_of_them(
+    nats_broker: Any, hosts: Any, lines: Any
+) -> None:
+    host = await hosts(nats_broker)
+    line = lines(nats_broker)
+    line.put("cnc-01", 1.0)
+    await host.wait_for_value("cnc-01", 1.0)
+    line.stop()
+    births, data = len(host.of("DBIRTH", device="cnc-01")), len(host.of("DDATA", device="cnc-01"))
+    line.start()
+    await host.wait_for("DBIRTH", device="cnc-01", count=births + 1)
+    await host.wait_for("DDEATH", device="cnc-01")
+    birth = host.of("DBIRTH", device="cnc-01")[births]
+    said = {name: birth.metric(name) for name in ("speed", "state")}
+    assert {m.value for m in said.values()} == {None}
+    assert {m.properties["Quality"].value for m in said.values()} == {Quality.STALE}
+    assert len(host.of("DDATA", device="cnc-01")) == data
 
 
 async def test_a_machine_is_lost_and_returns(nats_broker: Any, hosts: Any, lines: Any) -> None:
@@ -121,6 +141,7 @@ async def test_a_machine_is_lost_and_returns(nats_broker: Any, hosts: Any, lines
     await host.wait_for_value("cnc-01", 2.0)
     again = host.of("DBIRTH", device="cnc-01")[births:]
     assert [birth.metric("speed").value for birth in again] == [2.0]
+    assert "Properties/Online" not in [metric.name for metric in again[0].payload.metrics]
     assert not host.of("DDATA", device="cnc-01")[-1].historical
 
 

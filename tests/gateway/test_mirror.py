@@ -10,7 +10,7 @@ import pytest
 from contract.model import Quality, Sample
 from contract.sparkplug import Batch, Code, Metric, Payload, Property, encode
 from gateway.birth import Birth
-from gateway.mirror import Mirror
+from gateway.mirror import EDGE_DIED, Mirror
 from tests.gateway.wire import CNC, LINE, SECOND, START_NS, EdgeNode
 
 PLACE = "v1/demo/shanghai/machining/line1/cnc-01"
@@ -309,3 +309,26 @@ def test_a12_signals_that_do_not_fit_at_all_are_left_out_and_counted(screen: Scr
         assert (shown["truncated"], shown["signals_total"]) == (True, 9000)
         assert 3000 < len(shown["signals"]) < 9000
     assert screen.largest < 900_000
+
+
+def test_a_machine_that_its_edge_node_does_not_reach_is_never_shown_as_there(
+    screen: Screen, birth: Birth, edge_node: EdgeNode
+) -> None:
+    screen.mirror.born(birth)
+    screen.mirror.update(birth, speed(5.0))
+    screen.tick(1.0)
+    screen.mirror.died(LINE, why=EDGE_DIED)
+    screen.tick(2.0)
+    assert (screen.shown["info"]["reason_code"], screen.shown["info"]["online"]) == ("edge_died", False)
+    assert "log" in screen.shown["info"]["do"]
+    # the edge is back, without the machine: its birth comes some time before its death
+    screen.mirror.born(birth, online=False)
+    screen.tick(3.0)
+    assert screen.shown["info"]["online"] is False
+    assert screen.signal("tele", "speed") == {"value": 5.0, "quality": 500, "time": START_MS}
+    screen.mirror.died(LINE, CNC.id)
+    screen.tick(4.0)
+    assert screen.shown["info"]["reason_code"] == "died"
+    screen.mirror.born(birth)
+    screen.tick(5.0)
+    assert (screen.shown["info"]["online"], screen.shown["info"]["reason"]) == (True, "")

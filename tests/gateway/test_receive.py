@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from contract.ack import SPOOL_ACK, parse_ack
 from contract.birth import REBIRTH
 from contract.identity import Ids
+from contract.model import Sample
 from contract.sparkplug import Code, Metric, Payload, decode, encode, stamp
 from contract.topics import Node
 from gateway.acks import Acks
@@ -279,3 +280,29 @@ def test_ids_are_durable_with_the_message_that_brings_them(spool: Spool, ledger:
     assert kept.signals(LINE, "Presse 1", ["Druck [bar]"]) == {"Druck [bar]": "Druck_bar_"}
     assert not kept.notes()
     wait_for(lambda: not ids.notes())
+
+
+def test_after_a_restart_a_machine_that_is_not_reached_stays_offline(desk: Desk, edge_node: EdgeNode) -> None:
+    reader = Reader(desk.spool, desk.ledger, desk.decoded)
+    speed = Sample("cnc-01", "speed", START_NS, 5.0)
+    desk.receive(edge_node.nbirth(), edge_node.dbirth(speed))
+    wait_for(lambda: len(desk.bodies()) == 2)
+    for record in desk.spool.read():
+        reader.read(record)
+    shown: list[bool] = []
+
+    def publish(topic: str, payload: bytes) -> bool:
+        if topic.endswith("/cnc-01/info"):
+            shown.append(orjson.loads(payload)["online"])
+        assert not topic.endswith("/cnc-01/tele")  # so the last values that the broker keeps stay as they are
+        return True
+
+    later = Desk(desk.spool, desk.ledger)
+    later.receiver.remember(reader.births)
+    later.mirror.tick(0.0, 0, publish)
+    later.receive(edge_node.nbirth(), edge_node.dbirth(online=False))
+    later.mirror.tick(1.0, 1000, publish)
+    later.receive(edge_node.ddeath())
+    later.mirror.tick(2.0, 2000, publish)
+    assert len(shown) >= 2
+    assert not any(shown)

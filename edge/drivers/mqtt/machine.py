@@ -45,6 +45,8 @@ class MqttDriver:
         self.name = name
         self.machine = machine
         self.counters = Counters()
+        self.kept = False  # whether the broker kept what came at QoS 1 since the last connection
+        self._forgotten = False  # it did not, at a connection that was not yet one of ours
         self._context = context
         self._mapping = Mapping(name, machine, self.counters, context.ids)
         self._memory = Memory(context.home / "edge" / "mqtt", name)
@@ -72,6 +74,7 @@ class MqttDriver:
                 # noted before: a filter that is subscribed by an edge that then dies must be known
                 await asyncio.to_thread(self._memory.note_filters, sorted({*known.filters, *filters}))
                 await self._listen(filters, known)
+                self.kept, self._forgotten = not self._forgotten, False
                 await asyncio.to_thread(self._memory.note_filters, filters)
             elif known.client_id:
                 await self._listen(filters, known, clean=True)  # upon which the broker forgets what it keeps for us
@@ -100,6 +103,7 @@ class MqttDriver:
             on_message=self._received,
             on_delivery=self._delivered if is_persistent else None,
             leave=[] if known is None else sorted({*known.filters} - {*filters}),
+            on_forgotten=self._forget,
             on_connect=lambda: _call(loop, ready.set),
             on_disconnect=self._disconnected,
         )
@@ -108,12 +112,15 @@ class MqttDriver:
             async with asyncio.timeout(self.machine.timeout_s):
                 await ready.wait()
         except TimeoutError as error:
-            reason = session.reason
+            reason = session.reason.removeprefix(f"{self.machine.address}: ")
             await self.close()
             raise Unreachable(
-                f"{self.machine.address}: {reason or 'no answer'}. Is the broker on, and are address, user and "
-                "password_file right?"
+                f"{self.machine.address}: {reason or 'no answer'}. ",
+                "Is the broker on, and are address, user and password_file right?",
             ) from error
+
+    def _forget(self) -> None:
+        self._forgotten = True
 
     def _broker(self) -> Broker:
         machine, folder = self.machine, self._context.folder
@@ -150,7 +157,7 @@ class MqttDriver:
     def _drop(self, what: str) -> None:
         self.counters.dropped += 1
         text = f"{self.name}: more than {self.machine.queue} messages wait, {what}: narrow the topic, or raise `queue`"
-        self.counters.note("queue", text)
+        self.counters.notes.tell("queue", text)
 
     def _take(self, delivery: Delivery) -> None:
         self._queue.append(Message(delivery, time.time_ns()))
@@ -199,10 +206,12 @@ class MqttDriver:
             untimed = _UNKNOWN_AGE
             if self.machine.time is None:
                 text = f"{self.name}: {topic!r} is a retained message, and nothing tells when it was said"
-                self.counters.note("retained", f"{text}: its values are uncertain, with the time of first arrival")
+                self.counters.notes.tell(
+                    "retained", f"{text}: its values are uncertain, with the time of first arrival"
+                )
                 arrived_ns, untimed = self._memory.recall(topic, payload, arrived_ns, untimed)
         if self.machine.time is None:
-            self._memory.remember(topic, payload, arrived_ns, untimed)
+            self._memory.remember(topic, payload, arrived_ns, untimed, is_retained=is_retained)
         samples = self._mapping.samples(topic, payload, arrived_ns, untimed)
         if is_retained:
             self.counters.times_replaced += sum(bool(sample.quality & TIME_REPLACED) for sample in samples)

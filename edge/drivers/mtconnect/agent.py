@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import ssl
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing, contextmanager
@@ -22,8 +21,6 @@ from edge.machine import Context
 MOST_BYTES: Final = 16 << 20  # of one document: a thousand observations have half a million, a large model some more
 _COUNT: Final = 1000  # observations in one document
 _CONNECTIONS: Final = 4
-
-logging.getLogger("httpx2").setLevel(logging.WARNING)  # it logs every request
 
 
 class NotStreaming(AgentError):
@@ -126,17 +123,19 @@ def translated(address: str, wanted: type[Unreachable] | type[Lost]) -> Iterator
     try:
         yield
     except (AgentError, httpx2.HTTPError, httpx2.InvalidURL, OSError, TimeoutError) as error:
-        raise wanted(f"{address}: {_explain(error)}") from error
+        what, do = _explain(error)
+        raise wanted(f"{address}: {what}", do) from error
 
 
-def _explain(error: Exception) -> str:
+def _explain(error: Exception) -> tuple[str, str]:
+    """Return what an error means, and what to do about it: one text in two parts."""
     if isinstance(error, TimeoutError | httpx2.TimeoutException):
-        return "no answer in time: is the agent on, and is the address right?"
+        return "no answer in time: ", "is the agent on, and is the address right?"
     if isinstance(error, httpx2.ConnectError):
-        return f"no connection ({error}): is the agent on, and is the port right?"
+        return f"no connection ({error}): ", "is the agent on, and is the port right?"
     if isinstance(error, httpx2.HTTPError):
-        return f"the line was lost: {error or type(error).__name__}"
-    return str(error) or type(error).__name__
+        return f"the line was lost: {error or type(error).__name__}", ""
+    return str(error) or type(error).__name__, ""
 
 
 def fell_behind(refusal: Refusal) -> bool:

@@ -88,16 +88,17 @@ class TrustList:
         if not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
             raise Unreachable(
                 f"{address}: the server's certificate ({name}) is valid only "
-                f"from {certificate.not_valid_before_utc:%Y-%m-%d} to {certificate.not_valid_after_utc:%Y-%m-%d}: "
-                "renew it on the server, or set the clocks right"
+                f"from {certificate.not_valid_before_utc:%Y-%m-%d} to {certificate.not_valid_after_utc:%Y-%m-%d}: ",
+                "renew it on the server, or set the clocks right",
             )
         if any(_vouches(trusted, certificate) for trusted in self._certificates()):
             return
         fingerprint = certificate.fingerprint(hashes.SHA256()).hex()
         file = self._reject(der, name, fingerprint)
         raise Unreachable(
-            f"{address}: the server's certificate ({name}, SHA-256 {fingerprint}) is not trusted. "
-            f"If the fingerprint is the one that the server shows, trust it by: mv '{file}' '{self.trusted[-1]}'"
+            f"{address}: the server's certificate ({name}, SHA-256 {fingerprint}) is not trusted. ",
+            f"If the fingerprint is the one that the server shows, trust it by: mv '{file}' '{self.trusted[-1]}'",
+            code="untrusted_certificate",
         )
 
     def _certificates(self) -> Iterator[x509.Certificate]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -33,9 +32,6 @@ UA_ERRORS: Final = (
     ValueError,
     OverflowError,
 )
-
-# the runner reports each loss and each return once; asyncua would report every failed attempt with a traceback
-logging.getLogger("asyncua").setLevel(logging.CRITICAL)
 
 _MODES: Final = {
     "sign_and_encrypt": ua.MessageSecurityMode.SignAndEncrypt,
@@ -100,14 +96,15 @@ class Session(Client):  # type: ignore[misc]
             if mode == ua.MessageSecurityMode.Sign:
                 raise Unreachable(
                     f"{self.server_url.geturl()}: the server wants the password unencrypted, and the connection is "
-                    "only signed: set `mode: sign_and_encrypt`"
+                    "only signed: ",
+                    "set `mode: sign_and_encrypt`",
                 )
             self.shows_password = mode == ua.MessageSecurityMode.None_
         elif not self.security_policy.peer_certificate:
             raise Unreachable(
                 f"{self.server_url.geturl()}: the server wants the password encrypted ({policy}), but shows no "
-                "certificate to encrypt it with: give the server a certificate, let it take passwords without "
-                "encryption, or leave out `user`"
+                "certificate to encrypt it with: ",
+                "give the server a certificate, let it take passwords without encryption, or leave out `user`",
             )
         super()._add_user_auth(params, username, password)
 
@@ -152,7 +149,8 @@ async def _secure(client: Client, machine: Machine, context: Context) -> None:
         offered = sorted({f"{e.SecurityPolicyUri.rpartition('#')[2]}/{e.SecurityMode.name}" for e in endpoints})
         raise Unreachable(
             f"{machine.address}: the server does not offer {security.policy} with {security.mode}; it offers: "
-            f"{', '.join(offered)}. Choose one of them under `security`, or enable it on the server"
+            f"{', '.join(offered)}. ",
+            "Choose one of them under `security`, or enable it on the server",
         )
     der = first_certificate(matching[0].ServerCertificate or b"")
     own_list = (pki / "trusted",)
@@ -187,7 +185,8 @@ def translated(address: str, wanted: type[Unreachable] | type[Lost], context: Co
     except Exception as error:
         if not is_foreign(error):
             raise
-        raise wanted(f"{address}: {explain(error, context)}") from error
+        what, do = _advice(error, context)
+        raise wanted(f"{address}: {what}", do) from error
 
 
 def is_foreign(error: Exception) -> bool:
@@ -195,23 +194,33 @@ def is_foreign(error: Exception) -> bool:
     return isinstance(error, UA_ERRORS) or is_damage(error)
 
 
-def explain(error: BaseException, context: Context | None = None) -> str:
+def explain(error: BaseException) -> str:
     """Say in words what an error of asyncua means and what to do about it."""
+    return "".join(_advice(error))
+
+
+def _advice(error: BaseException, context: Context | None = None) -> tuple[str, str]:
+    """Return what an error of asyncua means, and what to do about it: one text in two parts."""
     code = status_of(error)
     if code is not None:
         text = _ADVICE.get(code, ua.StatusCode(code).doc)
         if code in _TRUST_US and context is not None:
             text += f": copy {context.home / 'edge' / 'pki' / 'own' / 'certificate.der'} to the server's trusted ones"
-        return f"{text} ({ua.StatusCode(code).name})"
+        return _parted(f"{text} ({ua.StatusCode(code).name})")
     if isinstance(error, TimeoutError | asyncio.TimeoutError):
-        return "no answer in time: is the machine on, and is the address right?"
+        return _parted("no answer in time: is the machine on, and is the address right?")
     if isinstance(error, ConnectionRefusedError):
-        return "nothing listens there: is the machine on, and is the port right?"
+        return _parted("nothing listens there: is the machine on, and is the port right?")
     if isinstance(error, InvalidSignature):
-        return "the server's signature is wrong: somebody else may answer in its place"
+        return "the server's signature is wrong: somebody else may answer in its place", ""
     if is_damage(error) and type(error) is not UaError:
-        return f"the server sends what cannot be decoded ({type(error).__name__}: {error})"
-    return str(error) or type(error).__name__
+        return f"the server sends what cannot be decoded ({type(error).__name__}: {error})", ""
+    return str(error) or type(error).__name__, ""
+
+
+def _parted(text: str) -> tuple[str, str]:
+    what, colon, do = text.partition(": ")
+    return what + colon, do
 
 
 def status_of(error: BaseException) -> int | None:

@@ -43,6 +43,7 @@ def stream(address: str, parts: Parts, query: str = "") -> Iterator[Iterator[dic
     with httpx2.stream("GET", url, headers=headers, timeout=WAIT_S) as answer:
         assert answer.headers["content-type"].startswith("text/event-stream")
         assert answer.headers["cache-control"] == "no-store"
+        assert "content-encoding" not in answer.headers
         yield (json.loads(line.removeprefix("data: ")) for line in answer.iter_lines() if line.startswith("data: "))
 
 
@@ -166,7 +167,7 @@ async def test_listeners_hear_of_an_asset_that_is_well_and_quiet() -> None:
     hub.update("a", seen_ms=1_004_999)
     assert await listener.changes(0.0) == []
     hub.update("a", seen_ms=1_005_000)
-    assert [(c.seen_ms, c.signals) for c in await listener.changes(WAIT_S)] == [(1_005_000, {})]
+    assert [(c.status.seen_ms, c.signals) for c in await listener.changes(WAIT_S)] == [(1_005_000, {})]
 
 
 def test_the_state_of_an_asset_is_its_execution_or_the_like() -> None:

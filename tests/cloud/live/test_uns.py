@@ -13,7 +13,7 @@ import orjson
 import pytest
 from starlette.testclient import TestClient
 
-from cloud.live.hub import Change, LiveValue, change_json
+from cloud.live.hub import Change, LiveValue, Status, change_json
 from cloud.live.uns import MessageError, UnsListener, read_signals, silences
 from cloud.parts import Parts
 from cloud.registry.announcement import Announcement, AnnouncementError, read_announcement
@@ -270,7 +270,9 @@ def test_an_announcement_must_make_sense(announce: Callable[..., Announcement], 
 
 
 def test_d2_e7_a_change_has_all_digits_and_the_status() -> None:
-    change = Change("m", True, None, {"n": LiveValue(2**64 - 1, 64, 5, 0x40920000), "ok": LiveValue(True, 192, 5)})
+    change = Change(
+        "m", Status(True, None, None), {"n": LiveValue(2**64 - 1, 64, 5, 0x40920000), "ok": LiveValue(True, 192, 5)}
+    )
     assert change_json(change, str)["signals"] == {
         "n": {"value": 2**64 - 1, "quality": 64, "time": "5", "status": 0x40920000},
         "ok": {"value": True, "quality": 192, "time": "5"},

@@ -7,6 +7,7 @@ import os
 import stat
 import subprocess
 import sys
+import tarfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import uvicorn
 from starlette.testclient import TestClient
@@ -22,11 +25,13 @@ from starlette.testclient import TestClient
 from cloud import db
 from cloud.__main__ import Server, listen
 from cloud.app import create_app
-from cloud.parts import build_parts, close_parts
+from cloud.ledger.keep import keep
+from cloud.parts import Parts, build_parts, close_parts
 from cloud.settings import Settings
 from cloud.telemetry import minute_lines
 from cloud.telemetry.rollup import minutes_bucket
 from contract.lineprotocol import encode
+from contract.loss import SourceLedger
 
 T = 1_795_420_800_000_000_000
 TAGS = "site=shanghai,area=machining,line=line1,asset=cnc-01"
@@ -61,6 +66,11 @@ QUESTIONS = (
     "telemetry/export?asset=cnc-09&signal=speed&start={t}&end=2026-11-24T00:00:00Z&format=csv",
     "telemetry/history?asset=press-7&signal=closed&start={t}&end=2026-11-24T00:00:00Z",
     "telemetry/last",
+    "ledger",
+)
+COUNTS = {"produced": 12, "received": 10, "stored": 10, "repeated": 0, "refused": 0, "quarantined": 0, "waiting": 2}
+LEDGER = SourceLedger(
+    source="demo:shanghai:machining/line1", time=T // 10**6, acknowledges=True, lost=0, unexplained=0, **COUNTS
 )
 MINUTES_ASKED = 5
 CHANGING = {"age_s", "online", "state"}
@@ -141,6 +151,7 @@ def test_a_new_plant_answers_as_the_old_one_did(
     address: str,
     admin: TestClient,
     client: TestClient,
+    parts: Parts,
     write: Callable[[str], None],
     tmp_path: Path,
 ) -> None:
@@ -152,11 +163,15 @@ def test_a_new_plant_answers_as_the_old_one_did(
     write("\n".join(LINES))
     body = {"username": "li.wei", "role": "operator", "password": "a password of Li Wei"}
     assert admin.post("/api/v1/users", json=body).is_success
+    with parts.sessions.begin() as session:
+        keep(session, LEDGER)
+    token = admin.post("/api/v1/tokens", json={"name": "grafana", "role": "viewer"}).json()["token"]
+    assert httpx2.get(f"{address}/api/v1/assets", headers={"Authorization": f"Bearer {token}"}).is_success
     before = answers(settings, address)
     minutes_of = before[MINUTES_ASKED]
     assert minutes_of["resolution"] == "minute"
     assert [len(series["time"]) for series in minutes_of["series"]] == [30, 30]
-    door, parts, ticks = before[-4]["series"]
+    door, parts, ticks = before[-5]["series"]
     assert (door["value"], door["quality"][-1]) == ([False, True, False, True, True], 704)
     assert parts["value"] == [2**53 + n for n in range(4)]
     assert sorted(ticks["value"]) == [0, 2**53 + 1, 2**64 - 1]
@@ -167,6 +182,8 @@ def test_a_new_plant_answers_as_the_old_one_did(
     with serving(new_plant) as new_address:
         done = shopfloor(new_plant, new_address, "restore", str(file))
         assert done.returncode == 0, done.stderr
+        assert "login links (also printed ones) and API tokens of this plant have ended" in done.stderr
+        assert "no admin has a password yet: `shopfloor login --user admin" in done.stderr
     # started anew: what InfluxDB says of minutes is asked for again after a minute only
     with serving(new_plant) as new_address:
         assert answers(new_plant, new_address) == before
@@ -177,6 +194,8 @@ def test_a_new_plant_answers_as_the_old_one_did(
         assert "--force" in again.stderr
         assert shopfloor(new_plant, new_address, "restore", "--force", str(file)).returncode == 0
         assert answers(new_plant, new_address) == before
+        ended = httpx2.get(f"{new_address}/api/v1/assets", headers={"Authorization": f"Bearer {token}"})
+        assert ended.status_code == 401
         # numbers that the database gives go on behind the restored ones
         token = (new_plant.home / "secrets" / "cli-token").read_text()
         assert httpx2.get(f"{new_address}/api/v1/auth/me", headers={"Authorization": f"Bearer {token}"}).is_success
@@ -198,7 +217,12 @@ def _now() -> Any:
 
 @pytest.mark.parametrize("database_url", [""])
 def test_samples_older_than_the_new_plant_keeps_them_become_minutes(
-    settings: Settings, address: str, write: Callable[[str], None], tmp_path: Path, new_plant: Settings
+    settings: Settings,
+    address: str,
+    admin: TestClient,
+    write: Callable[[str], None],
+    tmp_path: Path,
+    new_plant: Settings,
 ) -> None:
     write("\n".join([*OLD_LINES, *LINES]))
     start, end = "2026-11-21T08:00:00Z", "2026-11-23T09:00:00Z"
@@ -220,6 +244,26 @@ def _ask(settings: Settings, address: str, question: str) -> Any:
     token = (settings.home / "secrets" / "cli-token").read_text().strip()
     header = {"Authorization": f"Bearer {token}"}
     return httpx2.get(f"{address}/api/v1/{question}", headers=header).raise_for_status().json()
+
+
+@pytest.mark.parametrize("database_url", [""])
+def test_a_restore_that_cannot_write_samples_leaves_users_and_assets(
+    settings: Settings, address: str, admin: TestClient, write: Callable[[str], None], tmp_path: Path
+) -> None:
+    write("\n".join([*LINES, f"press_bool,{TAGS} closed=false 7"]))  # the clock of a machine that was never set
+    file = tmp_path / "plant.backup"
+    assert shopfloor(settings, address, "backup", str(file)).returncode == 0
+    with tarfile.open(file) as tar:
+        [samples] = [tar.extractfile(member) for member in tar if member.name == "samples/0.parquet"]
+        assert samples is not None
+        times = pq.read_table(samples, columns=["time"])["time"].cast(pa.int64()).to_pylist()
+    assert 7 in times
+    assert admin.post("/api/v1/users", json={"username": "li.wei", "role": "operator"}).is_success
+    wrong = tmp_path / "wrong-token"
+    wrong.write_text("a token that may not write")
+    done = shopfloor(settings, address, "restore", str(file), "--store-token-file", str(wrong))
+    assert done.returncode == 4, done.stderr
+    assert "li.wei" in [user["username"] for user in admin.get("/api/v1/users").json()]
 
 
 @pytest.mark.parametrize("database_url", [""])

@@ -303,3 +303,35 @@ def test_any_history_shows_what_a_dictionary_would(tmp_path: Path) -> None:
         max_examples=8, stateful_step_count=10, deadline=None, suppress_health_check=list(HealthCheck)
     )
     test.runTest()
+
+
+def test_what_is_forgotten_is_in_no_file_and_stays_away_after_a_restart(tmp_path: Path, open_duckdb: Open) -> None:
+    store = open_duckdb()
+    other = Query("n", ("a",), 0, 2**62)
+    for number in range(4):  # sealed, being sealed, and new
+        at = T + number * S
+        store.write(f"{line('a', number, at)}{line('a', number, at).replace('asset=m', 'asset=n')}".encode())
+        if number < 2:
+            seal(store)
+    store.swap()
+    store.write(f"{line('a', 9, T + 9 * S)}".encode())
+    store.forget("m")
+    assert (values(store), values(store, other)) == ([], [0.0, 1.0, 2.0, 3.0])
+    seal(store)
+    store.close()
+
+    again = open_duckdb()
+    assert [series.asset for series in again.series()] == ["n"]
+    again.write(line("b", 5, T).encode())  # its id may be one that was free again
+    assert (values(again), values(again, other)) == ([5.0], [0.0, 1.0, 2.0, 3.0])
+
+
+def test_nothing_is_forgotten_while_files_are_missing(tmp_path: Path, open_duckdb: Open) -> None:
+    store = open_duckdb()
+    store.write(line("a", 1, T).encode())
+    seal(store)
+    store.close()
+    (file,) = (tmp_path / "telemetry" / "segments").iterdir()
+    file.rename(tmp_path / "elsewhere")
+    with pytest.raises(StoreUnavailable, match="missing"):
+        open_duckdb().forget("m")

@@ -48,9 +48,15 @@ def test_last_values_have_unit_quality_time_and_age(viewer: TestClient, write: W
 
 def test_f11_what_an_asset_said_that_is_offline_is_stale(viewer: TestClient, parts: Parts, write: Write) -> None:
     write(f"{HEAD} spindle_speed=1,feed.quality=0 {T}\n")
-    parts.hub.update("cnc-01", seen_ms=1)  # values alone do not say whether it lives
-    for online, quality in ((None, [0, 192]), (False, [500, 500]), (True, [0, 192])):
-        parts.hub.update("cnc-01", online=online)
+    now_ms = time.time_ns() // 1_000_000
+    # values alone do not say whether it lives, and that it lived an hour ago says nothing of now
+    for online, seen_ms, quality in (
+        (None, 1, [0, 192]),
+        (False, 1, [500, 500]),
+        (True, now_ms - 3_600_000, [500, 500]),
+        (True, now_ms, [0, 192]),
+    ):
+        parts.hub.update("cnc-01", online=online, seen_ms=seen_ms)
         parts.hub.update("cnc-02", online=False)
         assert LastColumns.model_validate(ask(viewer, "last")).quality == quality
 

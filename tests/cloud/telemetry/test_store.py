@@ -199,3 +199,20 @@ def test_a_bad_line_is_told_and_stores_nothing(store: Store, bad: str) -> None:
         store.write(f"{bad}\n".encode())
     assert raised.value.line == 1
     assert last(store) == {}
+
+
+def test_an_asset_is_forgotten_and_no_other(store: Store) -> None:
+    odd = 'cnc-"0\\1'
+    other = HEAD.replace("cnc-01", "cnc-02")
+    for head in (HEAD, other, HEAD.replace("cnc-01", odd)):
+        store.write(f"{head} speed=1,feed=2 {T}\n{head} speed=2,speed.quality=500 {T + S}\n".encode())
+    store.write(f'{TEXT} program="O1" {T}\n'.encode())
+    for asset in ("cnc-01", odd, "never was"):
+        store.forget(asset)
+    assert samples(store, "speed", "feed", "program") == []
+    assert {series.asset for series in store.series()} == {"cnc-02"}
+    assert set(last(store)) == {("cnc-02", "feed"), ("cnc-02", "speed")}
+    assert [value for *_, value, _ in samples(store, "speed", asset="cnc-02")] == [1.0, 2.0]
+
+    store.write(f"{HEAD} speed=3 {T + 2 * S}\n".encode())  # it lives after all
+    assert samples(store, "speed", "feed") == [("speed", 2 * S, 3.0, 192)]

@@ -112,3 +112,14 @@ def test_readers_see_all_that_was_acknowledged_before_they_asked(store: DuckDbSt
     for reader in readers:
         reader.join()
     assert wrong == []
+
+
+def test_a_deleted_asset_is_forgotten_in_memory_too(store: DuckDbStore) -> None:
+    store.write(f"cnc,asset=m a=1 {NOW - S}\n".encode())
+    assert found(store, last("a", 60)) == [(NOW - S, 1.0)]
+    assert len(store.last(())) == 1
+    store.forget("m")
+    assert len(store.last(())) == 0
+    assert found(store, last("a", 60)) == []
+    store.write(f"cnc,asset=m a=2 {NOW - S}\n".encode())
+    assert found(store, last("a", 60)) == [(NOW - S, 2.0)]

@@ -97,7 +97,7 @@ async def test_a_bad_status_is_a_bad_quality_and_an_overflow_is_counted(serve: A
         (3.0, Quality.GOOD),
     ]
     assert driver.counters.overflows == 1
-    assert "raise `queue`" in driver.counters.notes["overflow"]
+    assert "raise `queue`" in driver.counters.notes["overflow of speed"]
 
 
 async def test_a_node_that_does_not_exist_leaves_the_others_alone(serve: Any, connect: Any) -> None:
@@ -269,7 +269,9 @@ async def test_an_unknown_certificate_is_rejected_and_kept_to_be_trusted(
     certificate = x509.load_der_x509_certificate((server_pki / "server.der").read_bytes())
     assert certificate.fingerprint(hashes.SHA256()).hex() in str(caught.value)
     (file,) = (context.home / "edge/pki/rejected").iterdir()
-    assert f"mv '{file}' '{context.home / 'edge/pki/trusted'}'" in str(caught.value)
+    assert f"mv '{file}' '{context.home / 'edge/pki/trusted'}'" in caught.value.do
+    assert caught.value.code == "untrusted_certificate"
+    assert str(caught.value) == caught.value.what + caught.value.do
     shutil.move(file, context.home / "edge/pki/trusted")
     driver = await connect(server, security="Basic256Sha256")
     assert (await read_until(driver))[-1].value == 1000.0

@@ -13,7 +13,7 @@ export interface paths {
         };
         /**
          * List Assets
-         * @description List assets, by place.
+         * @description List assets, by place; retired ones, too.
          */
         get: operations["list_assets"];
         put?: never;
@@ -38,6 +38,50 @@ export interface paths {
         get: operations["get_asset"];
         put?: never;
         post?: never;
+        /**
+         * Delete Asset
+         * @description Delete an asset that is offline, with all its samples: for ever. What the ledger tells of its line stays.
+         */
+        delete: operations["delete_asset"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/assets/{asset}/retire": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Retire Asset
+         * @description Take an asset out of the plant that is offline; its history stays. It comes back when it sends again.
+         */
+        post: operations["retire_asset"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/assets/{asset}/unretire": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Unretire Asset
+         * @description Let an asset be a part of the plant again.
+         */
+        post: operations["unretire_asset"];
         delete?: never;
         options?: never;
         head?: never;
@@ -55,7 +99,7 @@ export interface paths {
         put?: never;
         /**
          * Redeem Link
-         * @description Log in with a one-time link; the answer sets the session cookie.
+         * @description Log in with a one-time link, to choose a password; the answer sets the session cookie.
          */
         post: operations["redeem_link"];
         delete?: never;
@@ -134,7 +178,9 @@ export interface paths {
         get?: never;
         /**
          * Set Password
-         * @description Set one's own password; all other logins of the user end.
+         * @description Set one's own password; all logins and tokens of the user end, and the answer sets a new session cookie.
+         *
+         *     Who came by a link needs no present password.
          */
         put: operations["set_password"];
         post?: never;
@@ -193,7 +239,7 @@ export interface paths {
         };
         /**
          * Get Plant
-         * @description Return the tree of the plant with every asset.
+         * @description Return the tree of the plant with every asset that is not retired.
          */
         get: operations["get_plant"];
         put?: never;
@@ -298,6 +344,26 @@ export interface paths {
          * @description Return what is stored: also of signals and assets that nobody announces any more.
          */
         get: operations["series"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/telemetry/states": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * States
+         * @description Return the states of an asset; none for an asset that has no signal for it.
+         */
+        get: operations["states"];
         put?: never;
         post?: never;
         delete?: never;
@@ -460,6 +526,7 @@ export interface components {
          * AssetDetail
          * @description An asset with its signals.
          * @example {
+         *       "condition": "running",
          *       "id": "cnc-01",
          *       "kind": "cnc",
          *       "label": "",
@@ -470,7 +537,10 @@ export interface components {
          *         "zh": "加工中心 1"
          *       },
          *       "online": true,
+         *       "retired": false,
+         *       "standing": "running",
          *       "state": "active",
+         *       "state_signal": "execution",
          *       "unchanged_s": 0.4
          *     }
          */
@@ -484,12 +554,23 @@ export interface components {
             /** Area */
             area: string;
             /**
+             * Condition
+             * @description what the word of its state means
+             * @enum {string}
+             */
+            condition: "running" | "ready" | "interrupted" | "stopped" | "unknown";
+            /**
              * Edge Node
              * @example demo:shanghai:machining/line1
              */
             edge_node: string;
             /** Enterprise */
             enterprise: string;
+            /**
+             * Fault
+             * @description what is wrong with it, in its own words; null: nothing that it tells of
+             */
+            fault: string | null;
             /** Id */
             id: string;
             /** Kind */
@@ -523,25 +604,44 @@ export interface components {
              * @description whether its edge node is connected and has contact with it
              */
             online: boolean;
+            /**
+             * Retired
+             * @description it was taken out of the plant; its history stays
+             */
+            retired: boolean;
             /** Signals */
             signals: components["schemas"]["SignalView"][];
             /** Site */
             site: string;
             /**
+             * Standing
+             * @description how it stands, by all that is known. A machine without a state that sends data is `unknown`; `quiet`: it is there, and nothing of it has changed for longer than SHOPFLOOR_QUIET_S
+             * @enum {string}
+             */
+            standing: "fault" | "offline" | "stale" | "interrupted" | "stopped" | "quiet" | "running" | "ready" | "unknown" | "retired";
+            /**
              * State
-             * @description text of its signal execution, state, status or mode
+             * @description what that signal says, as text
              */
             state: string | null;
+            /**
+             * State Signal
+             * @description the signal that tells its state: the one that the plant file names, else the first of execution, state, status and mode; null: it has none
+             */
+            state_signal: string | null;
             /**
              * Unchanged S
              * @description for so long nothing of it has changed, while it is online: it may be idle, or hang
              */
             unchanged_s?: number | null;
+            /** @description why it is offline or stale; null: it is not, or nobody says */
+            why: components["schemas"]["WhyView"] | null;
         };
         /**
          * AssetStatus
          * @description An asset and how it is.
          * @example {
+         *       "condition": "running",
          *       "id": "cnc-01",
          *       "kind": "cnc",
          *       "label": "",
@@ -552,11 +652,25 @@ export interface components {
          *         "zh": "加工中心 1"
          *       },
          *       "online": true,
+         *       "retired": false,
+         *       "standing": "running",
          *       "state": "active",
+         *       "state_signal": "execution",
          *       "unchanged_s": 0.4
          *     }
          */
         AssetStatus: {
+            /**
+             * Condition
+             * @description what the word of its state means
+             * @enum {string}
+             */
+            condition: "running" | "ready" | "interrupted" | "stopped" | "unknown";
+            /**
+             * Fault
+             * @description what is wrong with it, in its own words; null: nothing that it tells of
+             */
+            fault: string | null;
             /** Id */
             id: string;
             /** Kind */
@@ -589,15 +703,33 @@ export interface components {
              */
             online: boolean;
             /**
+             * Retired
+             * @description it was taken out of the plant; its history stays
+             */
+            retired: boolean;
+            /**
+             * Standing
+             * @description how it stands, by all that is known. A machine without a state that sends data is `unknown`; `quiet`: it is there, and nothing of it has changed for longer than SHOPFLOOR_QUIET_S
+             * @enum {string}
+             */
+            standing: "fault" | "offline" | "stale" | "interrupted" | "stopped" | "quiet" | "running" | "ready" | "unknown" | "retired";
+            /**
              * State
-             * @description text of its signal execution, state, status or mode
+             * @description what that signal says, as text
              */
             state: string | null;
+            /**
+             * State Signal
+             * @description the signal that tells its state: the one that the plant file names, else the first of execution, state, status and mode; null: it has none
+             */
+            state_signal: string | null;
             /**
              * Unchanged S
              * @description for so long nothing of it has changed, while it is online: it may be idle, or hang
              */
             unchanged_s?: number | null;
+            /** @description why it is offline or stale; null: it is not, or nobody says */
+            why: components["schemas"]["WhyView"] | null;
         };
         /**
          * BucketSeries
@@ -709,6 +841,24 @@ export interface components {
          * @description One thing that is wrong with a request.
          */
         FieldProblem: {
+            /**
+             * Args
+             * @description what stands in `what`
+             * @default {}
+             * @example {
+             *       "max_length": 64
+             *     }
+             */
+            args: {
+                [key: string]: unknown;
+            };
+            /**
+             * Code
+             * @description what kind of mistake it is
+             * @default
+             * @example string_too_long
+             */
+            code: string;
             /**
              * What
              * @example 'yesterdy' is not a time
@@ -998,7 +1148,7 @@ export interface components {
         };
         /**
          * PasswordChange
-         * @description A new password, and the present one if there is one.
+         * @description A new password, and the present one; who came by a link needs none.
          * @example {
          *       "current": "correct horse",
          *       "new": "battery staple 42"
@@ -1017,6 +1167,7 @@ export interface components {
          * PlacedAsset
          * @description An asset with its place.
          * @example {
+         *       "condition": "running",
          *       "id": "cnc-01",
          *       "kind": "cnc",
          *       "label": "",
@@ -1027,15 +1178,29 @@ export interface components {
          *         "zh": "加工中心 1"
          *       },
          *       "online": true,
+         *       "retired": false,
+         *       "standing": "running",
          *       "state": "active",
+         *       "state_signal": "execution",
          *       "unchanged_s": 0.4
          *     }
          */
         PlacedAsset: {
             /** Area */
             area: string;
+            /**
+             * Condition
+             * @description what the word of its state means
+             * @enum {string}
+             */
+            condition: "running" | "ready" | "interrupted" | "stopped" | "unknown";
             /** Enterprise */
             enterprise: string;
+            /**
+             * Fault
+             * @description what is wrong with it, in its own words; null: nothing that it tells of
+             */
+            fault: string | null;
             /** Id */
             id: string;
             /** Kind */
@@ -1069,18 +1234,36 @@ export interface components {
              * @description whether its edge node is connected and has contact with it
              */
             online: boolean;
+            /**
+             * Retired
+             * @description it was taken out of the plant; its history stays
+             */
+            retired: boolean;
             /** Site */
             site: string;
             /**
+             * Standing
+             * @description how it stands, by all that is known. A machine without a state that sends data is `unknown`; `quiet`: it is there, and nothing of it has changed for longer than SHOPFLOOR_QUIET_S
+             * @enum {string}
+             */
+            standing: "fault" | "offline" | "stale" | "interrupted" | "stopped" | "quiet" | "running" | "ready" | "unknown" | "retired";
+            /**
              * State
-             * @description text of its signal execution, state, status or mode
+             * @description what that signal says, as text
              */
             state: string | null;
+            /**
+             * State Signal
+             * @description the signal that tells its state: the one that the plant file names, else the first of execution, state, status and mode; null: it has none
+             */
+            state_signal: string | null;
             /**
              * Unchanged S
              * @description for so long nothing of it has changed, while it is online: it may be idle, or hang
              */
             unchanged_s?: number | null;
+            /** @description why it is offline or stale; null: it is not, or nobody says */
+            why: components["schemas"]["WhyView"] | null;
         };
         /**
          * PlantView
@@ -1095,6 +1278,23 @@ export interface components {
          * @description The body of every error answer (RFC 9457).
          */
         ProblemDocument: {
+            /**
+             * Args
+             * @description what stands in `detail`
+             * @default {}
+             * @example {
+             *       "asset": "cnc-9"
+             *     }
+             */
+            args: {
+                [key: string]: unknown;
+            };
+            /**
+             * Code
+             * @description what is wrong; it never changes
+             * @example unknown_asset
+             */
+            code: string;
             /**
              * Detail
              * @example there is no asset 'cnc-9'
@@ -1340,6 +1540,7 @@ export interface components {
          * @description The data of an event `state` of the live stream: what changed of an asset.
          * @example {
          *       "asset": "cnc-01",
+         *       "condition": "running",
          *       "last_data": "2026-11-23T08:00:00.250000000Z",
          *       "last_seen": "2026-11-23T08:00:00.500000000Z",
          *       "online": true,
@@ -1349,12 +1550,22 @@ export interface components {
          *           "time": "2026-11-23T08:00:00.250000000Z",
          *           "value": 1200.5
          *         }
-         *       }
+         *       },
+         *       "standing": "running",
+         *       "state": "active",
+         *       "state_signal": "execution"
          *     }
          */
         StateEvent: {
             /** Asset */
             asset: string;
+            /**
+             * Condition
+             * @enum {string}
+             */
+            condition: "running" | "ready" | "interrupted" | "stopped" | "unknown";
+            /** Fault */
+            fault: string | null;
             /**
              * Last Data
              * @description when there was last anything new of it
@@ -1371,6 +1582,63 @@ export interface components {
             signals: {
                 [key: string]: components["schemas"]["LiveValueView"];
             };
+            /**
+             * Standing
+             * @enum {string}
+             */
+            standing: "fault" | "offline" | "stale" | "interrupted" | "stopped" | "quiet" | "running" | "ready" | "unknown" | "retired";
+            /** State */
+            state: string | null;
+            /**
+             * State Signal
+             * @description as in the status of an asset, and so the five that follow
+             */
+            state_signal: string | null;
+            why: components["schemas"]["WhyView"] | null;
+        };
+        /**
+         * States
+         * @description The states of an asset as columns of equal length, in order of time: each holds until the next one.
+         * @example {
+         *       "asset": "cnc-01",
+         *       "condition": [
+         *         "running"
+         *       ],
+         *       "end": "2026-11-23T08:00:00.000000000Z",
+         *       "start": "2026-11-23T07:00:00.000000000Z",
+         *       "state": [
+         *         "ACTIVE"
+         *       ],
+         *       "state_signal": "execution",
+         *       "time": [
+         *         "2026-11-23T06:59:12.000000000Z"
+         *       ]
+         *     }
+         */
+        States: {
+            /** Asset */
+            asset: string;
+            /** Condition */
+            condition: ("running" | "ready" | "interrupted" | "stopped" | "unknown")[];
+            /** End */
+            end: string;
+            /** Start */
+            start: string;
+            /**
+             * State
+             * @description null: the source had no value
+             */
+            state: (string | null)[];
+            /**
+             * State Signal
+             * @description the signal that tells its state; null: it has none, nor any states
+             */
+            state_signal: string | null;
+            /**
+             * Time
+             * @description when a state began; the first, which holds at `start`, up to a day before it
+             */
+            time: string[];
         };
         /**
          * TokenView
@@ -1447,7 +1715,7 @@ export interface components {
             disabled?: boolean | null;
             /**
              * New Link
-             * @description end the user's password and logins, and make a login link
+             * @description end the user's password, logins and tokens, and make a login link
              * @default false
              */
             new_link: boolean;
@@ -1515,6 +1783,37 @@ export interface components {
             role: components["schemas"]["Role"];
             /** Username */
             username: string;
+        };
+        /**
+         * WhyView
+         * @description Why an asset is offline or stale, and what to do about it.
+         */
+        WhyView: {
+            /**
+             * Args
+             * @description what a sentence for this code speaks of
+             * @example {}
+             */
+            args: {
+                [key: string]: string;
+            };
+            /**
+             * Code
+             * @description stable, for programs
+             * @example unreachable
+             */
+            code: string;
+            /**
+             * Do
+             * @description what to do; empty: nothing is known
+             * @example is the machine on?
+             */
+            do: string;
+            /**
+             * Text
+             * @example opc.tcp://127.0.0.1:4840: nothing listens there
+             */
+            text: string;
         };
     };
     responses: never;
@@ -1634,6 +1933,204 @@ export interface operations {
             };
         };
     };
+    delete_asset: {
+        parameters: {
+            query: {
+                /** @description the id of the asset once more */
+                confirm: string;
+            };
+            header?: never;
+            path: {
+                asset: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    retire_asset: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                asset: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    unretire_asset: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                asset: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
     redeem_link: {
         parameters: {
             query?: never;
@@ -1685,15 +2182,6 @@ export interface operations {
             };
             /** @description Unprocessable Entity */
             422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
-                };
-            };
-            /** @description Too Many Requests */
-            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1922,6 +2410,15 @@ export interface operations {
             };
             /** @description Too Many Requests */
             429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2381,6 +2878,86 @@ export interface operations {
             };
             /** @description Forbidden */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    states: {
+        parameters: {
+            query: {
+                asset: string;
+                /** @description ISO 8601, `now` or `-1h` (ms, s, m, h, d, w) */
+                start?: string;
+                /** @description like start; not included */
+                end?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["States"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -1,0 +1,38 @@
+"""After a restart of the cloud everything is as it was: the last values, and when they were said."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from starlette.testclient import TestClient
+
+from cloud.live.hub import Hub, LiveValue
+from cloud.live.memory import remember
+from cloud.parts import Parts
+from cloud.registry.announcement import Announcement
+from cloud.registry.learn import learn
+
+AT_MS = 1_795_420_800_000
+HEAD = "site=shanghai,area=machining,line=line1,asset=cnc-01"
+
+
+def test_the_last_values_and_their_time_are_those_of_the_data(
+    client: TestClient, parts: Parts, write: Callable[[str], None], announce: Callable[..., Announcement]
+) -> None:
+    at_ns = AT_MS * 1_000_000
+    write(f"cnc,{HEAD} feed=5,feed.quality=64 {at_ns}\ncnc_bool,{HEAD} door_open=true {at_ns}\n")
+    write(f'cnc_text,{HEAD} state="active" {at_ns - 10**9}\ncnc_int,{HEAD} parts=9007199254740993i {at_ns - 10**9}\n')
+    with parts.sessions.begin() as db:
+        learn(db, announce(signals=[{"name": "state", "datatype": "string"}, {"name": "feed"}]))
+    hub = Hub()
+    remember(hub, parts.sessions, parts.store)
+    status = hub.status("cnc-01")
+    assert (status.seen_ms, status.data_ms) == (AT_MS, AT_MS)
+    assert (status.state_signal, status.state, status.standing) == ("state", "active", "offline")
+    assert hub.signals("cnc-01") == {
+        "door_open": LiveValue(True, 192, AT_MS),
+        "feed": LiveValue(5.0, 64, AT_MS),
+        "parts": LiveValue(2**53 + 1, 192, AT_MS - 1000),
+        "state": LiveValue("active", 192, AT_MS - 1000),
+    }
+    assert "cnc-01" not in hub.offline()  # nobody has said so

@@ -1,0 +1,96 @@
+"""Why a machine is offline or stale: by its edge node, by the gateway, by the cloud itself."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from cloud.live.hub import Hub, LiveValue
+from cloud.live.uns import UnsListener, silence
+from cloud.parts import Parts
+from cloud.registry.announcement import Announcement
+from contract.mqtt import Broker
+
+PLACE = "v1/demo/shanghai/machining/line1"
+ADDRESS = "opc.tcp://127.0.0.1:4840"
+Hear = Callable[[str, dict[str, Any]], None]
+
+
+@pytest.fixture
+def listener(client: TestClient, parts: Parts) -> UnsListener:
+    return UnsListener(Broker(url="mqtt://127.0.0.1:1"), parts.sessions, parts.hub, "never connected")
+
+
+@pytest.fixture
+def hear(listener: UnsListener) -> Iterator[Hear]:
+    """Say something to the cloud as its broker does."""
+
+    def hear(topic: str, message: dict[str, Any]) -> None:
+        listener._look(f"{PLACE}/{topic}", json.dumps(message).encode())
+
+    yield hear
+    listener.stop()
+
+
+def health(quality: int = 192, **said: object) -> dict[str, Any]:
+    """Return what an edge node says of cnc-01."""
+    now_ms = time.time_ns() // 1_000_000
+    signals = {f"Health/cnc-01/{name}": {"value": v, "quality": quality, "time": now_ms} for name, v in said.items()}
+    return {"time": now_ms, "seq": 1, "signals": signals}
+
+
+def why(viewer: TestClient) -> Any:
+    return viewer.get("/api/v1/assets/cnc-01").json()["why"]
+
+
+def info(announce: Callable[..., Announcement], **changes: object) -> dict[str, Any]:
+    said: dict[str, Any] = json.loads(announce(**changes).model_dump_json())
+    return said
+
+
+def test_the_edge_node_says_why_it_has_no_contact(
+    viewer: TestClient, hear: Hear, announce: Callable[..., Announcement]
+) -> None:
+    died = {"reason_code": "died", "reason": "its edge node says that it has no contact with it (DDEATH)"}
+    hear("cnc-01/info", info(announce, online=False, **died))
+    assert why(viewer) == {"code": "died", "args": {}, "text": died["reason"], "do": ""}
+    what, do = f"{ADDRESS}: nothing listens there: ", "is the machine on, and is the port right?"
+    hear("line1/state", health(trouble=what + do, todo=do, trouble_code="unreachable"))
+    assert why(viewer) == {"code": "unreachable", "args": {}, "text": what.removesuffix(": "), "do": do}
+
+    what, do = f"{ADDRESS}: the server's certificate is not trusted. ", "If it is the one, trust it by: mv 'a' 'b'"
+    hear("line1/state", health(trouble=what + do, todo=do, trouble_code="untrusted_certificate"))
+    assert (why(viewer)["do"], why(viewer)["args"]) == (do, {"command": "mv 'a' 'b'"})
+
+    hear("line1/state", health(trouble="", todo="", trouble_code="", connected=False))
+    assert why(viewer)["code"] == "connecting"
+    hear("line1/state", health(trouble="", todo="", trouble_code="", connected=True))
+    assert why(viewer)["code"] == "no_data"
+    hear("cnc-01/info", info(announce, online=True))
+    hear("cnc-01/tele", {"time": time.time_ns() // 1_000_000, "signals": {}})
+    assert why(viewer) is None
+
+
+def test_of_an_edge_node_that_is_away_the_gateway_says_why(
+    viewer: TestClient, hear: Hear, announce: Callable[..., Announcement]
+) -> None:
+    hear("cnc-01/info", info(announce, online=True))
+    hear("line1/state", health(trouble="old news", todo="", trouble_code="unreachable"))
+    doubt = "its NDEATH has bdSeq 7, its NBIRTH had 3, and nothing came after it"
+    hear("cnc-01/info", info(announce, online=False, reason_code="edge_silent", reason=doubt, do="see its log"))
+    assert why(viewer) == {"code": "edge_silent", "args": {}, "text": doubt, "do": "see its log"}
+
+
+def test_when_nothing_comes_at_all_the_cloud_says_why() -> None:
+    reasons = [silence("refused", 5.0), silence("", 5.0), silence(None, 500.0), silence(None, 5.0)]
+    assert [reason.code for reason in reasons] == ["broker_away", "broker_away", "gateway_away", "silent"]
+    assert "start the MQTT broker" in reasons[0].do
+    hub = Hub(clock_ms=lambda: 100_000)
+    hub.update("a", online=True, seen_ms=1, signals={"x": LiveValue(1, 192, 1)})
+    hub.explain_silence(reasons[2])
+    assert (hub.status("a").standing, hub.status("a").why) == ("stale", reasons[2])
