@@ -55,6 +55,12 @@ async def get_query(
     *, now: Now, asset: AssetName, signal: Signals, start: Start = "-1h", end: End = "now"
 ) -> store.Query:
     """Return what is asked for; raise Problem 422 for a wrong time."""
+    return query_of(now, asset, signal, (start, end))
+
+
+def query_of(now: datetime, asset: str, signals: Sequence[str], between: tuple[str, str]) -> store.Query:
+    """Return a query; raise Problem 422 for a wrong time."""
+    start, end = between
     times = []
     for name, text in (("start", start), ("end", end)):
         try:
@@ -73,7 +79,7 @@ async def get_query(
             code=Code.EMPTY_RANGE,
             args={"start": start, "end": end},
         )
-    return store.Query(asset, tuple(dict.fromkeys(signal)), *times)
+    return store.Query(asset, tuple(dict.fromkeys(signals)), *times)
 
 
 GetQuery = Annotated[store.Query, Depends(get_query)]
@@ -93,12 +99,12 @@ def _announced(parts: Parts, asset: str) -> Announced:
 def check_known(parts: Parts, query: store.Query) -> Announced:
     """Return what is announced of the asset; raise Problem 404 when it or a signal is unknown."""
     announced = _announced(parts, query.asset)
-    if announced.keys() >= set(query.signals):
+    if announced and announced.keys() >= set(query.signals):
         return announced
     # what is no longer announced may be stored all the same
     stored = {series.signal for series in parts.store.series([query.asset])}
     unknown = [name for name in query.signals if name not in announced and name not in stored]
-    if unknown and not announced and not stored:
+    if not announced and not stored:
         with parts.sessions() as db:
             if db.get(AssetRow, query.asset) is None:
                 raise Problem(
