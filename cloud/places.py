@@ -172,7 +172,7 @@ class AllPlaces:
     """All that is limited in an application; what gateways write shares nothing with what people ask."""
 
     logins: Places = field(default_factory=lambda: Places("log-ins", LOGINS, waiting=64, wait_s=1.5))
-    queries: Places = field(default_factory=lambda: Places("queries", QUERIES, waiting=256, wait_s=1.5))
+    queries: Places = field(default_factory=lambda: Places("queries", QUERIES, waiting=1024, wait_s=1.5))
     others: Places = field(default_factory=lambda: Places("requests", OTHERS, waiting=256, wait_s=1.5))
     bodies: Budget = field(default_factory=lambda: Budget("requests with a body", 32 * 1024 * 1024))
     ingest: Places = field(default_factory=lambda: Places("writes", INGEST_THREADS, waiting=64, wait_s=5.0))

@@ -324,6 +324,8 @@ class DuckDbStore:
             catalog.overlapping -= ids
             catalog.overlapping_sealing -= ids
             catalog.series.pop(asset, None)
+            catalog.writes += 1
+            self._tails.drop(ids)
         for old, _ in files.values():
             self.folder.retire(segment.name for segment in old)
 

@@ -55,11 +55,12 @@ async def get_query(
     *, now: Now, asset: AssetName, signal: Signals, start: Start = "-1h", end: End = "now"
 ) -> store.Query:
     """Return what is asked for; raise Problem 422 for a wrong time."""
-    return query_of(asset, signal, start, end, now)
+    return query_of(now, asset, signal, (start, end))
 
 
-def query_of(asset: str, signals: Sequence[str], start: str, end: str, now: datetime) -> store.Query:
-    """Return what is asked for; raise Problem 422 for a wrong time."""
+def query_of(now: datetime, asset: str, signals: Sequence[str], between: tuple[str, str]) -> store.Query:
+    """Return a query; raise Problem 422 for a wrong time."""
+    start, end = between
     times = []
     for name, text in (("start", start), ("end", end)):
         try:

@@ -66,7 +66,7 @@ def states(
     with parts.sessions() as db:
         row = db.get(AssetRow, asset)
     signal = parts.hub.status(asset).state_signal or (None if row is None else row.state_signal)
-    query = query_of(asset, [] if signal is None else [signal], start, end, now)
+    query = query_of(now, asset, [] if signal is None else [signal], (start, end))
     announced = check_known(parts, query)
     is_boolean = announced.get(signal or "", ("", ""))[0] == Datatype.BOOLEAN
     found: list[tuple[int, str | None]] = []
