@@ -70,7 +70,7 @@ def build_parts(settings: Settings) -> Parts:
         units=db.Remembered(sessions),
         last=LastAnswer(),
         failures=FailureLimiter(),
-        devices=Devices(),
+        devices=Devices(cli_token),  # a secret of the state folder: marks outlive a restart
         cli_token=cli_token,
     )
 

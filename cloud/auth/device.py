@@ -1,8 +1,7 @@
 """Browsers in which somebody has logged in: each keeps a mark, so that strangers behind its address cannot slow it.
 
 Known as device cookies: https://owasp.org/www-community/Slow_Down_Online_Guessing_Attacks_with_Device_Cookies. A mark
-lets nobody in. The key that marks are made with lives as long as the process: after a restart a browser is a stranger
-until it has logged in again.
+lets nobody in.
 """
 
 from __future__ import annotations
@@ -13,10 +12,11 @@ import secrets
 
 
 class Devices:
-    """Makes marks and knows its own."""
+    """Makes marks and knows its own: those of the same `secret`, or without one those that it has made itself."""
 
-    def __init__(self) -> None:
-        self._key = secrets.token_bytes(32)
+    def __init__(self, secret: str | None = None) -> None:
+        known = secrets.token_bytes(32) if secret is None else secret.encode()
+        self._key = hmac.digest(known, b"marks of browsers", hashlib.sha256)
 
     def mark(self, username: str) -> str:
         """Return a new mark for a browser in which this user has logged in."""

@@ -17,16 +17,17 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class Slowing:
-    """After `free` failures each further attempt has to wait, twice as long each time, `longest_s` at most."""
+    """After `free` failures an attempt has to wait `first_s`, the next twice as long, and so on to `longest_s`."""
 
     free: int
+    first_s: float
     longest_s: float
     forget_s: float = 900.0
     """Without a new failure for so long all are forgotten."""
 
 
-OF_PAIR: Final = Slowing(free=5, longest_s=60.0)
-OF_ADDRESS: Final = Slowing(free=50, longest_s=8.0)
+OF_PAIR: Final = Slowing(free=5, first_s=5.0, longest_s=60.0)
+OF_ADDRESS: Final = Slowing(free=50, first_s=1.0, longest_s=8.0)
 
 Tries = Sequence[tuple[Hashable, Slowing]]
 
@@ -90,4 +91,4 @@ class FailureLimiter:
         over = self._count(key, slowing, now_s) - slowing.free
         if over < 0:
             return 0.0
-        return self._failures[key][1] + min(2.0 ** min(over, 30), slowing.longest_s) - now_s
+        return self._failures[key][1] + min(slowing.first_s * 2.0 ** min(over, 30), slowing.longest_s) - now_s

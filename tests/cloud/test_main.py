@@ -108,7 +108,10 @@ def test_only_a_configured_proxy_says_whose_request_it_is(
     body = {"username": "admin", "password": "wrong horse"}
     answers = [
         httpx2.post(
-            f"{address}/api/v1/auth/login", json=body, headers={"X-Forwarded-For": f"192.0.2.{number}, 10.1.1.1"}
+            f"{address}/api/v1/auth/login",
+            json=body,
+            headers={"X-Forwarded-For": f"192.0.2.{number}, 10.1.1.1"},
+            timeout=WAIT_S,
         ).status_code
         for number in range(6)
     ]
