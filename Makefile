@@ -40,10 +40,14 @@ demo: $(RUN)  ## start the whole plant and print the link to it (Ctrl-C ends it)
 	@exec $(BIN)/shopfloor demo $(ARGS)
 
 test: $(DEV)  ## run the tests (not the end-to-end ones)
-	$(BIN)/pytest -n 2 --dist loadfile -m 'not e2e' $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadfile -m 'not e2e and not load' $(ARGS)
 
 e2e: $(DEV)  ## run the end-to-end tests: the whole plant from the command line
 	$(BIN)/pytest -m e2e --timeout 600 -o faulthandler_timeout=590 tests/plant $(ARGS)
+
+.PHONY: load
+load: $(DEV)  ## exceed each limit of the cloud from a second process while a healthy client is timed
+	$(BIN)/pytest -n 0 -m load --timeout 300 -o faulthandler_timeout=290 tests/cloud/test_load.py $(ARGS)
 
 compose-test: $(DEV)  ## build the containers, run the plant in them, break it, look whether anything is lost
 	$(BIN)/python tests/compose/run.py $(ARGS)

@@ -10,6 +10,7 @@ import statistics
 import sys
 from collections.abc import Sequence
 
+import api
 import backlog
 import chain
 import durable
@@ -21,7 +22,7 @@ import stages
 import stores
 from rich.console import Console
 
-PARTS = ("stages", "durable", "backlog", "simulators", "plant", "queries")
+PARTS = ("stages", "durable", "backlog", "simulators", "plant", "queries", "api")
 LONG = ("soak",)
 """Only when asked for."""
 WARM_UP_MINUTES = 30.0
@@ -57,6 +58,8 @@ def main() -> None:
         show_plant(options.seconds)
     if "queries" in parts:
         show_queries(options.points)
+    if "api" in parts:
+        show_api(options.seconds)
     if "soak" in parts:
         show_soak(options.minutes)
 
@@ -170,6 +173,15 @@ def show_queries(points: int) -> None:
         counts = f"{count:,}" if count == count_beside else f"{count:,} / {count_beside:,}"
         rows.append((name, f"{value:,.1f}", "-" if math.isnan(beside) else f"{beside:,.1f}", counts))
     show(("question", "DuckDB, ms (or as named)", "InfluxDB", "rows"), rows)
+
+
+def show_api(seconds: float) -> None:
+    """Print what answers cost, and what ingest feels of many clients."""
+    console.print("\nThe API under clients of another process, while ten lines of 50 signals a second are written")
+    show(api.COLUMNS, list(api.measure(seconds)))
+    console.print(
+        "goals: 400 a CPU second for a minute of one signal, 150 for the last values; ingest p99 at most 2000 ms"
+    )
 
 
 def show(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

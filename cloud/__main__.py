@@ -46,7 +46,7 @@ def configure(app: FastAPI, settings: Settings, stop_s: float = STOP_S) -> uvico
     )
     return uvicorn.Config(
         app,
-        http=Connections(limits).protocol,  # type: ignore[arg-type]  (it is called as a class would be)
+        http=Connections(limits).protocol,  # type: ignore[arg-type]
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=ceil(stop_s),

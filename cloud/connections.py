@@ -235,7 +235,7 @@ class Connection(HttpToolsProtocol):
         self._has_asked = True
         patience = Patience()
         self._patience.append(patience)
-        self.scope["extensions"] = {EXTENSION: patience}  # type: ignore[typeddict-item]
+        self.scope["extensions"] = {EXTENSION: patience}  # type: ignore[dict-item]
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:

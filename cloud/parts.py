@@ -15,6 +15,7 @@ from cloud.live.hub import Hub
 from cloud.places import EXPORTS, SESSIONS, AllPlaces
 from cloud.settings import Settings, make_private, read_secret
 from cloud.telemetry.gate import Gate
+from cloud.telemetry.last import LastAnswer
 from cloud.telemetry.opening import open_store
 from cloud.telemetry.store import Store
 
@@ -31,6 +32,9 @@ class Parts:
     exports: Gate
     places: AllPlaces
     proofs: db.Remembered[tuple[str, str], Principal]
+    signals: db.Remembered[str, dict[str, tuple[str, str]]]
+    units: db.Remembered[str, dict[tuple[str, str], str]]
+    last: LastAnswer
     failures: FailureLimiter
     devices: Devices
     cli_token: str | None
@@ -62,6 +66,9 @@ def build_parts(settings: Settings) -> Parts:
         exports=Gate(EXPORTS),
         places=AllPlaces(),
         proofs=db.Remembered(sessions),
+        signals=db.Remembered(sessions),
+        units=db.Remembered(sessions),
+        last=LastAnswer(),
         failures=FailureLimiter(),
         devices=Devices(),
         cli_token=cli_token,

@@ -72,7 +72,8 @@ class Places:
         if patience is not None:
             patience.when_ended(lambda: self._refuse(mine))
         try:
-            await asyncio.wait_for(mine.turn, None if has_begun else self._wait_s)
+            async with asyncio.timeout(None if has_begun else self._wait_s):
+                await mine.turn
         except BaseException as error:
             self._forget(mine)
             if mine.turn.done() and not mine.turn.cancelled() and mine.turn.exception() is None:
@@ -171,7 +172,7 @@ class AllPlaces:
     """All that is limited in an application; what gateways write shares nothing with what people ask."""
 
     logins: Places = field(default_factory=lambda: Places("log-ins", LOGINS, waiting=64, wait_s=1.5))
-    queries: Places = field(default_factory=lambda: Places("queries", QUERIES, waiting=256, wait_s=1.5))
+    queries: Places = field(default_factory=lambda: Places("queries", QUERIES, waiting=1024, wait_s=1.5))
     others: Places = field(default_factory=lambda: Places("requests", OTHERS, waiting=256, wait_s=1.5))
     bodies: Budget = field(default_factory=lambda: Budget("requests with a body", 32 * 1024 * 1024))
     ingest: Places = field(default_factory=lambda: Places("writes", INGEST_THREADS, waiting=64, wait_s=5.0))

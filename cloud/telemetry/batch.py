@@ -86,6 +86,7 @@ class Batch:
         self._since_ns = since_ns
         self._next_id = first_id
         self._fresh: tuple[list[int], list[int], list[float | None], list[str | None], list[int]] = ([], [], [], [], [])
+        self._rows: pa.Table | None = None
         self._wide: dict[tuple[str, tuple[str, ...]], _Wide] = {}
         self._statuses: dict[int, int] = {}  # by fresh row
         self._last_wide: dict[int, tuple[_Wide, int, list[float], list[str] | list[None]]] = {}
@@ -234,10 +235,13 @@ class Batch:
 
     def fresh_rows(self) -> pa.Table:
         """Return the fresh rows as ROWS."""
+        if self._rows is not None and len(self._rows) == len(self._fresh[0]):
+            return self._rows
         columns = [pa.array(c, f.type) for c, f in zip(self._fresh, ROWS, strict=False)]
         count, said = len(self._fresh[0]), self._statuses
         statuses = pa.array(map(said.get, range(count)), pa.uint32()) if said else pa.nulls(count, pa.uint32())
-        return pa.Table.from_arrays([*columns, statuses], schema=ROWS)
+        self._rows = pa.Table.from_arrays([*columns, statuses], schema=ROWS)
+        return self._rows
 
     def late_rows(self) -> pa.Table:
         """Return the late rows as ROWS."""

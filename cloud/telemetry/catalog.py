@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Final
 
@@ -52,13 +53,16 @@ class Catalog:
     """The state of a store: `active` is the number of the hot table that grows, the other one is being sealed or empty.
 
     `overlapping` are ids of series with rows in the growing table that are not newer than all outside of it;
-    `overlapping_sealing` the same for the table being sealed.
+    `overlapping_sealing` the same for the table being sealed. `writes` counts those that have changed something, and
+    `number` tells one state that was loaded from another.
     """
 
     series: dict[str, dict[str, Series]] = field(default_factory=dict)
     next_id: int = 1
     active: int = 0
     hot_rows: int = 0
+    writes: int = 0
+    number: int = field(default_factory=count().__next__)
     sealing_rows: int = 0
     next_segment: int = 1
     segments: list[Segment] = field(default_factory=list)

@@ -42,6 +42,8 @@ from cloud.telemetry.store import (
     Trouble,
     WriteResult,
 )
+from cloud.telemetry.tail import MAX_ROWS, Tails
+from cloud.telemetry.times import MAX_NS
 from cloud.telemetry.view import View
 
 AHEAD_NS: Final = 300 * 10**9
@@ -78,6 +80,8 @@ class DuckDbStore:
         self._closed = False
         self._sealer = Sealer(self)
         self.catalog = Catalog()
+        self._tails = Tails()
+        self._last: tuple[int, int, pa.Table] = (-1, -1, LAST.empty_table())
         # one write at a time; and, inside of it, the short moments in which a view must not be taken
         self._writing = threading.Lock()
         self._changing = threading.RLock()
@@ -96,6 +100,7 @@ class DuckDbStore:
         if self._connection is None:
             self._connection = catalogs.connect(self._path)
             self.catalog = catalogs.load(self._connection, self.folder, self._now_ns() + AHEAD_NS)
+            self._tails = Tails()
             self._closed_before_ns = max(self._closed_before_ns, self.catalog.raw_since, self.horizons()[0])
             if self.catalog.sealing_rows or self.expiry_s() is not None:
                 self.seal_wanted.set()
@@ -187,6 +192,8 @@ class DuckDbStore:
             catalog.series.setdefault(asset, {}).update(made)
         catalog.next_id = batch.next_id
         catalog.hot_rows += batch.samples
+        catalog.writes += 1
+        self._tails.add(batch)
 
     def write_minutes(self, lines: bytes) -> None:
         """See Store."""
@@ -317,6 +324,8 @@ class DuckDbStore:
             catalog.overlapping -= ids
             catalog.overlapping_sealing -= ids
             catalog.series.pop(asset, None)
+            catalog.writes += 1
+            self._tails.drop(ids)
         for old, _ in files.values():
             self.folder.retire(segment.name for segment in old)
 
@@ -356,12 +365,27 @@ class DuckDbStore:
         series = self._series(query)
         if not series:
             return RAW.empty_table()
-        with self.view() as view:
-            rows = view.rows([s.id for s in series], query.start_ns, query.end_ns)
-            table = view.table(f"SELECT {COLUMNS} FROM ({rows}) ORDER BY series, time LIMIT {limit + 1}")
+        table = self._from_tail(series, query)
+        if table is None:
+            table = self._rows(series, query.start_ns, query.end_ns, limit + 1)
         if len(table) > limit:
             raise TooManyRows(f"more than {limit} samples")
         return with_types(_named(table, series)).select(RAW.names).cast(RAW)
+
+    def _rows(self, series: Sequence[Series], start_ns: int, end_ns: int, most: int) -> pa.Table:
+        with self.view() as view:
+            rows = view.rows([s.id for s in series], start_ns, end_ns)
+            return view.table(f"SELECT {COLUMNS} FROM ({rows}) ORDER BY series, time LIMIT {most}")
+
+    def _from_tail(self, series: Sequence[Series], query: Query) -> pa.Table | None:
+        """Return samples of one series that are in memory, or worth to be; None: look into the files."""
+        if len(series) > 1 or query.start_ns < self.catalog.raw_since:
+            return None
+
+        def load(since_ns: int) -> pa.Table:
+            return self._rows(series, since_ns, MAX_NS, MAX_ROWS)
+
+        return self._tails.rows(series[0].id, query.start_ns, query.end_ns, self._now_ns(), load)
 
     def buckets(self, query: Query, width_ns: int) -> pa.Table:
         """See Store."""
@@ -403,7 +427,9 @@ class DuckDbStore:
 
     def last(self, assets: Sequence[str]) -> pa.Table:
         """See Store."""
-        catalog = self.catalog
+        catalog, writes = self.catalog, self.catalog.writes
+        if not assets and self._last[:2] == (catalog.number, writes):
+            return self._last[2]
         wanted = set(assets)
         found = [s for s in catalog.all_series() if s.last is not None and (not wanted or s.asset in wanted)]
         found.sort(key=lambda s: (s.asset, s.signal))
@@ -412,12 +438,17 @@ class DuckDbStore:
         columns = zip(*rows, strict=True) if rows else ((),) * len(kept)
         types = [pa.int64() if name == "time" else LAST.field(name).type for name in kept]
         arrays = [pa.array(column, type_) for column, type_ in zip(columns, types, strict=True)]
-        return with_types(pa.Table.from_arrays(arrays, names=kept)).select(LAST.names).cast(LAST)
+        table = with_types(pa.Table.from_arrays(arrays, names=kept)).select(LAST.names).cast(LAST)
+        if not assets:
+            self._last = catalog.number, writes, table
+        return table
 
     def series(self, assets: Sequence[str] = ()) -> list[Stored]:
         """See Store."""
         wanted = set(assets)
-        found = (s for s in self.catalog.all_series() if not wanted or s.asset in wanted)
+        series = self.catalog.series
+        of_assets = (series.get(asset, {}) for asset in wanted) if wanted else series.copy().values()
+        found = (s for of_asset in of_assets for s in of_asset.copy().values())
         return sorted(Stored(s.asset, s.signal, s.kind, *s.place) for s in found)
 
     def health(self) -> Trouble | None:

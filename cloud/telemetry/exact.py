@@ -6,7 +6,7 @@ text that line protocol has for it (`true`, `-5i`, `5u`). A text signal has no d
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -56,3 +56,13 @@ def values(table: pa.Table) -> list[Value | None]:
 def for_javascript(value: Value | None) -> Value | None:
     """Return a value so that a reader for whom each number is a double keeps all digits: as text where it must be."""
     return str(value) if value.__class__ is int and not -MAX_SAFE <= value <= MAX_SAFE else value
+
+
+def shown(table: pa.Table, integers: Literal["number", "text"]) -> dict[str, list[Any]]:
+    """Return the columns value and quality of samples, and status where there is any."""
+    said = values(table)
+    columns = {
+        "value": said if integers == "number" else list(map(for_javascript, said)),
+        "quality": table["quality"].to_pylist(),
+    }
+    return columns | ({"status": table["status"].to_pylist()} if table["status"].null_count < len(table) else {})

@@ -15,15 +15,15 @@ from sqlalchemy import select
 
 from cloud.auth.roles import Role
 from cloud.deps import Db, GetParts, GetStore, Now, need
+from cloud.parts import Parts
 from cloud.problems import Code, Problem, responses
 from cloud.registry.tables import AssetRow, SignalRow
 from cloud.streaming import PatientStream, in_thread
 from cloud.telemetry import export, store
-from cloud.telemetry.exact import for_javascript, values
+from cloud.telemetry.exact import shown
 from cloud.telemetry.models import AskIntegers, History, Integers, LastColumns, Resolution, Retention, SeriesColumns
 from cloud.telemetry.rollup import MINUTE_NS
-from cloud.telemetry.times import MAX_NS, PATTERN, TimeError, format_time, parse_time
-from contract.model import Quality
+from cloud.telemetry.times import MAX_NS, PATTERN, TimeError, format_time, iso, parse_time
 
 router = APIRouter(prefix="/telemetry", tags=["telemetry"], dependencies=[need(Role.VIEWER)])
 
@@ -51,10 +51,15 @@ def _now_ns(now: datetime) -> int:
     return int(now.timestamp() * 1e6) * 1000
 
 
-def get_query(
-    *, db: Db, samples: GetStore, now: Now, asset: AssetName, signal: Signals, start: Start = "-1h", end: End = "now"
+async def get_query(
+    *, now: Now, asset: AssetName, signal: Signals, start: Start = "-1h", end: End = "now"
 ) -> store.Query:
-    """Return what is asked for; raise Problem 404 for an unknown asset or signal, 422 for a wrong time."""
+    """Return what is asked for; raise Problem 422 for a wrong time."""
+    return query_of(now, asset, signal, start, end)
+
+
+def query_of(now: datetime, asset: str, signal: Sequence[str], start: str, end: str) -> store.Query:
+    """Return a query between two times as texts; raise Problem 422 for a wrong one."""
     times = []
     for name, text in (("start", start), ("end", end)):
         try:
@@ -73,45 +78,50 @@ def get_query(
             code=Code.EMPTY_RANGE,
             args={"start": start, "end": end},
         )
-    known = set(db.scalars(select(SignalRow.name).where(SignalRow.asset_id == asset)))
-    if not known.issuperset(signal):  # what is no longer announced may be stored all the same
-        known.update(series.signal for series in samples.series([asset]))
-    if not known and db.get(AssetRow, asset) is None:
-        raise Problem(
-            404,
-            f"there is no asset {asset!r}",
-            "see GET /api/v1/assets for the known ones",
-            code=Code.UNKNOWN_ASSET,
-            args={"asset": asset},
-        )
-    if unknown := [name for name in signal if name not in known]:
-        raise Problem(
-            404,
-            f"asset {asset!r} has no signal {', '.join(map(repr, unknown))}",
-            f"see GET /api/v1/telemetry/series?asset={asset} for what is stored of it",
-            code=Code.UNKNOWN_SIGNAL,
-            args={"asset": asset, "signals": unknown},
-        )
     return store.Query(asset, tuple(dict.fromkeys(signal)), *times)
 
 
 GetQuery = Annotated[store.Query, Depends(get_query)]
+Announced = dict[str, tuple[str, str]]
+"""Datatype and unit of the signals of an asset."""
 
 
-def iso(times: pa.ChunkedArray) -> list[str]:
-    """Return times as ISO 8601 with ns."""
-    texts: list[str] = pc.strftime(times, format="%Y-%m-%dT%H:%M:%SZ").to_pylist()
-    return texts
+def _announced(parts: Parts, asset: str) -> Announced:
+    def look() -> Announced | None:
+        with parts.sessions() as db:
+            rows = select(SignalRow.name, SignalRow.datatype, SignalRow.unit).where(SignalRow.asset_id == asset)
+            return {name: (datatype, unit) for name, datatype, unit in db.execute(rows)} or None
+
+    return parts.signals.read(asset, look) or {}
 
 
-def _shown(table: pa.Table, integers: Integers) -> dict[str, list[Any]]:
-    """Return the columns value and quality of samples, and status where there is any."""
-    said = values(table)
-    columns = {
-        "value": said if integers == "number" else list(map(for_javascript, said)),
-        "quality": table["quality"].to_pylist(),
-    }
-    return columns | ({"status": table["status"].to_pylist()} if table["status"].null_count < len(table) else {})
+def check_known(parts: Parts, query: store.Query) -> Announced:
+    """Return what is announced of the asset; raise Problem 404 when it or a signal is unknown."""
+    announced = _announced(parts, query.asset)
+    if announced.keys() >= set(query.signals):
+        return announced
+    # what is no longer announced may be stored all the same
+    stored = {series.signal for series in parts.store.series([query.asset])}
+    unknown = [name for name in query.signals if name not in announced and name not in stored]
+    if unknown and not announced and not stored:
+        with parts.sessions() as db:
+            if db.get(AssetRow, query.asset) is None:
+                raise Problem(
+                    404,
+                    f"there is no asset {query.asset!r}",
+                    "see GET /api/v1/assets for the known ones",
+                    code=Code.UNKNOWN_ASSET,
+                    args={"asset": query.asset},
+                )
+    if unknown:
+        raise Problem(
+            404,
+            f"asset {query.asset!r} has no signal {', '.join(map(repr, unknown))}",
+            f"see GET /api/v1/telemetry/series?asset={query.asset} for what is stored of it",
+            code=Code.UNKNOWN_SIGNAL,
+            args={"asset": query.asset, "signals": unknown},
+        )
+    return announced
 
 
 def _json(document: object) -> Response:
@@ -119,16 +129,19 @@ def _json(document: object) -> Response:
     return Response(orjson.dumps(document), media_type="application/json")
 
 
-def _units(db: Db, assets: Sequence[str]) -> dict[tuple[str, str], str]:
-    rows = select(SignalRow.asset_id, SignalRow.name, SignalRow.unit)
-    if assets:
-        rows = rows.where(SignalRow.asset_id.in_(assets))
-    return {(asset, name): unit for asset, name, unit in db.execute(rows)}
+def _units(parts: Parts, assets: Sequence[str]) -> dict[tuple[str, str], str]:
+    def look() -> dict[tuple[str, str], str]:
+        rows = select(SignalRow.asset_id, SignalRow.name, SignalRow.unit)
+        if assets:
+            rows = rows.where(SignalRow.asset_id.in_(assets))
+        with parts.sessions() as db:
+            return {(asset, name): unit for asset, name, unit in db.execute(rows)}
+
+    return (parts.units.read("", look) or {}) if not assets else look()
 
 
 @router.get("/last", response_model=LastColumns, responses=responses(401, 403, 422, 503))
 def last(
-    db: Db,
     parts: GetParts,
     samples: GetStore,
     now: Now,
@@ -137,23 +150,9 @@ def last(
     integers: AskIntegers = "number",
 ) -> Response:
     """Return the newest sample of every signal of the assets; what an asset said that is offline is stale (500)."""
-    table = samples.last(asset)
-    units = _units(db, asset)
-    names = list(zip(table["asset"].to_pylist(), table["signal"].to_pylist(), strict=True))
-    now_ns = _now_ns(now)
-    offline = parts.hub.offline()
-    qualities = zip(table["asset"].to_pylist(), table["quality"].to_pylist(), strict=True)
-    return _json(
-        {
-            "asset": [name[0] for name in names],
-            "signal": [name[1] for name in names],
-            "unit": [units.get(name, "") for name in names],
-            **_shown(table, integers),
-            "quality": [Quality.STALE if name in offline else quality for name, quality in qualities],
-            "time": iso(table["time"]),
-            "age_s": [round((now_ns - t) / 1e9, 3) for t in table["time"].cast(pa.int64()).to_pylist()],
-        }
-    )
+    table, units, offline = samples.last(asset), _units(parts, asset), parts.hub.offline()
+    body = parts.last.json(table, units, offline, integers, _now_ns(now), keep=not asset)
+    return Response(body, media_type="application/json")
 
 
 @router.get("/series", responses=responses(401, 403, 422, 503))
@@ -251,7 +250,6 @@ def _bucket_width(query: store.Query, points: int) -> int:
 )
 def history(
     *,
-    db: Db,
     parts: GetParts,
     query: GetQuery,
     points: Annotated[
@@ -267,8 +265,7 @@ def history(
 
     Where samples are not kept any more buckets are of minutes: `start`, `end` and `bucket_s` then are whole minutes.
     """
-    datatypes = select(SignalRow.name, SignalRow.datatype, SignalRow.unit).where(SignalRow.asset_id == query.asset)
-    signals = {name: (datatype, unit) for name, datatype, unit in db.execute(datatypes)}
+    signals = check_known(parts, query)
     limit = MAX_JSON_ROWS if format == "json" else MAX_ARROW_ROWS
     since_ns = parts.store.raw_since()
     if points is None:
@@ -318,7 +315,7 @@ def _series(
         head = {"signal": signal, "unit": units.get(signal, "")}
         rows, numbers = in_raw[signal], in_buckets.get(signal)
         if numbers is None or len(rows):
-            series.append({"kind": "raw", **head, "time": iso(rows["time"]), **_shown(rows, integers)})
+            series.append({"kind": "raw", **head, "time": iso(rows["time"]), **shown(rows, integers)})
         else:
             columns = {name: numbers[name].to_pylist() for name in ("min", "mean", "max", "last", "count")}
             series.append({"kind": "buckets", **head, "time": iso(numbers["time"]), **columns})
@@ -364,6 +361,7 @@ def export_samples(
     ] = "raw",
 ) -> PatientStream:
     """Export all samples of signals as a file, however many there are, or the minutes that are left of older ones."""
+    check_known(parts, query)
     raw_since = format_time(parts.store.raw_since())
     parts.exports.take()
     pieces = export.pieces(parts.store, query, format, resolution, done=parts.exports.give_back)

@@ -17,7 +17,7 @@ from cloud.problems import Code, Problem, responses
 from cloud.registry.state import Condition, condition_of, text_of
 from cloud.registry.tables import AssetRow
 from cloud.telemetry.exact import values
-from cloud.telemetry.routes import MAX_JSON_ROWS, AssetName, End, Start, get_query
+from cloud.telemetry.routes import MAX_JSON_ROWS, AssetName, End, Start, query_of
 from cloud.telemetry.store import Query, Store, TooManyRows
 from cloud.telemetry.times import format_time
 from contract.model import Datatype, Value
@@ -64,10 +64,18 @@ def states(
 ) -> States:
     """Return the states of an asset; none for an asset that has no signal for it."""
     row = db.get(AssetRow, asset)
-    signal = parts.hub.status(asset).state_signal or (None if row is None else row.state_signal)
+    if row is None:
+        raise Problem(
+            404,
+            f"there is no asset {asset!r}",
+            "see GET /api/v1/assets for the known ones",
+            code=Code.UNKNOWN_ASSET,
+            args={"asset": asset},
+        )
+    signal = parts.hub.status(asset).state_signal or row.state_signal
     wanted = [] if signal is None else [signal]
-    query = get_query(db=db, samples=samples, now=now, asset=asset, signal=wanted, start=start, end=end)
-    is_boolean = row is not None and any(s.name == signal and s.datatype == Datatype.BOOLEAN for s in row.signals)
+    query = query_of(now, asset, wanted, start, end)
+    is_boolean = any(s.name == signal and s.datatype == Datatype.BOOLEAN for s in row.signals)
     found: list[tuple[int, str | None]] = []
     if signal is not None:
         before = replace(query, start_ns=max(0, query.start_ns - LOOK_BACK_NS))

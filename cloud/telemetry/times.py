@@ -6,6 +6,9 @@ import re
 from datetime import UTC, datetime
 from typing import Final
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 MIN_NS: Final = 0
 MAX_NS: Final = 2**63 - 1
 _UNITS_NS: Final = {
@@ -62,3 +65,9 @@ def format_time(time_ns: int) -> str:
     """Return ISO 8601 in UTC with all nine digits of the ns."""
     seconds, ns = divmod(time_ns, 10**9)
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{ns:09d}Z"
+
+
+def iso(times: pa.ChunkedArray) -> list[str]:
+    """Return times as ISO 8601 with ns."""
+    texts: list[str] = pc.strftime(times, format="%Y-%m-%dT%H:%M:%SZ").to_pylist()
+    return texts

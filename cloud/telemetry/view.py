@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -13,11 +15,52 @@ from typing import Final
 import duckdb
 import pyarrow as pa
 
+from cloud import patience
 from cloud.telemetry.segments import COLUMNS, Segment, source
 from cloud.telemetry.store import StoreUnavailable
 
 QUERY_TIMEOUT_S: Final = 30.0
 EXPORT_ROWS: Final = 50_000
+_WATCH_S: Final = 1.0
+
+
+class _Watch:
+    """Interrupts queries that take longer than QUERY_TIMEOUT_S: one thread looks at all, since one for each is dear."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._running: dict[duckdb.DuckDBPyConnection, float] = {}
+        self._is_needed = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    @contextmanager
+    def limit(self, cursor: duckdb.DuckDBPyConnection) -> Iterator[None]:
+        """Limit the time of the block, in which a cursor has a query."""
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._look, name="queries", daemon=True)
+                self._thread.start()
+            self._running[cursor] = time.monotonic() + QUERY_TIMEOUT_S
+        self._is_needed.set()
+        try:
+            yield
+        finally:
+            with self._lock:
+                del self._running[cursor]
+
+    def _look(self) -> None:
+        while self._is_needed.wait():
+            time.sleep(_WATCH_S)
+            with self._lock:
+                now_s = time.monotonic()
+                for cursor, until_s in self._running.items():
+                    if now_s > until_s:
+                        cursor.interrupt()
+                if not self._running:
+                    self._is_needed.clear()
+
+
+_watch: Final = _Watch()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,17 +93,16 @@ class View:
 
     def table(self, sql: str) -> pa.Table:
         """Return the result of a query; raise StoreUnavailable when it takes too long or too much memory."""
-        timer = threading.Timer(QUERY_TIMEOUT_S, self.cursor.interrupt)
-        timer.daemon = True
-        timer.start()
+        waiting = patience.current.get(None)
         try:
-            return self.cursor.sql(sql).to_arrow_table()
+            with _watch.limit(self.cursor), waiting.interrupting(self.cursor.interrupt) if waiting else nullcontext():
+                if waiting is not None and waiting.ended:
+                    raise StoreUnavailable("its client has gone", "ask again")
+                return self.cursor.sql(sql).to_arrow_table()
         except (duckdb.InterruptException, duckdb.OutOfMemoryException) as error:
             raise StoreUnavailable("the query takes too long or too much memory", "ask for less at once") from error
         except duckdb.Error as error:
             raise StoreUnavailable(f"the store cannot read: {error}", "see the log of the cloud") from error
-        finally:
-            timer.cancel()
 
     def reader(self, sql: str) -> Iterator[pa.RecordBatch]:
         """Give the result of a query piece by piece; raise StoreUnavailable."""

@@ -1,0 +1,97 @@
+"""Who waits for a place, who is served first, and who is refused."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+
+import pytest
+
+from cloud.patience import Patience
+from cloud.places import Budget, Places
+from cloud.problems import Problem
+
+
+async def begun(*waiting: Awaitable[None]) -> list[asyncio.Future[None]]:
+    """Let them wait, in this order."""
+    tasks = [asyncio.ensure_future(each) for each in waiting]
+    for _ in range(3):
+        await asyncio.sleep(0)
+    return tasks
+
+
+async def test_clients_take_turns_however_much_each_asks() -> None:
+    places = Places("queries", 1, waiting=100, wait_s=5.0)
+    await places.take("greedy")
+    served: list[str] = []
+
+    async def ask(whose: str) -> None:
+        async with places.one(whose):
+            served.append(whose)
+
+    tasks = await begun(*(ask("greedy") for _ in range(20)), ask("modest"), ask("greedy"))
+    places.give_back()
+    await asyncio.gather(*tasks)
+    assert served.index("modest") == 1
+    assert (len(served), places.waiting, places.refused) == (22, 0, 0)
+
+
+async def test_a_full_queue_refuses_the_greedy_not_the_modest() -> None:
+    places = Places("queries", 1, waiting=3, wait_s=5.0)
+    await places.take("greedy")
+    greedy = await begun(*(places.take("greedy") for _ in range(3)))
+    with pytest.raises(Problem) as refused:
+        await places.take("greedy")
+    assert (refused.value.status, refused.value.extra["code"]) == (503, "busy")
+    assert refused.value.headers["Retry-After"] == "2"
+    (modest,) = await begun(places.take("modest"))
+    assert [task.done() for task in greedy] == [False, False, True]
+    assert isinstance(greedy[2].exception(), Problem)
+    assert (places.waiting, places.refused) == (3, 2)
+    for task in (greedy[0], modest, greedy[1]):
+        places.give_back()
+        await task
+
+
+async def test_waiting_ends_in_time_and_leaves_nothing_behind() -> None:
+    places = Places("queries", 1, waiting=3, wait_s=0.01)
+    await places.take()
+    with pytest.raises(Problem):
+        await places.take()
+    places.give_back()
+    await places.take()
+    assert (places.waiting, places.refused) == (0, 1)
+
+
+async def test_a_client_that_has_gone_does_not_keep_its_turn() -> None:
+    places = Places("queries", 1, waiting=3, wait_s=5.0)
+    await places.take()
+    gone = Patience()
+    (task,) = await begun(places.take("gone", gone))
+    gone.end()
+    with pytest.raises(Problem):
+        await task
+    assert places.waiting == 0
+    places.give_back()
+    await places.take()
+
+
+async def test_a_place_that_is_given_while_its_client_is_cancelled_is_not_lost() -> None:
+    places = Places("queries", 1, waiting=3, wait_s=5.0)
+    await places.take()
+    (task,) = await begun(places.take())
+    places.give_back()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await asyncio.wait_for(places.take(), 1.0)
+
+
+def test_a_budget_is_given_back_whatever_happens() -> None:
+    budget = Budget("bytes", 10)
+    with budget.part() as one, pytest.raises(Problem), budget.part() as other:
+        one.grow(6)
+        other.grow(4)
+        other.grow(1)
+    with budget.part() as all_of_it:
+        all_of_it.grow(10)
