@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import signal
 import socket
@@ -23,6 +22,7 @@ from cloud.settings import SecretFileError, Settings
 from cloud.telemetry.store import StoreError
 from contract import log as logs
 from contract.mqtt import BrokerSettings
+from contract.private import keep_private
 
 STOP_S: Final = 2
 log = structlog.get_logger(__name__)
@@ -57,6 +57,9 @@ def serve(settings: Settings, broker: BrokerSettings, listening: socket.socket) 
         access_log=False,
         timeout_graceful_shutdown=STOP_S,
         server_header=False,
+        # uvicorn itself trusts what any program on this machine says
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=settings.trusted_proxies,
         ws="none",
         lifespan="off",
     )
@@ -75,7 +78,6 @@ def serve(settings: Settings, broker: BrokerSettings, listening: socket.socket) 
 def main() -> int:
     """Run the cloud; return the exit code."""
     logs.configure("cloud")
-    logging.getLogger("alembic").setLevel(logging.WARNING)
     for number in (signal.SIGTERM, signal.SIGINT):
         # uvicorn has handlers of its own while it serves, and raises the signal again in the end
         signal.signal(number, lambda *_: None)
@@ -87,6 +89,7 @@ def main() -> int:
             name = "_".join(str(part) for part in wrong["loc"]).upper()
             log.critical("a setting is wrong", variable=prefix + name, value=str(wrong["input"]), why=wrong["msg"])
         return 2
+    keep_private(settings.cloud_home)
     try:
         with listen(settings.host, settings.port) as listening:
             serve(settings, broker, listening)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from importlib.metadata import version
 
+import structlog
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.routing import APIRoute
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DataError, OperationalError
 
 from cloud import docs_page, health, problems, web
 from cloud.auth import routes as auth
@@ -21,6 +22,8 @@ from cloud.telemetry import routes as telemetry
 from cloud.telemetry import write
 from cloud.telemetry.store import StoreError
 
+_log = structlog.get_logger(__name__)
+
 MAX_BODY = 1024 * 1024
 DESCRIPTION = """What people and programs ask about the plant.
 
@@ -33,19 +36,28 @@ documents with a member `todo` that says what to do.
 async def _say_store_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, StoreError)
     return problems.answer(
-        request, problems.Problem(503, str(error), error.todo, headers={"Retry-After": "5"}, code="unavailable")
+        request,
+        problems.Problem(503, str(error), error.todo, code=problems.Code.UNAVAILABLE, headers={"Retry-After": "5"}),
     )
 
 
 async def _say_database_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, OperationalError)
+    _log.error("the database does not answer", reason=str(error.orig))
     return problems.answer(
         request,
         problems.Problem(
             503, "the database does not answer", "look at the log; is its disk full, is its server up?",
-            headers={"Retry-After": "5"},
+            code=problems.Code.DATABASE_UNAVAILABLE, headers={"Retry-After": "5"},
         ),
     )  # fmt: skip
+
+
+async def _say_data_error(request: Request, _error: Exception) -> Response:
+    what = "a value of it is one that the database does not take, such as a text with a NUL"
+    return problems.answer(
+        request, problems.Problem(422, what, "leave it out and send it again", code=problems.Code.INVALID_REQUEST)
+    )
 
 
 def _operation_id(route: APIRoute) -> str:
@@ -69,6 +81,7 @@ def create_app(settings: Settings, parts: Parts | None = None) -> FastAPI:
     problems.install(app)
     app.add_exception_handler(StoreError, _say_store_error)
     app.add_exception_handler(OperationalError, _say_database_error)
+    app.add_exception_handler(DataError, _say_data_error)
     v1 = APIRouter(prefix="/api/v1", responses=problems.responses(422))
     v1.include_router(health.router)
     v1.include_router(docs_page.router)

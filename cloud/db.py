@@ -55,7 +55,7 @@ def _set_up_sqlite(connection: Any, _record: Any) -> None:
 def connect(url: str) -> Engine:
     """Return an engine for a SQLAlchemy URL; a SQLite file is made private to its owner."""
     parsed = make_url(url)
-    engine = create_engine(parsed, pool_pre_ping=True)
+    engine = create_engine(parsed, pool_pre_ping=True, hide_parameters=True)
     if parsed.get_backend_name() == "sqlite":
         if parsed.database:
             path = Path(parsed.database)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
@@ -15,7 +14,7 @@ from cloud.auth import accounts, proof
 from cloud.auth.accounts import Principal
 from cloud.auth.roles import Role
 from cloud.parts import Parts
-from cloud.problems import Problem
+from cloud.problems import Code, Problem
 from cloud.telemetry.store import Store
 
 
@@ -67,9 +66,15 @@ def check_origin(request: Request) -> None:
         return
     origin = request.headers.get("origin")
     site = request.headers.get("sec-fetch-site", "same-origin")
-    foreign = origin is not None and urlsplit(origin).netloc != request.headers.get("host")
+    foreign = origin is not None and origin.partition("://")[2] != request.headers.get("host")
     if foreign or site not in ("same-origin", "none"):
-        raise Problem(403, f"the request comes from another web site ({origin or site})", "use the console's own pages")
+        raise Problem(
+            403,
+            f"the request comes from another web site ({origin or site})",
+            "use the console's own pages",
+            code=Code.FOREIGN_SITE,
+            args={"site": origin or site},
+        )
 
 
 def find_principal(parts: Parts, cookie: str | None, bearer: str | None, now: datetime) -> Principal | None:
@@ -92,16 +97,27 @@ def get_principal(
     credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
     _declared: Annotated[str | None, Security(_cookie)],
 ) -> Principal:
-    """Return who asks; raise Problem 401 for nobody, 403 for a foreign web site."""
+    """Return who asks; raise Problem 401 for nobody, 403 for a foreign web site or before a password was chosen."""
     cookie = request.cookies.get(parts.settings.cookie)
     bearer = None if credentials is None else credentials.credentials
     principal = find_principal(parts, cookie, bearer, now)
     if principal is None:
         known = cookie is not None or bearer is not None
         detail = "the login or token is unknown, expired or ended" if known else "nobody is logged in"
-        raise Problem(401, detail, "log in, or send a valid token as 'Authorization: Bearer …'", headers=_WWW)
+        code = Code.LOGIN_ENDED if known else Code.NOT_LOGGED_IN
+        raise Problem(
+            401, detail, "log in, or send a valid token as 'Authorization: Bearer …'", code=code, headers=_WWW
+        )
     if principal.via == "cookie":
         check_origin(request)
+    if principal.must_set_password and not request.url.path.startswith("/api/v1/auth/"):
+        raise Problem(
+            403,
+            f"{principal.username} came by a link and has not chosen a password yet",
+            "choose one: PUT /api/v1/auth/password, or open the console",
+            code=Code.MUST_SET_PASSWORD,
+            args={"username": principal.username},
+        )
     return principal
 
 
@@ -117,9 +133,13 @@ def need(role: Role, *, by: Literal["any", "person"] = "any") -> Any:
                 403,
                 f"this needs the role {role.value}, and {principal.username} is {principal.role.value}",
                 "ask an admin",
+                code=Code.ROLE_NEEDED,
+                args={"role": role, "username": principal.username, "has": principal.role},
             )
         if by == "person" and principal.via != "cookie":
-            raise Problem(403, "this needs a person who is logged in, not a token", "use the console")
+            raise Problem(
+                403, "this needs a person who is logged in, not a token", "use the console", code=Code.PERSON_NEEDED
+            )
         return principal
 
     return Depends(check)

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from cloud.db import BUSY_MS
 from cloud.deps import Db, GetParts
-from cloud.problems import Problem, responses
+from cloud.problems import Code, Problem, responses
 
 router = APIRouter(tags=["health"])
 
@@ -33,7 +33,7 @@ def health(parts: GetParts, db: Db) -> Health:
     if db.get_bind().dialect.name == "sqlite":
         _take_lock(db)
     if (trouble := parts.store.health()) is not None:
-        raise Problem(503, *trouble, headers={"Retry-After": "5"}, code="unavailable")
+        raise Problem(503, *trouble, headers={"Retry-After": "5"}, code=Code.UNAVAILABLE)
     return Health(status="ok")
 
 
@@ -51,7 +51,7 @@ def _take_lock(db: Session) -> None:
             "the database is locked by another process",
             "end what else has the file of SHOPFLOOR_DATABASE_URL open: a copy under way, or a tool for SQLite",
             headers={"Retry-After": "5"},
-            code="unavailable",
+            code=Code.DATABASE_LOCKED,
         ) from error
     finally:
         db.execute(text(f"PRAGMA busy_timeout={BUSY_MS}"))

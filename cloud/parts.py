@@ -8,6 +8,7 @@ from sqlalchemy import Engine
 from sqlalchemy.orm import sessionmaker
 
 from cloud import db
+from cloud.auth.device import Devices
 from cloud.auth.limiter import FailureLimiter
 from cloud.live.hub import Hub
 from cloud.settings import Settings, make_private, read_secret
@@ -27,6 +28,7 @@ class Parts:
     hub: Hub
     queries: Gate
     failures: FailureLimiter
+    devices: Devices
     cli_token: str | None
 
     @property
@@ -50,6 +52,7 @@ def build_parts(settings: Settings) -> Parts:
         hub=Hub(max_listeners=settings.max_streams),
         queries=Gate(),
         failures=FailureLimiter(),
+        devices=Devices(),
         cli_token=cli_token,
     )
 

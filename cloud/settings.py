@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -24,6 +25,9 @@ class Settings(BaseSettings):
     port: Annotated[int, Field(ge=0, le=65535)] = 8080
     public_url: str = ""
     """Address by which browsers reach the cloud, when it is not `host` and `port`: behind a proxy, in a container."""
+    trusted_proxies: str = ""
+    """Addresses or networks of reverse proxies, separated by commas: only they may say whose request it is, by
+    `X-Forwarded-For` and `X-Forwarded-Proto`."""
     database_url: str = ""
     """SQLAlchemy URL; default: SQLite in `home`."""
     telemetry: str = "duckdb"
@@ -54,6 +58,18 @@ class Settings(BaseSettings):
             return value
         raise ValueError(f"{value!r} is not a store: use 'duckdb' or the http(s):// address of an InfluxDB 2 server")
 
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: str) -> str:
+        for each in filter(None, map(str.strip, value.split(","))):
+            try:
+                ip_network(each)
+            except ValueError as error:
+                raise ValueError(
+                    f"{error}: write addresses or networks, for example '10.0.0.5,172.16.0.0/12'"
+                ) from error
+        return value
+
     @property
     def cloud_home(self) -> Path:
         """Folder of the cloud's own files."""
@@ -73,6 +89,11 @@ class Settings(BaseSettings):
     def cookie(self) -> str:
         """Name of the session cookie: cookies do not know ports, so that two plants on one host need two names."""
         return f"shopfloor_{urlsplit(self.public_url).port or self.port}"
+
+    @property
+    def device_cookie(self) -> str:
+        """Name of the cookie that marks a browser in which somebody has logged in."""
+        return f"{self.cookie}_device"
 
 
 def read_secret(path: Path | None) -> str | None:

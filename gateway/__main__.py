@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import logging
 import signal
 import sys
 import threading
@@ -15,6 +14,7 @@ from pydantic import ValidationError
 
 from contract.log import configure
 from contract.mqtt import BrokerSettings
+from contract.private import keep_private
 from gateway.config import MirrorBrokerSettings, Settings
 from gateway.gateway import TICK_S, Gateway
 from gateway.ledger import LedgerError
@@ -30,7 +30,6 @@ log = structlog.get_logger()
 def main() -> int:
     """Run the gateway of the environment's settings; return the exit code."""
     configure("gateway")
-    logging.getLogger("httpx2").setLevel(logging.WARNING)  # it logs every post
     try:
         settings, broker = Settings(), BrokerSettings()
         mirror_broker = MirrorBrokerSettings() if settings.mirror_mqtt_url else None
@@ -40,6 +39,7 @@ def main() -> int:
             prefix = _PREFIXES.get(error.title, "SHOPFLOOR_")
             log.critical("wrong setting", variable=f"{prefix}{name}", value=str(fault["input"]), why=fault["msg"])
         return 2
+    keep_private(settings.folder)
     gateway = Gateway(settings, broker, mirror_broker)
     try:
         gateway.start()

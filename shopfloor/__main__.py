@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from contract import log
 from edge.config import PlantFileError, load_plant
 from shopfloor import demo as plant_demo
 from shopfloor import fault, quarantine, query
@@ -97,6 +98,7 @@ def version(json: Annotated[bool, typer.Option("--json", help="Print JSON for pr
 
 def main() -> None:
     """Run the command that was asked for; end with the exit codes of docs/cli.md."""
+    log.configure("shopfloor", "warning")
     try:
         app()
     except CommandError as error:

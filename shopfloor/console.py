@@ -119,6 +119,7 @@ async def _run(command: tuple[str, ...], cwd: Path, environ: Mapping[str, str], 
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
+        umask=0o022,  # what is built is no state of the plant: a package of it must be readable
         process_group=0,
     )
     try:

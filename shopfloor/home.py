@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from contract.private import keep_private, make_private
 from shopfloor.errors import ConfigurationError
 
 FREE_BYTES: Final = 256 * 1024 * 1024
@@ -48,7 +49,10 @@ class Home:
         return self.path / "logs" / f"{name}.log"
 
     def prepare(self) -> None:
-        """Make the folders and the missing secrets; raise ConfigurationError on a full or read-only disk."""
+        """Make the folders and the missing secrets, all private; raise ConfigurationError on a full or read-only disk.
+
+        Whatever this process and its children write from then on is private, too.
+        """
         with _explained(self.path):
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             free = shutil.disk_usage(self.path).free
@@ -58,8 +62,10 @@ class Home:
                     "free some space, or set SHOPFLOOR_HOME to a folder on another disk",
                 )
             for folder in FOLDERS:
-                (self.path / folder).mkdir(mode=0o700 if folder in ("secrets", "broker") else 0o755, exist_ok=True)
-            (self.path / "secrets").chmod(0o700)
+                (self.path / folder).mkdir(mode=0o700, exist_ok=True)
+            keep_private(*(self.path / folder for folder in FOLDERS))
+            for path in (self.path, self.plant, self.path / "lock"):
+                make_private(path)
             for name in SECRETS:
                 _make_secret(self.secret(name))
 
@@ -68,7 +74,7 @@ class Home:
         """Hold the home for this process alone; raise ConfigurationError when another demo has it."""
         with _explained(self.path):
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from pathlib import Path
 from typing import BinaryIO, Final
 
 import orjson
+
+from contract.private import make_private
 
 MAX_BYTES: Final = 4 * 1024 * 1024
 TAIL_LINES: Final = 30
@@ -48,12 +51,18 @@ class LogFile:
 
     def _append(self, chunk: bytes) -> None:
         if self._file is None:
-            self._file = self.path.open("ab", buffering=0)
+            self._file = _open(self.path)
         if self._file.tell() + len(chunk) > self.max_bytes:
             self.close()
             self.path.replace(self.path.with_name(f"{self.path.name}.1"))
-            self._file = self.path.open("ab", buffering=0)
+            self._file = _open(self.path)
         self._file.write(chunk)
+
+
+def _open(path: Path) -> BinaryIO:
+    """Open a log to append to; only its owner may read it, also when it was there."""
+    make_private(path)
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600), "ab", buffering=0)
 
 
 def _readable(line: str) -> str:

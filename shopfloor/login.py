@@ -1,19 +1,20 @@
-"""`shopfloor login`: where the console is, and how to get in."""
+"""`shopfloor login`: whoever owns the state folder gets in. It asks the database, not the API: no request can do it."""
 
 from __future__ import annotations
 
 import os
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated, Final
 
 import httpx2
 import typer
 
-from shopfloor.api import url_of
+from shopfloor.api import Api, url_of
 from shopfloor.errors import RefusedError, UnreachableError
 from shopfloor.home import Home
-from shopfloor.output import out, print_json
+from shopfloor.output import err, out, print_json
 
 PATIENCE_S: Final = 120.0
 PAUSE_S: Final = 0.5
@@ -22,23 +23,25 @@ ANSWER_S: Final = 5.0
 
 def login(
     *,
-    new: Annotated[str, typer.Option(help="Let this user in anew: the password ends, and a new link is made.")] = "",
+    user: Annotated[str, typer.Option(help="Let this user in, not the admin.")] = "",
     wait_s: Annotated[float, typer.Option(help="How long to wait for the console, in seconds.")] = PATIENCE_S,
     json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
-    """Wait until the console answers, then print its address, and the login link while nobody has a password."""
-    wait_for_console(url_of(os.environ), wait_s)
-    address = os.environ.get("SHOPFLOOR_PUBLIC_URL", "").rstrip("/") or url_of(os.environ)
-    link = address + new_link(new) if new else offered()
+    """Wait until the console answers, then print a new link that lets the admin in once, to choose a password."""
+    url = url_of(os.environ)
+    wait_for_console(url, wait_s)
+    check_same_plant(url)
+    username, path = new_link(user)
+    address = os.environ.get("SHOPFLOOR_PUBLIC_URL", "").rstrip("/") or url
     if json:
-        print_json({"console": address, "login": link})
-    elif link is not None:
-        out.print(link, markup=False)
-    else:
-        out.print(f"{address}: log in with your password; the first link was used", markup=False)
-        out.print(
-            "a password is lost? `shopfloor login --new USER` makes a new link (the first user: admin)", markup=False
-        )
+        print_json({"console": address, "username": username, "login": address + path})
+        return
+    out.print(address + path, markup=False, soft_wrap=True)
+    err.print(
+        f"it lets {username} in once, within 24 hours, to choose a password; older links have ended, and until then a "
+        f"present password counts at {address}",
+        markup=False,
+    )
 
 
 def wait_for_console(url: str, patience_s: float) -> None:
@@ -58,23 +61,29 @@ def wait_for_console(url: str, patience_s: float) -> None:
         return
 
 
-def offered() -> str | None:
-    """Return the link of the first login, None when it was used; raise RefusedError when the file cannot be read."""
-    file = Home.of(os.environ).secret("login-link")
-    try:
-        return file.read_text().strip()
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise RefusedError(
-            f"cannot read {file}: {error.strerror}", "run this where the plant was started, as the same user"
-        ) from error
+def check_same_plant(url: str) -> None:
+    """Raise RefusedError when the console is that of another state folder: a link of this one would be dead there."""
+    file = Home.of(os.environ).secret("cli-token")
+    if not file.is_file():
+        return
+    with Api.of(os.environ) as api:
+        try:
+            api.get("auth/me")
+        except RefusedError as error:
+            raise RefusedError(
+                f"the console at {url} is not that of the state folder {Home.of(os.environ).path}",
+                "set SHOPFLOOR_HOME to the folder, or SHOPFLOOR_PORT to the port, of the plant that you mean",
+            ) from error
 
 
-def new_link(username: str) -> str:
-    """End a user's password and logins; return the path of a new login link. Raise RefusedError for an unknown user."""
+def new_link(username: str) -> tuple[str, str]:
+    """Make a login link in the plant's database; return for whom it is, and its path.
+
+    "" is the admin of last resort. Raise RefusedError for an unknown or disabled user, and where no plant is.
+    """
     # what the cloud is made of is loaded only here: the other half of this command answers at once
-    from sqlalchemy import select  # noqa: PLC0415
+    from sqlalchemy import make_url, select  # noqa: PLC0415
+    from sqlalchemy.exc import OperationalError  # noqa: PLC0415
     from sqlalchemy.orm import sessionmaker  # noqa: PLC0415
 
     from cloud import db  # noqa: PLC0415
@@ -83,15 +92,26 @@ def new_link(username: str) -> str:
     from cloud.settings import Settings  # noqa: PLC0415
 
     settings = Settings()
+    file = make_url(settings.sql_url).database or ""
+    if settings.sql_url.startswith("sqlite") and not Path(file).is_file():
+        raise RefusedError(f"there is no plant here: {file} does not exist", "set SHOPFLOOR_HOME to its state folder")
+    now = datetime.now(UTC)
     engine = db.connect(settings.sql_url)
     try:
         with sessionmaker(engine).begin() as session:
-            user = session.scalar(select(User).where(User.username == username))
+            named = select(User).where(User.username == username)
+            user = session.scalar(named) if username else accounts.last_resort(session, now)
             if user is None:
                 known = ", ".join(session.scalars(select(User.username).order_by(User.username).limit(20)))
                 raise RefusedError(f"there is no user {username!r}", f"the users are: {known}")
-            link = first_link.link_path(accounts.let_in_anew(session, user, datetime.now(UTC)))
+            if user.disabled:
+                raise RefusedError(f"the user {username!r} is disabled", "an admin can enable them: shopfloor login")
+            link = first_link.link_path(accounts.new_link(session, user, now))
             first_link.withdraw(settings, session)
-            return link
+            return user.username, link
+    except OperationalError as error:
+        raise UnreachableError(
+            f"the database does not answer: {error.orig}", "is SHOPFLOOR_DATABASE_URL that of the cloud?"
+        ) from error
     finally:
         engine.dispose()

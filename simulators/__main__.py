@@ -15,6 +15,8 @@ from typing import Final
 
 import structlog
 
+from contract import log
+from contract.private import keep_private
 from simulators import faces, plant_file
 from simulators import factory as factories
 from simulators import scenario as scenarios
@@ -40,7 +42,8 @@ _log = structlog.get_logger("simulators")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run until SIGTERM or SIGINT; return 0, or 2 for a wrong factory file or a taken port."""
     options = _parser().parse_args(arguments)
-    _log_to_stderr()
+    log.configure("simulators")
+    keep_private()
     try:
         return asyncio.run(_serve(options))
     except (FaceError, FactoryFileError, ScenarioError) as error:
@@ -101,20 +104,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--journal", type=Path, metavar="FILE", help="write the truth as JSON lines")
     parser.add_argument("--emitted", type=Path, metavar="FILE", help="append every sample that is sent, as JSON lines")
     return parser
-
-
-def _log_to_stderr() -> None:
-    """JSON lines, or colors for a person at a terminal."""
-    terminal = sys.stderr.isatty()
-    renderer = structlog.dev.ConsoleRenderer() if terminal else structlog.processors.JSONRenderer(ensure_ascii=False)
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            renderer,
-        ],
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
-    )
 
 
 def build_faces(factory: Factory, setting: Setting) -> list[Face]:

@@ -20,7 +20,7 @@ class Emitted:
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         os.write(self._file, b"\n")  # what came before may have been cut off inside a line
 
     def write(self, source: str, sequence: int, time_ns: int, values: Mapping[str, Value | None]) -> None:

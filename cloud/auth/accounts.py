@@ -12,10 +12,12 @@ from sqlalchemy.orm import Session
 from cloud.auth import proof
 from cloud.auth.roles import Role
 from cloud.auth.tables import ApiToken, Login, LoginLink, User
-from cloud.problems import Problem
+from cloud.problems import Code, Problem
 
 LOGIN_LASTS: Final = timedelta(days=7)
 LINK_LASTS: Final = timedelta(hours=24)
+LINK_PREFIX: Final = "link."
+"""What the cookie of a login by link begins with: it only lets its owner choose a password."""
 TOKEN_PREFIX: Final = "sf_"  # noqa: S105  (lets a secret scanner find a token that was committed by mistake)
 MAX_TOKENS: Final = 100
 MAX_USERS: Final = 1000
@@ -39,8 +41,8 @@ def by_cookie(db: Session, cookie: str, now: datetime) -> Principal | None:
     login = db.get(Login, proof.digest(cookie))
     if login is None or login.expires <= now or login.user.disabled:
         return None
-    user = login.user
-    return Principal(user.username, user.known_role, "cookie", user.id, login.hash, user.password_hash is None)
+    user, by_link = login.user, cookie.startswith(LINK_PREFIX)
+    return Principal(user.username, user.known_role, "cookie", user.id, login.hash, must_set_password=by_link)
 
 
 def by_token(db: Session, token: str, now: datetime) -> Principal | None:
@@ -52,11 +54,14 @@ def by_token(db: Session, token: str, now: datetime) -> Principal | None:
     return Principal(row.user.username, granted if own.includes(granted) else own, "token", row.user.id, row.hash)
 
 
-def log_in(db: Session, username: str, password: str) -> User | None:
-    """Return the user with this name and password, None when there is none."""
-    user = db.scalar(select(User).where(User.username == username))
-    stored = None if user is None or user.disabled else user.password_hash
-    return user if proof.is_password(password, stored) else None
+def stored_password(db: Session, username: str) -> str | None:
+    """Return what is stored of a user's password, None when nobody can log in by it."""
+    return db.scalar(select(User.password_hash).where(User.username == username, ~User.disabled))
+
+
+def by_stored_password(db: Session, username: str, stored: str) -> User | None:
+    """Return the user whose stored password that still is."""
+    return db.scalar(select(User).where(User.username == username, User.password_hash == stored, ~User.disabled))
 
 
 def redeem(db: Session, secret: str, now: datetime) -> User | None:
@@ -70,13 +75,13 @@ def redeem(db: Session, secret: str, now: datetime) -> User | None:
     return None if taken is None or link.expires <= now or user.disabled else user
 
 
-def start_login(db: Session, user: User, now: datetime) -> str:
+def start_login(db: Session, user: User, now: datetime, *, by_link: bool = False) -> str:
     """Return a new cookie for a user. The oldest logins end when there are too many."""
     db.execute(delete(Login).where(Login.expires <= now))
     rows = db.scalars(select(Login).where(Login.user_id == user.id).order_by(Login.expires.desc()))
     for old in list(rows)[MAX_LOGINS - 1 :]:
         db.delete(old)
-    cookie = proof.new_secret()
+    cookie = proof.new_secret(LINK_PREFIX if by_link else "")
     db.add(Login(hash=proof.digest(cookie), user_id=user.id, expires=now + LOGIN_LASTS))
     return cookie
 
@@ -94,31 +99,50 @@ def is_open(db: Session, secret: str) -> bool:
     return db.get(LoginLink, proof.digest(secret)) is not None
 
 
-def set_password(db: Session, user: User, password: str, *, keep: str = "") -> None:
-    """Set a password. All logins but the one with hash `keep`, and all open links, end."""
-    user.password_hash = proof.hash_password(password)
-    end_logins(db, user, keep=keep)
+def set_password(db: Session, user: User, password_hash: str) -> None:
+    """Set a password, as `proof.hash_password` returns it. All logins, open links and tokens end."""
+    user.password_hash = password_hash
+    end_access(db, user)
 
 
 def let_in_anew(db: Session, user: User, now: datetime) -> str:
-    """Return the secret of a new login link for a user whose password and logins end."""
-    end_logins(db, user)
+    """Return the secret of a new login link for a user whose password, logins and tokens end."""
+    end_access(db, user)
     user.password_hash = None
     return new_link(db, user, now)
 
 
-def end_logins(db: Session, user: User, *, keep: str = "") -> None:
-    """End all logins of a user but the one with hash `keep`, and all open links."""
-    db.execute(delete(Login).where(Login.user_id == user.id, Login.hash != keep))
-    db.execute(delete(LoginLink).where(LoginLink.user_id == user.id))
+def end_access(db: Session, user: User) -> None:
+    """End all logins, open links and tokens of a user."""
+    for table in (Login, LoginLink, ApiToken):
+        db.execute(delete(table).where(table.user_id == user.id))
+
+
+def set_role(db: Session, user: User, role: Role) -> None:
+    """Give a user a role; tokens with a higher one end, and do not revive when the user rises again."""
+    user.role = role.value
+    higher = [each.value for each in Role if not role.includes(each)]
+    db.execute(delete(ApiToken).where(ApiToken.user_id == user.id, ApiToken.role.in_(higher)))
 
 
 def add_user(db: Session, username: str, role: Role, now: datetime) -> User:
     """Add a user without a password; raise Problem 409 when the name is taken."""
     if db.scalar(select(User.id).where(User.username == username)) is not None:
-        raise Problem(409, f"there is a user {username!r} already", "choose another name, or change that user")
+        raise Problem(
+            409,
+            f"there is a user {username!r} already",
+            "choose another name, or change that user",
+            code=Code.USER_EXISTS,
+            args={"username": username},
+        )
     if (db.scalar(select(func.count()).select_from(User)) or 0) >= MAX_USERS:
-        raise Problem(409, f"there are {MAX_USERS} users, and that is the limit", "delete users that nobody needs")
+        raise Problem(
+            409,
+            f"there are {MAX_USERS} users, and that is the limit",
+            "delete users that nobody needs",
+            code=Code.TOO_MANY_USERS,
+            args={"limit": MAX_USERS},
+        )
     user = User(username=username, role=role.value, created=now)
     db.add(user)
     db.flush()
@@ -127,9 +151,32 @@ def add_user(db: Session, username: str, role: Role, now: datetime) -> User:
 
 def check_an_admin_stays(db: Session, user: User) -> None:
     """Raise Problem 409 when no other user could administer the users."""
-    others = select(User.id).where(User.role == Role.ADMIN.value, ~User.disabled, User.id != user.id)
-    if user.role == Role.ADMIN.value and not user.disabled and db.scalar(others.limit(1)) is None:
-        raise Problem(409, f"{user.username!r} is the last admin", "make another user an admin first")
+    # locked, lest two admins end each other at once
+    admins = db.scalars(select(User.id).where(User.role == Role.ADMIN.value, ~User.disabled).with_for_update()).all()
+    if user.role == Role.ADMIN.value and not user.disabled and set(admins) <= {user.id}:
+        raise Problem(
+            409,
+            f"{user.username!r} is the last admin",
+            "make another user an admin first",
+            code=Code.LAST_ADMIN,
+            args={"username": user.username},
+        )
+
+
+def last_resort(db: Session, now: datetime) -> User:
+    """Return an admin who can be let in, for the owner of the state folder.
+
+    The first admin; one who is disabled is enabled again, and where there is none the user `admin` becomes one. Their
+    old password, logins and tokens then end: who is let in is who opens the link.
+    """
+    admins = select(User).where(User.role == Role.ADMIN.value).order_by(User.disabled, User.id).limit(1)
+    user = db.scalar(admins) or db.scalar(select(User).where(User.username == "admin"))
+    if user is None:
+        return add_user(db, "admin", Role.ADMIN, now)
+    if user.disabled or user.role != Role.ADMIN.value:
+        user.disabled, user.role, user.password_hash = False, Role.ADMIN.value, None
+        end_access(db, user)
+    return user
 
 
 def first_link(db: Session, now: datetime) -> str | None:

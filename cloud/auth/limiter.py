@@ -1,45 +1,93 @@
-"""A limit on failed logins."""
+"""How failed logins are slowed: whoever guesses, and nobody else.
+
+An attempt counts for the pair of address and user name, and for the address. So who fails with my name elsewhere does
+not slow me; behind one address (a plant's NAT) a browser that has logged in before counts by itself (`device.py`), and
+the waits of all the others have an end. There is no count per user name alone: it would let anybody lock anybody out.
+"""
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv6Address, ip_address
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """After `free` failures each further attempt has to wait, twice as long each time, `longest_s` at most."""
+
+    free: int
+    longest_s: float
+    forget_s: float = 900.0
+    """Without a new failure for so long all are forgotten."""
+
+
+OF_PAIR: Final = Patience(free=5, longest_s=60.0)
+OF_ADDRESS: Final = Patience(free=50, longest_s=8.0)
+
+Tries = Sequence[tuple[Hashable, Patience]]
+
+
+def network_of(address: str) -> str:
+    """Return whose address it is: of IPv6 its /64, which one host has as a whole."""
+    try:
+        ip = ip_address(address.partition("%")[0])
+    except ValueError:
+        return address[:64]
+    if isinstance(ip, IPv6Address):
+        if ip.ipv4_mapped is not None:
+            return str(ip.ipv4_mapped)
+        return f"{IPv6Address(int(ip) >> 64 << 64)}/64"
+    return str(ip)
 
 
 class FailureLimiter:
-    """Counts failures per key; after `allowed` within `window_s` the key has to wait. Keeps at most `keys` keys."""
+    """Counts failures per key; keeps at most `keys` keys, those that failed last."""
 
-    def __init__(self, allowed: int = 5, window_s: float = 300.0, keys: int = 10_000) -> None:
-        self._allowed = allowed
-        self._window_s = window_s
-        self._keys = keys
-        self._failures: OrderedDict[Hashable, list[float]] = OrderedDict()
+    def __init__(self, keys: int = 10_000) -> None:
+        self._most = keys
+        self._failures: OrderedDict[Hashable, tuple[int, float]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def wait_s(self, key: Hashable, now_s: float) -> float:
-        """Return how long the key has to wait; 0 when it may try."""
+    def attempt(self, tries: Tries, now_s: float) -> float:
+        """Return for how many seconds an attempt is refused; 0: it may be made, and counts as failed at first."""
         with self._lock:
-            recent = self._recent(key, now_s)
-            return 0.0 if len(recent) < self._allowed else recent[-self._allowed] + self._window_s - now_s
-
-    def failed(self, key: Hashable, now_s: float) -> None:
-        """Count a failure."""
-        with self._lock:
-            self._failures[key] = [*self._recent(key, now_s), now_s][-self._allowed :]
-            self._failures.move_to_end(key)
-            while len(self._failures) > self._keys:
+            wait_s = max(self._wait_s(key, patience, now_s) for key, patience in tries)
+            if wait_s > 0:
+                return wait_s
+            for key, patience in tries:
+                self._failures[key] = self._count(key, patience, now_s) + 1, now_s
+                self._failures.move_to_end(key)
+            while len(self._failures) > self._most:
                 self._failures.popitem(last=False)
+            return 0.0
 
-    def succeeded(self, key: Hashable) -> None:
-        """Forget the failures of a key."""
+    def succeeded(self, *keys: Hashable, shared: Hashable = None) -> None:
+        """Forget the failures of keys; of one that others share, only the attempt that succeeded."""
         with self._lock:
-            self._failures.pop(key, None)
+            for key in keys:
+                self._failures.pop(key, None)
+            if shared in self._failures:
+                count, at_s = self._failures[shared]
+                self._failures[shared] = count - 1, at_s
 
     def clear(self) -> None:
         """Forget all failures."""
         with self._lock:
             self._failures.clear()
 
-    def _recent(self, key: Hashable, now_s: float) -> list[float]:
-        return [at for at in self._failures.get(key, ()) if now_s - at < self._window_s]
+    def __len__(self) -> int:
+        return len(self._failures)
+
+    def _count(self, key: Hashable, patience: Patience, now_s: float) -> int:
+        count, at_s = self._failures.get(key, (0, now_s))
+        return count if now_s - at_s < patience.forget_s else 0
+
+    def _wait_s(self, key: Hashable, patience: Patience, now_s: float) -> float:
+        over = self._count(key, patience, now_s) - patience.free
+        if over < 0:
+            return 0.0
+        return self._failures[key][1] + min(2.0 ** min(over, 30), patience.longest_s) - now_s

@@ -13,7 +13,7 @@ from typing import Final
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 
-from cloud.problems import Problem
+from cloud.problems import Code, Problem
 
 MIN_PASSWORD: Final = 10
 MAX_PASSWORD: Final = 256
@@ -28,7 +28,9 @@ _WAIT_S: Final = 5.0
 @contextmanager
 def _a_core() -> Iterator[None]:
     if not _checks.acquire(timeout=_WAIT_S):
-        raise Problem(503, "too many logins at once", "try again in some seconds", headers={"Retry-After": "5"})
+        raise Problem(
+            503, "too many logins at once", "try again in some seconds", code=Code.BUSY, headers={"Retry-After": "5"}
+        )
     try:
         yield
     finally:

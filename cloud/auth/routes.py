@@ -2,23 +2,43 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Hashable
+from dataclasses import dataclass
+from datetime import timedelta
+from math import ceil
+from typing import Annotated, Final
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Depends, Request, Response
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+from sqlalchemy.orm import Session
 
 from cloud.auth import accounts, first_link, proof
 from cloud.auth.accounts import Principal
+from cloud.auth.limiter import OF_ADDRESS, OF_PAIR, Patience, network_of
 from cloud.auth.roles import Role
 from cloud.auth.tables import Login, User
 from cloud.deps import Db, GetParts, Me, Now, check_origin, need
-from cloud.parts import Parts
-from cloud.problems import Problem, responses
+from cloud.problems import Code, Problem, responses
 
 router = APIRouter(prefix="/auth", tags=["login"])
 
-Password = Annotated[SecretStr, Field(min_length=proof.MIN_PASSWORD, max_length=proof.MAX_PASSWORD)]
+DEVICE_LASTS: Final = timedelta(days=365)
+FORGOTTEN: Final = (
+    "an admin can make a login link for you, and `shopfloor login`, run where the plant runs, one for the admin"
+)
+
+
+def _is_text(secret: SecretStr) -> SecretStr:
+    try:
+        secret.get_secret_value().encode()
+    except UnicodeEncodeError:
+        raise ValueError("it holds half a surrogate pair") from None
+    return secret
+
+
+Secret = Annotated[SecretStr, AfterValidator(_is_text)]
+Password = Annotated[Secret, Field(min_length=proof.MIN_PASSWORD, max_length=proof.MAX_PASSWORD)]
 
 
 class Credentials(BaseModel):
@@ -27,7 +47,7 @@ class Credentials(BaseModel):
     model_config = ConfigDict(json_schema_extra={"examples": [{"username": "li.wei", "password": "correct horse"}]})
 
     username: Annotated[str, Field(min_length=1, max_length=64)]
-    password: Annotated[SecretStr, Field(min_length=1, max_length=proof.MAX_PASSWORD)]
+    password: Annotated[Secret, Field(min_length=1, max_length=proof.MAX_PASSWORD)]
 
 
 class LinkSecret(BaseModel):
@@ -35,17 +55,17 @@ class LinkSecret(BaseModel):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"token": "3q2-7wAAAAB_example"}]})
 
-    token: Annotated[SecretStr, Field(min_length=1, max_length=256)]
+    token: Annotated[Secret, Field(min_length=1, max_length=256)]
 
 
 class PasswordChange(BaseModel):
-    """A new password, and the present one if there is one."""
+    """A new password, and the present one; who came by a link needs none."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"current": "correct horse", "new": "battery staple 42"}]}
     )
 
-    current: Annotated[SecretStr, Field(max_length=proof.MAX_PASSWORD)] | None = None
+    current: Annotated[Secret, Field(max_length=proof.MAX_PASSWORD)] | None = None
     new: Password
 
 
@@ -65,61 +85,92 @@ def _who(principal: Principal) -> WhoAmI:
     return WhoAmI(username=principal.username, role=principal.role, must_set_password=principal.must_set_password)
 
 
-def _enter(*, request: Request, response: Response, parts: Parts, db: Db, user: User, now: Now) -> WhoAmI:
-    cookie = accounts.start_login(db, user, now)
-    response.set_cookie(
-        parts.settings.cookie,
-        cookie,
-        max_age=int(accounts.LOGIN_LASTS.total_seconds()),
-        httponly=True,
-        samesite="strict",
-        secure="https" in (request.url.scheme, urlsplit(parts.settings.public_url).scheme),
-    )
-    return WhoAmI(username=user.username, role=user.known_role, must_set_password=user.password_hash is None)
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A request by which somebody may come in."""
 
+    request: Request
+    response: Response
+    parts: GetParts
+    now: Now
 
-def _limited(parts: Parts, keys: tuple[Any, ...], now: Now) -> None:
-    wait_s = max(parts.failures.wait_s(key, now.timestamp()) for key in keys)
-    if wait_s > 0:
-        raise Problem(
-            429,
-            f"too many failed logins; the next is possible in {wait_s:.0f} s",
-            "wait, or ask an admin for a login link",
-            headers={"Retry-After": str(int(wait_s) + 1)},
+    @property
+    def network(self) -> str:
+        """Whose address it comes from."""
+        return network_of(self.request.client.host if self.request.client else "")
+
+    def device(self, username: str) -> str | None:
+        """Return the number of the browser, None when this user has not logged in by it."""
+        return self.parts.devices.number(self.request.cookies.get(self.parts.settings.device_cookie), username)
+
+    def enter(self, db: Session, user: User, *, by_link: bool = False) -> WhoAmI:
+        """Let a user in: the answer sets the session cookie."""
+        cookie = accounts.start_login(db, user, self.now, by_link=by_link)
+        self._set_cookie(self.parts.settings.cookie, cookie, accounts.LOGIN_LASTS)
+        if not by_link:
+            self._set_cookie(self.parts.settings.device_cookie, self.parts.devices.mark(user.username), DEVICE_LASTS)
+        return WhoAmI(username=user.username, role=user.known_role, must_set_password=by_link)
+
+    def slow(self, *tries: tuple[Hashable, Patience]) -> None:
+        """Count an attempt; raise Problem 429 when it has to wait."""
+        wait_s = ceil(self.parts.failures.attempt(tries, self.now.timestamp()))
+        if wait_s > 0:
+            raise Problem(
+                429,
+                f"too many failed logins; the next is possible in {wait_s} s",
+                f"wait; {FORGOTTEN}",
+                code=Code.TOO_MANY_FAILURES,
+                args={"wait_s": wait_s},
+                headers={"Retry-After": str(wait_s)},
+            )
+
+    def _set_cookie(self, name: str, value: str, lasts: timedelta) -> None:
+        self.response.set_cookie(
+            name,
+            value,
+            max_age=int(lasts.total_seconds()),
+            httponly=True,
+            samesite="strict",
+            secure="https" in (self.request.url.scheme, urlsplit(self.parts.settings.public_url).scheme),
         )
+
+
+GetVisit = Annotated[Visit, Depends()]
 
 
 @router.post("/login", dependencies=[Depends(check_origin)], responses=responses(401, 403, 429, 503))
-def login(*, body: Credentials, request: Request, response: Response, parts: GetParts, db: Db, now: Now) -> WhoAmI:
+def login(body: Credentials, visit: GetVisit) -> WhoAmI:
     """Log in with a password; the answer sets the session cookie."""
-    address = request.client.host if request.client else ""
-    keys = (("login", address, body.username),)
-    _limited(parts, keys, now)
-    user = accounts.log_in(db, body.username, body.password.get_secret_value())
-    if user is None:
-        for key in keys:
-            parts.failures.failed(key, now.timestamp())
-        raise Problem(401, "the user name or the password is wrong", "try again, or ask an admin for a login link")
-    for key in keys:
-        parts.failures.succeeded(key)
-    return _enter(request=request, response=response, parts=parts, db=db, user=user, now=now)
+    device = visit.device(body.username)
+    pair, address = ("login", device or visit.network, body.username), ("login", visit.network)
+    # strangers behind the same address do not slow a browser that is known
+    visit.slow((pair, OF_PAIR), *([] if device else [(address, OF_ADDRESS)]))
+    parts = visit.parts
+    # no session is held while a password is checked: that takes long, and anybody may ask for it
+    with parts.sessions() as db:
+        stored = accounts.stored_password(db, body.username)
+    right = proof.is_password(body.password.get_secret_value(), stored)
+    with parts.sessions.begin() as db:
+        user = accounts.by_stored_password(db, body.username, stored) if right and stored else None
+        if user is None:
+            todo = f"try again; {FORGOTTEN}"
+            raise Problem(401, "the user name or the password is wrong", todo, code=Code.WRONG_NAME_OR_PASSWORD)
+        parts.failures.succeeded(pair, shared=None if device else address)
+        return visit.enter(db, user)
 
 
-@router.post("/link", dependencies=[Depends(check_origin)], responses=responses(401, 403, 429))
-def redeem_link(*, body: LinkSecret, request: Request, response: Response, parts: GetParts, db: Db, now: Now) -> WhoAmI:
-    """Log in with a one-time link; the answer sets the session cookie."""
-    keys = (("link", request.client.host if request.client else ""),)
-    _limited(parts, keys, now)
+@router.post("/link", dependencies=[Depends(check_origin)], responses=responses(401, 403))
+def redeem_link(body: LinkSecret, visit: GetVisit, db: Db) -> WhoAmI:
+    """Log in with a one-time link, to choose a password; the answer sets the session cookie."""
+    # not slowed: nobody guesses 256 bits, and whoever tries would keep the others of their address out
     secret = body.token.get_secret_value()
-    user = accounts.redeem(db, secret, now)
+    user = accounts.redeem(db, secret, visit.now)
     if user is None:
-        for key in keys:
-            parts.failures.failed(key, now.timestamp())
         raise Problem(
-            401, "the link was used already, has expired, or is not complete", "ask an admin for a new login link"
+            401, "the link was used already, has expired, or is not complete", FORGOTTEN, code=Code.LINK_ENDED
         )
-    first_link.forget(parts.settings, secret)
-    return _enter(request=request, response=response, parts=parts, db=db, user=user, now=now)
+    first_link.forget(visit.parts.settings, secret)
+    return visit.enter(db, user, by_link=True)
 
 
 @router.post("/logout", status_code=204, responses=responses(401, 403))
@@ -137,20 +188,24 @@ def me(me: Me) -> WhoAmI:
     return _who(me)
 
 
-@router.put("/password", status_code=204, responses=responses(401, 403, 429))
+@router.put("/password", status_code=204, responses=responses(401, 403, 429, 503))
 def set_password(
-    body: PasswordChange,
-    me: Annotated[Principal, need(Role.VIEWER, by="person")],
-    parts: GetParts,
-    db: Db,
-    now: Now,
+    body: PasswordChange, me: Annotated[Principal, need(Role.VIEWER, by="person")], visit: GetVisit
 ) -> None:
-    """Set one's own password; all other logins of the user end."""
-    user = db.get_one(User, me.user_id)
-    key = ("password", user.id)
-    _limited(parts, (key,), now)
-    current = "" if body.current is None else body.current.get_secret_value()
-    if user.password_hash is not None and not proof.is_password(current, user.password_hash):
-        parts.failures.failed(key, now.timestamp())
-        raise Problem(403, "the present password is wrong", "try again, or ask an admin for a login link")
-    accounts.set_password(db, user, body.new.get_secret_value(), keep=me.proof_hash)
+    """Set one's own password; all logins and tokens of the user end, and the answer sets a new session cookie.
+
+    Who came by a link needs no present password.
+    """
+    parts, key = visit.parts, ("password", me.user_id)
+    if not me.must_set_password:
+        visit.slow((key, OF_PAIR))
+        with parts.sessions() as db:
+            stored = accounts.stored_password(db, me.username)
+        if not proof.is_password("" if body.current is None else body.current.get_secret_value(), stored):
+            raise Problem(403, "the present password is wrong", f"try again; {FORGOTTEN}", code=Code.WRONG_PASSWORD)
+        parts.failures.succeeded(key)
+    new = proof.hash_password(body.new.get_secret_value())
+    with parts.sessions.begin() as db:
+        user = db.get_one(User, me.user_id)
+        accounts.set_password(db, user, new)
+        visit.enter(db, user)

@@ -1,4 +1,7 @@
-"""Tables of users and of what proves who somebody is. Of every secret only a hash is kept."""
+"""Tables of users and of what proves who somebody is. Of every secret only a hash is kept.
+
+What lets somebody in is in no backup: a restore, perhaps years later, must not revive what was ended in between.
+"""
 
 from __future__ import annotations
 

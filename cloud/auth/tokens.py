@@ -14,7 +14,7 @@ from cloud.auth.accounts import Principal
 from cloud.auth.roles import Role
 from cloud.auth.tables import ApiToken
 from cloud.deps import Db, Now, need
-from cloud.problems import Problem, responses
+from cloud.problems import Code, Problem, responses
 
 router = APIRouter(prefix="/tokens", tags=["tokens"])
 # a token that leaks must not be able to make another one
@@ -68,13 +68,23 @@ def list_tokens(me: Person, db: Db) -> list[TokenView]:
 def add_token(body: NewToken, me: Person, db: Db, now: Now) -> TokenWithSecret:
     """Make a token for a program that acts for oneself."""
     if not me.role.includes(body.role):
-        raise Problem(403, f"a token of {me.username} can be {me.role.value} at most", "ask for a lower role")
+        raise Problem(
+            403,
+            f"a token of {me.username} can be {me.role.value} at most",
+            "ask for a lower role",
+            code=Code.TOKEN_ROLE,
+            args={"username": me.username, "role": me.role},
+        )
     assert me.user_id is not None
     db.execute(delete(ApiToken).where(ApiToken.user_id == me.user_id, ApiToken.expires <= now))
     count = select(func.count()).select_from(ApiToken).where(ApiToken.user_id == me.user_id)
     if (db.scalar(count) or 0) >= accounts.MAX_TOKENS:
         raise Problem(
-            409, f"{me.username} has {accounts.MAX_TOKENS} tokens, the limit", "delete those that are not used"
+            409,
+            f"{me.username} has {accounts.MAX_TOKENS} tokens, the limit",
+            "delete those that are not used",
+            code=Code.TOO_MANY_TOKENS,
+            args={"username": me.username, "limit": accounts.MAX_TOKENS},
         )
     secret = proof.new_secret(accounts.TOKEN_PREFIX)
     row = ApiToken(
@@ -95,5 +105,11 @@ def delete_token(token_id: Annotated[int, Path(ge=1, le=2**31 - 1)], me: Person,
     """End a token: one's own; an admin any."""
     row = db.get(ApiToken, token_id)
     if row is None or (row.user_id != me.user_id and me.role is not Role.ADMIN):
-        raise Problem(404, f"there is no token {token_id} of yours", "see GET /api/v1/tokens for the known ones")
+        raise Problem(
+            404,
+            f"there is no token {token_id} of yours",
+            "see GET /api/v1/tokens for the known ones",
+            code=Code.UNKNOWN_TOKEN,
+            args={"id": token_id},
+        )
     db.delete(row)

@@ -9,13 +9,13 @@ from fastapi import APIRouter, Path
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import select
 
-from cloud.auth import accounts
+from cloud.auth import accounts, proof
 from cloud.auth.first_link import link_path
 from cloud.auth.roles import Role
 from cloud.auth.routes import Password
 from cloud.auth.tables import User
 from cloud.deps import Db, Now, need
-from cloud.problems import Problem, responses
+from cloud.problems import Code, Problem, responses
 
 router = APIRouter(prefix="/users", tags=["users"], dependencies=[need(Role.ADMIN)])
 
@@ -57,7 +57,7 @@ class UserChange(BaseModel):
 
     role: Role | None = None
     disabled: bool | None = None
-    new_link: bool = Field(False, description="end the user's password and logins, and make a login link")
+    new_link: bool = Field(False, description="end the user's password, logins and tokens, and make a login link")
 
 
 def _view(user: User) -> dict[str, object]:
@@ -73,7 +73,13 @@ def _view(user: User) -> dict[str, object]:
 def _find(db: Db, username: str) -> User:
     user = db.scalar(select(User).where(User.username == username))
     if user is None:
-        raise Problem(404, f"there is no user {username!r}", "see GET /api/v1/users for the known ones")
+        raise Problem(
+            404,
+            f"there is no user {username!r}",
+            "see GET /api/v1/users for the known ones",
+            code=Code.UNKNOWN_USER,
+            args={"username": username},
+        )
     return user
 
 
@@ -89,10 +95,11 @@ def list_users(db: Db) -> list[UserView]:
 @router.post("", status_code=201, responses=responses(401, 403, 409))
 def add_user(body: NewUser, db: Db, now: Now) -> UserWithLink:
     """Add a user."""
+    stored = None if body.password is None else proof.hash_password(body.password.get_secret_value())
     user = accounts.add_user(db, body.username, body.role, now)
-    if body.password is None:
+    if stored is None:
         return UserWithLink.model_validate({**_view(user), "login_link": link_path(accounts.new_link(db, user, now))})
-    accounts.set_password(db, user, body.password.get_secret_value())
+    accounts.set_password(db, user, stored)
     return UserWithLink.model_validate({**_view(user), "login_link": None})
 
 
@@ -104,11 +111,11 @@ def change_user(username: Name, body: UserChange, db: Db, now: Now) -> UserWithL
     if loses_admin:
         accounts.check_an_admin_stays(db, user)
     if body.role is not None:
-        user.role = body.role.value
+        accounts.set_role(db, user, body.role)
     if body.disabled is not None:
         user.disabled = body.disabled
     if body.disabled:
-        accounts.end_logins(db, user)
+        accounts.end_access(db, user)
     link = link_path(accounts.let_in_anew(db, user, now)) if body.new_link else None
     return UserWithLink.model_validate({**_view(user), "login_link": link})
 

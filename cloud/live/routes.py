@@ -16,7 +16,7 @@ from cloud.auth.roles import Role
 from cloud.deps import GetParts, find_principal, need
 from cloud.live.hub import Listener, change_json
 from cloud.parts import Parts
-from cloud.problems import Problem, responses
+from cloud.problems import Code, Problem, responses
 from cloud.streaming import PatientStream
 from cloud.telemetry.exact import for_javascript
 from cloud.telemetry.models import AskIntegers, Integers, StateEvent
@@ -92,7 +92,12 @@ async def stream(
     """Stream live values. A client that does not read for 5 s is let go."""
     listener = parts.hub.listen(asset)
     if listener is None:
-        raise Problem(503, "too many live streams are open", "close some screens, or try again later")
+        raise Problem(
+            503,
+            "too many live streams are open",
+            "close some screens, or try again later",
+            code=Code.TOO_MANY_STREAMS,
+        )
     authorization = request.headers.get("authorization", "")
     bearer = authorization.partition(" ")[2].strip() or None
     cookie = request.cookies.get(parts.settings.cookie)

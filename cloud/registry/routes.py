@@ -14,7 +14,7 @@ from sqlalchemy import select
 from cloud.auth.roles import Role
 from cloud.deps import Db, GetParts, need
 from cloud.live.hub import Hub
-from cloud.problems import Problem, responses
+from cloud.problems import Code, Problem, responses
 from cloud.registry.tables import AssetRow
 from cloud.telemetry.times import format_time
 
@@ -218,5 +218,11 @@ def find_asset(db: Db, asset: str) -> AssetRow:
     """Return an asset; raise Problem 404."""
     row = db.get(AssetRow, asset)
     if row is None:
-        raise Problem(404, f"there is no asset {asset!r}", "see GET /api/v1/assets for the known ones")
+        raise Problem(
+            404,
+            f"there is no asset {asset!r}",
+            "see GET /api/v1/assets for the known ones",
+            code=Code.UNKNOWN_ASSET,
+            args={"asset": asset},
+        )
     return row

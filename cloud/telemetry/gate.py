@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from cloud.problems import Problem
+from cloud.problems import Code, Problem
 
 
 class Gate:
@@ -29,7 +29,11 @@ class Gate:
         """Take a place that `give_back` returns; raise Problem 503."""
         if not self._places.acquire(timeout=self._wait_s):
             raise Problem(
-                503, "too many queries run at once", "try again in some seconds", headers={"Retry-After": "5"}
+                503,
+                "too many queries run at once",
+                "try again in some seconds",
+                code=Code.BUSY,
+                headers={"Retry-After": "5"},
             )
 
     def give_back(self) -> None:

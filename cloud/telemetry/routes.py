@@ -15,7 +15,7 @@ from sqlalchemy import select
 
 from cloud.auth.roles import Role
 from cloud.deps import Db, GetParts, GetStore, Now, need
-from cloud.problems import Problem, responses
+from cloud.problems import Code, Problem, responses
 from cloud.registry.tables import AssetRow, SignalRow
 from cloud.streaming import PatientStream, in_thread
 from cloud.telemetry import export, store
@@ -61,19 +61,36 @@ def get_query(
             times.append(parse_time(text, _now_ns(now)))
         except TimeError as error:
             errors = [{"where": f"query.{name}", "what": str(error)}]
-            raise Problem(422, f"query.{name}: {error}", "correct the time", errors=errors) from error
+            args = {"name": name, "what": str(error)}
+            raise Problem(
+                422, f"query.{name}: {error}", "correct the time", code=Code.WRONG_TIME, args=args, errors=errors
+            ) from error
     if times[0] >= times[1]:
-        raise Problem(422, f"start ({start}) is not before end ({end})", "exchange them, or choose an earlier start")
+        raise Problem(
+            422,
+            f"start ({start}) is not before end ({end})",
+            "exchange them, or choose an earlier start",
+            code=Code.EMPTY_RANGE,
+            args={"start": start, "end": end},
+        )
     known = set(db.scalars(select(SignalRow.name).where(SignalRow.asset_id == asset)))
     if not known.issuperset(signal):  # what is no longer announced may be stored all the same
         known.update(series.signal for series in samples.series([asset]))
     if not known and db.get(AssetRow, asset) is None:
-        raise Problem(404, f"there is no asset {asset!r}", "see GET /api/v1/assets for the known ones")
+        raise Problem(
+            404,
+            f"there is no asset {asset!r}",
+            "see GET /api/v1/assets for the known ones",
+            code=Code.UNKNOWN_ASSET,
+            args={"asset": asset},
+        )
     if unknown := [name for name in signal if name not in known]:
         raise Problem(
             404,
             f"asset {asset!r} has no signal {', '.join(map(repr, unknown))}",
             f"see GET /api/v1/telemetry/series?asset={asset} for what is stored of it",
+            code=Code.UNKNOWN_SIGNAL,
+            args={"asset": asset, "signals": unknown},
         )
     return store.Query(asset, tuple(dict.fromkeys(signal)), *times)
 
@@ -162,10 +179,13 @@ def _raw(parts: GetParts, query: store.Query, limit: int) -> pa.Table:
 
 
 def _too_many(query: store.Query, limit: int) -> Problem:
+    start, end = format_time(query.start_ns), format_time(query.end_ns)
     return Problem(
         413,
-        f"there are more than {limit} samples from {format_time(query.start_ns)} to {format_time(query.end_ns)}",
+        f"there are more than {limit} samples from {start} to {end}",
         "ask for `points`, a shorter time, fewer signals, or use /api/v1/telemetry/export",
+        code=Code.TOO_MANY_SAMPLES,
+        args={"limit": limit, "start": start, "end": end},
     )
 
 
@@ -198,7 +218,8 @@ def _in_minutes(query: store.Query, width_ns: int) -> tuple[store.Query, int]:
     """Return the whole minutes that hold a time, and the least number of them that a bucket has."""
     start_ns = query.start_ns // MINUTE_NS * MINUTE_NS
     end_ns = min(-(-query.end_ns // MINUTE_NS) * MINUTE_NS, MAX_NS)
-    return replace(query, start_ns=start_ns, end_ns=end_ns), -(-width_ns // MINUTE_NS) * MINUTE_NS
+    width_ns = -(-min(width_ns, MAX_NS - MINUTE_NS) // MINUTE_NS) * MINUTE_NS  # one of all time is still 64 bits
+    return replace(query, start_ns=start_ns, end_ns=end_ns), width_ns
 
 
 def _resolution(query: store.Query, since_ns: int) -> Resolution:
@@ -207,11 +228,15 @@ def _resolution(query: store.Query, since_ns: int) -> Resolution:
 
 def _bucket_width(query: store.Query, points: int) -> int:
     width_ns = -(-(query.end_ns - query.start_ns) // points)
-    if points * len(query.signals) > MAX_BUCKETS:
+    signals = len(query.signals)
+    if points * signals > MAX_BUCKETS:
+        most = MAX_BUCKETS // signals
         raise Problem(
             422,
-            f"{points} points of {len(query.signals)} signals are more than {MAX_BUCKETS}",
-            f"ask for at most {MAX_BUCKETS // len(query.signals)} points",
+            f"{points} points of {signals} signals are more than {MAX_BUCKETS}",
+            f"ask for at most {most} points",
+            code=Code.TOO_MANY_POINTS,
+            args={"points": points, "signals": signals, "limit": MAX_BUCKETS, "most": most},
         )
     return width_ns
 

@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 
 from cloud.auth.proof import is_same
 from cloud.deps import GetParts
-from cloud.problems import Problem, responses
+from cloud.problems import InfluxCode, Problem, responses
 from cloud.settings import SecretFileError
 from cloud.telemetry.rollup import minutes_bucket
 from cloud.telemetry.store import BadLines
@@ -29,17 +29,25 @@ def check_store_token(request: Request, parts: GetParts) -> None:
         known = parts.store_token
     except SecretFileError as error:
         raise Problem(
-            503, "the store token cannot be read", "look at SHOPFLOOR_STORE_TOKEN_FILE of the cloud"
+            503,
+            "the store token cannot be read",
+            "look at SHOPFLOOR_STORE_TOKEN_FILE of the cloud",
+            code=InfluxCode.UNAVAILABLE,
         ) from error
     if known is None:
-        raise Problem(401, "this cloud has no store token, so nobody may write", "set SHOPFLOOR_STORE_TOKEN_FILE")
+        raise Problem(
+            401,
+            "this cloud has no store token, so nobody may write",
+            "set SHOPFLOOR_STORE_TOKEN_FILE",
+            code=InfluxCode.UNAUTHORIZED,
+        )
     if scheme.lower() not in ("token", "bearer") or not is_same(token.strip(), known):
         raise Problem(
             401,
             "the store token is missing or wrong",
             "let SHOPFLOOR_STORE_TOKEN_FILE of gateway and cloud hold the same token",
             headers={"WWW-Authenticate": 'Token realm="shopfloor"'},
-            code="unauthorized",
+            code=InfluxCode.UNAUTHORIZED,
         )
 
 
@@ -50,11 +58,11 @@ def gunzip(body: bytes, limit: int) -> bytes:
         lines = unzip.decompress(body, limit)
         too_long = bool(unzip.unconsumed_tail) and bool(unzip.decompress(unzip.unconsumed_tail, 1))
     except zlib.error as error:
-        raise Problem(400, f"the gzip body is damaged: {error}", "send it again", code="invalid") from error
+        raise Problem(400, f"the gzip body is damaged: {error}", "send it again", code=InfluxCode.INVALID) from error
     if too_long:
-        raise Problem(413, f"the body holds more than {limit} bytes", "send smaller batches", code="request too large")
+        raise Problem(413, f"the body holds more than {limit} bytes", "send smaller batches", code=InfluxCode.TOO_LARGE)
     if not unzip.eof:
-        raise Problem(400, "the gzip body is cut off", "send it again", code="invalid")
+        raise Problem(400, "the gzip body is cut off", "send it again", code=InfluxCode.INVALID)
     return lines
 
 
@@ -96,14 +104,16 @@ async def write(
         ("bucket", bucket, (samples, minutes)),
     ):
         if given not in ("", *known):
-            raise Problem(404, f"there is no {name} {given!r}", f"use {known[0]!r}", code="not found")
+            raise Problem(404, f"there is no {name} {given!r}", f"use {known[0]!r}", code=InfluxCode.NOT_FOUND)
     encoding = request.headers.get("content-encoding", "identity").lower()
     if encoding not in ("gzip", "identity"):
-        raise Problem(415, f"content encoding {encoding!r} is not known", "use gzip or none")
+        raise Problem(415, f"content encoding {encoding!r} is not known", "use gzip or none", code=InfluxCode.INVALID)
     body = await request.body()
     lines = await run_in_threadpool(gunzip, body, MAX_LINES) if encoding == "gzip" else body
     try:
         await run_in_threadpool(parts.store.write_minutes if bucket == minutes else parts.store.write, lines)
     except BadLines as error:
-        raise Problem(400, str(error), error.todo, code="invalid", line=error.line, message=str(error)) from error
+        raise Problem(
+            400, str(error), error.todo, code=InfluxCode.INVALID, line=error.line, message=str(error)
+        ) from error
     return Response(status_code=204)

@@ -101,4 +101,4 @@ def _way_in(users: Sequence[Row]) -> str:
     if any(user["password_hash"] for user in admins):
         return "users log in with the passwords that they had"
     names: Mapping[int, str] = {user["id"]: user["username"] for user in admins}
-    return f"no admin has a password yet: `shopfloor login --new {names[min(names)]}` makes a link"
+    return f"no admin has a password yet: `shopfloor login --user {names[min(names)]}` makes a link"

@@ -8,7 +8,6 @@ obey, 11 for a machine that is not there or whose link is silent.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from itertools import chain
 from typing import Final
@@ -136,7 +135,6 @@ class Modbus(Face):
 
     async def start(self) -> None:
         """Write the register map and listen; raise OSError when the port is taken."""
-        logging.getLogger("pymodbus.logging").setLevel(logging.CRITICAL)
         address = self.setting.listen, self.setting.modbus_port
         check_port(address, "Modbus")
         maps = (registers.rows(unit.shown.machine.id, unit.unit_id, unit.fields) for unit in self._units.values())

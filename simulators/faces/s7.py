@@ -9,7 +9,6 @@ type, 7 for bytes that are no value, 10 for a block or an area that is not there
 from __future__ import annotations
 
 import asyncio
-import logging
 import socket
 import struct
 from collections.abc import Callable, Iterator, Mapping
@@ -278,7 +277,6 @@ class S7(Face):
 
     async def start(self) -> None:
         """Write the map and listen; port 0 takes a free one. Raises OSError when the port is taken."""
-        logging.getLogger("snap7").setLevel(logging.CRITICAL)
         host = socket.gethostbyname(self.setting.listen)
         check_port((host, self.port), "S7")  # its server shares a port with another that listens
         maps = (datablock.rows(block.shown.machine.id, db, block.fields) for db, block in self._blocks.items())

@@ -18,6 +18,7 @@ import httpx2
 import pytest
 
 LINE = "cnc,site=s,area=a,line=l,asset=cnc-01 feed=1 1795420800000000000\n"
+PASSWORD = "a password of a test"
 WAIT_S = 60.0
 Start = Callable[..., subprocess.Popen[str]]
 
@@ -59,9 +60,15 @@ def wait_until_serving(port: int) -> str:
             return address
 
 
-def last_values(address: str, link: str) -> list[float]:
+def choose_password(address: str, link: str) -> None:
     with httpx2.Client(base_url=address) as browser:
         browser.post("/api/v1/auth/link", json={"token": link.split("#")[1].strip()}).raise_for_status()
+        browser.put("/api/v1/auth/password", json={"new": PASSWORD}).raise_for_status()
+
+
+def last_values(address: str) -> list[float]:
+    with httpx2.Client(base_url=address) as browser:
+        browser.post("/api/v1/auth/login", json={"username": "admin", "password": PASSWORD}).raise_for_status()
         values: list[float] = browser.get("/api/v1/telemetry/last").json()["value"]
         return values
 
@@ -74,16 +81,15 @@ def test_it_serves_stops_in_time_and_keeps_what_it_acknowledged(
     address = wait_until_serving(free_port)
     headers = {"Authorization": "Token store-token-of-this-test"}
     assert httpx2.post(f"{address}/api/v2/write", content=LINE.encode(), headers=headers).status_code == 204
-    link = (tmp_path / "home" / "secrets" / "login-link").read_text()
-    assert last_values(address, link) == [1.0]
+    choose_password(address, (tmp_path / "home" / "secrets" / "login-link").read_text())
+    assert last_values(address) == [1.0]
     began = time.monotonic()
     process.send_signal(stop)
     assert process.wait(WAIT_S) == (0 if stop != signal.SIGKILL else -signal.SIGKILL)
     assert time.monotonic() - began < 3
     start(port=free_port)
     address = wait_until_serving(free_port)
-    link = (tmp_path / "home" / "secrets" / "login-link").read_text()
-    assert last_values(address, link) == [1.0]
+    assert last_values(address) == [1.0]
 
 
 def refused(process: subprocess.Popen[str]) -> str:
@@ -91,6 +97,45 @@ def refused(process: subprocess.Popen[str]) -> str:
     assert process.returncode == 2
     assert "Traceback" not in log
     return log
+
+
+@pytest.mark.parametrize(("trusted", "last"), [("", 429), ("127.0.0.1,10.0.0.0/8", 401)])
+def test_only_a_configured_proxy_says_whose_request_it_is(
+    start: Start, free_port: int, trusted: str, last: int
+) -> None:
+    start(port=free_port, trusted_proxies=trusted)
+    address = wait_until_serving(free_port)
+    body = {"username": "admin", "password": "wrong horse"}
+    answers = [
+        httpx2.post(
+            f"{address}/api/v1/auth/login", json=body, headers={"X-Forwarded-For": f"192.0.2.{number}, 10.1.1.1"}
+        ).status_code
+        for number in range(6)
+    ]
+    assert answers == [401] * 5 + [last]
+
+
+def test_a_proxy_that_is_no_address_is_told(start: Start, free_port: int) -> None:
+    assert "SHOPFLOOR_TRUSTED_PROXIES" in refused(start(port=free_port, trusted_proxies="*"))
+
+
+def test_its_files_are_private_also_those_that_were_there(start: Start, free_port: int, tmp_path: Path) -> None:
+    home = tmp_path / "home" / "cloud"
+    home.mkdir(parents=True)
+    (home / "shopfloor.db").touch()
+    (home / "shopfloor.db").chmod(0o666)
+    home.chmod(0o777)
+    before = os.umask(0)
+    try:
+        start(port=free_port)
+    finally:
+        os.umask(before)
+    address = wait_until_serving(free_port)
+    headers = {"Authorization": "Token store-token-of-this-test"}
+    assert httpx2.post(f"{address}/api/v2/write", content=LINE.encode(), headers=headers).status_code == 204
+    files = [home, *home.rglob("*")]
+    assert len(files) > 3
+    assert [(str(path), oct(path.stat().st_mode)) for path in files if path.stat().st_mode & 0o077] == []
 
 
 def test_a_port_in_use_is_told(start: Start, free_port: int) -> None:

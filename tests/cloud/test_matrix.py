@@ -19,6 +19,8 @@ from cloud.auth.tables import ApiToken, Login, User
 from cloud.parts import Parts
 from cloud.settings import Settings
 
+PASSWORD = "correct horse"
+STORED = proof.hash_password(PASSWORD)
 HISTORY = "asset=cnc-01&signal=feed"
 
 
@@ -40,7 +42,7 @@ ROWS: dict[str, Row] = {
     "POST /api/v1/auth/link": Row("everybody", body={"token": "wrong"}),
     "POST /api/v1/auth/logout": Row(Role.VIEWER),
     "GET /api/v1/auth/me": Row(Role.VIEWER),
-    "PUT /api/v1/auth/password": Row(Role.VIEWER, body={"new": "battery staple"}, person=True),
+    "PUT /api/v1/auth/password": Row(Role.VIEWER, body={"current": PASSWORD, "new": "battery staple"}, person=True),
     "GET /api/v1/users": Row(Role.ADMIN),
     "POST /api/v1/users": Row(Role.ADMIN),
     "PATCH /api/v1/users/{username}": Row(Role.ADMIN, "/api/v1/users/nobody", {}),
@@ -120,7 +122,7 @@ def credentials(parts: Parts) -> Credentials:
         cookie, token = proof.new_secret(), proof.new_secret(accounts.TOKEN_PREFIX)
         with parts.sessions.begin() as db:
             user = accounts.add_user(db, f"user-{proof.digest(cookie)[:20]}", role, now)
-            user.disabled = disabled
+            user.disabled, user.password_hash = disabled, STORED
             db.add(Login(hash=proof.digest(cookie), user_id=user.id, expires=now + lasts))
             row = {"name": "t", "role": Role.ADMIN.value, "user_id": user.id, "created": now, "expires": now + lasts}
             db.add(ApiToken(hash=proof.digest(token), **row))

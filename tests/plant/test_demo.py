@@ -73,6 +73,16 @@ def test_every_simulated_signal_has_samples_15_s_after_the_link(make_plant: Call
     assert plant.end() == 0
 
 
+def test_nobody_else_reads_what_it_keeps(plant: Any, wait_until: Any) -> None:
+    assert_data_goes_on(plant, wait_until)
+    files = list(plant.home.rglob("*"))
+    assert {"plant.yaml", "edge.log", "shopfloor.db", "gateway.spool"} <= {path.name for path in files}
+    wide = [
+        str(path.relative_to(plant.home)) for path in files if path.lstat().st_mode & 0o077 and not path.is_symlink()
+    ]
+    assert wide == []
+
+
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_killed_process_is_back_within_5_s_and_data_goes_on(plant: Any, service: str, wait_until: Any) -> None:
     assert_data_goes_on(plant, wait_until)

@@ -24,6 +24,23 @@ def test_prepare_makes_secrets_once_and_for_their_owner_only(tmp_path: Path) -> 
     assert stat.S_IMODE(home.secret("cli-token").parent.stat().st_mode) == 0o700
 
 
+def test_a_home_that_was_open_to_all_is_closed(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        for folder in ("edge", "logs", "cloud/telemetry"):
+            (tmp_path / "home" / folder).mkdir(parents=True)
+            (tmp_path / "home" / folder / "file").write_bytes(b"")
+        (tmp_path / "home" / "plant.yaml").write_bytes(b"")
+        home = Home(tmp_path / "home")
+        home.prepare()
+        with home.locked(8080):
+            (home.path / "edge" / "new").write_bytes(b"")
+    finally:
+        os.umask(before)
+    wide = [str(path) for path in [home.path, *home.path.rglob("*")] if path.stat().st_mode & 0o077]
+    assert wide == []
+
+
 def test_an_empty_secret_that_a_full_disk_left_is_made_anew(tmp_path: Path) -> None:
     home = Home(tmp_path)
     home.prepare()

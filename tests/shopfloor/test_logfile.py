@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,21 @@ def test_it_appends_to_the_log_of_an_earlier_run(tmp_path: Path) -> None:
         log.write(text)
         log.close()
     assert (tmp_path / "a.log").read_bytes() == b"first\nsecond\n"
+
+
+def test_only_its_owner_reads_it_also_when_it_was_there(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        (tmp_path / "old.log").write_bytes(b"")
+        for name in ("old.log", "new.log"):
+            log = LogFile(tmp_path / name, max_bytes=3)
+            log.write(b"one\n")
+            log.write(b"two\n")
+            log.close()
+    finally:
+        os.umask(before)
+    modes = {path.name: oct(path.stat().st_mode & 0o777) for path in tmp_path.iterdir()}
+    assert modes == dict.fromkeys(["old.log", "old.log.1", "new.log", "new.log.1"], "0o600")
 
 
 def test_output_without_line_ends_does_not_grow_in_memory(tmp_path: Path) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import httpx2
@@ -58,37 +59,90 @@ def enter(link: str) -> Iterator[httpx2.Client]:
         yield browser
 
 
-def test_it_waits_for_a_cloud_that_starts_and_prints_the_first_link(
+def test_it_waits_for_a_cloud_that_starts_and_prints_a_link(
     cloud: Callable[[], None], login: Login, free_port: int
 ) -> None:
     cloud()
     said = login()
     assert said.returncode == 0, said.stderr
     assert said.stdout.startswith(f"http://127.0.0.1:{free_port}/login#")
+    assert said.stdout.count("\n") == 1
+    assert "lets admin in once" in said.stderr
     with enter(said.stdout) as browser:
         assert browser.get("/auth/me").json()["username"] == "admin"
-    # from now on the password counts
-    said = login()
-    assert said.stdout.startswith(f"http://127.0.0.1:{free_port}: log in with your password")
-    assert "shopfloor login --new USER" in said.stdout
-    assert json.loads(login("--json").stdout) == {"console": f"http://127.0.0.1:{free_port}", "login": None}
+    said = login("--json")
+    assert json.loads(said.stdout)["username"] == "admin"
+    with enter(json.loads(said.stdout)["login"]) as browser:
+        assert browser.get("/plant").status_code == 200
 
 
-def test_a_lost_password_is_replaced_by_a_new_link(cloud: Callable[[], None], login: Login) -> None:
+def test_a_new_link_works_whatever_was_before(cloud: Callable[[], None], login: Login, environ: dict[str, str]) -> None:
+    """A link that was opened without a choice; a password that is lost; an admin who is disabled; none; a restore."""
+    database = Path(environ["SHOPFLOOR_HOME"]) / "cloud" / "shopfloor.db"
     cloud()
     first = login().stdout
-    assert login("--new", "admin").stdout != first
-    assert "log in with your password" in login().stdout
-    with enter(login("--new", "admin").stdout) as old:
-        said = login("--new", "admin")
+    address, _, secret = first.strip().partition("/login#")
+    httpx2.post(f"{address}/api/v1/auth/link", json={"token": secret}, trust_env=False).raise_for_status()
+    for change in (
+        "",
+        "UPDATE users SET password_hash = 'lost'",
+        "UPDATE users SET disabled = 1",
+        "UPDATE users SET role = 'viewer'",
+        "DELETE FROM login_links",
+        "DELETE FROM logins; DELETE FROM users",
+    ):
+        with closing(sqlite3.connect(database, timeout=30)) as connection:
+            connection.executescript(change)
+        said = login()
         assert said.returncode == 0, said.stderr
-        assert old.get("/auth/me").status_code == 401
-    with enter(said.stdout) as browser:
-        assert browser.get("/auth/me").status_code == 200
-    said = login("--new", "nobody")
+        with enter(said.stdout) as browser:
+            assert browser.get("/auth/me").json() == {"username": "admin", "role": "admin", "must_set_password": False}
+
+
+def test_a_link_for_somebody_else(cloud: Callable[[], None], login: Login) -> None:
+    cloud()
+    with enter(login().stdout) as admin:
+        admin.post("/users", json={"username": "li.wei", "role": "operator"}).raise_for_status()
+        with enter(login("--user", "li.wei").stdout) as browser:
+            assert browser.get("/auth/me").json()["role"] == "operator"
+        admin.patch("/users/li.wei", json={"disabled": True}).raise_for_status()
+        said = login("--user", "li.wei")
+        assert (said.returncode, said.stdout) == (4, "")
+        assert "is disabled" in said.stderr
+    said = login("--user", "nobody")
     assert said.returncode == 4
     assert "there is no user 'nobody'" in said.stderr
-    assert "the users are: admin" in said.stderr
+    assert "the users are: admin, li.wei" in said.stderr
+
+
+def test_it_makes_no_link_for_another_plant(
+    cloud: Callable[[], None], login: Login, environ: dict[str, str], tmp_path: Path
+) -> None:
+    cloud()
+    other = tmp_path / "other"
+    said = login(SHOPFLOOR_HOME=str(other))
+    assert said.returncode == 4
+    assert "there is no plant here" in said.stderr
+    assert not other.exists()
+    (other / "secrets").mkdir(parents=True)
+    (other / "secrets" / "cli-token").write_text("of another plant")
+    said = login(SHOPFLOOR_HOME=str(other))
+    assert said.returncode == 4
+    assert "not that of the state folder" in said.stderr
+
+
+def test_nobody_gets_a_link_over_http(cloud: Callable[[], None], login: Login, environ: dict[str, str]) -> None:
+    token = Path(environ["SHOPFLOOR_HOME"]) / "secrets" / "cli-token"
+    token.parent.mkdir(parents=True)
+    token.write_text("the token of the command line")
+    environ["SHOPFLOOR_CLI_TOKEN_FILE"] = str(token)
+    cloud()
+    address = login().stdout.partition("/login#")[0]
+    ours = {"Authorization": f"Bearer {token.read_text()}", "Origin": address}
+    with httpx2.Client(base_url=f"{address}/api/v1", headers=ours, trust_env=False) as program:
+        assert program.get("/plant").status_code == 200
+        assert program.patch("/users/admin", json={"new_link": True}).status_code == 403
+        assert program.post("/users", json={"username": "mine", "role": "admin"}).status_code == 403
 
 
 def test_it_says_the_address_that_browsers_use(cloud: Callable[[], None], login: Login) -> None:

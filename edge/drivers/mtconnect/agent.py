@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import ssl
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing, contextmanager
@@ -22,8 +21,6 @@ from edge.machine import Context
 MOST_BYTES: Final = 16 << 20  # of one document: a thousand observations have half a million, a large model some more
 _COUNT: Final = 1000  # observations in one document
 _CONNECTIONS: Final = 4
-
-logging.getLogger("httpx2").setLevel(logging.WARNING)  # it logs every request
 
 
 class NotStreaming(AgentError):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -33,9 +32,6 @@ UA_ERRORS: Final = (
     ValueError,
     OverflowError,
 )
-
-# the runner reports each loss and each return once; asyncua would report every failed attempt with a traceback
-logging.getLogger("asyncua").setLevel(logging.CRITICAL)
 
 _MODES: Final = {
     "sign_and_encrypt": ua.MessageSecurityMode.SignAndEncrypt,

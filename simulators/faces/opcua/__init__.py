@@ -8,7 +8,6 @@ stay: `nsu=urn:shopfloor:simulators;s=<machine>/<place>`.
 
 from __future__ import annotations
 
-import logging
 import os
 import socket
 from collections.abc import Sequence
@@ -62,7 +61,6 @@ class OpcUa(Face):
 
     async def start(self) -> None:
         """Build the address space and listen; raise OSError when the port is taken."""
-        logging.getLogger("asyncua").setLevel(logging.ERROR)
         with socket.socket() as probe:  # the address space takes seconds: say before it that the port is taken
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((self.setting.listen, self.setting.opcua_port))

@@ -183,7 +183,7 @@ def test_a_new_plant_answers_as_the_old_one_did(
         done = shopfloor(new_plant, new_address, "restore", str(file))
         assert done.returncode == 0, done.stderr
         assert "login links (also printed ones) and API tokens of this plant have ended" in done.stderr
-        assert "no admin has a password yet: `shopfloor login --new admin" in done.stderr
+        assert "no admin has a password yet: `shopfloor login --user admin" in done.stderr
     # started anew: what InfluxDB says of minutes is asked for again after a minute only
     with serving(new_plant) as new_address:
         assert answers(new_plant, new_address) == before

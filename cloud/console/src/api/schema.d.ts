@@ -55,7 +55,7 @@ export interface paths {
         put?: never;
         /**
          * Redeem Link
-         * @description Log in with a one-time link; the answer sets the session cookie.
+         * @description Log in with a one-time link, to choose a password; the answer sets the session cookie.
          */
         post: operations["redeem_link"];
         delete?: never;
@@ -134,7 +134,9 @@ export interface paths {
         get?: never;
         /**
          * Set Password
-         * @description Set one's own password; all other logins of the user end.
+         * @description Set one's own password; all logins and tokens of the user end, and the answer sets a new session cookie.
+         *
+         *     Who came by a link needs no present password.
          */
         put: operations["set_password"];
         post?: never;
@@ -709,6 +711,24 @@ export interface components {
          */
         FieldProblem: {
             /**
+             * Args
+             * @description what stands in `what`
+             * @default {}
+             * @example {
+             *       "max_length": 64
+             *     }
+             */
+            args: {
+                [key: string]: unknown;
+            };
+            /**
+             * Code
+             * @description what kind of mistake it is
+             * @default
+             * @example string_too_long
+             */
+            code: string;
+            /**
              * What
              * @example 'yesterdy' is not a time
              */
@@ -997,7 +1017,7 @@ export interface components {
         };
         /**
          * PasswordChange
-         * @description A new password, and the present one if there is one.
+         * @description A new password, and the present one; who came by a link needs none.
          * @example {
          *       "current": "correct horse",
          *       "new": "battery staple 42"
@@ -1094,6 +1114,23 @@ export interface components {
          * @description The body of every error answer (RFC 9457).
          */
         ProblemDocument: {
+            /**
+             * Args
+             * @description what stands in `detail`
+             * @default {}
+             * @example {
+             *       "asset": "cnc-9"
+             *     }
+             */
+            args: {
+                [key: string]: unknown;
+            };
+            /**
+             * Code
+             * @description what is wrong; it never changes
+             * @example unknown_asset
+             */
+            code: string;
             /**
              * Detail
              * @example there is no asset 'cnc-9'
@@ -1446,7 +1483,7 @@ export interface components {
             disabled?: boolean | null;
             /**
              * New Link
-             * @description end the user's password and logins, and make a login link
+             * @description end the user's password, logins and tokens, and make a login link
              * @default false
              */
             new_link: boolean;
@@ -1691,15 +1728,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
-            /** @description Too Many Requests */
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
-                };
-            };
         };
     };
     login: {
@@ -1921,6 +1949,15 @@ export interface operations {
             };
             /** @description Too Many Requests */
             429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
