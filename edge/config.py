@@ -281,6 +281,13 @@ def _mapping(body: Any, key: str) -> list[tuple[str, Any]]:
     return list(inner.items()) if isinstance(inner, dict) else []
 
 
+def said_of(error: ValidationError, model: type[BaseModel]) -> tuple[str, str]:
+    """Return the place and the text, in plain words, of the first thing that a model found wrong."""
+    detail = error.errors(include_url=False)[0]
+    loc, text = _describe(detail, tuple(part for part in detail["loc"] if part != "[key]"), model)
+    return _where(loc), _short(_misread(detail, None) or text)
+
+
 def _short(text: str) -> str:
     return text if len(text) <= _MOST_TEXT else f"{text[: _MOST_TEXT - 1]}…"
 

@@ -75,10 +75,10 @@ class _Loader(yaml.SafeLoader):
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         """Compose a node; raise YamlError when it stands too deep."""
         if self.depth > MAX_DEPTH:
-            raise YamlError(self.peek_event().start_mark.line + 1, f"more than {MAX_DEPTH} levels deep")
+            raise YamlError(self.line + 1, f"more than {MAX_DEPTH} levels deep")
         self.depth += 1
         try:
-            node: yaml.Node | None = super().compose_node(parent, index)  # type: ignore[no-untyped-call]
+            node: yaml.Node | None = super().compose_node(parent, index)
             return node
         finally:
             self.depth -= 1
