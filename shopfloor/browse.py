@@ -34,7 +34,7 @@ def browse(
         str,
         typer.Argument(
             help="Only what fits this pattern, and what lies below: names with *, ? and […], for example "
-            "'Machines/*/spindle*'; of MQTT a topic filter, for example 'factory/#'."
+            "'Machines/*/Controller/Prog*'; of MQTT a topic filter, for example 'factory/#'."
         ),
     ] = "",
     *,
