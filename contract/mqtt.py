@@ -39,7 +39,7 @@ _ANSWER_TIMEOUT_S: Final = 10.0
 _UNACKNOWLEDGED_TIMEOUT_S: Final = 30.0
 _STABLE_S: Final = 10.0
 _READ_AT_ONCE: Final = 100
-_PORTS: Final = {"mqtt": 1883, "mqtts": 8883}
+PORTS: Final = {"mqtt": 1883, "mqtts": 8883}
 
 
 class Broker(BaseModel):
@@ -58,7 +58,7 @@ class Broker(BaseModel):
     @classmethod
     def _check_url(cls, url: str) -> str:
         parts = urlsplit(url)
-        if parts.scheme not in _PORTS or not parts.hostname or parts.path.strip("/"):
+        if parts.scheme not in PORTS or not parts.hostname or parts.path.strip("/"):
             raise ValueError(f"{url!r} is not a broker: write mqtt://host:port, or mqtts://host:port for TLS")
         if parts.username or parts.password:
             raise ValueError("the URL of a broker holds no user and no password: they have their own settings")
@@ -85,7 +85,7 @@ class Broker(BaseModel):
     def address(self) -> tuple[str, int]:
         """Host and port."""
         parts = urlsplit(self.url)
-        return parts.hostname or "", parts.port or _PORTS[parts.scheme]
+        return parts.hostname or "", parts.port or PORTS[parts.scheme]
 
 
 class BrokerSettings(BaseSettings, Broker):

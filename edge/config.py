@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import difflib
 import types
 import typing
@@ -16,10 +17,14 @@ from pydantic_core import ErrorDetails
 from contract.topics import Node
 from edge.birth import ROOM, least_birth_bytes
 from edge.drivers import UnknownDriverError, load
-from edge.machine import Id, Machine, Model, Names, Place
+from edge.machine import IS_FILE, Id, Machine, Model, Names, Place, as_written
 from edge.yaml_lines import Document, Loc, YamlError, parse
 
+MAX_BYTES: Final = 16 * 2**20
+MAX_PROBLEMS: Final = 200
 _MANY_SIGNALS: Final = 2000  # fewer always fit into a birth
+_SHOWN: Final = 80
+_MOST_TEXT: Final = 300
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -68,6 +73,8 @@ class Plant:
     enterprise: str
     site: str
     lines: Sequence[Line]
+    absent: Sequence[Problem] = ()
+    """Files that are named and are not there; their machines say it again when they connect."""
 
     @property
     def refused(self) -> list[Problem]:
@@ -111,12 +118,33 @@ class PlantEntry(Model):
 def load_plant(path: Path) -> Plant:
     """Read and check a plant file; raise PlantFileError with every problem in it."""
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
     except FileNotFoundError as error:
         raise PlantFileError(path, [Problem(1, "", "there is no such file")]) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise PlantFileError(path, [Problem(1, "", f"cannot be read: {error}")]) from error
+    except OSError as error:
+        raise PlantFileError(path, [Problem(1, "", f"cannot be read: {error.strerror}")]) from error
+    if len(content) > MAX_BYTES:
+        raise PlantFileError(path, [Problem(1, "", f"is larger than {MAX_BYTES // 2**20} MiB: no plant file is")])
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise PlantFileError(path, [_not_utf8(content, error.start)]) from error
     return parse_plant(text, path)
+
+
+def _not_utf8(content: bytes, position: int) -> Problem:
+    """Return the problem of a file in another encoding: line and word, in what it probably is."""
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return Problem(1, "", "the file is in UTF-16: save it as UTF-8")
+    start = content.rfind(b"\n", 0, position) + 1
+    line = content[start:].partition(b"\n")[0].strip()
+    number = content.count(b"\n", 0, position) + 1
+    try:
+        said = f"{line.decode('gb2312')[:_SHOWN]!r} is in GBK, not in UTF-8"
+    except UnicodeDecodeError:
+        said = f"{line.decode('utf-8', 'backslashreplace')[:_SHOWN]!r} is not in UTF-8"
+    return Problem(number, "", f"{said}: save the file as UTF-8")
 
 
 def parse_plant(text: str, path: Path) -> Plant:
@@ -131,7 +159,9 @@ def parse_plant(text: str, path: Path) -> Plant:
     lines = reader.read()
     if reader.problems:
         raise PlantFileError(path, reader.problems)
-    return Plant(path, document.data["enterprise"], document.data["site"], lines)
+    absent = list(_absent(lines, path.parent, document))
+    enterprise, site = (as_written(document.data[name]) for name in ("enterprise", "site"))
+    return Plant(path, enterprise, site, lines, absent)
 
 
 class _Reader:
@@ -147,8 +177,7 @@ class _Reader:
             PlantEntry.model_validate(self.document.data)
         except ValidationError as error:
             self._take(error, PlantEntry, ())
-        enterprise = str(self.document.data.get("enterprise", ""))
-        site = str(self.document.data.get("site", ""))
+        enterprise, site = (str(as_written(self.document.data.get(name, ""))) for name in ("enterprise", "site"))
         lines = []
         for area, body in _mapping(self.document.data, "areas"):
             for line, entry in _mapping(body, "lines"):
@@ -208,10 +237,39 @@ class _Reader:
 
     def _take(self, error: ValidationError, model: type[BaseModel], prefix: Loc) -> None:
         for detail in error.errors(include_url=False):
+            if len(self.problems) >= MAX_PROBLEMS:
+                return  # who mends these sees the others
             loc = tuple(part for part in detail["loc"] if part != "[key]")
-            place, text = _describe(detail, loc, model)
             full = (*prefix, *loc)
-            self.problems.append(Problem(self.document.line(full), _where((*prefix, *place)), text))
+            place, text = _describe(detail, loc, model)
+            text = _misread(detail, self.document.words.get(full)) or text
+            self.problems.append(Problem(self.document.line(full), _where((*prefix, *place)), _short(text)))
+
+
+def _absent(lines: Iterable[Line], folder: Path, document: Document) -> Iterator[Problem]:
+    for line in lines:
+        place = ("areas", line.place.area, "lines", line.place.line, "machines")
+        for name, machine in line.machines.items():
+            for loc, file in _files(machine):
+                if not (folder / file).exists():
+                    full = (*place, name, *loc)
+                    yield Problem(document.line(full), _where(full), f"there is no file {str(folder / file)!r}")
+
+
+def _files(model: BaseModel) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yield the place and name of each file that a model names."""
+    for name, info in type(model).model_fields.items():
+        value = getattr(model, name)
+        if isinstance(value, BaseModel):
+            yield from (((name, *loc), file) for loc, file in _files(value))
+        elif isinstance(value, str) and IS_FILE in (*info.metadata, *_metadata(info.annotation)):
+            yield (name,), value
+
+
+def _metadata(annotation: Any) -> list[Any]:
+    """Return what the parts of `File | None` are marked with."""
+    marked = [part for part in typing.get_args(annotation) if typing.get_origin(part) is typing.Annotated]
+    return [mark for part in marked for mark in typing.get_args(part)[1:]]
 
 
 def _birth_bytes(machine: Machine, place: Place, name: str) -> int:
@@ -221,6 +279,17 @@ def _birth_bytes(machine: Machine, place: Place, name: str) -> int:
 def _mapping(body: Any, key: str) -> list[tuple[str, Any]]:
     inner = body.get(key) if isinstance(body, dict) else None
     return list(inner.items()) if isinstance(inner, dict) else []
+
+
+def said_of(error: ValidationError, model: type[BaseModel]) -> tuple[str, str]:
+    """Return the place and the text, in plain words, of the first thing that a model found wrong."""
+    detail = error.errors(include_url=False)[0]
+    loc, text = _describe(detail, tuple(part for part in detail["loc"] if part != "[key]"), model)
+    return _where(loc), _short(_misread(detail, None) or text)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _MOST_TEXT else f"{text[: _MOST_TEXT - 1]}…"
 
 
 def _where(loc: Loc) -> str:
@@ -248,11 +317,18 @@ def _describe(detail: ErrorDetails, loc: Loc, model: type[BaseModel]) -> tuple[L
     if kind in ("enum", "literal_error"):
         known = [word.strip().strip("'") for word in context["expected"].replace(" or ", ", ").split(",")]
         return loc, f"unknown value {_choice(str(value), known)}"
-    if value is None:
-        return loc, "is empty"
     wanted = detail["msg"].replace("Input should be", "must be").replace("a valid dictionary", "a list of `key: value`")
     shown = "" if isinstance(value, dict | list) else f", not {value!r}"
     return loc, f"{wanted[:1].lower()}{wanted[1:]}{shown}"
+
+
+def _misread(detail: ErrorDetails, word: str | None) -> str | None:
+    """Say that YAML reads a word as true or false, or that nothing is written; None when it is neither."""
+    if detail["type"] in ("extra_forbidden", "missing"):
+        return None
+    if word is not None:
+        return f"{word} is read as {str(detail['input']).lower()} by YAML: put it in quotes if it is a word"
+    return "is empty" if detail["input"] is None else None
 
 
 def _keys(model: type[BaseModel], loc: Loc) -> set[str]:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Final, Self
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -15,6 +16,7 @@ from contract.lineprotocol import TYPED
 from contract.model import Asset, Datatype, Signal
 from contract.topics import TopicError, check_id
 from edge.ids import AssetIds
+from edge.yaml_lines import WrittenFloat, WrittenInt
 
 _SIGNAL_NAME: Final = re.compile(r"[A-Za-z0-9_./-]{1,128}\Z")
 _KIND: Final = re.compile(r"[a-z][a-z0-9_]{0,62}\Z")
@@ -43,18 +45,40 @@ def _kind(text: str) -> str:
     return text
 
 
-def _text(value: Any) -> Any:
-    """Let `en: 5` be the text "5", as everyone expects of a name."""
+def as_written(value: Any) -> Any:
+    """Let `en: 5` be the text "5", as everyone expects of a name, and `1.10` not 1.1."""
+    if isinstance(value, WrittenInt | WrittenFloat):
+        return value.written
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
-Id = Annotated[str, BeforeValidator(_text), AfterValidator(_id)]
-SignalName = Annotated[str, BeforeValidator(_text), AfterValidator(_signal_name)]
+Id = Annotated[str, BeforeValidator(as_written), AfterValidator(_id)]
+SignalName = Annotated[str, BeforeValidator(as_written), AfterValidator(_signal_name)]
 Kind = Annotated[str, AfterValidator(_kind)]
-Text = Annotated[str, BeforeValidator(_text)]
+IS_FILE: Final = "a file"
+File = Annotated[str, Field(min_length=1), IS_FILE]
+"""A file (or folder) that must be there, relative to the plant file; `shopfloor check` looks."""
+Text = Annotated[str, BeforeValidator(as_written)]
 Names = dict[str, Text]
 Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+
+def with_port(text: str, what: str, ports: Mapping[str, int]) -> str:
+    """Return an address that has a port, that of its scheme in `ports` when it states none; raise ValueError."""
+    try:
+        parts = urlsplit(text)
+        port, host = parts.port, parts.hostname
+    except ValueError as error:
+        raise ValueError(f"{text!r} is not an address: {error}") from error
+    if parts.scheme not in ports or not host or port == 0 or not text.isprintable() or " " in text:
+        forms = ", or ".join(f"{scheme}://host:port (without a port: {number})" for scheme, number in ports.items())
+        raise ValueError(f"{text!r} is not {what}: write {forms}")
+    return (
+        text
+        if port is not None
+        else parts._replace(netloc=f"{parts.netloc.rstrip(':')}:{ports[parts.scheme]}").geturl()
+    )
 
 
 class Model(BaseModel):

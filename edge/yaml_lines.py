@@ -1,16 +1,31 @@
-"""Read YAML and remember on which line everything stands."""
+"""Read YAML and remember on which line everything stands.
+
+In bounded time and memory, whatever the text; and what YAML 1.1 would silently read as something else is said.
+"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import yaml
+from yaml.reader import Reader
 
 Loc: TypeAlias = tuple[str | int, ...]
 
 MAX_DEPTH = 32
 MAX_NODES = 500_000
+MAX_KEY = 200
+MAX_NUMBER = 64
+
+_SHOWN: Final = 60
+_OF_YAML: Final = "tag:yaml.org,2002:"
+_MERGE: Final = f"{_OF_YAML}merge"
+_OCTAL: Final = re.compile(r"[-+]?0[0-7_]+\Z")
+_NO_TEXT: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+_TABBED: Final = re.compile(r" *(?:- *)*\t")
 
 
 class YamlError(ValueError):
@@ -22,12 +37,28 @@ class YamlError(ValueError):
         self.text = text
 
 
+class WrittenInt(int):
+    """A whole number that was written otherwise than Python does (`0x1F`, `1_000`): a name is what was `written`."""
+
+    written: str
+
+
+class WrittenFloat(float):
+    """A number that was written otherwise than Python does (`1.10`): a name is what was `written`."""
+
+    written: str
+
+
 @dataclass(slots=True)
 class Document:
-    """A YAML document as plain data, and the line of each key (or list entry) by its path."""
+    """A YAML document as plain data, and the line of each key (or list entry) by its path.
+
+    `words` has what was written where YAML reads a word as true or false.
+    """
 
     data: Any = None
     lines: dict[Loc, int] = field(default_factory=dict)
+    words: dict[Loc, str] = field(default_factory=dict)
 
     def line(self, loc: Loc) -> int:
         """Return the line of `loc`, or of the nearest thing around it."""
@@ -36,9 +67,35 @@ class Document:
         return self.lines.get(loc, 1)
 
 
+class _Loader(yaml.SafeLoader):
+    """Composes nodes, at most `MAX_DEPTH` in each other: it calls itself for each level."""
+
+    depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """Compose a node; raise YamlError when it stands too deep."""
+        if self.depth > MAX_DEPTH:
+            raise YamlError(self.line + 1, f"more than {MAX_DEPTH} levels deep")
+        self.depth += 1
+        try:
+            node: yaml.Node | None = super().compose_node(parent, index)
+            return node
+        finally:
+            self.depth -= 1
+
+
+# a day and an hour stay the text that they are: no entry of a plant file is a time
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, form) for tag, form in forms if tag != f"{_OF_YAML}timestamp"]
+    for first, forms in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
 def parse(text: str) -> Document:
     """Parse one YAML document; keys are always text as written (`no:` is "no"). Raises YamlError."""
-    loader = yaml.SafeLoader(text)
+    if odd := Reader.NON_PRINTABLE.search(text):
+        raise YamlError(_line_at(text, odd.start()), _unprintable(text, odd.start()))
+    loader = _Loader(text)
     document = Document()
     try:
         root = loader.get_single_node()
@@ -48,24 +105,34 @@ def parse(text: str) -> Document:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         raise YamlError(1 if mark is None else mark.line + 1, _explain(error, text)) from error
-    except (yaml.YAMLError, ValueError) as error:
-        if isinstance(error, YamlError):
-            raise
+    except yaml.YAMLError as error:
         raise YamlError(1, f"this is not YAML: {error}") from error
     finally:
         loader.dispose()
     return document
 
 
+def _line_at(text: str, position: int) -> int:
+    return text.count("\n", 0, position) + 1
+
+
+def _unprintable(text: str, position: int) -> str:
+    start = text.rfind("\n", 0, position) + 1
+    before = text[max(start, position - _SHOWN) : position].strip()
+    where = f" behind {before!r}" if before else ""
+    return f"the control character U+{ord(text[position]):04X} stands here{where}: delete it"
+
+
 def _explain(error: yaml.MarkedYAMLError, text: str) -> str:
     problem = error.problem or error.context or "cannot be read"
-    if "found character '\\t'" in problem:
-        return "a tab stands where YAML wants spaces: indent with spaces"
     mark = error.problem_mark
+    lines = text.splitlines()
+    line = lines[mark.line] if mark is not None and mark.line < len(lines) else ""
+    if "found character '\\t'" in problem or _TABBED.match(line):
+        return "a tab stands where YAML wants spaces: indent with spaces"
     if "mapping values are not allowed" in problem and mark is not None:
         return "this line cannot have a second `key: value`: check the indentation, or put the value in quotes"
-    lines = text.splitlines()
-    shown = f" near {lines[mark.line].strip()[:60]!r}" if mark is not None and mark.line < len(lines) else ""
+    shown = f" near {line.strip()[:_SHOWN]!r}" if line.strip() else ""
     return f"this is not YAML{shown}: {problem}"
 
 
@@ -75,6 +142,8 @@ def _build(loader: yaml.SafeLoader, node: yaml.Node, loc: Loc, document: Documen
         raise YamlError(line, f"more than {MAX_DEPTH} levels deep")
     if len(document.lines) > MAX_NODES:
         raise YamlError(line, f"more than {MAX_NODES} entries")
+    if not node.tag.startswith(_OF_YAML):
+        raise YamlError(line, f"the tag {node.tag[:_SHOWN]!r} is not known: delete it, or put the value in quotes")
     if isinstance(node, yaml.MappingNode):
         return _build_mapping(loader, node, loc, document)
     if isinstance(node, yaml.SequenceNode):
@@ -83,23 +152,93 @@ def _build(loader: yaml.SafeLoader, node: yaml.Node, loc: Loc, document: Documen
             document.lines[(*loc, index)] = child.start_mark.line + 1
             items.append(_build(loader, child, (*loc, index), document))
         return items
-    return loader.construct_object(node, deep=True)
+    return _scalar(loader, node, loc, document)
+
+
+def _scalar(loader: yaml.SafeLoader, node: yaml.Node, loc: Loc, document: Document) -> Any:
+    line, written = node.start_mark.line + 1, str(node.value)
+    kind = node.tag.removeprefix(_OF_YAML)
+    if odd := _NO_TEXT.search(written):
+        raise YamlError(line, f"{written[:_SHOWN]!r} has the character U+{ord(odd[0]):04X}, which no text can have")
+    if kind in ("int", "float"):
+        _check_number(written, line)
+    try:
+        value = loader.construct_object(node, deep=True)
+    except (ValueError, OverflowError, LookupError, AttributeError) as error:  # so a constructor says `!!int x`
+        raise YamlError(line, f"{written[:_SHOWN]!r} is no {kind}") from error
+    if isinstance(value, bool):
+        document.words[loc] = written
+    elif isinstance(value, int | float) and str(value) != written:
+        value = WrittenInt(value) if isinstance(value, int) else WrittenFloat(value)
+        value.written = written
+    return value
+
+
+def _check_number(written: str, line: int) -> None:
+    """Raise YamlError for what YAML 1.1 takes for a number and hardly anybody means so."""
+    if len(written) > MAX_NUMBER:
+        raise YamlError(line, f"a number of {len(written)} characters: put it in quotes if it is a text")
+    if ":" in written:
+        raise YamlError(line, f"{written} is a number to the base 60 in YAML: put it in quotes if it is a time")
+    if _OCTAL.match(written):
+        raise YamlError(line, f"{written} is an octal number in YAML: put it in quotes, or leave out the first 0")
 
 
 def _build_mapping(loader: yaml.SafeLoader, node: yaml.MappingNode, loc: Loc, document: Document) -> dict[str, Any]:
-    own = {id(key) for key, _ in node.value}
-    loader.flatten_mapping(node)
     result: dict[str, Any] = {}
-    first: dict[str, int] = {}
-    for key, child in node.value:
-        line = key.start_mark.line + 1
-        if not isinstance(key, yaml.ScalarNode):
-            raise YamlError(line, "a key must be a plain word")
-        name = str(key.value)
-        if name in first and id(key) in own:
-            raise YamlError(line, f"the key {name!r} stands here twice (first on line {first[name]})")
-        if id(key) in own:
-            first[name] = line
-        document.lines[(*loc, name)] = line
+    for name, (key, child) in _entries(node, {}).items():
+        document.lines[(*loc, name)] = key.start_mark.line + 1
         result[name] = _build(loader, child, (*loc, name), document)
     return result
+
+
+_Entries: TypeAlias = Mapping[str, tuple[yaml.Node, yaml.Node]]
+
+
+def _entries(node: yaml.MappingNode, known: dict[int, _Entries]) -> _Entries:
+    """Return key and value by name, those that it merges (`<<`) first; a mapping's own go before merged ones.
+
+    `known` has what was found of other nodes: each is merged once, however often it is named.
+    """
+    if id(node) in known:
+        return known[id(node)]
+    known[id(node)] = {}  # of one that merges itself
+    merged: dict[str, tuple[yaml.Node, yaml.Node]] = {}
+    own: dict[str, tuple[yaml.Node, yaml.Node]] = {}
+    for key, child in node.value:
+        if key.tag == _MERGE:
+            for name, entry in _merged(child, known).items():
+                merged.setdefault(name, entry)
+            continue
+        name = _name(key)
+        if name in own:
+            first = own[name][0].start_mark.line + 1
+            raise YamlError(key.start_mark.line + 1, f"the key {name!r} stands here twice (first on line {first})")
+        own[name] = key, child
+    known[id(node)] = {name: entry for name, entry in merged.items() if name not in own} | own
+    return known[id(node)]
+
+
+def _merged(node: yaml.Node, known: dict[int, _Entries]) -> _Entries:
+    sources = node.value if isinstance(node, yaml.SequenceNode) else [node]
+    found: dict[str, tuple[yaml.Node, yaml.Node]] = {}
+    for source in sources:
+        if not isinstance(source, yaml.MappingNode):
+            raise YamlError(
+                node.start_mark.line + 1, "what `<<` names must be a mapping (`<<: *name`), or a list of them"
+            )
+        for name, entry in _entries(source, known).items():
+            found.setdefault(name, entry)
+    return found
+
+
+def _name(key: yaml.Node) -> str:
+    line = key.start_mark.line + 1
+    if not isinstance(key, yaml.ScalarNode):
+        raise YamlError(line, "a key must be a plain word")
+    name = str(key.value)
+    if len(name) > MAX_KEY:
+        raise YamlError(line, f"a key of {len(name)} characters: {name[:_SHOWN]!r}…")
+    if odd := _NO_TEXT.search(name):
+        raise YamlError(line, f"the key {name!r} has the character U+{ord(odd[0]):04X}, which no text can have")
+    return name

@@ -9,9 +9,10 @@ import sys
 from importlib.metadata import version as version_of
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
+from pydantic import ValidationError
 
 from contract import log
 from edge.config import PlantFileError, load_plant
@@ -21,21 +22,43 @@ from shopfloor.backup.command import backup, restore
 from shopfloor.browse import browse
 from shopfloor.check import check, wrong
 from shopfloor.display import display_for
-from shopfloor.errors import CommandError, ConfigurationError, Exit
+from shopfloor.errors import CommandError, ConfigurationError, Exit, wrong_setting
 from shopfloor.home import Home, port_of
 from shopfloor.ledger import ledger
 from shopfloor.login import login
-from shopfloor.output import out, print_error, print_json
+from shopfloor.output import out, print_error, print_json, reader_gone
 from shopfloor.simulate import factory_file, scenario_file, simulate
 from shopfloor.watch import watch
+
+_ABOUT: Final = (
+    "An industrial IoT platform, from a machine to a screen. Settings: SHOPFLOOR_HOME (./.shopfloor), "
+    "SHOPFLOOR_PORT (8080)."
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        out.print(f"shopfloor {version_of('shopfloor')}", markup=False)
+        raise typer.Exit
+
 
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="An industrial IoT platform, from a machine to a screen. Settings: SHOPFLOOR_HOME (./.shopfloor), "
-    "SHOPFLOOR_PORT (8080).",
+    help=_ABOUT,
 )
+
+
+@app.callback(help=_ABOUT)
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_version, help="Print the version, and end.")
+    ] = False,
+) -> None:
+    """Look at an option that stands before any command."""
+
+
 app.command()(backup)
 app.command()(check)
 app.command()(browse)
@@ -104,11 +127,13 @@ def main() -> None:
     except CommandError as error:
         print_error(error, json="--json" in sys.argv)
         sys.exit(error.exit_code)
+    except ValidationError as error:  # of settings: what a command checks, it says itself
+        print_error(wrong_setting(error), json="--json" in sys.argv)
+        sys.exit(Exit.USAGE)
     except KeyboardInterrupt:
         sys.exit(130)
-    except BrokenPipeError:  # `shopfloor … | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(Exit.OK)
+    except BrokenPipeError:
+        reader_gone()
 
 
 if __name__ == "__main__":

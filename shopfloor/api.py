@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,10 +12,11 @@ from typing import Any, Final, Self, TypeAlias
 import httpx2
 import orjson
 
-from shopfloor.errors import CommandError, RefusedError, UnreachableError
+from shopfloor.errors import CommandError, ConfigurationError, RefusedError, UnreachableError
 from shopfloor.home import Home, port_of
 
 TIMEOUT_S: Final = 30.0
+SILENCE_S: Final = 30.0
 Query: TypeAlias = Sequence[tuple[str, str | int]]
 
 
@@ -68,25 +70,23 @@ class Api:
                 size += len(piece)
         return size
 
-    def events(self, path: str, query: Query = ()) -> Iterator[tuple[str, Any]]:
-        """Yield (event, data) of a stream of server-sent events, for as long as it lives."""
-        timeout = httpx2.Timeout(TIMEOUT_S, read=None)
+    def events(self, path: str, query: Query, seconds: float | None = None) -> Iterator[tuple[str, Any]]:
+        """Yield (event, data) of a stream of server-sent events, for as long as it lives, or for so many seconds.
+
+        A stream that is silent for SILENCE_S is taken for dead: the platform says something every ten seconds.
+        """
+        ends = None if seconds is None else time.monotonic() + seconds
+        timeout = httpx2.Timeout(TIMEOUT_S, read=SILENCE_S if seconds is None else min(seconds, SILENCE_S))
         with (
             self._answering(),
             self._client.stream("GET", f"/api/v1/{path}", params=list(query), timeout=timeout) as response,
         ):
             self._check(response)
-            event, data = "message", [""]
-            for line in response.iter_lines():
-                field, _, value = line.partition(":")
-                match field:
-                    case "event":
-                        event = value.strip()
-                    case "data":
-                        data.append(value.removeprefix(" "))
-                    case "" if not line and len(data) > 1:
-                        yield event, orjson.loads("\n".join(data[1:]))
-                        event, data = "message", [""]
+            try:
+                yield from _events(response.iter_lines(), ends)
+            except httpx2.ReadTimeout:
+                if ends is None or time.monotonic() < ends:
+                    raise
 
     @contextmanager
     def _answering(self) -> Iterator[None]:
@@ -110,6 +110,22 @@ class Api:
         raise _refusal(response)
 
 
+def _events(lines: Iterator[str], ends: float | None) -> Iterator[tuple[str, Any]]:
+    event, data = "message", [""]
+    for line in lines:
+        if ends is not None and time.monotonic() >= ends:
+            return
+        field, _, value = line.partition(":")
+        match field:
+            case "event":
+                event = value.strip()
+            case "data":
+                data.append(value.removeprefix(" "))
+            case "" if not line and len(data) > 1:
+                yield event, orjson.loads("\n".join(data[1:]))
+                event, data = "message", [""]
+
+
 def _refusal(response: httpx2.Response) -> CommandError:
     """Return the error for an answer that is a problem (RFC 9457), or anything else."""
     try:
@@ -121,6 +137,8 @@ def _refusal(response: httpx2.Response) -> CommandError:
         return RefusedError(
             text, "the token in SHOPFLOOR_HOME is not of this plant: set SHOPFLOOR_HOME to its state folder"
         )
+    if response.status_code == 422:
+        return ConfigurationError(text, "shopfloor COMMAND --help says what can be asked")
     if response.status_code >= 500:
         return UnreachableError(text, "try again; its log is logs/cloud.log in the state folder")
     return RefusedError(text)

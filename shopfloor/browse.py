@@ -14,6 +14,7 @@ import typer
 import yaml
 from pydantic import ValidationError
 
+from edge.config import said_of
 from edge.driver import Driver, DriverError, Tag
 from edge.drivers import driver_names, load
 from edge.machine import Context
@@ -25,8 +26,17 @@ SCHEMES: Final = {"opc.tcp": "opcua", "mqtt": "mqtt", "mqtts": "mqtt", "http": "
 
 
 def browse(
-    address: Annotated[str, typer.Argument(help="For example opc.tcp://192.168.0.10:4840.")],
-    path: Annotated[str, typer.Argument(help="Only what fits this pattern, for example 'Objects/**/Temp*'.")] = "",
+    address: Annotated[
+        str,
+        typer.Argument(help="For example opc.tcp://192.168.0.10:4840, mqtt://192.168.0.10, http://192.168.0.10:5000."),
+    ],
+    path: Annotated[
+        str,
+        typer.Argument(
+            help="Only what fits this pattern, and what lies below: names with *, ? and […], for example "
+            "'Machines/*/Controller/Prog*'; of MQTT a topic filter, for example 'factory/#'."
+        ),
+    ] = "",
     *,
     limit: Annotated[int, typer.Option(min=1, help="End after so many.")] = 200,
     option: Annotated[
@@ -70,11 +80,8 @@ def connection(address: str, options: dict[str, Any]) -> Driver:
     try:
         machine = module.Machine.model_validate({"driver": SCHEMES[scheme], "address": address, **options})
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        raise ConfigurationError(
-            f"option {where or address}: {first['msg']}", "docs/drivers.md lists the options"
-        ) from error
+        where, text = said_of(error, module.Machine)
+        raise ConfigurationError(f"option {where or address}: {text}", "docs/drivers.md lists the options") from error
     return module.connection("browse", machine, Context(home=Home.of(os.environ).path, folder=Path.cwd()))
 
 

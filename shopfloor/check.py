@@ -34,8 +34,8 @@ def check(
 
 
 def _served(plant: Plant) -> Plant:
-    if plant.refused:
-        raise PlantFileError(plant.path, plant.refused)
+    if problems := [*plant.refused, *plant.absent]:
+        raise PlantFileError(plant.path, problems)
     return plant
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+from pydantic import ValidationError
+
 
 class Exit(IntEnum):
     """Exit codes; docs/cli.md lists them."""
@@ -42,3 +44,11 @@ class RefusedError(CommandError):
     """The platform answers and says no: an unknown asset, a missing right."""
 
     exit_code = Exit.REFUSED
+
+
+def wrong_setting(error: ValidationError) -> ConfigurationError:
+    """Return the error for settings from the environment that cannot be; its text has no value of a secret."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    name = "_".join(str(part) for part in first["loc"]).upper()
+    text = str(first.get("ctx", {}).get("error", first["msg"])).replace("Input should be", "it must be")
+    return ConfigurationError(f"SHOPFLOOR_{name}: {text}", "docs/operation.md lists the settings")

@@ -14,10 +14,11 @@ from typing import Annotated, Any, Final
 import orjson
 import typer
 
+from shopfloor import known
 from shopfloor.api import connect
 from shopfloor.errors import ConfigurationError, Exit
 from shopfloor.home import Home
-from shopfloor.output import out, print_json, table
+from shopfloor.output import Utc, out, print_json, table
 
 ALGORITHM: Final = "HMAC-SHA256"
 COUNTS: Final = (
@@ -32,6 +33,7 @@ def ledger(
     json: Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of tables.")] = False,
     report: Annotated[Path | None, typer.Option(help="Write a signed report to this file, too.")] = None,
     verify: Annotated[Path | None, typer.Option(help="Check the signature of a report, and do nothing else.")] = None,
+    utc: Utc = False,
 ) -> None:
     """Print what each source produced, what is stored, and what is lost and why. Exit code 1: unexplained loss."""
     home = Home.of(os.environ)
@@ -42,17 +44,19 @@ def ledger(
         return
     with connect() as api:
         told = api.get("ledger", [("source", source) for source in sources or ()])
+        if sources and len(told["sources"]) < len(set(sources)):
+            known.check("source", sources, {each["source"] for each in api.get("ledger")["sources"]})
     if report is not None:
         write_report(report, told, home, datetime.now(UTC))
     if json:
         print_json(told)
     else:
-        show(told)
+        show(told, utc=utc)
     if told["unexplained"]:
         raise typer.Exit(Exit.FAILED)
 
 
-def show(told: dict[str, Any]) -> None:
+def show(told: dict[str, Any], *, utc: bool = False) -> None:
     """Print the ledger as tables: the sources in messages, what is lost by reason, the newest entries."""
     if not told["sources"]:
         out.print("no source has been heard yet")
@@ -80,7 +84,7 @@ def show(told: dict[str, Any]) -> None:
             [entry["start"], end, name, entry["reason"], entry["outcome"], numbers(entry), entry["detail"]]
             for end, name, entry in (each for each in entries[-NEWEST:])
         ]
-        table(["from", "to", "source", "reason", "outcome", "numbers", "detail"], rows)
+        table(["from", "to", "source", "reason", "outcome", "numbers", "detail"], rows, utc=utc)
     out.print()
     if told["unexplained"]:
         out.print(f"{told['unexplained']} messages are lost and no entry says why: keep the state folder, report this")

@@ -2,22 +2,41 @@
 
 from __future__ import annotations
 
-import re
+import os
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import Annotated, Any, Final, NoReturn, TypeAlias
 
 import orjson
+import typer
 from rich.console import Console
 from rich.markup import escape
+from rich.measure import Measurement
 from rich.table import Table
 
-from shopfloor.errors import CommandError
+from shopfloor.clock import TIME, shown
+from shopfloor.errors import CommandError, Exit
 
-_TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3,}Z\Z")
+Utc: TypeAlias = Annotated[bool, typer.Option("--utc", help="Times in UTC, not in the zone of this machine.")]
 
-out = Console(soft_wrap=True, highlight=False)
-err = Console(stderr=True, soft_wrap=True, highlight=False)
+_WIDE: Final = 1000  # columns of a file or a pipe
+
+
+def reader_gone() -> NoReturn:
+    """End with success when nobody reads what is printed any more (`shopfloor … | head`)."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    raise SystemExit(Exit.OK)
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """End quietly: the library's own way ends with exit code 1."""
+        self.quiet = True
+        reader_gone()
+
+
+out = _Console(soft_wrap=True, highlight=False)
+err = _Console(stderr=True, soft_wrap=True, highlight=False)
 
 
 def as_json(value: object) -> str:
@@ -27,8 +46,11 @@ def as_json(value: object) -> str:
 
 def print_json(value: object) -> None:
     """Print `value` as one line of JSON, at once."""
-    sys.stdout.write(as_json(value) + "\n")
-    sys.stdout.flush()
+    try:
+        sys.stdout.write(as_json(value) + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        reader_gone()
 
 
 def print_error(error: CommandError, *, json: bool) -> None:
@@ -41,22 +63,31 @@ def print_error(error: CommandError, *, json: bool) -> None:
         err.print(f"  {error.hint}", markup=False)
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Print rows as a table: as wide as the terminal, or as wide as needed for a file or a pipe."""
+def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, utc: bool = False) -> None:
+    """Print rows as a table: as wide as the terminal, or as wide as needed for a file or a pipe.
+
+    Times are in the zone of this machine, or in UTC.
+    """
     filled = list(rows)
     drawn = Table(box=None, header_style="bold", pad_edge=False)
     for index, column in enumerate(columns):
         numeric = bool(filled) and all(isinstance(row[index], int | float) or row[index] is None for row in filled)
         drawn.add_column(column, justify="right" if numeric else "left", overflow="fold")
     for row in filled:
-        drawn.add_row(*(cell(value) for value in row))
-    console = Console(highlight=False)
+        drawn.add_row(*(cell(value, utc=utc) for value in row))
+    console = _Console(highlight=False)
     if not console.is_terminal:
-        console = Console(highlight=False, width=1000)
-    console.print(drawn)
+        console = _Console(highlight=False, width=_WIDE)
+    if Measurement.get(console, console.options.update(width=_WIDE), drawn).minimum <= console.width:
+        console.print(drawn)
+        return
+    for row in filled:  # a terminal on which not even the longest words have room: a line for each cell
+        for column, value in zip(columns, row, strict=True):
+            console.print(f"{column}: {cell(value, utc=utc)}", style="bold" if column == columns[0] else None)
+        console.print()
 
 
-def cell(value: object) -> str:
+def cell(value: object, *, utc: bool = False) -> str:
     """Return `value` as the text of a table's cell; numbers with at most six significant digits, times to the ms."""
     match value:
         case None:
@@ -65,7 +96,7 @@ def cell(value: object) -> str:
             return "true" if value else "false"
         case float():
             return f"{value:.6g}"
-        case str() if _TIME.match(value):
-            return f"{value[:23].replace('T', ' ')}"
+        case str() if TIME.match(value):
+            return shown(value, utc=utc)
         case _:
             return escape(str(value))

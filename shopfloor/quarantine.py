@@ -16,7 +16,7 @@ import typer
 from shopfloor.api import write_to
 from shopfloor.errors import CommandError, ConfigurationError, Exit, RefusedError, UnreachableError
 from shopfloor.home import Home, port_of
-from shopfloor.output import err, out, print_json, table
+from shopfloor.output import Utc, err, out, print_json, table
 
 GATEWAY: Final = 2
 """The gateway's port lies so far behind SHOPFLOOR_PORT."""
@@ -103,14 +103,14 @@ class Gateway:
 
 
 @app.command("list")
-def list_(port: Port = None, json: Json = False) -> None:
+def list_(port: Port = None, utc: Utc = False, json: Json = False) -> None:
     """List what is kept, the oldest first, and why it could not be stored."""
     with Gateway(port) as gateway:
         rows = gateway.kept()
     if json:
         print_json(rows)
     elif rows:
-        table(COLUMNS, [[row[name] for name in COLUMNS] for row in rows])
+        table(COLUMNS, [[row[name] for name in COLUMNS] for row in rows], utc=utc)
     else:
         out.print("nothing is kept: all that came could be stored")
 

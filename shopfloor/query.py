@@ -5,19 +5,29 @@ from __future__ import annotations
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from shopfloor.api import connect, write_to
+from shopfloor import known
+from shopfloor.api import Api, connect, write_to
+from shopfloor.clock import asked, shown
 from shopfloor.errors import ConfigurationError
-from shopfloor.output import err, out, print_json, table
+from shopfloor.output import Utc, err, out, print_json, reader_gone, table
+from shopfloor.spreadsheet import WithUnits
 
 app = typer.Typer(no_args_is_help=True, help="Ask for last values, history or a file of samples.")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of a table.")]
-Start = Annotated[str, typer.Option(help="ISO 8601 time, or relative to now: -15m, -1h, -7d.")]
-End = Annotated[str, typer.Option(help="ISO 8601 time, or relative to now.")]
+Start = Annotated[
+    str,
+    typer.Option(
+        help="Relative to now (-15m, -1h, -7d), or a time: 2026-11-23T08:00:00 in the zone of this machine, or with "
+        "an offset (…Z, …+01:00)."
+    ),
+]
+End = Annotated[str, typer.Option(help="Like --start; not included.")]
+Asset = Annotated[str, typer.Argument(help="For example cnc-01.")]
 Signals = Annotated[list[str], typer.Argument(help="Signals of the asset, for example spindle_speed.")]
 
 
@@ -31,54 +41,60 @@ class Format(StrEnum):
 @app.command()
 def last(
     assets: Annotated[list[str] | None, typer.Argument(help="Assets; all of them when none is named.")] = None,
+    *,
+    utc: Utc = False,
     json: Json = False,
 ) -> None:
     """Print the last value of every signal: asset, signal, value, unit, quality, time, age."""
     with connect() as api:
+        known.check_assets(api, assets or ())
         columns = api.get("telemetry/last", [("asset", asset) for asset in assets or ()])
     names = ["asset", "signal", "value", "unit", "quality", "time", "age_s"]
     rows = list(zip(*(columns[name] for name in names), strict=True))
     if json:
         print_json([dict(zip(names, row, strict=True)) for row in rows])
     elif rows:
-        table(names, rows)
+        table(names, rows, utc=utc)
     else:
         err.print("no samples yet")
 
 
 @app.command()
 def history(
-    asset: str,
+    asset: Asset,
     signals: Signals,
     *,
     start: Start = "-15m",
     end: End = "now",
     points: Annotated[int | None, typer.Option(min=1, help="Buckets with min, mean and max, not raw samples.")] = None,
+    utc: Utc = False,
     json: Json = False,
 ) -> None:
     """Print the samples of some signals of an asset, or buckets of them."""
-    query = _range(asset, signals, start, end)
+    query = _range(asset, signals, start, end, utc=utc)
     if points is not None:
         query.append(("points", points))
     with connect() as api:
+        known.check_signals(api, asset, signals)
         answer = api.get("telemetry/history", query)
     if json:
         print_json(answer)
         return
     if answer["resolution"] != "raw":
         hint = "" if points is not None else "; ask for them with --points"
-        err.print(f"there are samples since {answer['raw_since']} alone, and minutes of what was before{hint}")
+        since = shown(answer["raw_since"], utc=utc)
+        err.print(f"there are samples since {since} alone, and minutes of what was before{hint}")
     for series in answer["series"]:
         names = [name for name, values in series.items() if isinstance(values, list)]
         rows = list(zip(*(series[name] for name in names), strict=True))
         out.print(f"{asset} {series['signal']} {series['unit']}: {len(rows)} rows", markup=False, style="bold")
         if rows:
-            table(names, rows)
+            table(names, rows, utc=utc)
 
 
 @app.command()
 def export(
-    asset: str,
+    asset: Asset,
     signals: Signals,
     *,
     start: Start = "-1h",
@@ -87,27 +103,53 @@ def export(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="File to write; default: standard output.")
     ] = None,
+    bom: Annotated[
+        bool, typer.Option("--bom", help="CSV begins with a byte order mark: so Excel reads Chinese right.")
+    ] = False,
+    utc: Utc = False,
     json: Json = False,
 ) -> None:
-    """Write the raw samples of some signals of an asset to a file."""
+    """Write the raw samples of some signals of an asset to a file; times in it are in UTC, to the nanosecond.
+
+    CSV has the columns asset, signal, time, value, unit, quality, status.
+    """
     if output is None and format is Format.PARQUET and sys.stdout.isatty():
         raise ConfigurationError("Parquet is not for reading on a terminal", "name a file: --output samples.parquet")
-    query = [*_range(asset, signals, start, end), ("format", format.value)]
+    if bom and format is Format.PARQUET:
+        raise ConfigurationError("Parquet has no byte order mark", "leave --bom out, or write CSV")
+    query = [*_range(asset, signals, start, end, utc=utc), ("format", format.value)]
     with connect() as api:
-        size = _save(api, query, output)
+        units = known.check_signals(api, asset, signals)
+        size = _save(api, query, output, None if format is Format.PARQUET else WithUnits(units, bom=bom))
     if json and output is not None:
         print_json({"file": str(output), "bytes": size})
     elif output is not None:
         err.print(f"{output}: {size} bytes")
 
 
-def _save(api: Any, query: list[tuple[str, str | int]], output: Path | None) -> int:
+def _save(api: Api, query: list[tuple[str, str | int]], output: Path | None, change: WithUnits | None) -> int:
+    """Write the file; return its size in bytes. Raise ConfigurationError when it cannot be written."""
+    size = 0
     try:
         with write_to(output) as file:
-            return int(api.save("telemetry/export", query, file.write))
+
+            def write(piece: bytes) -> None:
+                nonlocal size
+                size += file.write(piece if change is None else change.take(piece))
+
+            api.save("telemetry/export", query, write)
+    except BrokenPipeError:
+        reader_gone()
     except OSError as error:
         raise ConfigurationError(f"cannot write {output or 'to standard output'}: {error.strerror}") from error
+    return size
 
 
-def _range(asset: str, signals: list[str], start: str, end: str) -> list[tuple[str, str | int]]:
-    return [("asset", asset), *(("signal", signal) for signal in signals), ("start", start), ("end", end)]
+def _range(asset: str, signals: list[str], start: str, end: str, *, utc: bool) -> list[tuple[str, str | int]]:
+    times = []
+    for option, text in (("start", start), ("end", end)):
+        time, said = asked(f"--{option}", text, utc=utc)
+        times.append((option, time))
+        if said:
+            err.print(said, markup=False)
+    return [("asset", asset), *(("signal", signal) for signal in signals), *times]

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import fnmatch
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Annotated, Any
 
 import typer
 
 from contract.model import TIME_REPLACED, Quality, base_quality
-from shopfloor.api import connect
+from shopfloor import known
+from shopfloor.api import Api, connect
+from shopfloor.clock import shown
 from shopfloor.errors import UnreachableError
-from shopfloor.output import cell, out, print_json
+from shopfloor.output import Utc, cell, out, print_json
 
 QUALITY = {Quality.GOOD: "", Quality.STALE: "stale", Quality.UNCERTAIN: "uncertain", Quality.BAD: "bad"}
 
@@ -22,27 +23,37 @@ def watch(
     assets: Annotated[list[str] | None, typer.Argument(help="Assets; all of them when none is named.")] = None,
     signal: Annotated[str, typer.Option(help="Only signals that fit this pattern, for example '*temperature*'.")] = "*",
     seconds: Annotated[float | None, typer.Option(min=0.1, help="End after so long; default: at Ctrl-C.")] = None,
+    utc: Utc = False,
     json: Annotated[bool, typer.Option("--json", help="One JSON object for each value.")] = False,
 ) -> None:
-    """Print live values as they arrive, until Ctrl-C."""
-    ends = None if seconds is None else time.monotonic() + seconds
+    """Print live values as they arrive, until Ctrl-C: time, asset, signal, value, unit, quality."""
     query = [("asset", asset) for asset in assets or ()]
     with suppress(KeyboardInterrupt), connect() as api:
-        for event, data in api.events("telemetry/stream", query):
+        known.check_assets(api, assets or ())
+        if signal != "*":
+            known.check_pattern(api, assets or (), signal)
+        units: dict[str, Mapping[str, str]] = {}
+        for event, data in api.events("telemetry/stream", query, seconds):
             if event == "state":
-                for row in values(data, signal):
-                    show(row, json=json)
-            if ends is not None and time.monotonic() >= ends:
-                return
-        raise UnreachableError("the platform ended the stream", "it may be restarting: try again")
+                for row in values(data, signal, _units(api, units, data["asset"])):
+                    show(row, json=json, utc=utc)
+        if seconds is None:
+            raise UnreachableError("the platform ended the stream", "it may be restarting: try again")
 
 
-def values(data: Any, pattern: str) -> Iterator[dict[str, Any]]:
-    """Yield asset, signal, value, quality and time of each value in a `state` event."""
+def _units(api: Api, units: dict[str, Mapping[str, str]], asset: str) -> Mapping[str, str]:
+    if asset not in units:
+        units[asset] = known.units(api, asset)
+    return units[asset]
+
+
+def values(data: Any, pattern: str, units: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    """Yield asset, signal, value, unit, quality and time of each value in a `state` event."""
     for name, sample in data["signals"].items():
         if fnmatch.fnmatchcase(name, pattern):
-            said = {key: sample[key] for key in ("value", "quality", "time", "status") if key in sample}
-            yield {"asset": data["asset"], "signal": name, **said}
+            said = {key: sample[key] for key in ("quality", "time", "status") if key in sample}
+            head = {"asset": data["asset"], "signal": name, "value": sample["value"], "unit": units.get(name, "")}
+            yield head | said
 
 
 def quality_text(quality: int) -> str:
@@ -51,16 +62,16 @@ def quality_text(quality: int) -> str:
     return f"{word}, time of arrival".lstrip(", ") if quality & TIME_REPLACED else str(word)
 
 
-def show(row: dict[str, Any], *, json: bool) -> None:
+def show(row: dict[str, Any], *, json: bool, utc: bool) -> None:
     """Print one value."""
     if json:
         print_json(row)
         return
     words: Sequence[str] = (
-        str(row["time"])[11:23],
+        shown(str(row["time"]), utc=utc).partition(" ")[2],
         f"{row['asset']:<12}",
         f"{row['signal']:<28}",
-        cell(row["value"]),
+        f"{cell(row['value'])} {row['unit']}".rstrip(),
         quality_text(row["quality"]),
     )
     out.print(" ".join(words).rstrip(), markup=False)

@@ -102,7 +102,7 @@ def _value(column: Column[Any], value: Any, number: int) -> Any:
         raise ValueError(f"row {number} of {column.table.name!r}: {column.name} is no {kind.__name__}")
     if kind is int and not -(2**31) <= value < 2**31:
         raise ValueError(f"row {number} of {column.table.name!r}: {column.name} has more than 32 bits")
-    if length is not None and len(value) > length:
+    if isinstance(value, str) and length is not None and len(value) > length:
         raise ValueError(f"row {number} of {column.table.name!r}: {column.name} is longer than {length} characters")
     return value
 

@@ -189,7 +189,7 @@ def _check_parquet(file: IO[bytes], name: str, schema: pa.Schema) -> None:
     columns = {"signal", "time", "quality" if schema is RAW else "count"}
     missing = " OR ".join(f"{each} IS NULL" for each in sorted(columns))
     # DuckDB decodes each page within its memory limit, however large a small file says that it is
-    limits = {"memory_limit": PARQUET_MEMORY, "temp_directory": tempfile.gettempdir(), "threads": 1}
+    limits: dict[str, Any] = {"memory_limit": PARQUET_MEMORY, "temp_directory": tempfile.gettempdir(), "threads": 1}
     with duckdb.connect(config=limits) as connection:
         rows = connection.read_parquet(file.name)
         # the hash has every value of every row decoded

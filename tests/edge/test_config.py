@@ -125,7 +125,7 @@ def test_each_problem_says_what_was_meant(before: str, after: str, said: str) ->
         ("a: &a [*a]", "plant.yaml:1: more than 32 levels deep"),
         ("enterprise: demo\nsite: s\nareas:\n", "plant.yaml:3: areas: is empty"),
         ("enterprise: demo\nareas: {}", "plant.yaml:1: missing key 'site'"),
-        ("a: 2020-13-45", "plant.yaml:1: this is not YAML"),
+        ("a: 2020-13-45", "plant.yaml:1: unknown key 'a'"),
     ],
 )
 def test_what_is_not_a_plant_file(text: str, said: str) -> None:

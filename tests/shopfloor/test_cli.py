@@ -104,6 +104,17 @@ def test_a8_check_says_how_many_signals_a_machine_can_have(run: Any, tmp_path: P
     assert json.loads(run("check", "plant.yaml", "--json").stdout)["ok"] is False
 
 
+def test_g2_check_finds_files_that_are_not_there(run: Any, tmp_path: Path) -> None:
+    with_user = "address: mqtt://127.0.0.1\n            user: edge\n            password_file: secrets/edge"
+    (tmp_path / "plant.yaml").write_text(PLANT.replace("address: mqtt://127.0.0.1:1883", with_user))
+    done = run("check", "plant.yaml")
+    assert done.returncode == 2
+    assert "plant.yaml:13: machines.press-1.password_file: there is no file 'secrets/edge'" in done.stderr
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "edge").write_text("a password")
+    assert run("check", "plant.yaml").returncode == 0
+
+
 def test_check_of_an_unknown_driver_names_the_known_ones(run: Any, tmp_path: Path) -> None:
     (tmp_path / "plant.yaml").write_text(PLANT.replace("driver: mqtt", "driver: mqqt"))
     done = run("check", "plant.yaml")

@@ -13,7 +13,7 @@ import jmespath
 from jmespath.exceptions import JMESPathError
 from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, StrictInt, ValidationError, model_validator
 
-from contract.mqtt import Broker
+from contract.mqtt import PORTS, Broker
 from edge import machine as base
 from edge.drivers.mqtt.quality import GOOD_BY_DEFAULT
 
@@ -23,12 +23,12 @@ _BRACES: Final = re.compile(r"\{[^}]*\}?|\}")
 
 
 def _address(text: str) -> str:
+    address = base.with_port(text, "an MQTT address", PORTS)
     try:
-        return Broker(url=text).url
+        return Broker(url=address).url
     except ValidationError:
         raise ValueError(
-            f"{text!r} is not an MQTT address: write mqtt://host:port, or mqtts://host:port for TLS; "
-            "a user stands under `user` and `password_file`"
+            f"{text!r} is more than an address: a user stands under `user` and `password_file`, a topic under `topic`"
         ) from None
 
 
@@ -137,10 +137,14 @@ class Machine(base.Machine):
     driver: Literal["mqtt"] = "mqtt"
     address: Annotated[str, AfterValidator(_address)]
     user: str | None = None
-    password_file: str | None = Field(None, description="file that holds the password, relative to the plant file")
-    ca_file: str | None = Field(None, description="authority of the broker's certificate, relative to the plant file")
-    cert_file: str | None = Field(None, description="our own certificate, where the broker wants one")
-    key_file: str | None = None
+    password_file: base.File | None = Field(
+        None, description="file that holds the password, relative to the plant file"
+    )
+    ca_file: base.File | None = Field(
+        None, description="authority of the broker's certificate, relative to the plant file"
+    )
+    cert_file: base.File | None = Field(None, description="our own certificate, where the broker wants one")
+    key_file: base.File | None = None
     topic: Topic | None = Field(None, description="where the messages are; {asset} stands for the level with the asset")
     one_asset: bool = Field(False, description="what + and # stand for belongs to one asset: its topics are all alike")
     payload: Literal["json", "text"] = Field("json", description="text: a bare number or word")

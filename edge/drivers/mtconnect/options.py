@@ -12,13 +12,7 @@ from edge import machine as base
 
 
 def _address(text: str) -> str:
-    try:
-        parts = urlsplit(text)
-        _ = parts.port
-    except ValueError as error:
-        raise ValueError(f"{text!r} is not an address: {error}") from error
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError(f"{text!r} is not the address of an agent: write http://host:port (5000 is the usual port)")
+    parts = urlsplit(base.with_port(text, "the address of an agent", {"http": 80, "https": 443}))
     if parts.username or parts.password:
         raise ValueError("an agent has no users: leave them out of the address")
     if parts.query or parts.fragment:
@@ -50,7 +44,9 @@ class Machine(base.Machine):
     device: Annotated[str, Field(min_length=1)] | None = Field(
         None, description="name or uuid of the device; needed when the agent has several"
     )
-    ca_file: str | None = Field(None, description="authority of the agent's certificate, relative to the plant file")
+    ca_file: base.File | None = Field(
+        None, description="authority of the agent's certificate, relative to the plant file"
+    )
     interval_s: Annotated[float, Field(ge=0.01, le=60)] = Field(
         0.1, description="how often the agent sends what is new"
     )

@@ -18,16 +18,10 @@ _NODE: Final = re.compile(r"(?:(?:ns=\d+|nsu=[^;]+);)?[isgb]=.+\Z", re.DOTALL)
 
 
 def _address(text: str) -> str:
-    try:
-        parts = urlsplit(text)
-        port = parts.port
-    except ValueError as error:
-        raise ValueError(f"{text!r} is not an address: {error}") from error
-    if parts.scheme != "opc.tcp" or not parts.hostname or port is None:
-        raise ValueError(f"{text!r} is not an OPC UA address: write opc.tcp://host:port (4840 is the usual port)")
-    if parts.username or parts.password:
+    address = base.with_port(text, "an OPC UA address", {"opc.tcp": 4840})
+    if "@" in urlsplit(address).netloc:
         raise ValueError("a user stands under `user` and `password_file`, not in the address")
-    return text
+    return address
 
 
 def _node(text: str) -> str:
@@ -65,11 +59,11 @@ class Security(base.Model):
 
     policy: Policy = "Basic256Sha256"
     mode: Literal["sign_and_encrypt", "sign"] = "sign_and_encrypt"
-    trust: str | None = Field(
+    trust: base.File | None = Field(
         None, description="certificate (or folder of them) of the server or its authority, relative to the plant file"
     )
-    certificate: str | None = Field(None, description="our own certificate (.der or .pem); made when not stated")
-    key: str | None = Field(None, description="private key of `certificate` (.pem)")
+    certificate: base.File | None = Field(None, description="our own certificate (.der or .pem); made when not stated")
+    key: base.File | None = Field(None, description="private key of `certificate` (.pem)")
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -92,7 +86,9 @@ class Machine(base.Machine):
     address: Annotated[str, AfterValidator(_address)]
     security: Annotated[Security, BeforeValidator(_security, json_schema_input_type=Security | Policy)] = Security()
     user: str | None = None
-    password_file: str | None = Field(None, description="file that holds the password, relative to the plant file")
+    password_file: base.File | None = Field(
+        None, description="file that holds the password, relative to the plant file"
+    )
     mode: Literal["subscribe", "poll"] = Field("subscribe", description="poll where the server cannot subscribe")
     publish_s: Annotated[float, Field(gt=0, le=60)] = Field(0.1, description="how often the server sends changes")
     poll_s: Annotated[float, Field(gt=0, le=3600)] = Field(1.0, description="how often all nodes are read in poll mode")

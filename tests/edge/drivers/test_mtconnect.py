@@ -334,7 +334,7 @@ async def test_what_an_old_agent_says_and_what_has_no_single_value(scripted: Any
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"address": "opc.tcp://127.0.0.1:5000"}, r"write http://host:port \(5000 is the usual port\)"),
+        ({"address": "opc.tcp://127.0.0.1:5000"}, r"write http://host:port \(without a port: 80\)"),
         ({"address": "http://user:secret@127.0.0.1:5000"}, "an agent has no users"),
         ({"address": "http://127.0.0.1:5000/probe?x=1"}, r"leave out what follows the \?"),
         ({"address": "http://127.0.0.1:port"}, "is not an address"),
