@@ -665,6 +665,39 @@ async def test_a_full_spool_stops_the_reading_and_nothing_is_lost(
     await until(lambda: not runner.health.trouble)
 
 
+async def test_a_line_that_is_lost_while_the_spool_is_full_costs_nothing_of_the_record(
+    nats_broker: Any, hosts: Any, observe: Any, workshop: Any, free_port: int, until: Any
+) -> None:
+    host = await hosts(nats_broker)
+    agent = await observe()
+    line = Link(free_port, agent.face.port)
+    await line.start()
+    plant = workshop(nats_broker, max_bytes=30_000)
+    try:
+        runner = plant.run("cnc-01", mtconnect(f"http://127.0.0.1:{free_port}", speed={"data_item": "spindle_speed"}))
+        await agent.say("spindle_speed", -1.0)
+        await host.wait_for_value("cnc-01", -1.0)
+        host.say(online=False)
+        await until(lambda: not plant.uplink.node.host.online)
+        await line.stop()
+        await until(lambda: not runner.health.connected)
+        await agent.say("spindle_speed", *(float(n) for n in range(2000)))
+        await line.start()
+        await until(lambda: "full" in runner.health.trouble or "max_bytes" in runner.health.trouble)
+        await line.stop()
+        await until(lambda: not runner.health.connected)
+        host.say(online=True)
+        await line.start()
+        await until(lambda: set(host.values("cnc-01")) >= {float(n) for n in range(2000)})
+    finally:
+        await line.stop()
+    await until(lambda: any(entry.outcome == "filled" for entry in entries(host)))
+    [gap] = [entry for entry in entries(host) if entry.outcome == "filled"]
+    assert gap.count == 2000
+    counts = Counter(value for value in host.values("cnc-01") if value >= 0)
+    assert {value for value, count in counts.items() if count > 1} <= {1999.0}  # what held at the returns
+
+
 async def test_two_machines_do_not_hurt_each_other(
     nats_broker: Any, hosts: Any, serve: Any, workshop: Any, free_port: int
 ) -> None:

@@ -1,0 +1,231 @@
+"""What comes from a machine, on its way to the spool: which asset it is of, its datatypes, what passes, what is odd."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+import structlog
+
+from contract.model import MAX_TEXT_BYTES, Sample
+from contract.topics import TopicError, check_id
+from edge.dating import WORDS, Bounds
+from edge.filter import Filter, Read
+from edge.health import Health
+from edge.ids import MAX_ASSETS, AssetIds
+from edge.ledger import EdgeLedger
+from edge.machine import Machine, Place
+from edge.outlet import Outlet
+from edge.source import Source
+from spool import SpoolError
+
+_RETRY_SPOOL_S: Final = 1.0
+_DAY_NS: Final = 86_400_000_000_000
+
+_log = structlog.get_logger(__name__)
+
+
+class Intake:
+    """The assets of one machine entry. Raises nothing of what a spool may refuse: it waits until the spool takes it."""
+
+    def __init__(
+        self,
+        name: str,
+        machine: Machine,
+        health: Health,
+        *,
+        place: Place,
+        outlet: Outlet,
+        ledger: EdgeLedger,
+        owners: dict[str, str],
+        raw_days: int,
+        ids: AssetIds,
+        clock_ns: Callable[[], int],
+    ) -> None:
+        self.sources: dict[str, Source] = {}
+        self.keeps_history = False  # whether the machine may have a record of its own
+        self._name = name
+        self._machine = machine
+        self._health = health
+        self._place = place
+        self._outlet = outlet
+        self._ledger = ledger
+        self._owners = owners  # asset id → machine entry, of the whole plant
+        self._raw_days = raw_days
+        self._ids = ids
+        self._clock_ns = clock_ns
+        self._noted: set[str] = set()
+        self._log = _log.bind(machine=name, address=machine.address)
+
+    @property
+    def waits(self) -> bool:
+        """Whether samples wait for the end of their period."""
+        return any(source.filter.waits for source in self.sources.values())
+
+    async def take(self, samples: Sequence[Sample], notes: Mapping[str, str]) -> None:
+        """Filter a batch and wait until the rest of it is durable; `notes` are what the driver has to say."""
+        now_ns = self._clock_ns()
+        by_asset: dict[str, list[Sample]] = {}
+        await self._ids.keep()
+        for sample in samples:
+            by_asset.setdefault(sample.asset, []).append(sample)
+        for asset, group in by_asset.items():
+            source = self.sources.get(asset) or self.source(asset)
+            if source is None:
+                self._health.refused += len(group)
+                continue
+            self._learn(source, group)
+            passed = source.filter.update(group, now_ns)
+            self._tell_too_large(source, source.filter)
+            source.heard_s = time.monotonic()
+            if source.filter.has_news:
+                self._health.last_data_ns = now_ns
+            self._health.samples += len(group)
+            await self.send(source, passed.live)
+            await self.send(source, passed.past, past=True)
+            self._tell_oddities(source.filter, asset, now_ns)
+        for sort, text in notes.items():
+            self._note(sort, text)
+
+    def recorded(self, source: Source, past: Filter, samples: Iterable[Sample]) -> list[Sample]:
+        """Return what of samples that the machine recorded passes `past`, which counts them as read: send it."""
+        own = past.missing(samples, source.filter)
+        newest_ns = max((sample.time_ns for sample in own), default=0)
+        self._learn(source, own)
+        live, late = past.update(own, newest_ns)
+        self._tell_too_large(source, past)
+        return [*live, *late]
+
+    async def flush(self, *, everything: bool = False) -> None:
+        """Send what waited for the end of its period; `everything`: whatever its period, the machine is lost."""
+        now_ns = self._clock_ns()
+        for source in self.sources.values():
+            passed = source.filter.drain() if everything else source.filter.flush(now_ns)
+            await self.send(source, passed)
+
+    async def send(self, source: Source, samples: Sequence[Sample], *, past: bool = False) -> None:
+        """Put samples into the spool, for as long as it takes: meanwhile nothing more is read."""
+        standing = ""
+        source.online = source.online or bool(samples)
+        read: dict[str, Read] = {}
+        if not past and self.keeps_history:
+            read = source.filter.read((sample.signal for sample in samples), source.past)
+        datatypes = source.inferred if source.has_news else {}
+        while samples:
+            try:
+                for future in self._outlet.put(source.asset.id, samples, past=past, read=read, datatypes=datatypes):
+                    if not future.done():
+                        await asyncio.wrap_future(future)
+                    future.result()
+            except SpoolError as error:
+                if not standing:
+                    self._log.error("reading stands still until the spool takes more", reason=str(error))
+                    standing = self._health.trouble = str(error)
+                await asyncio.sleep(_RETRY_SPOOL_S)
+            else:
+                source.has_news = source.has_news and not datatypes
+                break
+        if standing:
+            self._log.info("the spool takes data again; reading goes on")
+            if self._health.trouble == standing:
+                self._health.trouble = ""
+
+    def resume(self, now_ns: int) -> None:
+        """Begin to read after a loss."""
+        for source in self.sources.values():
+            source.filter.resume(self._bounds(now_ns))
+
+    def lost(self) -> None:
+        """Tell that the machine is lost, with all its assets."""
+        for source in self.sources.values():
+            self._set_offline(source)
+
+    def check_silence(self) -> None:
+        """Tell of assets that have said nothing for longer than the machine allows."""
+        limit_s = self._machine.offline_after_s
+        for source in self.sources.values():
+            if limit_s and source.online and time.monotonic() - source.heard_s > limit_s:
+                self._log.warning("no data", asset=source.asset.id, silent_s=limit_s)
+                self._set_offline(source)
+                source.filter.resume(self._bounds(self._clock_ns()))
+
+    def _set_offline(self, source: Source) -> None:
+        if source.online:
+            source.online = False
+            self._outlet.offline(source.asset.id)
+
+    def _bounds(self, now_ns: int) -> Bounds:
+        """Return what times are held against; who keeps a record tells at each connection what holds then."""
+        oldest_ns = (now_ns // _DAY_NS - self._raw_days) * _DAY_NS if self._raw_days else 0
+        return Bounds(oldest_ns, holds=self.keeps_history)
+
+    def source(self, asset_id: str) -> Source | None:
+        """Return what is known of an asset, made at its first appearance; None for one that cannot be ours."""
+        if asset_id in self.sources:
+            return self.sources[asset_id]
+        if len(self.sources) >= MAX_ASSETS:
+            self._note("assets", f"more than {MAX_ASSETS} assets: data of {asset_id} is left out; narrow the topic")
+            return None
+        try:
+            check_id(asset_id)
+        except TopicError as error:
+            self._note("asset id", f"{str(error)[:300]}: data of this asset is left out")
+            return None
+        owner = self._owners.setdefault(asset_id, self._name)
+        if owner != self._name:
+            self._note(f"asset {asset_id}", f"the asset {asset_id} belongs to {owner} already: its data is left out")
+            return None
+        asset = replace(self._machine.asset(self._place, asset_id), label=self._ids.label(asset_id))
+        unknown = {name for name, entry in self._machine.signals.items() if entry.datatype is None}
+        before = self._outlet.datatypes_before(asset_id)
+        inferred = {name: datatype for name, datatype in before.items() if name in unknown}
+        signals = tuple(replace(each, datatype=inferred.get(each.name, each.datatype)) for each in asset.signals)
+        asset = replace(asset, signals=signals)
+        self._outlet.describe(asset)
+        filter_ = Filter(signals, bounds=self._bounds(self._clock_ns()))
+        self.sources[asset_id] = Source(asset, filter_, unknown - inferred.keys(), inferred)
+        return self.sources[asset_id]
+
+    def _learn(self, source: Source, samples: Sequence[Sample]) -> None:
+        if source.learn(samples):
+            self._outlet.describe(source.asset)
+
+    def _tell_oddities(self, found: Filter, asset: str, now_ns: int) -> None:
+        """Count, note and enter in the ledger what is odd about times, and what values did not fit."""
+        if found.odd_times:
+            for sort, count in found.odd_times.items():
+                example = found.examples[sort]
+                self._note(f"time {sort}", f"{asset}/{example.signal}: {WORDS[sort]} (time_ns {example.time_ns})")
+                self._ledger.lose(self._name, "source_time", count, now_ns, detail=WORDS[sort], outcome="noted")
+            self._health.times_replaced += found.replaced
+            found.odd_times.clear()
+            found.replaced = 0
+        if found.misfits:
+            for signal, count in found.misfits.items():
+                value, datatype = found.misfit[signal], found.datatype(signal)
+                self._note(
+                    f"misfit {signal}",
+                    f"{asset}/{signal}: {value!r:.80} is no {datatype}: it is kept as bad, without a value; "
+                    "state the `datatype` of the signal in the plant file if it is another",
+                )
+                self._health.misfits += count
+            found.misfits.clear()
+        for signal in found.rounded:
+            text = "an integer has more digits than a double: it is rounded, and uncertain; state `datatype: int64`"
+            self._note(f"rounded {signal}", f"{asset}/{signal}: {text}")
+        self._health.rounded += found.rounded.total()
+        found.rounded.clear()
+
+    def _tell_too_large(self, source: Source, through: Filter) -> None:
+        for signal, size in through.too_large:
+            self._health.too_large += 1
+            text = f"a text of {size} bytes is left out, {MAX_TEXT_BYTES} fit into a message"
+            self._note(f"too large {source.asset.id} {signal}", f"{signal} of {source.asset.id}: {text}")
+
+    def _note(self, sort: str, text: str) -> None:
+        if sort not in self._noted and len(self._noted) < MAX_ASSETS:
+            self._noted.add(sort)
+            self._log.warning(text)
