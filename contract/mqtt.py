@@ -133,7 +133,8 @@ class Session:
 
     With `on_delivery` (in the place of `on_message`) the session is persistent, and each Delivery must be given to
     `acknowledge`: what was not comes again with the next connection. It may be called before `on_connect`. `leave` are
-    filters of an earlier time that the broker is to forget.
+    filters of an earlier time that the broker is to forget. `on_forgotten` is called when the broker accepts us and has
+    kept nothing for us (it says that no session was present), before any message and `on_connect`.
     """
 
     def __init__(
@@ -146,6 +147,7 @@ class Session:
         on_message: OnMessage = lambda _topic, _payload, _retained: None,
         on_delivery: Callable[[Delivery], None] | None = None,
         leave: Sequence[str] = (),
+        on_forgotten: Callable[[], None] = lambda: None,
         on_connect: Callable[[], None] = lambda: None,
         on_disconnect: Callable[[str], None] = lambda _reason: None,
         max_in_flight: int = 1_000,
@@ -157,6 +159,7 @@ class Session:
         self._subscriptions = [(topic_filter, qos) for topic_filter, qos in subscriptions]
         self._will, self._on_message = will, on_message
         self._on_delivery, self._leave = on_delivery, list(leave)
+        self._on_forgotten = on_forgotten
         self._on_connect, self._on_disconnect = on_connect, on_disconnect
         self._max_in_flight, self._max_in_flight_bytes = max_in_flight, max_in_flight_bytes
         self._keepalive_s = keepalive_s
@@ -406,11 +409,13 @@ class Session:
         return was_connected
 
     def _connected(
-        self, client: Client, _data: Any, _flags: ConnectFlags, code: ReasonCode, _properties: Properties | None
+        self, client: Client, _data: Any, flags: ConnectFlags, code: ReasonCode, _properties: Properties | None
     ) -> None:
         if code.is_failure:
             self._end_reason = f"the broker refuses {self._broker.user or self._client_id!r}: {code}"
             return
+        if not flags.session_present:
+            self._call(self._on_forgotten)
         if self._leave:
             client.unsubscribe(self._leave)
         if self._subscriptions:
@@ -439,8 +444,11 @@ class Session:
             client.disconnect()
             return
         log.info("connected", client=self._client_id, broker=self._broker.url)
+        self._call(self._on_connect)
+
+    def _call(self, callback: Callable[[], None]) -> None:
         try:
-            self._on_connect()
+            callback()
         except Exception:
             self._callback_failed = True
             raise

@@ -13,7 +13,7 @@ from contextlib import aclosing, contextmanager
 from typing import Any, Final, TypeVar
 
 from contract.model import Sample
-from edge.driver import Counters, Driver, DriverError, Historian, Lost, NoHistory, Unreachable
+from edge.driver import Counters, Driver, DriverError, Historian, Kept, Lost, NoHistory, Unreachable
 
 CONNECT_S: Final = 300.0  # thousands of nodes of a slow server take minutes
 CLOSE_S: Final = 10.0
@@ -63,6 +63,11 @@ class Contained:
     def keeps_history(self) -> bool:
         """Whether the driver can read what the machine recorded."""
         return isinstance(self._driver, Historian)
+
+    @property
+    def kept(self) -> bool:
+        """Whether what the machine has said since the connection before this one was kept, and comes by itself."""
+        return isinstance(self._driver, Kept) and self._driver.kept
 
     async def connect(self) -> None:
         """Connect; raise Unreachable, Lost, Failed."""

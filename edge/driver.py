@@ -78,6 +78,14 @@ class Driver(Protocol):
 
 
 @runtime_checkable
+class Kept(Protocol):
+    """What the driver has besides of a machine for which another keeps what it says while nobody listens."""
+
+    kept: bool
+    """Whether all of that is kept and comes by itself, since the connection before this one."""
+
+
+@runtime_checkable
 class Historian(Protocol):
     """What the driver of a machine that may keep a record of its own has besides."""
 

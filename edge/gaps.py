@@ -29,14 +29,16 @@ _ATTEMPTS: Final = 3  # that may end by a failure of the driver
 class _Gap:
     """From when to when and why the machine was not heard, by the edge's clock.
 
-    `filled`: so many samples were read from the record. `failures`: so often the driver failed at it. `sending` puts
-    samples into the spool that count as read: it goes on when the line is lost.
+    `kept`: what the machine said then comes by itself. `filled`: so many samples were read from the record.
+    `failures`: so often the driver failed at it. `sending` puts samples into the spool that count as read: it goes on
+    when the line is lost.
     """
 
     start_ns: int
     end_ns: int
     reason: Literal["offline", "edge_down"]
     detail: str
+    kept: bool = True
     filled: int = 0
     failures: int = 0
     sending: asyncio.Task[None] | None = None
@@ -96,6 +98,7 @@ class Gaps:
                 live[asset] = source.past.successor(source.asset.signals)
         else:
             return
+        self._gap.kept = self._gap.kept and self._driver.kept
         for asset, source in sources.items():
             source.filter = live[asset]
 
@@ -139,7 +142,10 @@ class Gaps:
 
     def _close(self, gap: _Gap, missing: str) -> None:
         """Tell the ledger of a gap in which something is `missing`, if that is why, and forget it."""
-        if missing:
+        if gap.kept:
+            detail = f"{gap.detail}; the broker has kept what was published at QoS 1, as far as its limits go"
+            self._ledger.enter(self._name, gap.reason, gap.start_ns, gap.end_ns, outcome="noted", detail=detail)
+        elif missing:
             detail = f"{gap.detail}; {missing}"
             self._ledger.enter(self._name, gap.reason, gap.start_ns, gap.end_ns, detail=detail)
         if gap.filled or not missing:

@@ -17,7 +17,7 @@ import pytest
 
 from contract.loss import Entry
 from contract.model import Asset
-from contract.mqtt import Broker
+from contract.mqtt import Broker, Session
 from contract.topics import Node
 from edge.drivers import load
 from edge.ledger import SIGNALS, EdgeLedger
@@ -529,6 +529,62 @@ async def test_e5_d6_c4_odd_values_and_times_on_mqtt_cost_themselves_and_are_tol
     assert [v for v, _, _, _ in timed(host, "robot-01", "load")] == [7.0, 8.0, 8.0]
     assert runner.health.times_replaced == 3
     assert runner._driver.counters.rejected == 2  # NaN, and inf
+
+
+async def test_e10_what_the_broker_has_kept_is_no_loss_in_the_ledger(
+    broker: Any, hosts: Any, workshop: Any, context: Context, until: Any
+) -> None:
+    host = await hosts(broker)
+    plant = workshop(broker)
+    settings = mqtt(broker, context)
+    runner = plant.run("robots", settings)
+    await until(lambda: runner.health.connected)
+    host.session.publish("factory/robot-01/telemetry", b'{"t":1}', qos=1)
+    await host.wait_for_value("robot-01", 1.0)
+    await plant.kill(runner)
+    host.session.publish("factory/robot-01/telemetry", b'{"t":2}', qos=1)
+    runner = plant.run("robots", settings)
+    await host.wait_for_value("robot-01", 2.0)
+    await until(lambda: entries(host) != [])
+    [kept] = entries(host)
+    assert (kept.source, kept.reason, kept.outcome) == ("robots", "edge_down", "noted"), kept
+    assert "QoS 1" in kept.detail
+
+    await plant.kill(runner)
+    await forget(broker, context, until)
+    plant.run("robots", settings)
+    await until(lambda: len(entries(host)) == 2)
+    assert (entries(host)[1].reason, entries(host)[1].outcome) == ("edge_down", "lost")
+
+
+@pytest.mark.parametrize("forgets", [True, False])
+async def test_e10_a_broker_that_was_away_is_asked_whether_it_has_kept_the_session(
+    mosquitto_broker: Any, hosts: Any, workshop: Any, context: Context, until: Any, forgets: bool
+) -> None:
+    host = await hosts(mosquitto_broker)
+    plant = workshop(mosquitto_broker)
+    runner = plant.run("robots", mqtt(mosquitto_broker, context))
+    await until(lambda: runner.health.connected)
+    mosquitto_broker.stop()
+    await until(lambda: not runner.health.connected)
+    if forgets:
+        for path in mosquitto_broker.folder.glob("**/mosquitto.db"):
+            path.unlink()
+    mosquitto_broker.start()
+    await until(lambda: host.session.is_connected)
+    host.say(online=True)
+    await until(lambda: entries(host) != [])
+    assert (entries(host)[0].reason, entries(host)[0].outcome) == ("offline", "lost" if forgets else "noted")
+
+
+async def forget(broker: Any, context: Context, until: Any) -> None:
+    """Let the broker forget what it keeps for the driver: another of its name wants a clean session."""
+    client_id = json.loads((context.home / "edge" / "mqtt" / "robots.json").read_bytes())["client_id"]
+    account = Broker(url=broker.url, user=broker.user, password_file=broker.password_file)
+    other = Session(account, client_id)
+    other.start()
+    await until(lambda: other.is_connected)
+    await asyncio.to_thread(other.stop)
 
 
 async def test_c3_a_retained_message_is_stored_once_over_starts_of_the_edge(

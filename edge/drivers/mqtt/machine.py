@@ -45,6 +45,8 @@ class MqttDriver:
         self.name = name
         self.machine = machine
         self.counters = Counters()
+        self.kept = False  # whether the broker kept what came at QoS 1 since the last connection
+        self._forgotten = False  # it did not, at a connection that was not yet one of ours
         self._context = context
         self._mapping = Mapping(name, machine, self.counters, context.ids)
         self._memory = Memory(context.home / "edge" / "mqtt", name)
@@ -72,6 +74,7 @@ class MqttDriver:
                 # noted before: a filter that is subscribed by an edge that then dies must be known
                 await asyncio.to_thread(self._memory.note_filters, sorted({*known.filters, *filters}))
                 await self._listen(filters, known)
+                self.kept, self._forgotten = not self._forgotten, False
                 await asyncio.to_thread(self._memory.note_filters, filters)
             elif known.client_id:
                 await self._listen(filters, known, clean=True)  # upon which the broker forgets what it keeps for us
@@ -100,6 +103,7 @@ class MqttDriver:
             on_message=self._received,
             on_delivery=self._delivered if is_persistent else None,
             leave=[] if known is None else sorted({*known.filters} - {*filters}),
+            on_forgotten=self._forget,
             on_connect=lambda: _call(loop, ready.set),
             on_disconnect=self._disconnected,
         )
@@ -114,6 +118,9 @@ class MqttDriver:
                 f"{self.machine.address}: {reason or 'no answer'}. Is the broker on, and are address, user and "
                 "password_file right?"
             ) from error
+
+    def _forget(self) -> None:
+        self._forgotten = True
 
     def _broker(self) -> Broker:
         machine, folder = self.machine, self._context.folder
