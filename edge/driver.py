@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 from contract.model import Command, Datatype, Reply, Sample, Value
+from edge.notes import Notes
 
 
 class DriverError(Exception):
@@ -45,12 +46,7 @@ class Counters:
     dropped: int = 0  # messages or values that we threw away because a queue was full
     rejected: int = 0  # messages or values that could not be understood
     times_replaced: int = 0  # samples that the driver itself has flagged: their time is not the source's
-    notes: dict[str, str] = field(default_factory=dict)  # the first example of each sort of trouble, to be logged once
-
-    def note(self, sort: str, text: str) -> None:
-        """Remember the first example of a sort of trouble (at most 100 sorts)."""
-        if sort not in self.notes and len(self.notes) < 100:
-            self.notes[sort] = text
+    notes: Notes = field(default_factory=Notes)
 
 
 class Driver(Protocol):

@@ -167,7 +167,7 @@ class Filter:
         self.odd_times: Counter[Sort] = Counter()
         self.replaced = 0
         self.has_news = False  # the last `update` was more than repeats
-        self.examples: dict[Sort, Sample] = {}  # the first of each sort, as it came
+        self.examples: dict[tuple[Sort, str], Sample] = {}  # the first of each sort and signal, as it came
         self.misfits: Counter[str] = Counter()  # values that do not fit their datatype, by signal
         self.misfit: dict[str, Value] = {}  # the first of each signal
         self.rounded: Counter[str] = Counter()  # integers of more digits than their datatype holds, by signal
@@ -338,7 +338,7 @@ class Filter:
         if date is not None and date.sort is not None:
             self.odd_times[date.sort] += 1
             self.replaced += date.is_replaced
-            self.examples.setdefault(date.sort, sample)
+            self.examples.setdefault((date.sort, sample.signal), sample)
         return date
 
     def _passes(self, state: _State, sample: Sample, now_ns: int) -> bool:

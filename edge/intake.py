@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -18,6 +18,7 @@ from edge.health import Health
 from edge.ids import MAX_ASSETS, AssetIds
 from edge.ledger import EdgeLedger
 from edge.machine import Machine, Place
+from edge.notes import Notes
 from edge.outlet import Outlet
 from edge.source import Source
 from spool import SpoolError
@@ -57,7 +58,7 @@ class Intake:
         self._raw_days = raw_days
         self._ids = ids
         self._clock_ns = clock_ns
-        self._noted: set[str] = set()
+        self.notes = Notes()
         self._log = _log.bind(machine=name, address=machine.address)
 
     @property
@@ -65,8 +66,8 @@ class Intake:
         """Whether samples wait for the end of their period."""
         return any(source.filter.waits for source in self.sources.values())
 
-    async def take(self, samples: Sequence[Sample], notes: Mapping[str, str]) -> None:
-        """Filter a batch and wait until the rest of it is durable; `notes` are what the driver has to say."""
+    async def take(self, samples: Sequence[Sample]) -> None:
+        """Filter a batch and wait until the rest of it is durable."""
         now_ns = self._clock_ns()
         by_asset: dict[str, list[Sample]] = {}
         await self._ids.keep()
@@ -87,8 +88,6 @@ class Intake:
             await self.send(source, passed.live)
             await self.send(source, passed.past, past=True)
             self._tell_oddities(source.filter, asset, now_ns)
-        for sort, text in notes.items():
-            self._note(sort, text)
 
     def recorded(self, source: Source, past: Filter, samples: Iterable[Sample]) -> list[Sample]:
         """Return what of samples that the machine recorded passes `past`, which counts them as read: send it."""
@@ -167,16 +166,19 @@ class Intake:
         if asset_id in self.sources:
             return self.sources[asset_id]
         if len(self.sources) >= MAX_ASSETS:
-            self._note("assets", f"more than {MAX_ASSETS} assets: data of {asset_id} is left out; narrow the topic")
+            self.notes.tell(
+                "assets", f"more than {MAX_ASSETS} assets: data of {asset_id} is left out; narrow the topic"
+            )
             return None
         try:
             check_id(asset_id)
         except TopicError as error:
-            self._note("asset id", f"{str(error)[:300]}: data of this asset is left out")
+            self.notes.tell("asset id", f"{str(error)[:300]}: data of this asset is left out")
             return None
         owner = self._owners.setdefault(asset_id, self._name)
         if owner != self._name:
-            self._note(f"asset {asset_id}", f"the asset {asset_id} belongs to {owner} already: its data is left out")
+            text = f"the asset {asset_id} belongs to {owner} already: its data is left out"
+            self.notes.tell("owner", text, asset_id)
             return None
         asset = replace(self._machine.asset(self._place, asset_id), label=self._ids.label(asset_id))
         unknown = {name for name, entry in self._machine.signals.items() if entry.datatype is None}
@@ -197,25 +199,28 @@ class Intake:
         """Count, note and enter in the ledger what is odd about times, and what values did not fit."""
         if found.odd_times:
             for sort, count in found.odd_times.items():
-                example = found.examples[sort]
-                self._note(f"time {sort}", f"{asset}/{example.signal}: {WORDS[sort]} (time_ns {example.time_ns})")
                 self._ledger.lose(self._name, "source_time", count, now_ns, detail=WORDS[sort], outcome="noted")
+            for (sort, signal), example in found.examples.items():
+                text = f"{asset}/{signal}: {WORDS[sort]} (time_ns {example.time_ns})"
+                self.notes.tell(f"time {sort}", text, f"{asset}/{signal}")
             self._health.times_replaced += found.replaced
+            found.examples.clear()
             found.odd_times.clear()
             found.replaced = 0
         if found.misfits:
             for signal, count in found.misfits.items():
                 value, datatype = found.misfit[signal], found.datatype(signal)
-                self._note(
-                    f"misfit {signal}",
+                self.notes.tell(
+                    "misfit",
                     f"{asset}/{signal}: {value!r:.80} is no {datatype}: it is kept as bad, without a value; "
                     "state the `datatype` of the signal in the plant file if it is another",
+                    f"{asset}/{signal}",
                 )
                 self._health.misfits += count
             found.misfits.clear()
         for signal in found.rounded:
             text = "an integer has more digits than a double: it is rounded, and uncertain; state `datatype: int64`"
-            self._note(f"rounded {signal}", f"{asset}/{signal}: {text}")
+            self.notes.tell("rounded", f"{asset}/{signal}: {text}", f"{asset}/{signal}")
         self._health.rounded += found.rounded.total()
         found.rounded.clear()
 
@@ -223,9 +228,4 @@ class Intake:
         for signal, size in through.too_large:
             self._health.too_large += 1
             text = f"a text of {size} bytes is left out, {MAX_TEXT_BYTES} fit into a message"
-            self._note(f"too large {source.asset.id} {signal}", f"{signal} of {source.asset.id}: {text}")
-
-    def _note(self, sort: str, text: str) -> None:
-        if sort not in self._noted and len(self._noted) < MAX_ASSETS:
-            self._noted.add(sort)
-            self._log.warning(text)
+            self.notes.tell("too large", f"{signal} of {source.asset.id}: {text}", f"{source.asset.id}/{signal}")

@@ -6,6 +6,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable
+from itertools import islice
 from typing import Final
 
 import structlog
@@ -95,6 +96,7 @@ class Runner:
         self._log = _log.bind(machine=name, address=machine.address)
         self._failures: set[str] = set()  # places of those that were told in full
         self._accounted: dict[Reason, int] = {}
+        self._said = [0, 0]  # so many notes of the intake and of the driver are logged
         self._flagged = 0  # of the times that the driver has replaced, so many are told
 
     @property
@@ -192,11 +194,12 @@ class Runner:
                 if reading.done():
                     samples = outcome(reading, "read")
                     try:
-                        await self._intake.take(samples, self._driver.counters.notes)
+                        await self._intake.take(samples)
                     except Exception:
                         check_sound(samples, self._machine.signals)
                         raise
                     self._account()
+                    self._say_notes()
                     self.health.alive_ns = self._clock_ns()
                     reading = asyncio.create_task(self._driver.read())
                 elif waits:
@@ -204,6 +207,13 @@ class Runner:
                 self._intake.check_silence()
         finally:
             await self._driver.end(reading, filling)
+
+    def _say_notes(self) -> None:
+        for index, notes in enumerate((self._intake.notes, self._driver.counters.notes)):
+            if len(notes) > self._said[index]:
+                for text in islice(notes.values(), self._said[index], None):
+                    self._log.warning(text)
+                self._said[index] = len(notes)
 
     def _account(self) -> None:
         """Tell the ledger what the driver has counted since the last time."""

@@ -130,7 +130,7 @@ def test_c2_what_cannot_be_a_time_is_replaced_flagged_and_counted() -> None:
         "0~@10000 1~@10000+1 2~@10000+2 3~@10000+3 4~@10000+4 5~@10000+5 6~@10000+6"
     )
     assert odd.odd_times == {"none": 1, "before 1970": 3, "ahead": 3}
-    assert odd.examples["before 1970"].time_ns == -1
+    assert odd.examples["before 1970", "s"].time_ns == -1
     assert said(odd.update(samples("7@9999 8@309999"), at(10_001))) == "7@9999 8@309999"
     assert not Filter([Signal("s")]).update([Sample("a", "s", 1_000_000, 1.0)], at(0)).live[0].quality & TIME_REPLACED
 

@@ -157,7 +157,7 @@ class MqttDriver:
     def _drop(self, what: str) -> None:
         self.counters.dropped += 1
         text = f"{self.name}: more than {self.machine.queue} messages wait, {what}: narrow the topic, or raise `queue`"
-        self.counters.note("queue", text)
+        self.counters.notes.tell("queue", text)
 
     def _take(self, delivery: Delivery) -> None:
         self._queue.append(Message(delivery, time.time_ns()))
@@ -206,10 +206,12 @@ class MqttDriver:
             untimed = _UNKNOWN_AGE
             if self.machine.time is None:
                 text = f"{self.name}: {topic!r} is a retained message, and nothing tells when it was said"
-                self.counters.note("retained", f"{text}: its values are uncertain, with the time of first arrival")
+                self.counters.notes.tell(
+                    "retained", f"{text}: its values are uncertain, with the time of first arrival"
+                )
                 arrived_ns, untimed = self._memory.recall(topic, payload, arrived_ns, untimed)
         if self.machine.time is None:
-            self._memory.remember(topic, payload, arrived_ns, untimed)
+            self._memory.remember(topic, payload, arrived_ns, untimed, is_retained=is_retained)
         samples = self._mapping.samples(topic, payload, arrived_ns, untimed)
         if is_retained:
             self.counters.times_replaced += sum(bool(sample.quality & TIME_REPLACED) for sample in samples)

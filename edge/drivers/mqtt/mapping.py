@@ -94,7 +94,7 @@ class Mapping:
             try:
                 return quality.read(find(item), option.good)
             except Exception as error:  # noqa: BLE001 (whatever a path comes upon is trouble of that message alone)
-                self._counters.note("quality", f"{self._name}: no quality at {option.path}: {error}")
+                self._counters.notes.tell("quality", f"{self._name}: no quality at {option.path}: {error}", option.path)
                 return Quality.UNCERTAIN, 0
 
         return quality_of
@@ -114,6 +114,9 @@ class Mapping:
             try:
                 if may_hold_null is None:
                     data, may_hold_null = self._parse(payload)
+                    if data is None:
+                        text = f"{self._name}: a message on {topic!r} is null: its values are kept as bad"
+                        self._counters.notes.tell("null message", text)
                 asset = self._asset(match)
                 if route.is_mixed:
                     self._tell_mixture(index, asset, topic)
@@ -129,18 +132,20 @@ class Mapping:
     def _reject(self, why: str, topic: str, payload: bytes) -> None:
         self._counters.rejected += 1
         sort = why.split(":", maxsplit=1)[0]
-        self._counters.note(sort, f"{self._name}: message on {topic!r} left out: {why}; it begins {payload[:80]!r}")
+        self._counters.notes.tell(
+            sort, f"{self._name}: message on {topic!r} left out: {why}; it begins {payload[:80]!r}"
+        )
 
-    def _leave_out(self, signal: str, why: str) -> None:
+    def _leave_out(self, kind: str, signal: str, why: str) -> None:
         self._counters.rejected += 1
-        self._counters.note(f"path of {signal}", f"{self._name}: {signal}: {why}")
+        self._counters.notes.tell(kind, f"{self._name}: {signal}: {why}", signal)
 
     def _tell_mixture(self, route: int, asset: str, topic: str) -> None:
         first = self._topic_of.get((route, asset))
         if first is None and len(self._topic_of) < _MOST_ITEMS:
             self._topic_of[route, asset] = topic
         elif first is not None and first != topic:
-            self._counters.note(
+            self._counters.notes.tell(
                 "several topics of one asset",
                 f"{self._name}: {first!r} and {topic!r} are both taken for {asset}, so that their values are mixed: "
                 "let {asset} stand for the level that differs, or state `one_asset: true` if that is meant",
@@ -165,7 +170,7 @@ class Mapping:
         except (ValueError, RecursionError) as error:
             raise MessageError(f"not JSON: {error}") from error
         text = f"{self._name}: not quite JSON ({strict}): what is odd in it is left out; it begins {payload[:80]!r}"
-        self._counters.note("not quite JSON", text)
+        self._counters.notes.tell("not quite JSON", text)
         return data, True
 
     def _asset(self, match: re.Match[str]) -> str:
@@ -203,10 +208,10 @@ class Mapping:
             try:
                 value = find(item)
             except Exception as error:  # noqa: BLE001 (functions of JMESPath raise anything: ceil('inf'), max_by)
-                self._leave_out(name, f"its path cannot be applied: {type(error).__name__}: {error}")
+                self._leave_out("path", name, f"its path cannot be applied: {type(error).__name__}: {error}")
                 continue
             if value is None:
-                if not may_hold_null or not entry.leads or (item is None and not entry.is_whole):
+                if not may_hold_null or not entry.leads or (item is None and not self._is_whole(entry)):
                     continue  # not in this message
                 marked = _marked(item) if marked is None else marked
                 if not _is_null(find, marked):
@@ -215,12 +220,16 @@ class Mapping:
                 own, code = (said, status) if entry.quality_of is None else self._own_quality(entry, item, said)
             kind = type(value)
             if kind not in _KINDS:
-                self._leave_out(name, f"its path leads to a {kind.__name__}, not to a value")
+                self._leave_out("structure", name, f"its path leads to a {kind.__name__}, not to a value")
                 continue
             best = own
             if not (value - value == 0 if kind is float else _is_plain(kind, value)):
                 value, best = self._odd(name, value, own)
             samples.append(_sample((asset, name, time_ns, value, best, code)))
+
+    def _is_whole(self, entry: Entry) -> bool:
+        """Tell whether an item that is null is what the message says of a signal, and no gap in a list."""
+        return self._items is None or entry.is_whole
 
     def _own_quality(self, entry: Entry, item: Any, said: int) -> tuple[int, int]:
         assert entry.quality_of is not None
@@ -233,12 +242,14 @@ class Mapping:
             return None, quality.worse(quality_, Quality.BAD)
         found = sound(value)
         if found is None:
-            self._leave_out(signal, "NaN, or what is no number, stands where its value should: it is kept as bad")
+            self._leave_out(
+                "no value", signal, "NaN, or what is no number, stands where its value should: it is kept as bad"
+            )
             return None, quality.worse(quality_, Quality.BAD)
         if not isinstance(found, str) or found == value:
             return found, quality_
         text = f"{self._name}: {signal}: a text in another encoding: {found!r:.80}; state the machine's `encoding`"
-        self._counters.note("encoding", text)
+        self._counters.notes.tell("encoding", text, signal)
         return found, quality.worse(quality_, Quality.UNCERTAIN)
 
     def _time_of(self, find: Search, option: TimeOption, item: Any, arrived_ns: int) -> int:
@@ -252,7 +263,7 @@ class Mapping:
             return 0
 
     def _note(self, sort: str, text: str) -> None:
-        self._counters.note(sort, f"{self._name}: {text}")
+        self._counters.notes.tell(sort, f"{self._name}: {text}")
 
 
 def _marked(item: Any) -> Any:

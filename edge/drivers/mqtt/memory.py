@@ -1,8 +1,9 @@
-"""What a machine entry on MQTT keeps over restarts: who it is to the broker, and the last message of each topic.
+"""What a machine entry on MQTT keeps over restarts: who it is to the broker, and the last messages of each topic.
 
 Two files of JSON in the folder `edge/mqtt` of the edge's home. `<name>.json` (client id, subscribed filters) is durable
-before it is used. `<name>.topics.json` is written now and then; when it is behind, or lost, a retained message is not
-recognized and counts as one of unknown age.
+before it is used. `<name>.topics.json` has for each topic the last message and the last retained one, since others may
+come behind that. It is written now and then; when it is behind, or lost, a retained message is not recognized and
+counts as one of unknown age.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ _LONGEST_NS: Final = 86_400_000_000_000  # what has held for longer is told anew
 
 
 class Last(NamedTuple):
-    """The last message of a topic: CRC-32 of its payload, the time and the quality that its samples were given."""
+    """A message of a topic: CRC-32 of its payload, the time and the quality that its samples were given."""
 
     crc: int
     time_ns: int
@@ -47,7 +48,7 @@ class Memory:
         self._topics_file = folder / f"{name}.topics.json"
         self._client_id = ""
         self._filters: tuple[str, ...] = ()
-        self._topics: dict[str, Last] | None = None
+        self._topics: dict[str, tuple[Last, Last | None]] | None = None  # the last one, the last that was retained
         self._changed = False
         self._saved_s = 0.0
 
@@ -74,18 +75,31 @@ class Memory:
         self._client_id, self._filters = "", ()
 
     def recall(self, topic: str, payload: bytes, time_ns: int, quality: int) -> tuple[int, int]:
-        """Return time and quality of this message if it was the last of its topic within a day; else those given."""
-        last = self._last().get(topic)
-        if last is None or last.crc != zlib.crc32(payload) or not 0 <= time_ns - last.time_ns < _LONGEST_NS:
-            return time_ns, quality
-        return last.time_ns, last.quality
+        """Return time and quality of this retained message if it is one of the last of its topic; else those given.
 
-    def remember(self, topic: str, payload: bytes, time_ns: int, quality: int) -> None:
-        """Take a message as the last one of its topic; of very many topics the first are remembered."""
-        last = self._last()
-        if topic in last or len(last) < _MOST_TOPICS:
-            last[topic] = Last(zlib.crc32(payload), time_ns, quality)
-            self._changed = True
+        Each is remembered for a day.
+        """
+        crc = zlib.crc32(payload)
+        for last in self._last().get(topic, ()):
+            if last is not None and last.crc == crc and 0 <= time_ns - last.time_ns < _LONGEST_NS:
+                return last.time_ns, last.quality
+        return time_ns, quality
+
+    def remember(self, topic: str, payload: bytes, time_ns: int, quality: int, *, is_retained: bool = False) -> None:
+        """Take a message as the last one of its topic; of very many topics the first are remembered.
+
+        One that `is_retained` comes at each connection, and tells nothing of what came last.
+        """
+        topics = self._last()
+        known = topics.get(topic)
+        if known is None and len(topics) >= _MOST_TOPICS:
+            return
+        said = Last(zlib.crc32(payload), time_ns, quality)
+        if is_retained:
+            topics[topic] = said if known is None else known[0], said
+        else:
+            topics[topic] = said, None if known is None else known[1]
+        self._changed = True
 
     async def save_now_and_then(self, now_s: float) -> None:
         """Save when there is something new and the last time is some seconds ago; `now_s` by a clock nobody sets."""
@@ -98,18 +112,25 @@ class Memory:
         if self._changed and self._topics is not None:
             self._changed = False
             try:
-                _write(self._topics_file, {topic: list(last) for topic, last in self._topics.items()}, durable=False)
+                content = {topic: [*last, *(retained or ())] for topic, (last, retained) in self._topics.items()}
+                _write(self._topics_file, content, durable=False)
             except OSError:
                 self._changed = True
 
-    def _last(self) -> dict[str, Last]:
+    def _last(self) -> dict[str, tuple[Last, Last | None]]:
         if self._topics is None:
             noted = _read(self._topics_file)
             try:
-                self._topics = {str(topic): Last(*map(int, last)) for topic, last in noted.items()}
+                self._topics = {str(topic): _parsed(last) for topic, last in noted.items()}
             except (TypeError, ValueError):
                 self._topics = {}
         return self._topics
+
+
+def _parsed(numbers: list[int]) -> tuple[Last, Last | None]:
+    """Return the messages of a topic as they were written: raise TypeError or ValueError."""
+    last, retained = numbers[:3], numbers[3:]
+    return Last(*map(int, last)), Last(*map(int, retained)) if retained else None
 
 
 def _read(path: Path) -> dict[str, Any]:

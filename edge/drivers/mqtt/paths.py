@@ -44,14 +44,16 @@ def search(path: str) -> Search:
     steps = [int(s[1:-1]) if s[0] == "[" else s.strip('"') for s in _STEP.findall(path)]
     if len(steps) == 1:
         key = steps[0]
-        return lambda data: data.get(key) if isinstance(data, dict) else None
+        return lambda data: data.get(key) if isinstance(data, dict) else NULL if data is NULL else None
 
     def find(data: Any) -> Any:
         for step in steps:
+            if data is NULL:
+                return NULL
             if isinstance(step, int):
                 data = data[step] if isinstance(data, list) and step < len(data) else None
             else:
-                data = data.get(step) if isinstance(data, dict | _Null) else None
+                data = data.get(step) if isinstance(data, dict) else None
         return data
 
     return find

@@ -181,7 +181,7 @@ class Reader:
     def _reject(self, element: Element, why: str) -> None:
         self._counters.rejected += 1
         item = element.get("dataItemId", "")
-        self._counters.note(f"data item {item}", f"{self._asset}: an observation of {item} is left out: {why}")
+        self._counters.notes.tell("observation", f"{self._asset}: an observation of {item} is left out: {why}", item)
 
 
 def _values(item: Item, element: Element, conditions: Conditions) -> Sequence[Value | None]:

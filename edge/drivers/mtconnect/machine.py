@@ -65,7 +65,7 @@ class MtconnectDriver:
             none = f"{device.name} has none of the {len(missing)} data items"
             raise AgentError(f"the agent answers, but {none} {where}: {signal}: {why}")
         for signal, why in missing.items():
-            self.counters.note(f"data item of {signal}", f"{self.name}: {signal}: {why} {where}")
+            self.counters.notes.tell("data item", f"{self.name}: {signal}: {why} {where}", signal)
         self._device, self._reader = device.name or device.uuid, Reader(self.name, items, self.counters)
         state = await agent.current(self._device)
         is_new_run = self._position is not None and self._position.instance != state.header.instance
@@ -118,7 +118,9 @@ class MtconnectDriver:
         except NotStreaming:
             await self._end_stream()
         self._polls = True
-        self.counters.note("stream", f"{self.name}: the agent does not stream: asked every {self.machine.poll_s:g} s")
+        self.counters.notes.tell(
+            "stream", f"{self.name}: the agent does not stream: asked every {self.machine.poll_s:g} s"
+        )
         return await self._poll(agent, position)
 
     async def _poll(self, agent: Agent, position: Position) -> Streams:
@@ -154,7 +156,7 @@ class MtconnectDriver:
                     raise
                 continue
             self.counters.overflows += 1
-            self.counters.note(
+            self.counters.notes.tell(
                 "overflow",
                 f"{self.name}: observations {position.sequence} to {oldest - 1} are lost: the agent's buffer of "
                 f"{header.buffer_size} is too small, raise its BufferSize",

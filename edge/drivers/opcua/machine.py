@@ -57,12 +57,12 @@ class OpcuaDriver:
         await self.close()
         client = await open_session(self.machine, self._context)
         if self.machine.security.policy == "none":
-            self.counters.note(
+            self.counters.notes.tell(
                 "security",
                 f"{self.machine.address}: security is off: anyone on the network can read and change what passes",
             )
         if client.shows_password:
-            self.counters.note(
+            self.counters.notes.tell(
                 "password", f"{self.machine.address}: the password goes unencrypted: anyone on the network can read it"
             )
         self._services = Services(client, self.counters)
@@ -92,7 +92,7 @@ class OpcuaDriver:
         now = time.time_ns()
         self._first = [Sample(self.name, signal, now, None, Quality.BAD) for signal in missing]
         for signal, why in missing.items():
-            self.counters.note(f"node of {signal}", f"{signal}: {why}. See `shopfloor browse {self.machine.address}`")
+            self.counters.notes.tell("node", f"{signal}: {why}. See `shopfloor browse {self.machine.address}`", signal)
 
     async def _subscribe(self, client: Client) -> None:
         interval_ms = self.machine.publish_s * 1000
@@ -257,7 +257,9 @@ class OpcuaDriver:
                 undated = sum(sample.time_ns == 0 for sample in samples)
                 if undated:
                     self.counters.rejected += undated
-                    self.counters.note("history", f"{item.signal}: recorded values without a time are left out")
+                    self.counters.notes.tell(
+                        "history", f"{item.signal}: recorded values without a time are left out", item.signal
+                    )
                 yield [sample for sample in samples if start_ns <= sample.time_ns < end_ns]
 
     async def browse(self, path: str = "") -> AsyncIterator[Tag]:

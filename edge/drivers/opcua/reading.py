@@ -48,10 +48,11 @@ class Reader:
         status: int = 0 if data.StatusCode is None else data.StatusCode.value
         if status & _INFO == _OVERFLOW:
             self._counters.overflows += 1
-            self._counters.note(
+            self._counters.notes.tell(
                 "overflow",
                 f"{item.signal}: the server's queue overflowed and values are lost: raise `queue`, or give the signal "
                 "a `period_s`",
+                item.signal,
             )
         time_ns, flag = self._time(item, data)
         if status & _BAD:
@@ -76,7 +77,8 @@ class Reader:
         if source is None:
             return server_ns, 0
         self._counters.times_replaced += 1
-        self._counters.note("time", f"{item.signal}: {source:%Y-%m-%d} is no time; the server's is taken, and flagged")
+        why = f"{item.signal}: {source:%Y-%m-%d} is no time; the server's is taken, and flagged"
+        self._counters.notes.tell("time", why, item.signal)
         return server_ns, TIME_REPLACED
 
     def _value(self, item: Item, found: ua.Variant | None) -> tuple[Value | None, bool]:
@@ -86,16 +88,17 @@ class Reader:
         except _NoScalarError as error:
             self._counters.rejected += 1
             why = f"{item.signal}: node {item.text!r} {error}; it is kept as bad, without a value"
-            self._counters.note(f"value of {item.signal}", text(why, self._encoding)[0])
+            self._counters.notes.tell(error.kind, text(why, self._encoding)[0], item.signal)
             return None, True
         if type(value) is not str or found is None or found.VariantType not in _TEXTS:
             return value, True
         own, is_sound = text(value, self._encoding)
         if not is_sound:
-            self._counters.note(
+            self._counters.notes.tell(
                 "encoding",
                 f"{item.signal}: {own!r:.80} holds bytes that are not {self._encoding}: such texts are kept, with "
                 "replacement characters, as uncertain; state the `encoding` of the server's texts (gbk, latin-1, …)",
+                item.signal,
             )
         return own, is_sound
 
@@ -110,7 +113,11 @@ def plain(found: ua.Variant | None, encoding: str) -> Value | None:
 
 
 class _NoScalarError(Exception):
-    """A value has no scalar; the text says what it is and what to do."""
+    """A value has no scalar; the text says what it is and what to do, `kind` is the same for all of a kind."""
+
+    def __init__(self, kind: str, text: str) -> None:
+        super().__init__(text)
+        self.kind = kind
 
 
 def _scalar(found: ua.Variant, index: int | None) -> Value | None:
@@ -121,33 +128,34 @@ def _scalar(found: ua.Variant, index: int | None) -> Value | None:
     if raw is None:
         return None
     if not isinstance(found.VariantType, ua.VariantType):
-        raise _NoScalarError(f"holds a value of an unknown type ({found.VariantType.value})")
+        raise _NoScalarError("unknown type", f"holds a value of an unknown type ({found.VariantType.value})")
     value = scalar(raw)
     if value is None and type(raw) is not ua.XmlElement:
-        raise _NoScalarError(_what_is(raw, found))
+        raise _NoScalarError(*_what_is(raw, found))
     if found.VariantType is ua.VariantType.Float and type(value) is float:
         return shortest(value)
     if found.VariantType is ua.VariantType.DateTime and nanoseconds(raw) < 0:
         if raw > NO_TIME:
-            raise _NoScalarError(f"holds {raw:%Y-%m-%d}, but dates before 1970 are not read")
+            raise _NoScalarError("early date", f"holds {raw:%Y-%m-%d}, but dates before 1970 are not read")
         return None
     return value
 
 
 def _element(raw: Any, index: int) -> Any:
     if not isinstance(raw, list | tuple):
-        raise _NoScalarError("holds no array: leave out `index`")
+        raise _NoScalarError("no array", "holds no array: leave out `index`")
     if index >= len(raw):
-        raise _NoScalarError(f"holds an array of {len(raw)}, which has no `index` {index} (the first is 0)")
+        text = f"holds an array of {len(raw)}, which has no `index` {index} (the first is 0)"
+        raise _NoScalarError("short array", text)
     return raw[index]
 
 
-def _what_is(raw: Any, found: ua.Variant) -> str:
+def _what_is(raw: Any, found: ua.Variant) -> tuple[str, str]:
     if isinstance(raw, list | tuple):
         if raw and isinstance(raw[0], list | tuple):
-            return "holds a matrix, which is not read"
-        return f"holds an array of {len(raw)}: state which element by `index` (the first is 0)"
+            return "matrix", "holds a matrix, which is not read"
+        return "array", f"holds an array of {len(raw)}: state which element by `index` (the first is 0)"
     kind = raw.TypeId.to_string() if isinstance(raw, ua.ExtensionObject) else type(raw).__name__
     if found.VariantType is ua.VariantType.ExtensionObject:
-        return f"holds a structure ({kind}), which is not read: look for variables below it"
-    return f"holds a {found.VariantType.name}, which is not read"
+        return "structure", f"holds a structure ({kind}), which is not read: look for variables below it"
+    return "type", f"holds a {found.VariantType.name}, which is not read"

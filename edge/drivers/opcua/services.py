@@ -63,7 +63,7 @@ class Services:
         def undecodable(one: ua.ReadValueId) -> ua.DataValue:
             node = one.NodeId.to_string()
             self._counters.rejected += 1
-            self._counters.note(f"damage of {node}", f"node {node}: what the server sends of it cannot be decoded")
+            self._counters.notes.tell("damage", f"node {node}: what the server sends of it cannot be decoded", node)
             return ua.DataValue(StatusCode=ua.StatusCode(ua.StatusCodes.BadDecodingError))
 
         return await self._in_groups("read", asked, ask, undecodable)

@@ -114,7 +114,7 @@ async def test_it_does_not_write(machine: Any, context: Context) -> None:
         (b"{", "not JSON"),
         (b"\xff\xfe", "not JSON"),
         (b'{"joints":[{"temperature":' + b"[" * 5000, "not JSON"),
-        (b'{"joints":[{"temperature":{"value":1}}]}', "path of temperature"),
+        (b'{"joints":[{"temperature":{"value":1}}]}', "structure of temperature"),
     ],
 )
 def test_a_bad_message_is_counted_and_shown_once(mapped: Any, payload: bytes, sort: str) -> None:
@@ -134,7 +134,7 @@ def test_an_asset_has_an_id_whatever_its_topic_calls_it(mapped: Any, name: str, 
 
 def test_signals_that_are_not_in_the_message_are_left_out(mapped: Any) -> None:
     assert values(mapped(b'{"mode":"auto"}')[0]) == {("robot-01", "mode"): "auto"}
-    assert mapped(b"[1,2]")[0] == mapped(b'"text"')[0] == mapped(b"null")[0] == []
+    assert mapped(b"[1,2]")[0] == mapped(b'"text"')[0] == []
 
 
 def test_each_signal_may_have_its_own_topic(mapped: Any) -> None:

@@ -284,6 +284,24 @@ async def test_c3_a_retained_message_that_was_heard_live_is_the_same_sample(
     assert [(s.value, s.quality) for s in await read(unknown, until=bool)] == [(3, RETAINED)]
 
 
+async def test_c3_a_retained_message_behind_which_others_came_is_dated_once(
+    broker: Any, connect: Any, publisher: Any
+) -> None:
+    machines = await publisher(broker)
+    await publish(machines, 1, retain=True)
+    dated = []
+    for number in (2, 3, 4):
+        driver = await connect(broker, **NUMBER)
+        found = await read(driver, until=lambda s: 1 in numbers(s))
+        dated += [sample for sample in found if sample.value == 1]
+        await publish(machines, number)
+        if number not in numbers(found):
+            await read(driver, until=lambda s, number=number: number in numbers(s))  # type: ignore[misc]
+        await durable(driver)
+        await driver.close()
+    assert len(set(dated)) == 1
+
+
 async def test_c3_a_retained_message_has_its_own_time_where_it_states_one(
     broker: Any, connect: Any, publisher: Any
 ) -> None:

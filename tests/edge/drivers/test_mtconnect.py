@@ -792,7 +792,7 @@ async def test_an_observation_that_makes_no_sense_is_counted_and_left_out(script
     driver = await connect(server.url, {"p": {}})
     assert [sample.value for sample in await driver.read()] == [2.0]
     assert driver.counters.rejected == 2
-    assert "an observation of p is left out" in driver.counters.notes["data item p"]
+    assert "an observation of p is left out" in driver.counters.notes["observation of p"]
 
 
 @pytest.mark.parametrize(

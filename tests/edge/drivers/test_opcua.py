@@ -97,7 +97,7 @@ async def test_a_bad_status_is_a_bad_quality_and_an_overflow_is_counted(serve: A
         (3.0, Quality.GOOD),
     ]
     assert driver.counters.overflows == 1
-    assert "raise `queue`" in driver.counters.notes["overflow"]
+    assert "raise `queue`" in driver.counters.notes["overflow of speed"]
 
 
 async def test_a_node_that_does_not_exist_leaves_the_others_alone(serve: Any, connect: Any) -> None:
