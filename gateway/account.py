@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections import Counter
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, replace
 from typing import Final, Literal, TypeAlias
 
@@ -30,6 +31,10 @@ CREATE TABLE IF NOT EXISTS epoch (
     "group" TEXT NOT NULL, edge_node TEXT NOT NULL, epoch TEXT NOT NULL, begun INTEGER NOT NULL,
     before INTEGER NOT NULL, received INTEGER NOT NULL, balance TEXT, PRIMARY KEY ("group", edge_node, epoch)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS given (
+    "group" TEXT NOT NULL, edge_node TEXT NOT NULL, epoch TEXT NOT NULL, n INTEGER NOT NULL,
+    PRIMARY KEY ("group", edge_node, epoch)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS heard (
     "group" TEXT NOT NULL, edge_node TEXT NOT NULL, time_ns INTEGER NOT NULL, PRIMARY KEY ("group", edge_node)
 ) WITHOUT ROWID;
@@ -48,13 +53,17 @@ Sort: TypeAlias = tuple[str, str, str]  # source, reason, outcome
 class Epoch:
     """One epoch of an edge node's spool, as the gateway knows it; all in messages.
 
-    `before` were received before the ledger knew of the epoch, `balance` is the newest that the edge told.
+    `before` were received before the ledger knew of the epoch, `balance` is the newest that the edge told. Of those up
+    to number `given` another gateway may have taken some, in whose place this one is now: `elsewhere` are those that
+    it has, as far as they did not come here.
     """
 
     begun_ns: int
     before: int = 0
     received: int = 0
     balance: Balance | None = None
+    given: int = 0
+    elsewhere: int = 0
 
 
 class Account:
@@ -73,6 +82,8 @@ class Account:
         self._dropped: list[tuple[Node, Entry]] = []
         self._changed_epochs: set[tuple[Node, str]] = set()
         self._written_heard: dict[Node, int] = {}
+        self._born: dict[Node, tuple[str, int]] = {}  # epoch and highest number of the last birth
+        self._taken_over: set[Node] = set()  # nodes that were not born since another gateway was here
         self._pending: tuple[set[tuple[Node, int]], list[tuple[Node, Entry]], set[tuple[Node, str]], dict[Node, int]]
         self._pending = set(), [], set(), {}
         self._last_id = 0
@@ -138,8 +149,25 @@ class Account:
     def begin(self, node: Node, epoch: str, received: int, now_ns: int) -> None:
         """Note an epoch at its first message here; `received` were kept of it before, by a gateway without a ledger."""
         with self._lock:
-            self._epochs.setdefault(node, {})[epoch] = Epoch(now_ns, before=received, received=received)
+            born, given = self._born.get(node, ("", 0))
+            new = Epoch(now_ns, before=received, received=received, given=given if born == epoch else 0)
+            self._epochs.setdefault(node, {})[epoch] = new
             self._changed_epochs.add((node, epoch))
+
+    def born(self, node: Node, epoch: str, given: int) -> None:
+        """Note what a birth says was the highest number of an epoch: of an unknown one, and after `take_over`."""
+        with self._lock:
+            self._born[node] = epoch, given
+            known = self._epochs.get(node, {}).get(epoch)
+            if known is not None and node in self._taken_over:
+                known.given = given
+                self._changed_epochs.add((node, epoch))
+            self._taken_over.discard(node)
+
+    def take_over(self) -> None:
+        """Note that another gateway was in the place of this one until now."""
+        with self._lock:
+            self._taken_over = set(self._epochs)
 
     def rebase(self) -> bool:
         """Count all that was received as stored, as far as anyone knows; return whether there was any."""
@@ -168,6 +196,14 @@ class Account:
                 known.received = count
                 self._changed_epochs.add((node, epoch))
 
+    def elsewhere(self, node: Node, epoch: str, here: Iterable[tuple[int, int]]) -> int:
+        """Return how many messages of an epoch another gateway may have taken; `here` are the numbers that came here.
+
+        What nobody has taken of them comes here yet.
+        """
+        given = self._epochs[node][epoch].given
+        return given - sum(min(last, given) - first + 1 for first, last in here if first <= given)
+
     def heard(self, node: Node, now_ns: int) -> None:
         """Note that a node lives which does not wait for the gateway."""
         self._heard[node] = now_ns
@@ -184,9 +220,11 @@ class Account:
         """Note that a node has said goodbye: it sends nothing that could be missed."""
         self._heard.pop(node, None)
 
-    def away(self, now_ns: int) -> None:
-        """Tell of every living node that does not wait for us that nobody listened until `now_ns`."""
+    def away(self, now_ns: int, waiting: Container[Node] = ()) -> None:
+        """Tell of every living node that nobody listened until `now_ns`, but of those that are `waiting` for us."""
         for node, heard_ns in list(self._heard.items()):
+            if node in waiting:
+                continue
             self.tell(node, "gateway_away", heard_ns, now_ns, detail="the gateway was not connected to the broker")
             self._heard[node] = now_ns
 
@@ -235,6 +273,8 @@ class Account:
         for group, edge_node, name, begun, before, received, text in database.execute("SELECT * FROM epoch"):
             balance = None if text is None else read_balance(text)
             self._epochs.setdefault(Node(group, edge_node), {})[name] = Epoch(begun, before, received, balance)
+        for group, edge_node, name, n in database.execute("SELECT * FROM given"):
+            self._epochs[Node(group, edge_node)][name].given = n
         for group, edge_node, time_ns in database.execute("SELECT * FROM heard"):
             self._heard[Node(group, edge_node)] = time_ns
         for group, edge_node, time_ns in database.execute("SELECT * FROM seen"):
@@ -264,6 +304,8 @@ class Account:
                 text = None if epoch.balance is None else epoch.balance.model_dump_json()
                 state = (*node, name, epoch.begun_ns, epoch.before, epoch.received, text)
                 cursor.execute("INSERT OR REPLACE INTO epoch VALUES (?, ?, ?, ?, ?, ?, ?)", state)
+                if epoch.given:
+                    cursor.execute("INSERT OR REPLACE INTO given VALUES (?, ?, ?, ?)", (*node, name, epoch.given))
             heard = dict(self._heard)
             for node in self._written_heard.keys() - heard.keys():
                 cursor.execute('DELETE FROM heard WHERE "group" = ? AND edge_node = ?', node)

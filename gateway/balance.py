@@ -30,9 +30,14 @@ def received_in(epochs: Mapping[str, Epoch]) -> int:
 def unexplained_in(epochs: Mapping[str, Epoch]) -> int:
     """Return how many messages an edge node has let go that were never received: there can be none.
 
-    The edge lets go of what was acknowledged, and what is acknowledged is in the gateway's spool.
+    The edge lets go of what was acknowledged, and what is acknowledged is in the spool of this gateway, or of the one
+    that was here before.
     """
-    return sum(max(0, epoch.balance.acknowledged - epoch.received) for epoch in epochs.values() if epoch.balance)
+    return sum(
+        max(0, epoch.balance.acknowledged - epoch.received - epoch.elsewhere)
+        for epoch in epochs.values()
+        if epoch.balance
+    )
 
 
 def source_ledger(
@@ -60,7 +65,8 @@ def source_ledger(
         kept = stored.messages + before
         newest = list(epochs.values())[-1]
         told = newest.balance
-        waiting_there = 0 if told is None else max(0, told.produced - max(told.acknowledged, newest.received))
+        taken = newest.received + newest.elsewhere
+        waiting_there = 0 if told is None else max(0, told.produced - max(told.acknowledged, taken))
         produced = received + waiting_there + lost + unexplained
     else:
         received = max(counters.get((node, "received"), 0), done)
@@ -120,6 +126,7 @@ class LedgerPublisher:
                 intervals = self._spool.received("/".join(node), name)
                 epoch.received = max(epoch.received, sum(last - first + 1 for first, last in intervals))
                 account.received(node, name, epoch.received)
+                epoch.elsewhere = account.elsewhere(node, name, intervals)
         stats = self._spool.stats
         owed = sum(max(0, self._owed(node, known)) for node, known in epochs.items())
         self._look_at_drops(stats)

@@ -211,6 +211,7 @@ class Gateway:
             log.warning("this gateway takes over")
             self._standby.stop()
             self._presence.take_over(self._standby.heard)
+            self._ledger.account.take_over()
             self._standby, self._yields, self._has_lost = None, False, False
             self._session.start()
 
@@ -295,7 +296,8 @@ class Gateway:
         self._session.publish(self._state, self._presence.birth(), qos=1, retain=True)
         with self._lock:
             self._host.connected(time.monotonic())
-        self._ledger.account.away(time.time_ns())
+            waiting = {node for node, session in self._host.sessions.items() if session.acknowledges}
+        self._ledger.account.away(time.time_ns(), waiting)
         if self._own_mirror_session is None:
             self._mirror_connected()
 

@@ -152,6 +152,7 @@ class Receiver:
         if given is None:
             return
         epoch, last = given
+        self._ledger.account.born(node, epoch, last)
         received = self._spool.received("/".join(node), epoch)
         if not received or received[-1][1] <= last:
             self._acks.greet(node, epoch)

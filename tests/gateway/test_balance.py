@@ -80,6 +80,31 @@ def test_what_was_acknowledged_and_never_kept_is_unexplained(
     assert publisher.sources(0)[LINE].unexplained == 3
 
 
+def test_f8_what_another_gateway_took_is_not_unexplained(
+    publisher: LedgerPublisher, spool: Spool, ledger: Ledger, tally: Tally, tmp_path: Path
+) -> None:
+    """It took 1 to 8, the edge had sent up to 10: 9 and 10 come again, all else never does."""
+    ledger.account.born(LINE, "e1", 10)
+    receive(spool, ledger, range(9, 16))
+    ledger.account.balanced(LINE, Balance(epoch="e1", produced=17, acknowledged=15, waiting=2))
+    told = publisher.sources(0)[LINE]
+    assert (told.received, told.waiting, told.unexplained) == (7, 7 + 2, 0)
+    ledger.flush()
+    again = Ledger(tmp_path / "ledger.db")
+    again.open()
+    assert LedgerPublisher(again, tally, spool).sources(0)[LINE].unexplained == 0
+    again.close()
+
+    ledger.account.born(LINE, "e1", 30)  # another session of the edge, and no gateway but this one
+    ledger.account.balanced(LINE, Balance(epoch="e1", produced=30, acknowledged=30, waiting=0))
+    assert publisher.sources(0)[LINE].unexplained == 15
+    ledger.account.take_over()
+    ledger.account.born(LINE, "e1", 30)
+    receive(spool, ledger, range(31, 33))
+    ledger.account.balanced(LINE, Balance(epoch="e1", produced=33, acknowledged=33, waiting=0))
+    assert publisher.sources(0)[LINE].unexplained == 1
+
+
 def test_a_record_that_left_the_spool_without_being_stored_is_unexplained(
     publisher: LedgerPublisher, spool: Spool, ledger: Ledger, tally: Tally
 ) -> None:

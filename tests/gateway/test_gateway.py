@@ -18,6 +18,7 @@ import pytest
 
 from contract.ack import SPOOL_ACK
 from contract.birth import REBIRTH
+from contract.loss import Balance
 from contract.model import Sample
 from contract.mqtt import Broker, Session
 from contract.topics import Node
@@ -298,13 +299,36 @@ def test_f8_of_two_gateways_with_one_name_one_yields_and_takes_over_when_the_oth
     wait_for(lambda: len(standing_by()) == 1 and len(online()) == 1, 40.0)
     [first], [second] = online(), standing_by()
     connected = first.gateway._presence.time_ms
+    edge_node.sent = 0
     peer.send(edge_node.nbirth(), edge_node.dbirth(), *(edge_node.ddata(n) for n in range(1, 6)))
     fake_store.until(5)
     time.sleep(8.0)  # either of them would have come back by now
     assert (online(), first.gateway._presence.time_ms) == ([first], connected)
     first.stop()
     wait_for(lambda: second.gateway.view().state_online, 30.0)
+    edge_node.sent = 5
+    peer.send(edge_node.nbirth(), edge_node.dbirth(), *(edge_node.ddata(n) for n in range(6, 9)))
+    peer.send(edge_node.balance(9, Balance(epoch="e1", produced=9, acknowledged=8, waiting=1)))
+    told = "v1/demo/shanghai/machining/line1/shanghai-machining-line1/ledger"
+    peer.until(lambda: (peer.json(told) or {}).get("received") == 4)
+    assert (peer.json(told)["unexplained"], peer.json(told)["waiting"]) == (0, 0)
     second.stop()
+
+
+@ON_NATS
+def test_what_has_no_number_makes_no_node_one_that_does_not_wait(
+    running: Running, peer: Peer, broker: Any, fake_store: FakeStore, edge_node: EdgeNode
+) -> None:
+    """Anybody can publish under the name of a node; the ledger must not say that it lost something for that."""
+    peer.send(edge_node.nbirth(), edge_node.dbirth(), (edge_node.topic("DDATA"), b""), edge_node.ddata(1))
+    fake_store.until(1)
+    account = running.gateway._ledger.account
+    wait_for(lambda: account._heard)
+    broker.stop()
+    wait_for(lambda: not running.gateway.view().state_online)
+    broker.start()
+    wait_for(lambda: running.gateway.view().state_online)
+    assert account.entries(LINE, 9) == []
 
 
 def test_f8_another_client_with_the_same_id_is_told(running: Running, login: Broker) -> None:

@@ -12,8 +12,9 @@ from typing import Any
 
 import orjson
 
-from contract.ack import SPOOL_ACK, format_uuid
+from contract.ack import SPOOL_ACK, format_given, format_uuid
 from contract.birth import device_birth, node_birth
+from contract.loss import BALANCE, Balance
 from contract.model import Asset, Sample, Signal
 from contract.mqtt import Broker, Session, Subscription
 from contract.sparkplug import Code, Metric, Payload, decode, encode, encode_samples, stamp
@@ -126,13 +127,15 @@ class EdgeNode:
         self.epoch = epoch
         self.bdseq = bdseq
         self.seq = 0
+        self.sent: int | None = None  # the highest number so far, where the birth says it
 
     def topic(self, type_: str, device: str | None = "cnc-01") -> str:
         return self.node.topic(type_, device if type_.startswith("D") else None)  # type: ignore[arg-type]
 
     def nbirth(self) -> tuple[str, bytes]:
         self.seq = 0
-        metrics = node_birth(self.bdseq, START_NS)
+        metrics = node_birth(self.bdseq, START_NS, "" if self.sent is None else format_given(self.epoch, self.sent))
+        metrics.append(Metric(BALANCE, 9, Code.STRING, None, START_NS))
         if not self.acknowledges:
             metrics = [metric for metric in metrics if metric.name != SPOOL_ACK]
         return self.topic("NBIRTH"), self._stamped(encode(Payload(metrics, time_ms=START_NS // 1_000_000)))
@@ -152,6 +155,12 @@ class EdgeNode:
         body = encode_samples(samples, ALIASES, codes)
         uuid = format_uuid(self.epoch, n) if self.acknowledges else None
         return self.topic("DDATA"), self._stamped(body, uuid)
+
+    def balance(self, n: int, balance: Balance) -> tuple[str, bytes]:
+        """Return message `n`: what became of the messages of its spool."""
+        sample = Sample("line1", BALANCE, START_NS + n * SECOND, balance.model_dump_json())
+        body = encode_samples([sample], {BALANCE: 9}, {BALANCE: Code.STRING})
+        return self.topic("NDATA"), self._stamped(body, format_uuid(self.epoch, n))
 
     def backlog(self, n: int) -> tuple[str, bytes]:
         """Return message `n` as it is sent again: with names and datatypes, historical."""
