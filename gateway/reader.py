@@ -22,8 +22,10 @@ from contract.topics import Node, SparkplugTopic, parse_sparkplug
 from gateway.account import read_balance, read_entry
 from gateway.birth import NO_DEFINITIONS, Birth, valued
 from gateway.ledger import Aside, Ledger
+from gateway.runs import Runs
 from spool import Record
 
+RUN: Final = "run:"  # begins notes of the newest millisecond of an asset, by the topic of its birth
 INDEX: Final = "births"  # the note that lists the topics of all births that are notes
 MOST_TOLD: Final = 10_000  # odd metrics that are told once, each with the payload; all are counted
 MOST_NAMED: Final = 5  # of them in one reason
@@ -94,6 +96,8 @@ class Reader:
         self._new: dict[str, bytes] = {}
         self._index: set[str] = set()
         self._told: set[tuple[str, str, str]] = set()
+        self._runs = Runs()
+        self._waiting: set[Node] = set()  # nodes that wait for acknowledgements: they have nanoseconds
 
     def load(self) -> None:
         """Read the births that earlier runs noted."""
@@ -103,8 +107,9 @@ class Reader:
             parsed = parse(topic)
             try:
                 if body is not None:
-                    self.births[topic] = self._birth(parsed, body)
+                    self._know(topic, parsed, self._birth(parsed, body))
                     self._index.add(topic)
+                    self._runs.load(topic, self._notes.note(RUN + topic))
             except SparkplugError as error:
                 log.warning("a noted birth cannot be read; a new one is asked for", topic=topic, why=str(error))
 
@@ -127,25 +132,32 @@ class Reader:
 
     def notes(self) -> dict[str, bytes]:
         """Return the notes to be made when the cursor passes what was read; then call `noted`."""
+        runs = {RUN + topic: note for topic, note in self._runs.notes().items()}
         if not self._new:
-            return {}
-        return {**self._new, INDEX: orjson.dumps(sorted(self._index | self._new.keys()))}
+            return runs
+        return {**runs, **self._new, INDEX: orjson.dumps(sorted(self._index | self._new.keys()))}
 
     def noted(self, notes: dict[str, bytes]) -> None:
         """Say that these notes are durable."""
-        self._index |= notes.keys() - {INDEX}
+        self._index |= {topic for topic in notes if topic != INDEX and not topic.startswith(RUN)}
         self._new = {topic: body for topic, body in self._new.items() if notes.get(topic) != body}
 
     def _read_birth(self, record: Record, topic: SparkplugTopic) -> Lines:
         birth = self._birth(topic, record.body, record.time_ns)
-        self.births[record.topic] = birth
+        self._know(record.topic, topic, birth)
         self._new[record.topic] = record.body
         self._tell(record, topic, birth.odd)
-        node_birth = self.births.get(topic.node.topic("NBIRTH"))
-        if node_birth is not None and node_birth.acknowledges:
+        if topic.node in self._waiting:
             return Lines(topic, [], 0)  # its samples come as data, each acknowledged
-        batch = valued(birth.first)
+        batch = self._runs.apart(record.topic, valued(birth.first), record.body)
         return Lines(topic, birth.lines(batch), len(batch.values))
+
+    def _know(self, text: str, topic: SparkplugTopic, birth: Birth) -> None:
+        self.births[text] = birth
+        if topic.device is None and birth.acknowledges:
+            self._waiting.add(topic.node)
+        elif topic.device is None:
+            self._waiting.discard(topic.node)
 
     def _birth(self, topic: SparkplugTopic, body: bytes, received_ns: int = 0) -> Birth:
         node_birth = self.births.get(topic.node.topic("NBIRTH"))
@@ -170,7 +182,7 @@ class Reader:
     def _read_data(self, record: Record, topic: SparkplugTopic) -> Lines:
         found = self._decoded.take(record.n)
         if found is None:
-            birth = self.births.get(topic.node.topic("NBIRTH" if topic.device is None else "DBIRTH", topic.device))
+            birth = self.births.get(_birth_topic(topic))
             if birth is None:
                 self._set_aside(record, topic, "the birth of this asset is not known")
                 return Lines(topic, [], 0, aside=True)
@@ -178,6 +190,8 @@ class Reader:
         birth, batch = found
         if batch.odd:
             self._tell(record, topic, batch.odd)
+        if topic.node not in self._waiting:
+            batch = self._runs.apart(_birth_topic(topic), batch, record.body)
         if topic.device is None:
             self._enter(topic.node, batch)
         return Lines(topic, birth.lines(batch), len(batch.values))
@@ -194,3 +208,7 @@ class Reader:
 
     def _set_aside(self, record: Record, topic: SparkplugTopic, reason: str) -> None:
         self._ledger.set_aside(Aside(record.time_ns, topic.node, record.topic, reason, record.body))
+
+
+def _birth_topic(topic: SparkplugTopic) -> str:
+    return topic.node.topic("NBIRTH" if topic.device is None else "DBIRTH", topic.device)

@@ -309,6 +309,37 @@ def test_c5_five_values_in_one_millisecond_are_stored_in_order_also_after_a_seco
     assert len(foreign.lines(7)) == 7
 
 
+def test_c5_five_values_in_one_millisecond_in_five_messages_are_stored_in_order(
+    foreign: Foreign, settings: Settings, login: Broker
+) -> None:
+    foreign.born(OK)
+    values = (3.0, 1.0, 3.0, 1.0, 5.0)
+    for value in values:
+        foreign.send("DDATA", payload(pb.Metric(name="ok", timestamp=MS + 1, double_value=value)))
+    wanted = [f"device ok={value} {MS + 1}00000{n}" for n, value in enumerate(values)]
+    assert foreign.lines(6)[1:] == wanted
+    foreign.send("DDATA", payload(pb.Metric(name="ok", timestamp=MS + 1, double_value=5.0)))  # said again
+    past = pb.Metric(name="ok", timestamp=MS + 1, double_value=1.0, is_historical=True)
+    foreign.send("DDATA", payload(past))  # sent again from a backlog
+    topic, body = PLANT.topic("DDATA", "Dev"), payload(pb.Metric(name="ok", timestamp=MS + 1, double_value=3.0))
+    foreign.peer.send((topic, body + b"\x18\x02"))  # delivered twice
+    foreign.send("DDATA", payload(pb.Metric(name="ok", timestamp=MS + 2, double_value=9.0)))
+    assert foreign.lines(7)[1:] == [*wanted, f"device ok=9.0 {MS + 2}000000"]
+
+    wait_for(lambda: foreign.running.gateway._spool.stats.records == 0)
+    foreign.running.stop()
+    again = Running(settings, login)
+    again.start()
+    try:
+        wait_for(lambda: again.gateway.view().state_online)
+        foreign.born(pb.Metric(name="ok", timestamp=MS + 2, datatype=Code.DOUBLE, double_value=9.0))  # as it was
+        foreign.send("DDATA", payload(pb.Metric(name="ok", timestamp=MS + 2, double_value=7.0)))
+        assert foreign.lines(8)[-2:] == [f"device ok=9.0 {MS + 2}000000", f"device ok=7.0 {MS + 2}000001"]
+        assert len(foreign.lines(8)) == 8
+    finally:
+        again.stop()
+
+
 def test_a12_a_machine_of_quotation_marks_does_not_cut_the_gateway_off(foreign: Foreign) -> None:
     foreign.born(pb.Metric(name="text", timestamp=MS, datatype=Code.STRING, string_value='"' * 600_000), OK)
     state = "v1/_/plant/_/edge/dev/state"
