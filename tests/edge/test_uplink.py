@@ -108,6 +108,25 @@ async def test_a_machine_that_never_answered_is_shown_as_offline(nats_broker: An
     assert host.heard.index(birth) < host.heard.index(host.of("DDEATH", device="robot-01")[0])
 
 
+async def test_c6_a_birth_after_a_restart_with_machines_away_says_nothing_new_of_them(
+    nats_broker: Any, hosts: Any, lines: Any
+) -> None:
+    host = await hosts(nats_broker)
+    line = lines(nats_broker)
+    line.put("cnc-01", 1.0)
+    await host.wait_for_value("cnc-01", 1.0)
+    line.stop()
+    births, data = len(host.of("DBIRTH", device="cnc-01")), len(host.of("DDATA", device="cnc-01"))
+    line.start()
+    await host.wait_for("DBIRTH", device="cnc-01", count=births + 1)
+    await host.wait_for("DDEATH", device="cnc-01")
+    birth = host.of("DBIRTH", device="cnc-01")[births]
+    said = {name: birth.metric(name) for name in ("speed", "state")}
+    assert {m.value for m in said.values()} == {None}
+    assert {m.properties["Quality"].value for m in said.values()} == {Quality.STALE}
+    assert len(host.of("DDATA", device="cnc-01")) == data
+
+
 async def test_a_machine_is_lost_and_returns(nats_broker: Any, hosts: Any, lines: Any) -> None:
     host = await hosts(nats_broker)
     line = lines(nats_broker)
