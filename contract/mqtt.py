@@ -127,9 +127,10 @@ OnMessage = Callable[[str, bytes, bool], None]
 class Session:
     """A connection to a broker that is made again for ever, until `stop`.
 
-    `will` is asked before each CONNECT. `on_connect` is called when the broker has accepted us and every subscription;
-    `on_disconnect(reason)` when such a connection is lost; `on_message(topic, payload, retained)` between. Once `stop`
-    was called none of them is: who makes a new session must not hear of the end of the old one behind its beginning.
+    `will` is asked before each CONNECT that goes out. `on_connect` is called when the broker has accepted us and every
+    subscription; `on_disconnect(reason)` when such a connection is lost; `on_message(topic, payload, retained)`
+    between. Once `stop` was called none of them is: who makes a new session must not hear of the end of the old one
+    behind its beginning.
 
     With `on_delivery` (in the place of `on_message`) the session is persistent, and each Delivery must be given to
     `acknowledge`: what was not comes again with the next connection. It may be called before `on_connect`. `leave` are
@@ -266,6 +267,11 @@ class Session:
         return 0.0 if oldest is None else time.monotonic() - oldest
 
     @property
+    def acknowledged_s(self) -> float:
+        """When that was published, by time.monotonic(), which the broker acknowledged; 0.0 for nothing yet."""
+        return self._acknowledged_s
+
+    @property
     def refused(self) -> int:
         """How often `publish` returned False."""
         return self._refused
@@ -320,7 +326,7 @@ class Session:
         return was_connected, reason
 
     def _prepare(self, client: Client) -> None:
-        """Set who we are, the will and the callbacks; raise OSError or ValueError for a file that cannot be read."""
+        """Set who we are and the callbacks; raise OSError or ValueError for a file that cannot be read."""
         broker = self._broker
         if broker.user is not None:
             password = broker.password_file.read_text().strip() if broker.password_file is not None else None
@@ -330,9 +336,7 @@ class Session:
             if broker.cert_file is not None:
                 context.load_cert_chain(broker.cert_file, broker.key_file)
             client.tls_set_context(context)
-        will = self._will()
-        if will is not None:
-            client.will_set(*will)
+        client.on_socket_open = self._opened
         client.max_inflight_messages_set(self._max_in_flight)
         client.on_connect = self._connected
         client.on_subscribe = self._subscribed
@@ -341,6 +345,12 @@ class Session:
         client.on_message = self._received
         # without it paho writes from the publishing threads too, and two of them mix their bytes
         client.on_socket_register_write = lambda *_: None
+
+    def _opened(self, client: Client, _data: Any, _socket: Any) -> None:
+        """Set the will: the line stands, the CONNECT comes next. A number is not used up where nobody listens."""
+        will = self._will()
+        if will is not None:
+            client.will_set(*will)
 
     def _serve(self, client: Client) -> None:
         answer_due = time.monotonic() + _ANSWER_TIMEOUT_S

@@ -322,6 +322,7 @@ async def test_what_an_agent_says_in_a_gap_is_sent_once(
     line = Link(free_port, agent.face.port)
     await line.start()
     plant = workshop(nats_broker)
+    await host.wait_for("NBIRTH")  # what is read before is history, too
     settings = mtconnect(f"http://127.0.0.1:{free_port}", speed={"data_item": "spindle_speed"}, alarm={})
     try:
         runner = plant.run("cnc-01", settings)

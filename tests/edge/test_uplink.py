@@ -162,12 +162,13 @@ async def test_a_rebirth_keeps_the_bd_seq_and_a_new_session_raises_it(broker: An
 
 
 async def test_the_will_of_a_line_that_was_cut_has_the_bd_seq_of_its_birth(
-    mosquitto_broker: Any, hosts: Any, lines: Any
+    mosquitto_broker: Any, hosts: Any, lines: Any, until: Any
 ) -> None:
     host = await hosts(mosquitto_broker)
     line = lines(mosquitto_broker)
     await host.wait_for("NBIRTH")
     mosquitto_broker.stop()
+    await until(lambda: "refused" in line.uplink.session.reason.lower())
     mosquitto_broker.start()
     await host.wait_for("NBIRTH", count=2)
     assert host.bd_seqs("NBIRTH")[1] == host.bd_seqs("NBIRTH")[0] + 1

@@ -15,7 +15,7 @@ LINE = b"cnc,asset=a x=1.5 1700000000000000000"
 
 @pytest.fixture
 def store(fake_store: FakeStore, token_file: Path) -> Iterator[HttpStore]:
-    store = HttpStore(fake_store.url, org="o", bucket="b", token_file=token_file, timeout_s=0.3)
+    store = HttpStore(fake_store.url, org="o", bucket="b", token_file=token_file)
     yield store
     store.close()
 
@@ -58,9 +58,11 @@ def test_a_store_that_asks_for_patience_is_given_it(store: HttpStore, fake_store
     assert store.write(LINE).retry_after_s == 7.0
 
 
-def test_no_answer_in_time(store: HttpStore, fake_store: FakeStore) -> None:
+def test_no_answer_in_time(store: HttpStore, fake_store: FakeStore, token_file: Path) -> None:
     fake_store.plan.append("hang")
-    answer = store.write(LINE)
+    impatient = HttpStore(fake_store.url, org="o", bucket="b", token_file=token_file, timeout_s=0.3)
+    answer = impatient.write(LINE)
+    impatient.close()
     assert answer.outcome == "unavailable"
     assert "in time" in answer.detail
     assert store.write(LINE).outcome == "written"
