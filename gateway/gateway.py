@@ -28,7 +28,8 @@ from gateway.store import HttpStore
 from gateway.tally import Tally
 from spool import Spool, SpoolError
 
-MIRROR_WAITS_S: Final = 5.0  # a broker acknowledges in milliseconds
+MIRROR_WAITS_S: Final = 3.0  # a broker acknowledges in milliseconds; NATS after 5 s what its disk has no room for
+PROBE_S: Final = 30.0
 TICK_S: Final = 0.05
 FLUSH_S: Final = 1.0
 # not spBv1.0/#: our own commands would come back, and a broker may not let us read those of others
@@ -61,7 +62,9 @@ class Gateway:
         self._has_lost = False  # a connection since it began, or since it took over
         self._yields = False  # another gateway was found
         self._standby: Standby | None = None
-        self._mirror_stands = False
+        self._mirror_stands = False  # the broker keeps nothing: what is shown goes past its disk
+        self._stood_s = 0.0  # when it did so last
+        self._probed_s = 0.0  # when it was asked whether it does
         self._patience_s = PATIENCE_S
         self._session = self._new_session()
         self._own_mirror_session: Session | None = None
@@ -306,6 +309,7 @@ class Gateway:
             self._publish_retained(topic, b"")
         self._mirror.connected()
         self._publisher.forget()
+        self._probed_s = 0.0
 
     def _disconnected(self, reason: str) -> None:
         self._presence.online = False
@@ -330,13 +334,20 @@ class Gateway:
 
     def _publish_acknowledged(self, topic: str, payload: bytes) -> bool:
         """Publish so that a broker whose disk is full shows: it acknowledges nothing, or ends the connection."""
+        now = time.monotonic()
+        if self._mirror_stands and now - self._probed_s < PROBE_S:
+            return self._mirror_session.publish(topic, payload)
+        self._probed_s = now
         return self._mirror_session.publish(topic, payload, qos=1, retain=True)
 
     def _look_at_mirror(self) -> None:
-        """Show everything again once the broker takes again what it keeps."""
+        """Ask the broker to keep nothing while it cannot; show everything again once it does.
+
+        A NATS server lets a connection wait for five seconds with each message that its disk has no room for.
+        """
         if self._mirror_session.waits_s >= MIRROR_WAITS_S:
-            self._mirror_stands = True
-        elif self._mirror_stands and self._mirror_session.is_connected:
+            self._mirror_stands, self._stood_s = True, time.monotonic()
+        elif self._mirror_stands and self._mirror_session.acknowledged_s > self._stood_s:
             self._mirror_stands = False
             if self._presence.online:
                 self._session.publish(self._state, self._presence.birth(), qos=1, retain=True)
@@ -351,7 +362,7 @@ class Gateway:
         return ""
 
     def _publish_retained(self, topic: str, payload: bytes) -> bool:
-        return self._mirror_session.publish(topic, payload, retain=True)
+        return self._mirror_session.publish(topic, payload, retain=not self._mirror_stands)
 
     def _flush(self) -> None:
         try:

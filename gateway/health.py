@@ -137,7 +137,8 @@ def _state(view: View) -> Check:
 
 def _mirror(view: View) -> Check:
     if view.mirror_trouble:
-        detail = f"{view.mirror_trouble}; live views stand still: start the broker, free its disk, or correct"
+        text = "who opens a live view now sees what was kept before: start the broker, free its disk and start it anew"
+        detail = f"{view.mirror_trouble}; {text}"
         return Check("mirror", False, detail)
     return Check("mirror", True, "connected")
 
