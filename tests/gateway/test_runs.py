@@ -58,6 +58,18 @@ def test_the_newest_millisecond_is_known_after_a_restart() -> None:
     assert times(after, message("3@6"), message("4@6"), message("5@7")) == "6+1 6+2 7"
 
 
+def test_a_birth_repeats_what_was_said_and_gives_way_to_data_of_its_time() -> None:
+    runs = Runs()
+
+    def born(text: str) -> list[int]:
+        return [ns - 5 * MS for ns in runs.apart_in_birth("dev", message(text)).times_ns]
+
+    assert born("1@5") == [0]
+    assert times(runs, message("2@5"), message("3@5")) == "5 5+1"
+    assert (born("3@5"), born("2@5"), born("9@5")) == ([1], [0], [2])
+    assert times(runs, message("4@5")) == "5+2"
+
+
 def test_its_memory_is_bounded() -> None:
     runs = Runs()
     for n in range(20_000):
