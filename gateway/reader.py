@@ -149,7 +149,7 @@ class Reader:
         self._tell(record, topic, birth.odd)
         if topic.node in self._waiting:
             return Lines(topic, [], 0)  # its samples come as data, each acknowledged
-        batch = self._runs.apart(record.topic, valued(birth.first), record.body)
+        batch = self._runs.apart_in_birth(record.topic, valued(birth.first))
         return Lines(topic, birth.lines(batch), len(batch.values))
 
     def _know(self, text: str, topic: SparkplugTopic, birth: Birth) -> None:

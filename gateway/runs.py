@@ -100,6 +100,26 @@ class Runs:
         found = [self._find(asset, *each, is_repeat=is_repeat) for each in _samples(batch)]
         return batch if found == times_ns else replace(batch, times_ns=found)
 
+    def apart_in_birth(self, name: str, batch: Batch) -> Batch:
+        """Return the samples of a birth, which repeats what was said; data of the same time take their place.
+
+        Many nodes date all values of a birth with the birth, so that in one millisecond a value may be said that was
+        before, and then that which is.
+        """
+        asset = self._assets.get(name)
+        if asset is None:
+            return batch
+        while asset.newer:
+            asset.look_into(*asset.newer.popleft())
+        found = []
+        for metric, time_ns, said in _samples(batch):
+            run = asset.runs.get(metric)
+            if run is not None and run.ms == time_ns // _MS and time_ns < run.next_ns:
+                found.append((run.given or {}).get(said, run.next_ns - (said == run.newest)))
+            else:
+                found.append(time_ns)
+        return replace(batch, times_ns=found)
+
     def _find(self, asset: _Asset, name: str, time_ns: int, said: _Said, *, is_repeat: bool) -> int:
         run, ms = asset.runs.get(name), time_ns // _MS
         if run is None or run.ms < ms:

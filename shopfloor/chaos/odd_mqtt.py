@@ -174,6 +174,7 @@ ROWS: Final = (
     _one("d3-word", b'{"v":"on","ok":<n>}', Want("v", True), **_signals(datatype="boolean")),
     _one("d3-two", b'{"v":2,"ok":<n>}', Want("v", None, BAD), *UNREAD, **_signals(datatype="boolean")),
     _one("d6-null", b'{"v":null,"ok":<n>}', Want("v", None, BAD)),
+    OnMqtt("d6-null-whole", (Want("v", None, BAD),), (), (Message(b"null"),), {"signals": {"v": {"path": "v"}}}),
     _one("e5-nan", b'{"v":NaN,"ok":<n>}', Want("v", None, BAD), *UNREAD),
     _one("e5-infinity", b'{"v":-Infinity,"ok":<n>}', Want("v", None, BAD), *UNREAD),
     _one("e5-nothing", b'{"v":,"ok":<n>}', Want("v", None, BAD), *UNREAD),

@@ -87,6 +87,13 @@ def _five(moment: Moment) -> list[bytes]:
     return [payload(moment, metrics)]
 
 
+def _five_messages(moment: Moment) -> list[bytes]:
+    return [
+        payload(moment, [pb.Metric(name="v", timestamp=moment.ms + 1, double_value=moment.n + n)])
+        for n in (0, 1, 0, 1, 4, 4)  # the last one says again what the one before it said
+    ]
+
+
 def _past(moment: Moment) -> list[bytes]:
     """Data of the last hour, the newest first."""
     stamps = (moment.ms - ms for ms in range(600_000, OLD_MS, 600_000))
@@ -200,6 +207,13 @@ ROWS: Final = (
         (),
         lambda m: payload(m, [_metric(m, "v")]),
         _five,
+    ),
+    OnSparkplug(
+        "sp-c5-messages",
+        (Want("v", N(), ms=0), *(Want("v", N(plus), ms=1, ns=n) for n, plus in enumerate((0, 1, 0, 1, 4)))),
+        (),
+        lambda m: payload(m, [_metric(m, "v")]),
+        _five_messages,
     ),
     _row("sp-d2-uint64", lambda m: [_metric(m, "v", UINT64, long_value=2**64 - 1)], Want("v", 2**64 - 1, ms=0)),
     _row("sp-d2-int64", lambda m: [_metric(m, "v", INT64, long_value=2**53 + 1)], Want("v", 2**53 + 1, ms=0)),

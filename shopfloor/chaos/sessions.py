@@ -17,7 +17,7 @@ from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import orjson
 from asyncua import Server, ua
@@ -27,6 +27,7 @@ from contract.model import Asset, Datatype, Sample
 from contract.mqtt import Broker, Session
 from edge.drivers import load
 from edge.filter import Read
+from edge.ledger import EdgeLedger
 from edge.machine import Context, Place
 from edge.runner import Runner
 from shopfloor.chaos.mangle import Mangler
@@ -233,7 +234,7 @@ class _Session:
             lambda: module.connection(name, machine, context),
             place=_PLACE,
             outlet=self._sink,
-            ledger=self._sink,
+            ledger=cast(EdgeLedger, self._sink),  # as far as a runner needs one
             owners=owners,
         )
 

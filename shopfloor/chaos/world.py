@@ -17,6 +17,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from contract import sparkplug_b_pb2 as pb
 from shopfloor.chaos import odd_mqtt, odd_opcua, odd_sparkplug
+from shopfloor.chaos.narrow import NarrowServer, state_limits
 from shopfloor.chaos.odd import STEP, UNSAID, Moment, OnMqtt, OnOpcua, OnSparkplug, Row, Said
 from shopfloor.chaos.odd_sparkplug import BOOLEAN, INT64, payload
 from shopfloor.errors import CommandError
@@ -115,8 +116,9 @@ class World:
             await self._server.write_attribute_value(self._node_id(row.name, name), value)
 
     async def _serve(self) -> None:
-        self._server = Server()
+        self._server = Server(iserver=NarrowServer())
         await self._server.init()
+        await state_limits(self._server)
         self._server.set_endpoint(f"opc.tcp://127.0.0.1:{self._opcua_port}")
         self._server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
         self._index = await self._server.register_namespace(_URI)
@@ -168,6 +170,7 @@ def _mqtt_entry(row: OnMqtt, broker: str, password_file: str) -> dict[str, Any]:
 
 
 def _opcua_entry(row: OnOpcua, address: str) -> dict[str, Any]:
-    signals = {name: {"node": f"nsu={_URI};s={row.name}/{name}"} for name in ("v", "ok")}
+    nodes = {"v": "v", "ok": "ok", "again": "ok", "more": "v"}  # more than the server takes in one request
+    signals = {name: {"node": f"nsu={_URI};s={row.name}/{node}"} for name, node in nodes.items()}
     common = {"kind": "odd", "driver": "opcua", "address": address, "security": "none", "period_s": 0.0}
     return {**common, "signals": signals, **row.options}

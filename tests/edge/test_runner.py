@@ -345,7 +345,7 @@ async def test_what_an_agent_says_in_a_gap_is_sent_once(
         else:
             await until(lambda: not runner.health.connected)
             line.heal()
-        await until(lambda: entries(host) != [])
+        await until(lambda: entries(host) != [], 30.0)  # not how fast, but that all is sent once
         await agent.say("spindle_speed", 2000.0)
         await host.wait_for_value("cnc-01", 2000.0)
     finally:

@@ -223,6 +223,7 @@ def test_after_a_broker_restart_the_gateway_and_its_mirror_are_back(
     peer.latest.clear()
     broker.start()
     wait_for(lambda: peer.session.is_connected)
+    wait_for(lambda: running.gateway.view().state_online)  # what is retained says so from before
     peer.until(lambda: INFO in peer.latest and TELE in peer.latest and peer.json(STATE)["online"])
     peer.send(edge_node.nbirth(), edge_node.dbirth(), edge_node.ddata(2))
     assert fake_store.until(2) == [line_of(1), line_of(2)]
