@@ -112,3 +112,10 @@ def test_readers_see_all_that_was_acknowledged_before_they_asked(store: DuckDbSt
     for reader in readers:
         reader.join()
     assert wrong == []
+
+
+def test_what_is_forgotten_is_in_no_tail_and_no_longer_the_last(store: DuckDbStore) -> None:
+    store.write(f"cnc,asset=m a=1 {NOW - 50 * S}\n".encode())
+    assert (len(found(store, last("a", 60))), len(store.last([]))) == (1, 1)
+    store.forget("m")
+    assert (len(found(store, last("a", 60))), len(store.last([]))) == (0, 0)
