@@ -45,7 +45,8 @@ def measure(seconds: float) -> Iterator[Sequence[str]]:
         cookie = answer.headers["set-cookie"].partition(";")[0]
         password = {"new": "a password of this measurement"}
         set_password = f"{address}/api/v1/auth/password"
-        httpx2.put(set_password, json=password, headers={"Cookie": cookie}, trust_env=False).raise_for_status()
+        answer = httpx2.put(set_password, json=password, headers={"Cookie": cookie}, trust_env=False).raise_for_status()
+        cookie = answer.headers["set-cookie"].partition(";")[0]
         port = int(address.rpartition(":")[2])
         last = f"last values of {ASSETS * SIGNALS_EACH:,} signals"
         for name, path, clients, lasts_s in (
