@@ -90,6 +90,9 @@ class Tails:
             watched[list(self._tails)] = True
             where = np.flatnonzero(watched[ids])
             for id_, values in zip(ids[where].tolist(), _rows(fresh, where), strict=True):
+                times = self._tails[id_].times
+                if times and values[0] <= times[-1]:  # type: ignore[operator]
+                    continue  # it was written before the tail was loaded
                 for column, value in zip(self._tails[id_].columns, values, strict=True):
                     column.append(value)
                 self._rows += 1

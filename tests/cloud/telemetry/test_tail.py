@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from cloud.telemetry import tail
+from cloud.telemetry.batch import Batch
 from cloud.telemetry.duckdb_store import DuckDbStore
 from cloud.telemetry.sealing import Sealer
 from cloud.telemetry.store import Query
@@ -112,6 +113,21 @@ def test_readers_see_all_that_was_acknowledged_before_they_asked(store: DuckDbSt
     for reader in readers:
         reader.join()
     assert wrong == []
+
+
+def test_who_asks_between_commit_and_memory_sees_each_sample_once(
+    store: DuckDbStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.write(f"cnc,asset=m a=1 {NOW - 2 * S}\n".encode())
+    add, query = store._tails.add, last("a", 60)
+
+    def ask_and_add(batch: Batch) -> None:
+        found(store, query)
+        add(batch)
+
+    monkeypatch.setattr(store._tails, "add", ask_and_add)
+    store.write(f"cnc,asset=m a=2 {NOW - S}\n".encode())
+    assert found(store, query) == from_files(store, query) == [(NOW - 2 * S, 1.0), (NOW - S, 2.0)]
 
 
 def test_a_deleted_asset_is_forgotten_in_memory_too(store: DuckDbStore) -> None:
