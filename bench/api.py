@@ -43,6 +43,10 @@ def measure(seconds: float) -> Iterator[Sequence[str]]:
         fill(address)
         answer = httpx2.post(f"{address}/api/v1/auth/link", json={"token": secret}, trust_env=False).raise_for_status()
         cookie = answer.headers["set-cookie"].partition(";")[0]
+        password = {"new": "a password of this measurement"}
+        set_password = f"{address}/api/v1/auth/password"
+        answer = httpx2.put(set_password, json=password, headers={"Cookie": cookie}, trust_env=False).raise_for_status()
+        cookie = answer.headers["set-cookie"].partition(";")[0]
         port = int(address.rpartition(":")[2])
         last = f"last values of {ASSETS * SIGNALS_EACH:,} signals"
         for name, path, clients, lasts_s in (

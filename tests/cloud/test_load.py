@@ -101,6 +101,10 @@ def _log(home: Path) -> bytes:
 def _log_in(cloud: Cloud, secret: str) -> str:
     answer = httpx2.post(f"{cloud.address}/api/v1/auth/link", json={"token": secret})
     assert answer.status_code == 200, answer.text
+    cookie = answer.headers["set-cookie"].partition(";")[0]
+    password = {"new": "a password of this test"}
+    answer = httpx2.put(f"{cloud.address}/api/v1/auth/password", json=password, headers={"Cookie": cookie})
+    assert answer.is_success, answer.text
     return answer.headers["set-cookie"].partition(";")[0]
 
 
