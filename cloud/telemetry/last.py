@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
-import numpy as np
 import orjson
 import pyarrow as pa
 
@@ -17,7 +16,6 @@ from contract.model import Quality
 
 Units = Mapping[tuple[str, str], str]
 _Of = tuple[pa.Table, Units, frozenset[str], Integers]
-_NUMBERS: Final = orjson.OPT_SERIALIZE_NUMPY
 
 
 class LastAnswer:
@@ -27,7 +25,7 @@ class LastAnswer:
         self._lock = threading.Lock()
         self._of: _Of | None = None
         self._parts: dict[str, Any] = {}
-        self._times = np.empty(0, np.int64)
+        self._times: list[int] = []
 
     def json(
         self, table: pa.Table, units: Units, offline: frozenset[str], integers: Integers, now_ns: int, *, keep: bool
@@ -52,12 +50,12 @@ class LastAnswer:
         return table is wanted_table and (units is wanted_units or units == wanted_units) and rest == wanted_rest
 
 
-def _json(parts: dict[str, Any], times: np.ndarray, now_ns: int) -> bytes:
-    return orjson.dumps({**parts, "age_s": np.round((now_ns - times) / 1e9, 3)}, option=_NUMBERS)
+def _json(parts: dict[str, Any], times: list[int], now_ns: int) -> bytes:
+    return orjson.dumps({**parts, "age_s": [round((now_ns - time_ns) / 1e9, 3) for time_ns in times]})
 
 
-def _times(table: pa.Table) -> np.ndarray:
-    times: np.ndarray = table["time"].cast(pa.int64()).to_numpy()
+def _times(table: pa.Table) -> list[int]:
+    times: list[int] = table["time"].cast(pa.int64()).to_pylist()
     return times
 
 

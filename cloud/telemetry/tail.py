@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from cloud.telemetry.batch import ROWS, Batch
 
@@ -84,12 +84,10 @@ class Tails:
         if not self._tails:
             return
         fresh = batch.fresh_rows()
-        ids = fresh["series"].to_numpy()
         with self._lock:
-            watched = np.zeros(batch.next_id, bool)
-            watched[list(self._tails)] = True
-            where = np.flatnonzero(watched[ids])
-            for id_, values in zip(ids[where].tolist(), _rows(fresh, where), strict=True):
+            watched = pa.array(list(self._tails), fresh["series"].type)
+            rows = fresh.filter(pc.is_in(fresh["series"], value_set=watched))
+            for id_, *values in zip(*(column.to_pylist() for column in rows.columns), strict=True):
                 times = self._tails[id_].times
                 if times and values[0] <= times[-1]:  # type: ignore[operator]
                     continue  # it was written before the tail was loaded
@@ -118,10 +116,6 @@ class Tails:
         while self._rows > MAX_ROWS:
             _, tail = self._tails.popitem(last=False)
             self._rows -= len(tail.times)
-
-
-def _rows(fresh: pa.Table, where: np.ndarray) -> Iterable[tuple[object, ...]]:
-    return zip(*(column.to_pylist() for column in fresh.take(where).columns[1:]), strict=True)
 
 
 def _cut(tail: Tail, id_: int, start_ns: int, end_ns: int) -> pa.Table:

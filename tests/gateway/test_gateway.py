@@ -272,7 +272,7 @@ def test_f9_the_age_of_the_last_message_is_true_after_a_restart_and_a_missing_no
     later.start()
     wait_for(lambda: later.gateway.view().state_online)
     peer.send(other.nbirth())
-    wait_for(lambda: any(seen.online for seen in later.gateway.view().nodes))
+    wait_for(lambda: sorted(seen.online for seen in later.gateway.view().nodes) == [False, True])
     report = orjson.loads(later.get("/health")[1])
     ages = {node["node"]: node["last_message_age_s"] for node in report["nodes"]}
     assert 600 <= ages["/".join(LINE)] < 660
