@@ -37,6 +37,7 @@ MAX_MESSAGE_BYTES: Final = 900_000
 
 _ANSWER_TIMEOUT_S: Final = 10.0
 _UNACKNOWLEDGED_TIMEOUT_S: Final = 30.0
+_PACKET_TIMEOUT_S: Final = 30.0
 _STABLE_S: Final = 10.0
 _READ_AT_ONCE: Final = 100
 PORTS: Final = {"mqtt": 1883, "mqtts": 8883}
@@ -352,14 +353,21 @@ class Session:
         if will is not None:
             client.will_set(*will)
 
-    def _serve(self, client: Client) -> None:
+    def _serve(self, client: ReadAheadClient) -> None:
         answer_due = time.monotonic() + _ANSWER_TIMEOUT_S
+        incoming, since = client.incoming, 0.0
         while not self._stopping.is_set() or client.is_connected():
             self._has_read = False
             if client.loop(1.0) != MQTTErrorCode.MQTT_ERR_SUCCESS or not self._read_on(client):
                 return
             self._settle()
             now = time.monotonic()
+            if client.incoming is not incoming:
+                incoming, since = client.incoming, now
+            if incoming is not None and now - since > _PACKET_TIMEOUT_S:
+                # its length may be damaged; paho waits for the rest as long as any byte comes, and takes all for it
+                self._end_reason = f"a packet of the broker is not whole after {_PACKET_TIMEOUT_S:.0f} s"
+                return
             if self._client is None and now > answer_due:
                 self._end_reason = self._end_reason or f"the broker did not answer within {_ANSWER_TIMEOUT_S:.0f} s"
                 return

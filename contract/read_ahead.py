@@ -38,3 +38,9 @@ class ReadAheadClient(Client):
 
     def _create_socket(self) -> Any:
         return _ReadAhead(super()._create_socket())
+
+    @property
+    def incoming(self) -> dict[str, Any] | None:
+        """The packet that has begun to arrive and is not whole; each has an object of its own."""
+        packet: dict[str, Any] = self._in_packet
+        return packet if packet["command"] else None

@@ -6,6 +6,7 @@ import queue
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -16,6 +17,7 @@ import pytest
 import trustme
 from pydantic import ValidationError
 
+from contract import mqtt
 from contract.backoff import Backoff
 from contract.mqtt import Broker, BrokerSettings, Delivery, Session, Will
 
@@ -324,6 +326,29 @@ def test_too_much_in_flight_is_refused() -> None:
             assert session.in_flight == 5
             session.stop()
             assert not session.is_alive
+
+
+def test_a_packet_that_is_never_whole_ends_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A damaged length: all that comes is taken for the rest of that packet, also the broker's answers to our pings."""
+    monkeypatch.setattr(mqtt, "_PACKET_TIMEOUT_S", 0.5)
+    ear = Ear()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(TIMEOUT_S)
+        session = ear.session(Broker(url=f"mqtt://127.0.0.1:{server.getsockname()[1]}"), "patient", ["a"])
+        session.start()
+        with server.accept()[0] as line:
+            line.recv(1000)
+            line.sendall(b"\x20\x02\x00\x00")  # CONNACK
+            line.sendall(b"\x90\x03" + line.recv(1000)[2:4] + b"\x01")  # SUBACK
+            ear.connects.get(timeout=TIMEOUT_S)
+            line.sendall(b"\x30\xc3\xbc\x62\x00\x01a")  # a message of 1.6 MB begins
+            until_s = time.monotonic() + TIMEOUT_S
+            with suppress(OSError):
+                while session.is_connected and time.monotonic() < until_s:
+                    line.sendall(b"\xd0\x00")
+                    time.sleep(0.02)
+        wait_for_reason(session, "not whole")
+        session.stop()
 
 
 def test_tls_with_client_certificate(tmp_path: Path) -> None:
