@@ -19,8 +19,8 @@ CONNECT_S: Final = 5.0
 
 
 def texts() -> Iterator[bytes]:
-    """Yield bodies for the edge's JSON driver; none holds a value of a known signal."""
-    yield from (b"", b"{", b"null", b"[]", b'"v0"', b"\xff\xfe{}", b"NaN", b'{"ts": NaN}', b'{"other": 1}')
+    """Yield bodies for the edge's JSON driver; none says anything of a known signal, as `null` alone would."""
+    yield from (b"", b"{", b"[]", b'"v0"', b"\xff\xfe{}", b"NaN", b'{"ts": NaN}', b'{"other": 1}')
     yield from (b'{"ts": 1e400}', b"[" * 5000 + b"]" * 5000, b'{"ts": "\xff"}', b'{"ts": -1, "other": {}}', b"9" * 5000)
     yield b'<?xml version="1.0"?><!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>'
 
