@@ -171,7 +171,8 @@ class Runner:
             self._log.info("machine connected")
         trouble = self.health.trouble
         self.health.connected, self.health.trouble = True, ""
-        self.health.todo = self.health.code = ""
+        self.health.todo = ""
+        self.health.code = "overdue" if self._machine.offline_after_s else ""  # why it is offline until data comes
         now_ns = self._clock_ns()
         self._intake.keeps_history = self._driver.keeps_history
         self._gaps.look(self.health.alive_ns, now_ns, trouble)

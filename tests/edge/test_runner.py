@@ -420,6 +420,7 @@ async def test_assets_appear_with_their_messages_and_fall_silent(
     plant.owners["robot-09"] = "another"
     runner = plant.run("robots", mqtt(nats_broker, context, offline_after_s=0.4))
     await until(lambda: runner.health.connected)
+    assert runner.health.code == "overdue"
     for name in ("robot-01", "robot-02", "robot-09"):
         host.session.publish(f"factory/{name}/telemetry", json.dumps({"t": 20, "mode": "auto"}).encode(), qos=1)
     host.session.publish("factory/robot-01/telemetry", b"not json", qos=1)
