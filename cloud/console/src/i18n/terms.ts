@@ -139,6 +139,7 @@ const REASONS: Readonly<Record<string, readonly [what: string, todo: string]>> =
   driver_failed: ["此机器的驱动程序出错，正在自动重试。", "详情见边缘程序的日志，请反馈此问题。"],
   untrusted_certificate: ["机器的 OPC UA 服务器证书未被信任。", "如果指纹与服务器上显示的一致，请运行以下命令信任它："],
   no_data: ["已连接到它的地址，但收不到它的数据。", "机器开机了吗？工厂文件中的条目与它发送的内容一致吗？"],
+  unreadable: ["收到了它的消息，但无法读取。", "边缘程序的日志中有示例：其条目的 payload、encoding 和路径正确吗？"],
   overdue: ["在其条目的 offline_after_s 时间内没有收到它的数据。", "机器开机了吗？工厂文件中的条目与它发送的内容一致吗？"],
   silent: ["没有收到它的任何消息，也没有“无变化”的消息。", "机器开机了吗？边缘程序在运行吗？详情见其日志。"],
   broker_away: ["云端未连接到 MQTT 消息代理。", "请启动 MQTT 消息代理，或更正 SHOPFLOOR_MQTT_URL。"],
