@@ -400,6 +400,10 @@ class Hub:
                 return Status(False, None, None)
             return live.status(self._clock_ms(), self._quiet_s, self._silence)
 
+    def knows(self, asset: str) -> bool:
+        """Tell whether anything was said of an asset."""
+        return asset in self._assets
+
     def signals(self, asset: str) -> dict[str, LiveValue]:
         """Return the newest values of an asset, as stale when nobody vouches for them."""
         with self._lock:

@@ -6,7 +6,7 @@ import re
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 import orjson
@@ -136,8 +136,17 @@ class UnsListener:
     """Hears the unified namespace. `start` it; bad messages are counted in `bad`, and each topic's first is logged."""
 
     def __init__(
-        self, broker: Broker, sessions: Sessions, hub: Hub, client_id: str, *, settle_s: float = SETTLE_S
+        self,
+        broker: Broker,
+        sessions: Sessions,
+        hub: Hub,
+        client_id: str,
+        *,
+        settle_s: float = SETTLE_S,
+        look: Callable[[], None] = lambda: None,
     ) -> None:
+        """`look` is called every two seconds or so, when nothing is being heard."""
+        self._look_around = look
         self._sessions = sessions
         self._hub = hub
         self._waiting: OrderedDict[str, bytes] = OrderedDict()
@@ -215,6 +224,7 @@ class UnsListener:
             if time.monotonic() >= self._sweep_s:
                 self._sweep_s = time.monotonic() + SWEEP_S
                 self._hub.explain_silence(silence(self.trouble, time.monotonic() - self._heard_s))
+                self._look_around()
                 self._hub.sweep()
 
     def _look(self, topic: str, payload: bytes) -> None:
