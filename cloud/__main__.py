@@ -21,7 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from cloud.app import create_app
 from cloud.auth import first_link
 from cloud.connections import Connections, Limits
-from cloud.live.memory import remember
+from cloud.live.memory import Newcomers, remember
 from cloud.live.uns import UnsListener
 from cloud.parts import Parts, build_parts, close_parts
 from cloud.places import THREADS
@@ -86,7 +86,13 @@ def serve(settings: Settings, broker: BrokerSettings, listening: socket.socket) 
     """Serve until SIGTERM or SIGINT; raise what `build_parts` raises."""
     parts = build_parts(settings)
     host, port = listening.getsockname()[:2]
-    uns = UnsListener(broker, parts.sessions, parts.hub, client_id=f"cloud-{socket.gethostname()}-{os.getpid()}")
+    uns = UnsListener(
+        broker,
+        parts.sessions,
+        parts.hub,
+        client_id=f"cloud-{socket.gethostname()}-{os.getpid()}",
+        look=Newcomers(parts.hub, parts.sessions, parts.store).look,
+    )
     config = configure(create_app(settings, parts), settings)
     try:
         remember(parts.hub, parts.sessions, parts.store)

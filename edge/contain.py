@@ -71,6 +71,11 @@ class Contained:
         """Whether what the machine has said since the connection before this one was kept, and comes by itself."""
         return isinstance(self._driver, Kept) and self._driver.kept
 
+    @property
+    def is_direct(self) -> bool:
+        """Whether it is the machine that answers a connection, and not one that keeps what it says (a broker)."""
+        return not isinstance(self._driver, Kept)
+
     async def connect(self) -> None:
         """Connect; raise Unreachable, Lost, Failed."""
         self._stuck = {task for task in self._stuck if not task.done()}

@@ -167,6 +167,7 @@ class Filter:
         self.odd_times: Counter[Sort] = Counter()
         self.replaced = 0
         self.has_news = False  # the last `update` was more than repeats
+        self.news_ns = 0  # when that was new: at arrival, but what answers a connection in its own time
         self.examples: dict[tuple[Sort, str], Sample] = {}  # the first of each sort and signal, as it came
         self.misfits: Counter[str] = Counter()  # values that do not fit their datatype, by signal
         self.misfit: dict[str, Value] = {}  # the first of each signal
@@ -256,12 +257,15 @@ class Filter:
         passed = Passed([], [])
         self.too_large.clear()
         latest_ns = now_ns + AHEAD_NS
-        repeats = 0
+        repeats = firsts = newest_ns = 0
         for sample in samples:
             state, value, time_ns = self._states[sample.signal], sample.value, sample.time_ns
             if sample == state.seen:
                 repeats += 1
                 continue
+            if state.seen is None:
+                firsts += 1
+                newest_ns = max(newest_ns, min(time_ns, now_ns) if time_ns >= FIRST_NS else now_ns)
             is_plain = type(value) is float and state.signal.datatype is Datatype.DOUBLE and value - value == 0
             said = sample if is_plain else self._typed(sample, state.signal.datatype)
             if state.last_ns < time_ns <= latest_ns:
@@ -288,6 +292,7 @@ class Filter:
                 passed.live.append(said)
                 state.passed_ns = state.read_ns
         self.has_news = repeats < len(samples)
+        self.news_ns = newest_ns if repeats + firsts == len(samples) else now_ns
         return passed
 
     def flush(self, now_ns: int) -> list[Sample]:

@@ -83,7 +83,7 @@ class Intake:
             self._tell_too_large(source, source.filter)
             source.heard_s = time.monotonic()
             if source.filter.has_news:
-                self._health.last_data_ns = now_ns
+                self._health.last_data_ns = max(self._health.last_data_ns, source.filter.news_ns)
             self._health.samples += len(group)
             await self.send(source, passed.live)
             await self.send(source, passed.past, past=True)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Final
 
 import structlog
 
 from contract.loss import Reason
-from contract.model import MAX_TEXT_BYTES
+from contract.model import MAX_TEXT_BYTES, Sample
 from edge.contain import CLOSE_S, CONNECT_S, Contained, Failed, check_sound, outcome
 from edge.driver import Counters, Driver, DriverError, Lost, Unreachable
 from edge.gaps import Gaps
@@ -35,6 +35,9 @@ _DETAILS: Final[dict[Reason, str]] = {
     "too_large": f"texts of more than {MAX_TEXT_BYTES} bytes, which no message can hold: their samples have no value",
     "not_understood": "messages, values or assets that do not fit the plant file; the log has an example",
 }
+
+_UNREADABLE: Final = "what it sends cannot be read. "
+_READ: Final = "The edge's log has an example: are `payload`, `encoding` and the paths of its entry right?"
 
 _log = structlog.get_logger(__name__)
 
@@ -96,6 +99,8 @@ class Runner:
         self._log = _log.bind(machine=name, address=machine.address)
         self._failures: set[str] = set()  # places of those that were told in full
         self._accounted: dict[Reason, int] = {}
+        self._listened_ns = 0  # when something came, or the connection was made
+        self._rejected = 0  # of what the driver could not understand, so much is from before the last read
         self._said = [0, 0]  # so many notes of the intake and of the driver are logged
         self._flagged = 0  # of the times that the driver has replaced, so many are told
 
@@ -106,9 +111,14 @@ class Runner:
 
     @property
     def heard_until_ns(self) -> int:
-        """Until when the machine was heard, 0 for never; while a gap is being filled, until it began."""
+        """Until when the machine was heard, 0 for never; while a gap is being filled, until it began.
+
+        A broker that is connected brings all there is: silence is heard, too.
+        """
         start_ns = self._gaps.start_ns
-        return self.health.alive_ns if start_ns is None else start_ns
+        if start_ns is not None:
+            return start_ns
+        return self._clock_ns() if self.health.connected and not self._driver.is_direct else self._listened_ns
 
     async def run(self) -> None:
         """Serve the machine until cancelled."""
@@ -170,13 +180,31 @@ class Runner:
         else:
             self._log.info("machine connected")
         trouble = self.health.trouble
-        self.health.connected, self.health.trouble = True, ""
-        self.health.todo = self.health.code = ""
+        self.health.connected = True
+        self._not_troubled()
         now_ns = self._clock_ns()
         self._intake.keeps_history = self._driver.keeps_history
-        self._gaps.look(self.health.alive_ns, now_ns, trouble)
-        self.health.alive_ns = now_ns
+        self._gaps.look(self._listened_ns, now_ns, trouble)
+        self._listened_ns = now_ns
+        if self._driver.is_direct:
+            self.health.alive_ns = now_ns
         self._intake.resume(now_ns)
+
+    def _not_troubled(self) -> None:
+        self.health.trouble = self.health.todo = ""
+        self.health.code = "overdue" if self._machine.offline_after_s else ""  # why it is offline while nothing comes
+
+    def _heard(self, samples: Sequence[Sample]) -> None:
+        """Take a batch for a sign of life; one of which nothing could be read is none, and trouble."""
+        self._listened_ns = self._clock_ns()
+        before, self._rejected = self._rejected, self._driver.counters.rejected
+        if samples or self._rejected == before:
+            self.health.alive_ns = self._listened_ns
+            if samples and self.health.code == "unreadable":
+                self._not_troubled()
+        else:
+            self.health.trouble, self.health.todo = _UNREADABLE + _READ, _READ
+            self.health.code = "unreadable"
 
     def _lost(self, why: DriverError) -> None:
         self.health.connected, self.health.trouble = False, str(why)
@@ -202,7 +230,7 @@ class Runner:
                         raise
                     self._account()
                     self._say_notes()
-                    self.health.alive_ns = self._clock_ns()
+                    self._heard(samples)
                     reading = asyncio.create_task(self._driver.read())
                 elif waits:
                     await self._intake.flush()
@@ -229,7 +257,7 @@ class Runner:
         for reason, total in counted.items():
             new = total - self._accounted.get(reason, 0)
             if new:
-                now_ns, since_ns = self._clock_ns(), self.health.alive_ns
+                now_ns, since_ns = self._clock_ns(), self._listened_ns
                 self._ledger.lose(self.name, reason, new, now_ns, since_ns=since_ns, detail=_DETAILS[reason])
         self._accounted = counted
         if flagged := counters.times_replaced - self._flagged:

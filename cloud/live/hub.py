@@ -21,7 +21,7 @@ from cloud.registry.state import (
     state_signal,
     text_of,
 )
-from contract.model import Datatype, Value
+from contract.model import Datatype, Quality, Value
 
 QUIET_S: Final = 60.0
 SEEN_STEP_MS: Final = 5_000
@@ -48,7 +48,15 @@ class Why(NamedTuple):
 
 DIED: Final = "died"
 """The code of a gateway that knows no more than that the edge node of an asset has no contact with it."""
-SILENT: Final = Why("silent", "nothing was heard of it, not even that nothing has changed")
+_WAITS: Final = frozenset({"no_data", "unreadable"})
+"""The codes of an edge node that is connected to the address of an asset, and has nothing from it that it can read."""
+SILENT: Final = Why(
+    "silent",
+    "nothing was heard of it, not even that nothing has changed",
+    "see whether the machine is on and its edge runs; the edge's log says what it hears of it",
+)
+_NOT_BELIEVED: Final = frozenset({"offline", "stale", "retired"})
+"""Standings in which nobody vouches for what an asset said last: it is shown as stale."""
 
 
 class Status(NamedTuple):
@@ -80,7 +88,6 @@ class Change(NamedTuple):
 @dataclass(slots=True)
 class _Live:
     online: bool = False
-    is_told: bool = False  # whether it is online
     seen_ms: int | None = None
     data_ms: int | None = None
     told: Status | None = None  # what listeners know
@@ -94,11 +101,26 @@ class _Live:
     def why(self, standing: Standing, silence: Why) -> Why | None:
         """Return why it stands so: of a machine that has died its edge node knows more than the gateway."""
         if standing == "stale":
-            return silence
+            return self.by_edge if self.by_edge is not None and silence.code == SILENT.code else silence
         if standing != "offline":
             return None
-        knows_edge = self.by_gateway is None or self.by_gateway.code == DIED
-        return (self.by_edge if knows_edge else None) or self.by_gateway
+        return (self.by_edge if self._knows_edge else None) or self.by_gateway
+
+    @property
+    def _knows_edge(self) -> bool:
+        return self.by_gateway is None or self.by_gateway.code == DIED
+
+    @property
+    def is_mute(self) -> bool:
+        """Whether it has said something once, and its edge node waits at its address for more."""
+        waits = self.by_edge is not None and self.by_edge.code in _WAITS
+        return waits and self._knows_edge and self.seen_ms is not None
+
+    def shown(self, signals: Mapping[str, LiveValue], standing: Standing) -> dict[str, LiveValue]:
+        """Return values of it as they are believed."""
+        if standing not in _NOT_BELIEVED:
+            return dict(signals)
+        return {name: value._replace(quality=int(Quality.STALE)) for name, value in signals.items()}
 
     def status(self, now_ms: int, quiet_s: float, silence: Why) -> Status:
         state_signal = self.state_signal or self.found
@@ -106,6 +128,8 @@ class _Live:
         condition, fault = condition_of(state), fault_of(self._read, state)
         seen_s, changed_s = _age_s(self.seen_ms, now_ms), _age_s(self.data_ms, now_ms)
         standing = standing_of(Seen(self.online, seen_s, changed_s, condition, fault, self.retired), quiet_s)
+        # whether the edge node was started before or after its last word makes no difference
+        standing = "stale" if standing == "offline" and self.is_mute else standing
         why = self.why(standing, silence)
         return Status(
             self.online, state, self.seen_ms, self.data_ms, state_signal, condition, standing, fault, why
@@ -226,7 +250,6 @@ class Hub:
             live.signals.update(changed)
             live.found = _state_signal(live.signals) if is_new else live.found
             live.online = live.online if online is None else online
-            live.is_told = live.is_told or online is not None
             live.seen_ms = max((t for t in (live.seen_ms, seen_ms) if t is not None), default=None)
             live.data_ms = max((t for t in (live.data_ms, data_ms) if t is not None), default=None)
             self._tell(asset, live, changed)
@@ -309,8 +332,11 @@ class Hub:
             and status._replace(seen_ms=None, data_ms=None) == told._replace(seen_ms=None, data_ms=None)
         ):
             return
+        was_believed = told is not None and told.standing not in _NOT_BELIEVED
+        if was_believed != (status.standing not in _NOT_BELIEVED):
+            changed = live.signals
         live.told = status
-        change = Change(asset, status, changed)
+        change = Change(asset, status, live.shown(changed, status.standing))
         for listener in self._listeners:
             if listener.wants(asset):
                 listener.offer(change)
@@ -329,9 +355,10 @@ class Hub:
             self._listeners.add(listener)
             now_ms = self._clock_ms()
             known = [
-                Change(asset, live.status(now_ms, self._quiet_s, self._silence), dict(live.signals))
+                Change(asset, status, live.shown(live.signals, status.standing))
                 for asset, live in self._assets.items()
                 if listener.wants(asset)
+                for status in [live.status(now_ms, self._quiet_s, self._silence)]
             ]
         for change in known:
             listener.offer(change)
@@ -357,7 +384,7 @@ class Hub:
             return frozenset(
                 asset
                 for asset, live in self._assets.items()
-                if live.is_told and (not live.online or is_stale(_age_s(live.seen_ms, now_ms)))
+                if not live.online or live.retired or is_stale(_age_s(live.seen_ms, now_ms))
             )
 
     @property
@@ -373,11 +400,17 @@ class Hub:
                 return Status(False, None, None)
             return live.status(self._clock_ms(), self._quiet_s, self._silence)
 
+    def knows(self, asset: str) -> bool:
+        """Tell whether anything was said of an asset."""
+        return asset in self._assets
+
     def signals(self, asset: str) -> dict[str, LiveValue]:
-        """Return the newest values of an asset."""
+        """Return the newest values of an asset, as stale when nobody vouches for them."""
         with self._lock:
             live = self._assets.get(asset)
-            return {} if live is None else dict(live.signals)
+            if live is None:
+                return {}
+            return live.shown(live.signals, live.status(self._clock_ms(), self._quiet_s, self._silence).standing)
 
 
 def change_json(

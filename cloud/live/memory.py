@@ -1,12 +1,14 @@
-"""What the hub knows when the cloud starts: from the registry and the store, before anybody says anything."""
+"""What the hub knows before anybody says anything, from registry and store: at the start, and after a restore."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 
 import pyarrow as pa
 import structlog
 from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
 
 from cloud.db import Sessions
 from cloud.live.hub import Hub, LiveValue
@@ -23,6 +25,32 @@ def remember(hub: Hub, sessions: Sessions, store: Store) -> None:
         rows = list(db.scalars(select(AssetRow)))
         for gone in db.scalars(select(DeletedAsset)):
             hub.forget(gone.id, int(gone.deleted.timestamp() * 1000))
+    _remember(hub, rows, store)
+
+
+class Newcomers:
+    """Assets that came into the registry while nobody spoke of them: those of a backup that was restored."""
+
+    def __init__(self, hub: Hub, sessions: Sessions, store: Store) -> None:
+        self._hub, self._sessions, self._store = hub, sessions, store
+        self._seen: set[str] = set()
+
+    def look(self) -> None:
+        """Tell the hub of those that it does not know."""
+        try:
+            with self._sessions() as db:
+                ids = set(db.scalars(select(AssetRow.id)))
+                new = {asset for asset in ids - self._seen if not self._hub.knows(asset)}
+                rows = [row for row in db.scalars(select(AssetRow)) if row.id in new] if new else []
+        except SQLAlchemyError as error:
+            _log.warning("the registry is not looked at now", reason=str(error))
+            return
+        self._seen = ids
+        if rows:
+            _remember(self._hub, rows, self._store)
+
+
+def _remember(hub: Hub, rows: Iterable[AssetRow], store: Store) -> None:
     try:
         last = _last_values(store)
     except StoreError as error:  # the plant says it all again

@@ -6,7 +6,7 @@ import re
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 import orjson
@@ -38,11 +38,9 @@ _GATEWAY_AWAY: Final = Why(
     "nothing comes through the broker, of no machine",
     "see whether the gateway and the edge run: their logs say why nothing comes",
 )
-_NO_DATA: Final = Why(
-    "no_data",
-    "its edge node is connected to its address, but no data of it comes",
-    "is the machine on, and does its entry in the plant file name what it sends?",
-)
+_IS_IT_ON: Final = "is the machine on, and does its entry in the plant file name what it sends?"
+_NO_DATA: Final = Why("no_data", "its edge node is connected to its address, but no data of it comes", _IS_IT_ON)
+_OVERDUE: Final = Why("overdue", "no data of it came within the `offline_after_s` of its entry", _IS_IT_ON)
 _CONNECTING: Final = Why("connecting", "its edge node has begun to connect to it")
 _TROUBLE: Final = re.compile(r"Health/(.+)/trouble")
 _COMMAND: Final = re.compile(r"by: (.+)", re.DOTALL)
@@ -103,14 +101,15 @@ def troubles(signals: Mapping[str, LiveValue]) -> Iterator[tuple[str, Why]]:
         machine = _TROUBLE.fullmatch(name)
         if machine is None or not isinstance(said, str) or base_quality(quality) != Quality.GOOD:
             continue
-        if not said:
-            connected = signals.get(f"Health/{machine[1]}/connected")
-            yield machine[1], _NO_DATA if connected and connected.value is True else _CONNECTING
-            continue
         code, do = (
             str(value.value or "") if (value := signals.get(f"Health/{machine[1]}/{each}")) else ""
             for each in ("trouble_code", "todo")
         )
+        if not said:
+            connected = signals.get(f"Health/{machine[1]}/connected")
+            is_connected = connected is not None and connected.value is True
+            yield machine[1], (_OVERDUE if code == "overdue" else _NO_DATA) if is_connected else _CONNECTING
+            continue
         command = _COMMAND.search(do)
         args = {"command": command[1]} if command and code == "untrusted_certificate" else {}
         yield machine[1], Why(code or "unreachable", said.removesuffix(do).rstrip(" .:"), do, args)
@@ -137,8 +136,17 @@ class UnsListener:
     """Hears the unified namespace. `start` it; bad messages are counted in `bad`, and each topic's first is logged."""
 
     def __init__(
-        self, broker: Broker, sessions: Sessions, hub: Hub, client_id: str, *, settle_s: float = SETTLE_S
+        self,
+        broker: Broker,
+        sessions: Sessions,
+        hub: Hub,
+        client_id: str,
+        *,
+        settle_s: float = SETTLE_S,
+        look: Callable[[], None] = lambda: None,
     ) -> None:
+        """`look` is called every two seconds or so, when nothing is being heard."""
+        self._look_around = look
         self._sessions = sessions
         self._hub = hub
         self._waiting: OrderedDict[str, bytes] = OrderedDict()
@@ -216,6 +224,7 @@ class UnsListener:
             if time.monotonic() >= self._sweep_s:
                 self._sweep_s = time.monotonic() + SWEEP_S
                 self._hub.explain_silence(silence(self.trouble, time.monotonic() - self._heard_s))
+                self._look_around()
                 self._hub.sweep()
 
     def _look(self, topic: str, payload: bytes) -> None:

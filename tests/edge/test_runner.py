@@ -420,6 +420,7 @@ async def test_assets_appear_with_their_messages_and_fall_silent(
     plant.owners["robot-09"] = "another"
     runner = plant.run("robots", mqtt(nats_broker, context, offline_after_s=0.4))
     await until(lambda: runner.health.connected)
+    assert runner.health.code == "overdue"
     for name in ("robot-01", "robot-02", "robot-09"):
         host.session.publish(f"factory/{name}/telemetry", json.dumps({"t": 20, "mode": "auto"}).encode(), qos=1)
     host.session.publish("factory/robot-01/telemetry", b"not json", qos=1)
@@ -432,6 +433,23 @@ async def test_assets_appear_with_their_messages_and_fall_silent(
     await host.wait_for("DDEATH", device="robot-02")
     assert host.of("DBIRTH", device="robot-09") == []
     await until(lambda: runner.health.refused == 2)
+
+
+async def test_a_device_that_sends_nonsense_is_told_and_gives_no_sign_of_life(
+    nats_broker: Any, hosts: Any, workshop: Any, context: Context, until: Any
+) -> None:
+    host = await hosts(nats_broker)
+    runner = workshop(nats_broker).run("robots", mqtt(nats_broker, context))
+    await until(lambda: runner.health.connected)
+    assert runner.health.alive_ns == 0  # that the broker answers says nothing of the device
+    host.session.publish("factory/robot-01/telemetry", b"not json", qos=1)
+    await until(lambda: runner.health.code == "unreadable")
+    health = runner.health
+    assert health.trouble.endswith(health.todo)
+    assert (health.connected, health.last_data_ns, health.alive_ns) == (True, 0, 0)
+    host.session.publish("factory/robot-01/telemetry", b'{"t": 20}', qos=1)
+    await until(lambda: health.alive_ns > 0)
+    assert (health.code, health.trouble, health.todo) == ("", "", "")
 
 
 def timed(host: Any, asset: str, signal: str) -> list[tuple[Any, int, int, bool]]:
@@ -542,6 +560,7 @@ async def test_e10_what_the_broker_has_kept_is_no_loss_in_the_ledger(
     await until(lambda: runner.health.connected)
     host.session.publish("factory/robot-01/telemetry", b'{"t":1}', qos=1)
     await host.wait_for_value("robot-01", 1.0)
+    heard_ns = time.time_ns()
     await plant.kill(runner)
     host.session.publish("factory/robot-01/telemetry", b'{"t":2}', qos=1)
     runner = plant.run("robots", settings)
@@ -550,6 +569,7 @@ async def test_e10_what_the_broker_has_kept_is_no_loss_in_the_ledger(
     [kept] = entries(host)
     assert (kept.source, kept.reason, kept.outcome) == ("robots", "edge_down", "noted"), kept
     assert "QoS 1" in kept.detail
+    assert kept.start_ns >= heard_ns, "the edge ran on after the last message"
 
     await plant.kill(runner)
     await forget(broker, context, until)
@@ -602,6 +622,7 @@ async def test_c3_a_retained_message_is_stored_once_over_starts_of_the_edge(
     await until(lambda: len(timed(host, "robot-01", "temperature")) == 3)
     said = timed(host, "robot-01", "temperature")
     assert len(set(said)) == 1
+    assert runner.health.last_data_ns == said[0][1], "what is retained is no new data"
     assert said[0][2] == 64 + 512
 
 

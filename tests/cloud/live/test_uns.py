@@ -197,7 +197,7 @@ def test_c6_last_seen_and_last_values_after_a_restart_are_those_of_the_data(
         None,
     )
     hear(f"{PLACE}/cnc-02/info", announce("cnc-02").model_dump_json().encode())
-    hear(f"{PLACE}/cnc-02/tele", tele(spindle_speed=1.0))
+    hear(f"{PLACE}/cnc-02/tele", tele(time_ms=time.time_ns() // 1_000_000, spindle_speed=1.0))
     assert parts.hub.signals("cnc-02")["spindle_speed"].quality == 192
 
 

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from cloud.live.hub import Hub, LiveValue
+from cloud.live.hub import SILENT, Hub, LiveValue
 from cloud.live.uns import UnsListener, silence
 from cloud.parts import Parts
 from cloud.registry.announcement import Announcement
+from cloud.telemetry.times import format_time
 from contract.mqtt import Broker
 
 PLACE = "v1/demo/shanghai/machining/line1"
@@ -94,3 +95,57 @@ def test_when_nothing_comes_at_all_the_cloud_says_why() -> None:
     hub.update("a", online=True, seen_ms=1, signals={"x": LiveValue(1, 192, 1)})
     hub.explain_silence(reasons[2])
     assert (hub.status("a").standing, hub.status("a").why) == ("stale", reasons[2])
+    hub.explain_silence()
+    assert hub.status("a").why == SILENT
+    assert "the machine is on" in SILENT.do
+
+
+def test_a_silent_machine_stands_as_before_when_its_edge_was_started_again(
+    viewer: TestClient, parts: Parts, hear: Hear, announce: Callable[..., Announcement]
+) -> None:
+    long_ago_ms = time.time_ns() // 1_000_000 - 300_000
+    feed = {"feed": {"value": 5.0, "quality": 192, "time": long_ago_ms}}
+    connected = health(trouble="", todo="", trouble_code="", connected=True)
+    hear("line1/info", info(announce, asset="line1", kind="node"))
+    hear("cnc-01/info", info(announce, online=True))
+    hear("cnc-01/tele", {"time": long_ago_ms, "signals": feed})
+    hear("line1/state", connected)
+    before = viewer.get("/api/v1/assets/cnc-01").json()
+    died = {"reason_code": "died", "reason": "its edge node says that it has no contact with it (DDEATH)"}
+    hear("cnc-01/info", info(announce, online=False, **died))
+    after = viewer.get("/api/v1/assets/cnc-01").json()
+    assert (before["standing"], before["why"]["code"]) == ("stale", "no_data")
+    assert (after["standing"], after["why"]) == ("stale", before["why"])
+    assert "is the machine on" in after["why"]["do"]
+    assert after["last_data"] == before["last_data"] == format_time(long_ago_ms * 10**6)
+
+    hear("line1/state", health(trouble="", todo="", trouble_code="overdue", connected=True))
+    overdue = viewer.get("/api/v1/assets/cnc-01").json()
+    assert (overdue["standing"], overdue["why"]["code"]) == ("offline", "overdue")
+
+
+def test_what_a_stale_machine_said_last_is_stale_until_it_is_heard_again() -> None:
+    now_ms = [100_000]
+    hub = Hub(clock_ms=lambda: now_ms[0])
+    hub.update("a", online=True, seen_ms=100_000, signals={"x": LiveValue(1, 192, 1)})
+    assert hub.signals("a")["x"].quality == 192
+    now_ms[0] = 161_000
+    hub.sweep()
+    assert (hub.status("a").standing, hub.signals("a")["x"].quality, hub.offline()) == ("stale", 500, {"a"})
+    hub.update("a", seen_ms=161_000)
+    assert (hub.signals("a")["x"].quality, hub.offline()) == (192, frozenset())
+
+
+async def test_a_listener_hears_that_values_are_stale_and_that_they_hold_again() -> None:
+    now_ms = [100_000]
+    hub = Hub(clock_ms=lambda: now_ms[0])
+    hub.update("a", online=True, seen_ms=100_000, signals={"x": LiveValue(1, 192, 1)})
+    listener = hub.listen([])
+    assert listener is not None
+    told = []
+    for at_ms, seen_ms in [(100_000, 100_000), (161_000, None), (162_000, 162_000)]:
+        now_ms[0] = at_ms
+        hub.update("a", seen_ms=seen_ms)
+        [change] = await listener.changes(5.0)
+        told.append((change.status.standing, change.signals["x"].quality))
+    assert told == [("unknown", 192), ("stale", 500), ("unknown", 192)]

@@ -89,3 +89,68 @@ def test_a_state_with_very_many_samples_is_shown_in_buckets(
         ("true", "running"),
         ("false", "stopped"),
     ]
+
+
+def vouch(node_of: Callable[[str], None], write: Callable[[str], None], heard: dict[int, float]) -> None:
+    """Let the edge node of press-01 say, s after eight, for how long it has not heard of it."""
+    node_of("Health/press-01/silent_s")
+    head = "node,site=shanghai,area=machining,line=line1,asset=line1"
+    write("".join(f"{head} Health/press-01/silent_s={age_s} {(T + at) * 10**9}\n" for at, age_s in heard.items()))
+
+
+@pytest.fixture
+def node_of(parts: Parts, announce: Callable[..., Announcement]) -> Callable[[str], None]:
+    """Register the edge node of press-01, with a signal."""
+
+    def node_of(signal: str) -> None:
+        with parts.sessions.begin() as db:
+            learn(db, announce("line1", kind="node", signals=[{"name": signal, "datatype": "double"}]))
+
+    return node_of
+
+
+def test_a_state_is_not_carried_over_a_time_in_which_the_edge_was_off(
+    viewer: TestClient, machine: Any, write: Callable[[str], None], node_of: Any
+) -> None:
+    machine("state", "string")
+    write(lines("_text", s_60='state="ACTIVE"'))
+    on = [*range(-60, 600, 5), *range(1020, 3600, 5)]  # off for seven minutes
+    vouch(node_of, write, dict.fromkeys(on, 0.0))
+    assert states(viewer) == [
+        ("07:59:00", "ACTIVE", "running"),
+        ("08:09:55", "None", "unknown"),
+        ("08:17:00", "ACTIVE", "running"),
+    ]
+
+
+def test_a_machine_that_is_silent_is_in_no_state_while_its_edge_runs_on(
+    viewer: TestClient, machine: Any, write: Callable[[str], None], node_of: Any
+) -> None:
+    machine("state", "string")
+    write(lines("_text", s0='state="ACTIVE"', s900='state="ACTIVE"'))
+    vouch(node_of, write, {at: float(max(0, at - 300)) if at < 900 else 0.0 for at in range(0, 3600, 5)})
+    assert states(viewer)[:3] == [
+        ("08:00:00", "ACTIVE", "running"),
+        ("08:05:00", "None", "unknown"),
+        ("08:15:00", "ACTIVE", "running"),
+    ]
+
+
+def test_what_a_machine_recorded_while_the_edge_was_off_is_known(
+    viewer: TestClient, machine: Any, write: Callable[[str], None], node_of: Any, parts: Parts, announce: Any
+) -> None:
+    signals = [{"name": "state", "datatype": "string"}, {"name": "force", "datatype": "double"}]
+    with parts.sessions.begin() as db:
+        learn(db, announce("press-01", kind="press", signals=signals))
+    write(lines("_text", s0='state="ACTIVE"', s300='state="READY"'))
+    write(lines("", **{f"s{at}": f"force={at}" for at in range(0, 1200, 10)}))
+    vouch(node_of, write, dict.fromkeys([*range(0, 60, 5), *range(1200, 3600, 5)], 0.0))
+    assert states(viewer)[:2] == [("08:00:00", "ACTIVE", "running"), ("08:05:00", "READY", "ready")]
+
+
+def test_a_value_that_its_source_calls_bad_or_stale_tells_no_state(
+    viewer: TestClient, machine: Any, write: Callable[[str], None]
+) -> None:
+    machine("state", "string")
+    write(lines("_text", s0='state="ACTIVE"', s60='state="ACTIVE",state.quality=500i'))
+    assert states(viewer) == [("08:00:00", "ACTIVE", "running"), ("08:01:00", "None", "unknown")]

@@ -1637,7 +1637,7 @@ export interface components {
             start: string;
             /**
              * State
-             * @description null: the source had no value
+             * @description null: nobody knows it from here on: the source had no value, or nothing was heard of the asset
              */
             state: (string | null)[];
             /**
