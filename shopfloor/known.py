@@ -5,11 +5,25 @@ from __future__ import annotations
 import difflib
 import fnmatch
 from collections.abc import Collection, Iterable, Sequence
+from typing import Final, NamedTuple
 
+from contract.model import Datatype
 from shopfloor.api import Api
+from shopfloor.clock import of_ms
 from shopfloor.errors import RefusedError
 
-MOST_SHOWN = 20
+MOST_SHOWN: Final = 20
+
+
+class Kind(NamedTuple):
+    """Unit and datatype of a signal, both empty when nobody announces it."""
+
+    unit: str = ""
+    datatype: str = ""
+
+    def readable(self, value: object) -> object:
+        """Return a value as people read it: a time as a time."""
+        return of_ms(value) if self.datatype == Datatype.DATETIME else value
 
 
 def check(what: str, names: Iterable[str], known: Collection[str], where: str = "") -> None:
@@ -33,12 +47,12 @@ def check_assets(api: Api, names: Sequence[str]) -> None:
         check("asset", names, known)
 
 
-def check_signals(api: Api, asset: str, names: Sequence[str]) -> dict[str, str]:
-    """Return the units of an asset's signals; raise RefusedError for one that is neither announced nor stored."""
+def check_signals(api: Api, asset: str, names: Sequence[str]) -> dict[str, Kind]:
+    """Return the kinds of an asset's signals; raise RefusedError for one that is neither announced nor stored."""
     check_assets(api, [asset])
-    known = units(api, asset)
+    known = kinds(api, asset)
     if not known.keys() >= set(names):
-        known |= dict.fromkeys(api.get("telemetry/series", [("asset", asset)])["signal"], "") | known
+        known = dict.fromkeys(api.get("telemetry/series", [("asset", asset)])["signal"], Kind()) | known
     check("signal", names, known, f" of {asset}")
     return known
 
@@ -47,14 +61,14 @@ def check_pattern(api: Api, assets: Sequence[str], pattern: str) -> None:
     """Raise RefusedError when a pattern fits no signal of the assets (of all when there is none)."""
     names = set(api.get("telemetry/series", [("asset", asset) for asset in assets])["signal"])
     for asset in assets or [each["id"] for each in api.get("assets")]:
-        names |= units(api, asset).keys()
+        names |= kinds(api, asset).keys()
     if not any(fnmatch.fnmatchcase(name, pattern) for name in names):
         check("signal that fits", [pattern], names)
 
 
-def units(api: Api, asset: str) -> dict[str, str]:
-    """Return the units of the signals that an asset announces by name; nothing of one that is only stored."""
+def kinds(api: Api, asset: str) -> dict[str, Kind]:
+    """Return the kinds of the signals that an asset announces by name; nothing of one that is only stored."""
     try:
-        return {signal["name"]: signal["unit"] for signal in api.get(f"assets/{asset}")["signals"]}
+        return {each["name"]: Kind(each["unit"], each["datatype"]) for each in api.get(f"assets/{asset}")["signals"]}
     except RefusedError:
         return {}
