@@ -31,7 +31,7 @@ def check(what: str, names: Iterable[str], known: Collection[str], where: str = 
     for name in names:
         if name not in known:
             words = sorted(known)
-            near = difflib.get_close_matches(name.strip("*"), words, n=1, cutoff=0.5)
+            near = difflib.get_close_matches(name.strip("*"), words, n=1)
             meant = f"did you mean {near[0]}? " if near else ""
             more = f", and {len(words) - MOST_SHOWN} more" if len(words) > MOST_SHOWN else ""
             have = f"have: {', '.join(words[:MOST_SHOWN])}{more}" if words else "there is none yet"
