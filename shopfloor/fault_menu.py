@@ -64,6 +64,14 @@ def _look(mode: Row) -> str:
     return f"look at {signals}{test}; {end}"
 
 
+def show_shipped() -> None:
+    """Print what can be broken in a factory, when none runs: the faults of each kind, in short."""
+    out.print("In a simulated factory these can be broken, and `shopfloor fault` says how:", markup=False)
+    for kind, modes in shipped().items():
+        if modes:
+            out.print(f"  {kind}: {', '.join(mode['fault'] for mode in modes)}", markup=False)
+
+
 def shipped() -> dict[str, list[Row]]:
     """Return the faults of each kind that the simulators have; raise ConfigurationError when they are not installed."""
     try:

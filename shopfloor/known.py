@@ -30,12 +30,16 @@ def check(what: str, names: Iterable[str], known: Collection[str], where: str = 
     """Raise RefusedError for the first of the names that is not known, with the nearest one and the others."""
     for name in names:
         if name not in known:
-            words = sorted(known)
-            near = difflib.get_close_matches(name.strip("*"), words, n=1)
-            meant = f"did you mean {near[0]}? " if near else ""
-            more = f", and {len(words) - MOST_SHOWN} more" if len(words) > MOST_SHOWN else ""
-            have = f"have: {', '.join(words[:MOST_SHOWN])}{more}" if words else "there is none yet"
-            raise RefusedError(f"there is no {what} {name!r}{where}", f"{meant}{have}")
+            raise RefusedError(f"there is no {what} {name!r}{where}", nearest(name, known) or "there is none yet")
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return which of the known names was probably meant, and the first of them; empty when there are none."""
+    words = sorted(known)
+    near = difflib.get_close_matches(name.strip("*"), words, n=1)
+    meant = f"did you mean {near[0]}? " if near else ""
+    more = f", and {len(words) - MOST_SHOWN} more" if len(words) > MOST_SHOWN else ""
+    return f"{meant}have: {', '.join(words[:MOST_SHOWN])}{more}" if words else ""
 
 
 def check_assets(api: Api, names: Sequence[str]) -> None:

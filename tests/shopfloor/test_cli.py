@@ -242,6 +242,13 @@ def test_browse_of_a_machine_that_is_not_there(run: Any, free_ports: int) -> Non
     assert f"127.0.0.1:{free_ports}" in json.loads(done.stderr.splitlines()[-1])["error"]
 
 
+def test_browse_of_a_broker_that_is_not_there(run: Any, free_ports: int) -> None:
+    done = run("browse", f"mqtt://127.0.0.1:{free_ports}", "-o", "timeout_s=1")
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr.startswith(f"shopfloor: mqtt://127.0.0.1:{free_ports}: nothing listens there. Is the broker on,")
+    assert len(done.stderr.splitlines()) == 1  # and no line of a log
+
+
 def test_demo_with_a_port_in_use(run: Any, free_ports: int) -> None:
     with socket.create_server(("127.0.0.1", free_ports + 1)):
         done = run("demo", "--no-console")
