@@ -9,6 +9,7 @@ connection alone.
 
 from __future__ import annotations
 
+import re
 import ssl
 import threading
 import time
@@ -309,7 +310,7 @@ class Session:
             self._prepare(client)
             client.connect(host, port, self._keepalive_s)
         except (OSError, ValueError) as error:
-            return False, f"{self._broker.url}: {error}"
+            return False, f"{self._broker.url}: {_said(error)}"
         with self._lock:
             self._heard = client
         try:
@@ -508,3 +509,10 @@ class Session:
         else:
             number = message.mid if message.qos else 0
             self._on_delivery(Delivery(topic, payload, message.retain, message.dup, number, client))
+
+
+def _said(error: Exception) -> str:
+    """Return why a connection cannot be made, without the number that the system has for it."""
+    if isinstance(error, ConnectionRefusedError):
+        return "nothing listens there"
+    return re.sub(r"^\[Errno -?\d+\] ", "", str(error)) or type(error).__name__

@@ -29,11 +29,12 @@ _MOST_TEXT: Final = 300
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
-    """One thing that is wrong in a plant file: the line (from 1), the place in the file, and what to do."""
+    """One thing that is wrong in a plant file: the line (from 1; 0: all of it), the place in the file, what to do."""
 
     line: int
     where: str
     text: str
+    file: str = ""  # that is named and is not there
 
 
 class PlantFileError(ValueError):
@@ -47,7 +48,8 @@ class PlantFileError(ValueError):
     def _lines(self) -> Iterator[str]:
         for problem in self.problems:
             where = f"{problem.where}: " if problem.where else ""
-            yield f"{self.path}:{problem.line}: {where}{problem.text}"
+            line = f":{problem.line}" if problem.line else ""
+            yield f"{self.path}{line}: {where}{problem.text}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,11 +123,11 @@ def load_plant(path: Path) -> Plant:
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
     except FileNotFoundError as error:
-        raise PlantFileError(path, [Problem(1, "", "there is no such file")]) from error
+        raise PlantFileError(path, [Problem(0, "", "there is no such file")]) from error
     except OSError as error:
-        raise PlantFileError(path, [Problem(1, "", f"cannot be read: {error.strerror}")]) from error
+        raise PlantFileError(path, [Problem(0, "", f"cannot be read: {error.strerror}")]) from error
     if len(content) > MAX_BYTES:
-        raise PlantFileError(path, [Problem(1, "", f"is larger than {MAX_BYTES // 2**20} MiB: no plant file is")])
+        raise PlantFileError(path, [Problem(0, "", f"is larger than {MAX_BYTES // 2**20} MiB: no plant file is")])
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -252,8 +254,8 @@ def _absent(lines: Iterable[Line], folder: Path, document: Document) -> Iterator
         for name, machine in line.machines.items():
             for loc, file in _files(machine):
                 if not (folder / file).exists():
-                    full = (*place, name, *loc)
-                    yield Problem(document.line(full), _where(full), f"there is no file {str(folder / file)!r}")
+                    full, missing = (*place, name, *loc), str(folder / file)
+                    yield Problem(document.line(full), _where(full), f"there is no file {missing!r}", missing)
 
 
 def _files(model: BaseModel) -> Iterator[tuple[tuple[str, ...], str]]:
@@ -301,7 +303,7 @@ def _where(loc: Loc) -> str:
 
 
 def _choice(word: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(word, known, n=1)
     return f"{word!r}; did you mean {near[0]!r}?" if near else f"{word!r}; have: {', '.join(known)}"
 
 

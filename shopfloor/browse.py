@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
-from contextlib import aclosing
+import re
+from contextlib import aclosing, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -18,10 +20,12 @@ from edge.config import said_of
 from edge.driver import Driver, DriverError, Tag
 from edge.drivers import driver_names, load
 from edge.machine import Context
-from shopfloor.errors import ConfigurationError, UnreachableError
+from shopfloor import known
+from shopfloor.errors import ConfigurationError, RefusedError, UnreachableError
 from shopfloor.home import Home
 from shopfloor.output import err, print_json, table
 
+_LOOKED_AT: Final = 2000  # variables, for what was probably meant
 SCHEMES: Final = {"opc.tcp": "opcua", "mqtt": "mqtt", "mqtts": "mqtt", "http": "mtconnect", "https": "mtconnect"}
 
 
@@ -47,13 +51,18 @@ def browse(
     json: Annotated[bool, typer.Option("--json", help="One JSON object for each variable.")] = False,
 ) -> None:
     """List what a machine offers: path, address for the plant file, datatype, value."""
-    driver = connection(address, {"browse_limit": limit, **dict(map(_option, option or ()))})
+    for name in ("contract", "edge"):  # what they log, the error says
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    options = dict(map(_option, option or ()))
+    driver = connection(address, {"browse_limit": limit, **options})
     found: list[Tag] = []
     try:
         asyncio.run(_browse(driver, path, limit, timeout, found))
     except DriverError as error:
         raise UnreachableError(str(error)) from error
     except TimeoutError:
+        if not found:
+            raise UnreachableError(f"{address}: nothing within {timeout:g} s", "raise --timeout") from None
         err.print(f"ended after {timeout:g} s; there is more: narrow the pattern or raise --timeout", markup=False)
     if json:
         for tag in found:
@@ -62,10 +71,22 @@ def browse(
         columns = ("path", "address", "datatype", "value", "writable", "description")
         rows = [(t.path, t.address, t.datatype, t.value, t.writable or None, t.description or None) for t in found]
         table(columns, rows)
+    if not found and path:
+        others = connection(address, {**options, "browse_limit": _LOOKED_AT})
+        raise RefusedError(f"{address} has nothing that fits {path!r}", _nearest(others, path, timeout))
     if not found:
-        err.print(f"{address} has nothing that fits {path!r}", markup=False)
+        err.print(f"{address} shows nothing", markup=False)
     elif len(found) == limit:
         err.print(f"the first {limit}; --limit shows more, a pattern narrows it", markup=False)
+
+
+def _nearest(driver: Driver, path: str, timeout_s: float) -> str:
+    """Return what stands there in place of `path`: names as deep as it is, without globs at its end."""
+    found: list[Tag] = []
+    with suppress(DriverError, TimeoutError):
+        asyncio.run(_browse(driver, "", _LOOKED_AT, timeout_s, found))
+    named = re.split(r"/[*?#+\[]*$", path)[0]
+    return known.nearest(named, {"/".join(tag.path.split("/")[: named.count("/") + 1]) for tag in found})
 
 
 def connection(address: str, options: dict[str, Any]) -> Driver:

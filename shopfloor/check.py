@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypedDict
 
 import typer
 
 from edge.config import Plant, PlantFileError, load_plant
 from shopfloor.errors import ConfigurationError, Exit
-from shopfloor.output import out, print_json
+from shopfloor.home import SECRETS, Home
+from shopfloor.output import err, out, plural, print_json
 
 
 def check(
@@ -18,7 +20,7 @@ def check(
 ) -> None:
     """Check a plant file: every problem with its file, its line and what was probably meant."""
     try:
-        checked = _served(load_plant(plant))
+        checked, later = _served(load_plant(plant))
     except PlantFileError as error:
         if json:
             problems = [{"line": each.line, "where": each.where, "text": each.text} for each in error.problems]
@@ -26,20 +28,36 @@ def check(
             raise typer.Exit(Exit.USAGE) from None
         raise wrong(error) from error
     if json:
-        print_json({"file": str(plant), "ok": True, "lines": counted(checked)})
+        print_json({"file": str(plant), "ok": True, "lines": counted(checked), "made_at_first_start": later})
         return
     for line in counted(checked):
-        out.print(f"{line['line']}: {line['machines']} machines, {line['signals']} signals", markup=False)
+        out.print(
+            f"{line['line']}: {plural(line['machines'], 'machine')}, {plural(line['signals'], 'signal')}", markup=False
+        )
     out.print(f"{plant} is right", markup=False)
+    for file in later:
+        err.print(f"{file} is not there yet: `shopfloor demo` makes it at its first start", markup=False)
 
 
-def _served(plant: Plant) -> Plant:
-    if problems := [*plant.refused, *plant.absent]:
+def _served(plant: Plant) -> tuple[Plant, list[str]]:
+    """Return the plant and which of its files the platform itself makes; raise PlantFileError for others."""
+    home = Home.of(os.environ)
+    made = {home.secret(name).resolve() for name in SECRETS}
+    later = [problem for problem in plant.absent if Path(problem.file).resolve() in made]
+    if problems := [*plant.refused, *(problem for problem in plant.absent if problem not in later)]:
         raise PlantFileError(plant.path, problems)
-    return plant
+    return plant, sorted({problem.file for problem in later})
 
 
-def counted(plant: Plant) -> list[dict[str, str | int]]:
+class Counted(TypedDict):
+    """How many machines and signals a line has."""
+
+    line: str
+    machines: int
+    signals: int
+
+
+def counted(plant: Plant) -> list[Counted]:
     """Return for each line of the plant how many machines and signals it has."""
     return [
         {

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from shopfloor.errors import ConfigurationError
 
 TIME: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?Z\Z", re.ASCII)
 """A time as the API writes it: ISO 8601 in UTC, with up to nine digits of a second."""
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST_YEAR: Final = 1000  # years before have not four digits
 _RELATIVE: Final = re.compile(r"now|(?:now)?[+-]\d{1,9}(?:ms|[smhdw])", re.ASCII)
 _ISO: Final = re.compile(
     r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d)?)(?:\.(\d{1,9}))?)?(Z|[+-]\d\d:?\d\d)?", re.ASCII | re.IGNORECASE
@@ -30,6 +33,15 @@ def shown(text: str, *, utc: bool = False) -> str:
     except (OverflowError, OSError):  # the first and last day that a datetime has
         return shown(text, utc=True)
     return f"{local:%Y-%m-%d %H:%M:%S}.{millisecond}{_offset(local)}"
+
+
+def of_ms(value: object) -> object:
+    """Return a value of the datatype `datetime` (ms since 1970) as the API writes times; any other as it is."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        with suppress(OverflowError):
+            at = _EPOCH + timedelta(milliseconds=value)
+            return f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03}Z" if at.year >= _FIRST_YEAR else value
+    return value
 
 
 def asked(option: str, text: str, *, utc: bool = False) -> tuple[str, str]:

@@ -90,13 +90,9 @@ def menu(context: typer.Context, *, truth_port: Port = None) -> None:
         with Truth(truth_port) as truth:
             modes: dict[str, list[Row]] = truth.get("/faults")
             machines: dict[str, Row] = truth.get("/truth")["machines"]
-    except UnreachableError as error:
-        out.print(
-            f"{error.what}: {error.hint}.\nThen these can be broken, and `shopfloor fault` says what is:", markup=False
-        )
-        known = fault_menu.shipped()
-        fault_menu.show({kind: [f"{kind}-01"] for kind in known if known[kind]}, known)
-        return
+    except UnreachableError:
+        fault_menu.show_shipped()
+        raise
     fault_menu.show_now(machines)
     by_kind: dict[str, list[str]] = {}
     for name, machine in machines.items():
@@ -186,9 +182,17 @@ def inject(
     if json:
         print_json(wish)
     elif fault in (*SENSOR_MODES, *LINK_MODES):
-        out.print(f"{machine}: {f'the sensor of {signal}' if signal else 'the link'}: {fault}", markup=False)
+        what = f"the sensor of {signal}" if signal else "the link"
+        out.print(f"{machine}: {what}: {fault} {_lasting(machine, wish)}", markup=False)
     else:
         out.print(f"{machine}: {fault} grows to {severity:g} within {growth:g} simulated seconds", markup=False)
+
+
+def _lasting(machine: str, wish: Row) -> str:
+    """Return how long a sensor lies or a link is bad."""
+    if "duration_s" in wish:
+        return f"for {wish['duration_s']:g} s of simulated time"
+    return f"until it is cleared: shopfloor fault clear {machine} {wish['mode']}"
 
 
 @app.command()

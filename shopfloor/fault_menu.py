@@ -12,6 +12,28 @@ MOST_MACHINES: Final = 20
 """With more machines only those are listed that have a fault or an alarm."""
 MOST_SIGNALS: Final = 3
 
+WAITS: Final = {
+    "spindle_bearing_outer": "up to 3 minutes: it shows while the spindle turns fast",
+    "spindle_bearing_inner": "up to 5 minutes: it shows while the spindle turns fast",
+    "spindle_lubrication_loss": "3 minutes on a milling center, 16 minutes on a lathe: the bearings must get hot",
+    "tool_holder_imbalance": "up to 4 minutes: tool 3 must come into the spindle",
+    "guide_lubrication": "up to 5 minutes",
+    "screw_misalignment": "up to 10 minutes: the screw must get hot",
+    "tool_flank_wear": "up to 3 minutes: tool 2 or 3 must cut",
+    "tool_breakage": "up to 3 minutes: tool 2 must cut",
+    "chip_jam": "up to 3 minutes: tool 2 must cut",
+    "chatter": "up to 3 minutes: tool 2 must cut",
+    "coolant_filter": "up to 2 minutes: the pump must run",
+    "encoder_cable": "up to 3 minutes: the axis must come to the pose where the cable bends",
+    "hydraulic_leak": "up to 2 minutes",
+    "brake": "up to 2 minutes: it fails at the brake test",
+    "intake_filter": "up to 10 minutes: the outlet must get hot",
+}
+"""How long after `inject` with its usual growth the alarm comes, in minutes of a factory at the speed of a clock.
+
+Only of faults that take more than a minute.
+"""
+
 Row = Mapping[str, Any]
 
 
@@ -60,8 +82,21 @@ def _look(mode: Row) -> str:
     """Return what to look at, and how it ends."""
     signals = ", ".join(mode["signals"][:MOST_SIGNALS])
     test = f" ({mode['evidence']})" if mode["evidence"] else ""
-    end = f"in the end it stops: {mode['alarm']}" if mode["alarm"] else "its controller does not see it, and goes on"
+    wait = f" (after {WAITS[mode['fault']]})" if mode["fault"] in WAITS else ""
+    end = (
+        f"in the end it stops: {mode['alarm']}{wait}"
+        if mode["alarm"]
+        else "its controller does not see it, and goes on"
+    )
     return f"look at {signals}{test}; {end}"
+
+
+def show_shipped() -> None:
+    """Print what can be broken in a factory, when none runs: the faults of each kind, in short."""
+    out.print("In a simulated factory these can be broken, and `shopfloor fault` says how:", markup=False)
+    for kind, modes in shipped().items():
+        if modes:
+            out.print(f"  {kind}: {', '.join(mode['fault'] for mode in modes)}", markup=False)
 
 
 def shipped() -> dict[str, list[Row]]:

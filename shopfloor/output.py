@@ -63,6 +63,11 @@ def print_error(error: CommandError, *, json: bool) -> None:
         err.print(f"  {error.hint}", markup=False)
 
 
+def plural(number: int, what: str) -> str:
+    """Return `1 machine` or `2 machines`."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, utc: bool = False) -> None:
     """Print rows as a table: as wide as the terminal, or as wide as needed for a file or a pipe.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -13,8 +13,13 @@ from shopfloor import known
 from shopfloor.api import Api, connect, write_to
 from shopfloor.clock import asked, shown
 from shopfloor.errors import ConfigurationError
-from shopfloor.output import Utc, err, out, print_json, reader_gone, table
+from shopfloor.known import Kind
+from shopfloor.output import Utc, err, out, plural, print_json, reader_gone, table
 from shopfloor.spreadsheet import WithUnits
+
+MOST_TEXT: Final = 60
+"""Characters of a value in the table of last values."""
+MS_OF_1973: Final = 100_000_000_000
 
 app = typer.Typer(no_args_is_help=True, help="Ask for last values, history or a file of samples.")
 
@@ -42,21 +47,51 @@ class Format(StrEnum):
 def last(
     assets: Annotated[list[str] | None, typer.Argument(help="Assets; all of them when none is named.")] = None,
     *,
+    nodes: Annotated[bool, typer.Option("--nodes", help="Also the health of the edge nodes.")] = False,
     utc: Utc = False,
     json: Json = False,
 ) -> None:
-    """Print the last value of every signal: asset, signal, value, unit, quality, time, age."""
+    """Print the last value of every signal: asset, signal, value, unit, quality, time, age.
+
+    The table cuts long texts, and has the health of edge nodes only with --nodes or when one is named; --json has all.
+    """
+    names = ["asset", "signal", "value", "unit", "quality", "time", "age_s"]
     with connect() as api:
         known.check_assets(api, assets or ())
         columns = api.get("telemetry/last", [("asset", asset) for asset in assets or ()])
-    names = ["asset", "signal", "value", "unit", "quality", "time", "age_s"]
-    rows = list(zip(*(columns[name] for name in names), strict=True))
-    if json:
-        print_json([dict(zip(names, row, strict=True)) for row in rows])
-    elif rows:
-        table(names, rows, utc=utc)
+        rows = list(zip(*(columns[name] for name in names), strict=True))
+        if json:
+            print_json([dict(zip(names, row, strict=True)) for row in rows])
+            return
+        edge_nodes = set() if assets or nodes else {each["id"] for each in api.get("assets") if each["kind"] == "node"}
+        shown = [row for row in rows if row[0] not in edge_nodes]
+        readable = _readable(api, shown)
+    if readable:
+        table(names, readable, utc=utc)
     else:
         err.print("no samples yet")
+    if left := sorted({row[0] for row in rows} & edge_nodes):
+        count = len(rows) - len(shown)
+        are, them = ("is", "it") if count == 1 else ("are", "them")
+        of = f"{plural(count, 'value')} of edge nodes ({', '.join(left)})"
+        err.print(f"{of} {are} left out: --nodes shows {them}", markup=False)
+
+
+def _readable(api: Api, rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """Return rows with times as such, and with texts cut; only assets with a number that may be a time are asked."""
+    kinds = {asset: known.kinds(api, asset) for asset in {row[0] for row in rows if _may_be_time(row[2])}}
+    return [
+        (asset, signal, _cut(kinds.get(asset, {}).get(signal, Kind()).readable(value)), *others)
+        for asset, signal, value, *others in rows
+    ]
+
+
+def _cut(value: object) -> object:
+    return f"{value[: MOST_TEXT - 1]}…" if isinstance(value, str) and len(value) > MOST_TEXT else value
+
+
+def _may_be_time(value: object) -> bool:
+    return isinstance(value, int) and value >= MS_OF_1973
 
 
 @app.command()
@@ -75,7 +110,7 @@ def history(
     if points is not None:
         query.append(("points", points))
     with connect() as api:
-        known.check_signals(api, asset, signals)
+        kinds = known.check_signals(api, asset, signals)
         answer = api.get("telemetry/history", query)
     if json:
         print_json(answer)
@@ -86,8 +121,12 @@ def history(
         err.print(f"there are samples since {since} alone, and minutes of what was before{hint}")
     for series in answer["series"]:
         names = [name for name, values in series.items() if isinstance(values, list)]
+        if "value" in names:
+            kind = kinds[series["signal"]]
+            series["value"] = [kind.readable(value) for value in series["value"]]
         rows = list(zip(*(series[name] for name in names), strict=True))
-        out.print(f"{asset} {series['signal']} {series['unit']}: {len(rows)} rows", markup=False, style="bold")
+        head = f"{asset} {series['signal']} {series['unit']}: {plural(len(rows), 'row')}"
+        out.print(head, markup=False, style="bold")
         if rows:
             table(names, rows, utc=utc)
 
@@ -119,7 +158,7 @@ def export(
         raise ConfigurationError("Parquet has no byte order mark", "leave --bom out, or write CSV")
     query = [*_range(asset, signals, start, end, utc=utc), ("format", format.value)]
     with connect() as api:
-        units = known.check_signals(api, asset, signals)
+        units = {name: kind.unit for name, kind in known.check_signals(api, asset, signals).items()}
         size = _save(api, query, output, None if format is Format.PARQUET else WithUnits(units, bom=bom))
     if json and output is not None:
         print_json({"file": str(output), "bytes": size})

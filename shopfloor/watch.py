@@ -14,6 +14,7 @@ from shopfloor import known
 from shopfloor.api import Api, connect
 from shopfloor.clock import shown
 from shopfloor.errors import UnreachableError
+from shopfloor.known import Kind
 from shopfloor.output import Utc, cell, out, print_json
 
 QUALITY = {Quality.GOOD: "", Quality.STALE: "stale", Quality.UNCERTAIN: "uncertain", Quality.BAD: "bad"}
@@ -32,27 +33,29 @@ def watch(
         known.check_assets(api, assets or ())
         if signal != "*":
             known.check_pattern(api, assets or (), signal)
-        units: dict[str, Mapping[str, str]] = {}
+        kinds: dict[str, Mapping[str, Kind]] = {}
         for event, data in api.events("telemetry/stream", query, seconds):
             if event == "state":
-                for row in values(data, signal, _units(api, units, data["asset"])):
-                    show(row, json=json, utc=utc)
+                of_asset = _kinds(api, kinds, data["asset"])
+                for row in values(data, signal, of_asset):
+                    show(row, of_asset.get(row["signal"], Kind()), json=json, utc=utc)
         if seconds is None:
             raise UnreachableError("the platform ended the stream", "it may be restarting: try again")
 
 
-def _units(api: Api, units: dict[str, Mapping[str, str]], asset: str) -> Mapping[str, str]:
-    if asset not in units:
-        units[asset] = known.units(api, asset)
-    return units[asset]
+def _kinds(api: Api, kinds: dict[str, Mapping[str, Kind]], asset: str) -> Mapping[str, Kind]:
+    if asset not in kinds:
+        kinds[asset] = known.kinds(api, asset)
+    return kinds[asset]
 
 
-def values(data: Any, pattern: str, units: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+def values(data: Any, pattern: str, kinds: Mapping[str, Kind]) -> Iterator[dict[str, Any]]:
     """Yield asset, signal, value, unit, quality and time of each value in a `state` event."""
     for name, sample in data["signals"].items():
         if fnmatch.fnmatchcase(name, pattern):
             said = {key: sample[key] for key in ("quality", "time", "status") if key in sample}
-            head = {"asset": data["asset"], "signal": name, "value": sample["value"], "unit": units.get(name, "")}
+            unit = kinds.get(name, Kind()).unit
+            head = {"asset": data["asset"], "signal": name, "value": sample["value"], "unit": unit}
             yield head | said
 
 
@@ -62,7 +65,7 @@ def quality_text(quality: int) -> str:
     return f"{word}, time of arrival".lstrip(", ") if quality & TIME_REPLACED else str(word)
 
 
-def show(row: dict[str, Any], *, json: bool, utc: bool) -> None:
+def show(row: dict[str, Any], kind: Kind, *, json: bool, utc: bool) -> None:
     """Print one value."""
     if json:
         print_json(row)
@@ -71,7 +74,7 @@ def show(row: dict[str, Any], *, json: bool, utc: bool) -> None:
         shown(str(row["time"]), utc=utc).partition(" ")[2],
         f"{row['asset']:<12}",
         f"{row['signal']:<28}",
-        f"{cell(row['value'])} {row['unit']}".rstrip(),
+        f"{cell(kind.readable(row['value']), utc=utc)} {row['unit']}".rstrip(),
         quality_text(row["quality"]),
     )
     out.print(" ".join(words).rstrip(), markup=False)

@@ -25,7 +25,7 @@ from shopfloor.backup.samples import BATCH, Kept, Writer, minutes_of, points, ro
 from shopfloor.backup.verify import Backup, verified
 from shopfloor.errors import CommandError
 from shopfloor.home import Home
-from shopfloor.output import err
+from shopfloor.output import err, plural
 
 ENDED: Final = "all logins, login links (also printed ones) and API tokens of this plant have ended"
 
@@ -48,7 +48,7 @@ def restore(file: str, store_url: str, store_token_file: Path | None, *, force: 
         samples = _write(backup, raw, minutes)
     load(settings, backup.rows, force=force)
     _withdraw_link(settings)
-    err.print(f"restored {len(backup.rows['assets'])} assets, {samples} samples")
+    err.print(f"restored {plural(len(backup.rows['assets']), 'asset')}, {plural(samples, 'sample')}")
     err.print(f"{ENDED}; {_way_in(backup.rows['users'])}", markup=False)
 
 
@@ -70,7 +70,7 @@ def _write(backup: Backup, raw: Writer, minutes: Writer) -> int:
                 f"{series.asset['id']}: {error}", "users and assets are as before; samples of it may be there already"
             ) from error
         samples += count
-        err.print(f"{series.asset['id']}: {count} samples", markup=False)
+        err.print(f"{series.asset['id']}: {plural(count, 'sample')}", markup=False)
     return samples
 
 

@@ -16,7 +16,9 @@ import pytest
 
 from cloud.ledger.keep import keep
 from cloud.parts import Parts
+from cloud.registry.learn import learn
 from contract.loss import SourceLedger
+from tests.cloud.conftest import announcement
 
 LINE1 = "demo:shanghai:machining/line1"
 COUNTS = dict.fromkeys(
@@ -96,7 +98,7 @@ def test_times_are_of_the_zone_of_the_machine(shopfloor: Shopfloor) -> None:
     assert "2 rows" in done.stdout
     assert "2026-11-23 16:00:02.000+08:00" in done.stdout
     done = shopfloor("query", "history", "cnc-01", "spindle_speed", "--utc", "--start", "2026-11-23T08:00:04")
-    assert "1 rows" in done.stdout
+    assert "1 row\n" in done.stdout
     assert "2026-11-23 08:00:04.000Z" in done.stdout
     done = shopfloor("query", "history", "cnc-01", "spindle_speed", "--start", "soon")
     assert done.returncode == 2
@@ -140,6 +142,42 @@ def test_a_narrow_terminal_loses_nothing(shopfloor: Shopfloor, columns: int, sai
     shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", done.stdout).replace("\r", "")
     assert said in shown
     assert max(map(len, shown.splitlines())) <= columns
+
+
+def test_a_table_of_last_values_stays_readable_when_a_machine_is_off(
+    shopfloor: Shopfloor, parts: Parts, write: Callable[[str], None]
+) -> None:
+    trouble = "opc.tcp://192.168.0.10:4840: nothing listens there: is the machine on, and is the port right? " * 3
+    signals = [{"name": "Health/cnc-02/trouble", "datatype": "string"}]
+    with parts.sessions.begin() as db:
+        learn(db, announcement("line1", kind="node", signals=signals))
+    write(f'node_text,{TAGS},asset=line1 Health/cnc-02/trouble="{trouble}" {T}')
+    done = shopfloor("query", "last")
+    assert "door_open" in done.stdout
+    assert "Health/" not in done.stdout
+    assert done.stderr == "1 value of edge nodes (line1) is left out: --nodes shows it\n"
+    for asked in ("--nodes", "line1"):
+        done = shopfloor("query", "last", asked)
+        assert "nothing listens there" in done.stdout
+        assert max(map(len, done.stdout.splitlines())) < 180
+        assert done.stderr == ""
+    assert trouble in {row["value"] for row in json.loads(shopfloor("query", "last", "--json").stdout)}
+
+
+def test_a_time_is_shown_as_one_and_said_to_programs_as_it_is(
+    shopfloor: Shopfloor, parts: Parts, write: Callable[[str], None]
+) -> None:
+    signals = [{"name": "server_time", "datatype": "datetime"}, {"name": "count", "datatype": "int64"}]
+    with parts.sessions.begin() as db:
+        learn(db, announcement("press-1", kind="press", signals=signals))
+    write(f"press,{TAGS},asset=press-1 server_time=1795420800250i,count=1795420800250i {T}")
+    window = ("--start", "2026-11-23", "--end", "2026-11-24")
+    for arguments in (("last", "press-1"), ("history", "press-1", "server_time", "count", *window)):
+        done = shopfloor("query", *arguments)
+        assert done.stdout.count("1795420800250") == 1, done
+        assert "2026-11-23 16:00:00.250+08:00" in done.stdout
+    said = json.loads(shopfloor("query", "last", "press-1", "--json").stdout)
+    assert [row["value"] for row in said] == [1795420800250, 1795420800250]
 
 
 def test_watch_has_units(shopfloor: Shopfloor, parts: Parts) -> None:

@@ -129,7 +129,7 @@ class Reader:
         log = self.folder / "background.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
-                last.split(),
+                ["bash", "-c", last],
                 cwd=self.folder,
                 env=self.plant.environ,
                 stdout=output,

@@ -39,18 +39,29 @@ def test_the_example_of_the_help_finds_something(factory: dict[str, str], tmp_pa
     assert isinstance(root, TyperGroup)
     [path] = [option for option in root.commands["browse"].params if option.name == "path"]
     pattern = re.findall(r"for example '(Machines[^']*)'", str(path.help))[0]  # type: ignore[attr-defined]
-    port = int(factory["SHOPFLOOR_PORT"]) + 3
+    done = browse(factory, tmp_path, pattern, "--json")
+    assert done.returncode == 0, done.stderr
+    found = [json.loads(line)["path"] for line in done.stdout.splitlines()]
+    assert "Machines/cnc-01/Controller/Program" in found
+    assert done.stderr == ""
+
+
+def test_a_pattern_that_nothing_fits_is_refused_with_the_nearest_name(factory: dict[str, str], tmp_path: Path) -> None:
+    done = browse(factory, tmp_path, "Machines/cnc-1/*")
+    assert (done.returncode, done.stdout) == (4, "")
+    assert "has nothing that fits 'Machines/cnc-1/*'" in done.stderr
+    assert "did you mean Machines/cnc-01?" in done.stderr
+
+
+def browse(environ: dict[str, str], folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    port = int(environ["SHOPFLOOR_PORT"]) + 3
     trust = "security={trust: simulators/opcua.der}"
-    done = subprocess.run(
-        [SHOPFLOOR, "browse", f"opc.tcp://127.0.0.1:{port}", pattern, "-o", trust, "--json"],
-        env=factory,
-        cwd=tmp_path,
+    return subprocess.run(
+        [SHOPFLOOR, "browse", f"opc.tcp://127.0.0.1:{port}", *arguments, "-o", trust],
+        env=environ,
+        cwd=folder,
         capture_output=True,
         text=True,
         check=False,
         timeout=100,
     )
-    assert done.returncode == 0, done.stderr
-    found = [json.loads(line)["path"] for line in done.stdout.splitlines()]
-    assert "Machines/cnc-01/Controller/Program" in found
-    assert done.stderr == ""

@@ -71,12 +71,13 @@ def test_check_says_that_a_plant_file_is_right(run: Any, tmp_path: Path) -> None
     (tmp_path / "plant.yaml").write_text(PLANT)
     done = run("check", "plant.yaml")
     assert (done.returncode, done.stderr) == (0, "")
-    assert "machining/line1: 1 machines, 1 signals" in done.stdout
+    assert "machining/line1: 1 machine, 1 signal\n" in done.stdout
     done = run("check", "plant.yaml", "--json")
     assert json.loads(done.stdout) == {
         "file": "plant.yaml",
         "ok": True,
         "lines": [{"line": "machining/line1", "machines": 1, "signals": 1}],
+        "made_at_first_start": [],
     }
 
 
@@ -115,6 +116,26 @@ def test_g2_check_finds_files_that_are_not_there(run: Any, tmp_path: Path) -> No
     assert run("check", "plant.yaml").returncode == 0
 
 
+def test_check_takes_files_that_the_demo_makes_for_there(run: Any, tmp_path: Path) -> None:
+    with_user = "address: mqtt://127.0.0.1\n            user: edge\n            password_file: home/secrets/mqtt-edge"
+    (tmp_path / "plant.yaml").write_text(PLANT.replace("address: mqtt://127.0.0.1:1883", with_user))
+    done = run("check", "plant.yaml")
+    assert done.returncode == 0, done.stderr
+    assert "plant.yaml is right" in done.stdout
+    assert done.stderr == "home/secrets/mqtt-edge is not there yet: `shopfloor demo` makes it at its first start\n"
+    assert json.loads(run("check", "plant.yaml", "--json").stdout)["made_at_first_start"] == ["home/secrets/mqtt-edge"]
+    elsewhere = run("check", "plant.yaml", SHOPFLOOR_HOME="other")
+    assert elsewhere.returncode == 2
+    assert "there is no file 'home/secrets/mqtt-edge'" in elsewhere.stderr
+
+
+def test_a_word_that_resembles_none_is_not_taken_for_one(run: Any, tmp_path: Path) -> None:
+    (tmp_path / "plant.yaml").write_text(PLANT.replace("unit: kN", "nope: kN, node: x"))
+    done = run("check", "plant.yaml")
+    assert done.returncode == 2
+    assert "unknown key 'nope'; have: " in done.stderr
+
+
 def test_check_of_an_unknown_driver_names_the_known_ones(run: Any, tmp_path: Path) -> None:
     (tmp_path / "plant.yaml").write_text(PLANT.replace("driver: mqtt", "driver: mqqt"))
     done = run("check", "plant.yaml")
@@ -126,7 +147,7 @@ def test_check_of_an_unknown_driver_names_the_known_ones(run: Any, tmp_path: Pat
 def test_a_plant_file_that_is_not_there(run: Any, command: tuple[str, ...]) -> None:
     done = run(*command, "no.yaml")
     assert done.returncode == 2
-    assert "no.yaml:1: there is no such file" in done.stderr
+    assert "no.yaml: there is no such file" in done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -219,6 +240,13 @@ def test_browse_of_a_machine_that_is_not_there(run: Any, free_ports: int) -> Non
     done = run("browse", f"opc.tcp://127.0.0.1:{free_ports}", "-o", "security=none", "--json")
     assert done.returncode == 3
     assert f"127.0.0.1:{free_ports}" in json.loads(done.stderr.splitlines()[-1])["error"]
+
+
+def test_browse_of_a_broker_that_is_not_there(run: Any, free_ports: int) -> None:
+    done = run("browse", f"mqtt://127.0.0.1:{free_ports}", "-o", "timeout_s=1")
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr.startswith(f"shopfloor: mqtt://127.0.0.1:{free_ports}: nothing listens there. Is the broker on,")
+    assert len(done.stderr.splitlines()) == 1  # and no line of a log
 
 
 def test_demo_with_a_port_in_use(run: Any, free_ports: int) -> None:

@@ -102,6 +102,10 @@ def test_a_fault_comes_grows_and_goes(
     done = run("fault", "inject", "cnc-01", "chatter", "--growth", "0", "--severity", "0.5")
     assert (done.returncode, done.stderr) == (0, "")
     assert "the sensor of x_current: drift" in said(fault.inject, "cnc-01", "drift", signal="x_current", size=5.0)
+    lasting = said(fault.inject, "robot-01", "delay")
+    assert lasting == "robot-01: the link: delay until it is cleared: shopfloor fault clear robot-01 delay\n"
+    assert "the link: loss for 9000 s of simulated time\n" in said(fault.inject, "robot-01", "loss", seconds=9000.0)
+    assert "repaired: delay, loss" in said(fault.clear, "robot-01")
     wish = json.loads(said(fault.inject, "robot-01", "silent", json=True))
     assert wish == {"asset": "robot-01", "mode": "silent"}
     present: list[dict[str, Any]] = []
@@ -165,7 +169,9 @@ def test_the_menu_says_what_each_fault_does_and_every_command_of_it_is_taken(
     at = lines.index("shopfloor fault inject cnc-01 spindle_bearing_outer")
     assert lines[at + 1].startswith("The outer race of the front spindle bearing pits")
     assert lines[at + 2].startswith("look at vibration_acceleration, spindle_front_temperature")
-    assert lines[at + 2].endswith("it stops: SPINDLE VIBRATION TOO HIGH")
+    assert lines[at + 2].endswith(
+        "it stops: SPINDLE VIBRATION TOO HIGH (after up to 3 minutes: it shows while the spindle turns fast)"
+    )
     commands = [
         line.partition("shopfloor fault ")[2].partition("   ")[0] for line in lines if "shopfloor fault" in line
     ]
@@ -177,14 +183,17 @@ def test_the_menu_says_what_each_fault_does_and_every_command_of_it_is_taken(
         typed(command)
 
 
-def test_without_a_factory_the_menu_says_how_to_start_one_and_what_there_will_be(typed: Callable[[str], str]) -> None:
-    shown = typed("")
-    assert "shopfloor simulate" in shown
-    assert "shopfloor fault inject agv-01 wheel_bearing" in shown
-    for kind in machines.kinds():
-        for mode in (each.mode for each in machines.load(kind)("m").faults.values()):
-            assert mode.does.endswith(".")
-            assert mode.does in shown
+def test_without_a_factory_it_lists_what_there_will_be_and_says_last_how_to_start_one(
+    run: Run, free_ports: int
+) -> None:
+    done = run("fault")
+    assert done.returncode == 3
+    listed = dict(line.strip().split(": ") for line in done.stdout.splitlines()[1:])
+    faults = {kind: [each.mode for each in machines.load(kind)("m").faults.values()] for kind in machines.kinds()}
+    assert listed == {kind: ", ".join(mode.code for mode in modes) for kind, modes in faults.items() if modes}
+    assert f"no simulated factory answers at http://127.0.0.1:{free_ports + 8}" in done.stderr
+    assert "start one with `shopfloor demo`" in done.stderr
+    assert all(mode.does.endswith(".") for modes in faults.values() for mode in modes)
 
 
 def test_unknown_names_get_the_known_ones(factory: subprocess.Popen[str], free_ports: int) -> None:

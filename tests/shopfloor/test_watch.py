@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from shopfloor.known import Kind
 from shopfloor.watch import quality_text, show, values
 
 
@@ -30,11 +31,29 @@ def test_a_value_has_its_unit_and_its_time_the_offset(
     monkeypatch.setenv("TZ", "Asia/Shanghai")
     time.tzset()
     sample = {"value": 1500.25, "quality": 500, "time": "2026-11-23T08:00:00.250000000Z"}
-    [row] = values({"asset": "cnc-01", "signals": {"speed": sample}}, "*", {"speed": "rpm"})
-    show(row, json=False, utc=False)
-    show(row, json=False, utc=True)
+    [row] = values({"asset": "cnc-01", "signals": {"speed": sample}}, "*", {"speed": Kind("rpm", "double")})
+    show(row, Kind("rpm", "double"), json=False, utc=False)
+    show(row, Kind("rpm", "double"), json=False, utc=True)
     monkeypatch.undo()
     time.tzset()
     first, second = capsys.readouterr().out.splitlines()
     assert first.split() == ["16:00:00.250+08:00", "cnc-01", "speed", "1500.25", "rpm", "stale"]
     assert second.startswith("08:00:00.250Z ")
+
+
+@pytest.mark.parametrize(
+    ("value", "datatype", "said"),
+    [
+        (1_795_420_800_250, "datetime", "2026-11-23 08:00:00.250Z"),
+        (0, "datetime", "1970-01-01 00:00:00.000Z"),
+        (2**63, "datetime", str(2**63)),  # later than any calendar goes
+        (None, "datetime", ""),
+        (1_795_420_800_250, "int64", "1795420800250"),
+    ],
+)
+def test_a_value_that_is_a_time_is_shown_as_one(
+    capsys: pytest.CaptureFixture[str], value: int | None, datatype: str, said: str
+) -> None:
+    row = {"asset": "m", "signal": "s", "value": value, "unit": "", "quality": 192, "time": "2026-11-23T08:00:00Z"}
+    show(row, Kind("", datatype), json=False, utc=True)
+    assert " ".join(capsys.readouterr().out.split()) == f"08:00:00.000Z m s {said}".rstrip()

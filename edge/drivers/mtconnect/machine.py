@@ -62,8 +62,8 @@ class MtconnectDriver:
         where = f"(`shopfloor browse {self.machine.address}` shows what it has)"
         if not items:
             signal, why = next(iter(missing.items()))
-            none = f"{device.name} has none of the {len(missing)} data items"
-            raise AgentError(f"the agent answers, but {none} {where}: {signal}: {why}")
+            none = f"none of the {len(missing)} data items" if len(missing) > 1 else "not the data item"
+            raise AgentError(f"the agent answers, but {device.name} has {none} {where}: {signal}: {why}")
         for signal, why in missing.items():
             self.counters.notes.tell("data item", f"{self.name}: {signal}: {why} {where}", signal)
         self._device, self._reader = device.name or device.uuid, Reader(self.name, items, self.counters)

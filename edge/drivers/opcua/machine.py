@@ -85,9 +85,9 @@ class OpcuaDriver:
         missing |= await self._check_nodes(services, list(self._items))
         if missing and len(missing) == len(self.machine.signals):
             example = next(iter(missing.items()))
+            none = f"none of the {len(missing)} nodes" if len(missing) > 1 else "not the node"
             raise Unreachable(
-                f"{self.machine.address}: the server answers, but has none of the {len(missing)} nodes "
-                f"({example[0]}: {example[1]}). ",
+                f"{self.machine.address}: the server answers, but has {none} ({example[0]}: {example[1]}). ",
                 f"`shopfloor browse {self.machine.address}` shows what it has",
             )
         now = time.time_ns()

@@ -179,9 +179,11 @@ def test_a_new_plant_answers_as_the_old_one_did(
     done = shopfloor(settings, address, "backup", str(file))
     assert done.returncode == 0, done.stderr
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    said = done.stderr.splitlines()[-1]
     with serving(new_plant) as new_address:
         done = shopfloor(new_plant, new_address, "restore", str(file))
         assert done.returncode == 0, done.stderr
+        assert said.replace("backed up", "restored") in done.stderr.splitlines()
         assert "login links (also printed ones) and API tokens of this plant have ended" in done.stderr
         assert "no admin has a password yet: `shopfloor login --user admin" in done.stderr
     # started anew: what InfluxDB says of minutes is asked for again after a minute only
