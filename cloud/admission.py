@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Final
 
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cloud import patience, problems
-from cloud.places import AllPlaces, Places
+from cloud.auth.limiter import network_of
+from cloud.places import AllPlaces, Part, Places
 
 MAX_BODY: Final = 1024 * 1024
+MAX_LOGIN_BODY: Final = 8 * 1024
+"""Of what anybody may send: two passwords of which each character is escaped, and some."""
+_AUTH: Final = "/api/v1/auth/"
 _LOGINS: Final = frozenset({"/api/v1/auth/login", "/api/v1/auth/link", "/api/v1/auth/password"})
 _QUERIES: Final = ("/api/v1/telemetry/", "/api/v1/ledger")
 _STREAM: Final = "/api/v1/telemetry/stream"
@@ -41,21 +47,31 @@ class Admission:
             if scope["method"] in ("GET", "HEAD"):
                 await self._answer(scope, receive, send)
             else:
-                with self._places.bodies.part() as part:
-                    messages: list[Message] = []
-                    while not messages or messages[-1].get("more_body", False):
-                        messages.append(await receive())
-                        part.grow(len(messages[-1].get("body", b"")))
-                        if part.size > MAX_BODY:
-                            break
-                    messages.reverse()
+                with self._places.bodies.part(_network(scope)) as part:
+                    messages = await self._read(scope, receive, part)
 
                     async def receive_again() -> Message:
-                        return messages.pop() if messages else await receive()
+                        return messages.popleft() if messages else await receive()
 
                     await self._answer(scope, receive_again, send)
         except problems.Problem as problem:  # that of a route was answered by the application
             await problems.answer(Request(scope), problem)(scope, receive, send)
+
+    async def _read(self, scope: Scope, receive: Receive, part: Part) -> deque[Message]:
+        """Return the whole body; raise Problem 413, before a byte is read where its length is told."""
+        most = MAX_LOGIN_BODY if scope["path"].startswith(_AUTH) else MAX_BODY
+        told = Headers(scope=scope).get("content-length", "")
+        if told.isdecimal() and int(told[:20]) > most:
+            raise problems.too_long()
+        messages: deque[Message] = deque()
+        async with self._places.bodies.coming(part):
+            while not messages or messages[-1].get("more_body", False):
+                messages.append(await receive())
+                size = len(messages[-1].get("body", b""))
+                if part.size + size > most:
+                    raise problems.too_long()
+                part.grow(size)
+        return messages
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         places = self._places_of(scope["path"])
@@ -85,4 +101,8 @@ class Admission:
 def _whose(scope: Scope) -> object:
     """Return what tells clients apart before anybody has looked who they are."""
     found = tuple(value for name, value in scope["headers"] if name in _SECRETS)
-    return found or (scope["client"] or ("",))[0]
+    return found or _network(scope)
+
+
+def _network(scope: Scope) -> str:
+    return network_of((scope["client"] or ("",))[0])

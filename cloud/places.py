@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import AsyncIterator, Hashable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
@@ -119,39 +119,73 @@ class Places:
 
 
 class Budget:
-    """Bytes that may be in memory at once."""
+    """Bytes that may be in memory at once, of one client at most `share`.
 
-    def __init__(self, what: str, most: int) -> None:
-        self._what = what
+    Under pressure the largest of what is still to come gives way. For one event loop.
+    """
+
+    def __init__(self, what: str, most: int, share: int | None = None) -> None:
+        self.what = what
         self._left = most
+        self._share = most if share is None else share
+        self._of: Counter[Hashable] = Counter()
+        self._coming: dict[Part, asyncio.Timeout] = {}
 
     @contextmanager
-    def part(self) -> Iterator[Part]:
+    def part(self, whose: Hashable = None) -> Iterator[Part]:
         """Give a part that grows, and is given back in the end."""
-        part = Part(self)
+        part = Part(self, whose)
         try:
             yield part
         finally:
-            self._left += part.size
+            self.give_back(part)
 
-    def take(self, size: int) -> None:
-        """Take bytes; raise Problem 503 `busy` when there are not so many."""
-        if size > self._left:
-            raise busy(self._what)
+    @asynccontextmanager
+    async def coming(self, part: Part) -> AsyncIterator[None]:
+        """Let a part give way during the block; it then ends with Problem 503 `busy`."""
+        try:
+            async with asyncio.timeout(None) as end:
+                self._coming[part] = end
+                yield
+        except TimeoutError as error:
+            raise busy(self.what) from error
+        finally:
+            self._coming.pop(part, None)
+
+    def take(self, part: Part, size: int) -> None:
+        """Let a part grow; raise Problem 503 `busy` when it is the one to give way."""
+        while (is_greedy := self._of[part.whose] + size > self._share) or size > self._left:
+            among = (each for each in self._coming if each.whose == part.whose or not is_greedy)
+            largest = max(among, key=lambda each: each.size, default=part)
+            if largest.size <= part.size + size:
+                raise busy(self.what)
+            self._coming[largest].reschedule(0.0)
+            self.give_back(largest)
         self._left -= size
+        self._of[part.whose] += size
+        part.size += size
+
+    def give_back(self, part: Part) -> None:
+        """Take a part back; safe twice."""
+        self._coming.pop(part, None)
+        self._left += part.size
+        self._of[part.whose] -= part.size
+        if not self._of[part.whose]:
+            del self._of[part.whose]
+        part.size = 0
 
 
-@dataclass(slots=True)
+@dataclass(eq=False, slots=True)
 class Part:
     """What one body has of a budget."""
 
     budget: Budget
+    whose: Hashable
     size: int = 0
 
     def grow(self, size: int) -> None:
         """Take more; raise Problem 503 `busy`."""
-        self.budget.take(size)
-        self.size += size
+        self.budget.take(self, size)
 
 
 LOGINS: Final = 1
@@ -174,7 +208,9 @@ class AllPlaces:
     logins: Places = field(default_factory=lambda: Places("log-ins", LOGINS, waiting=64, wait_s=1.5))
     queries: Places = field(default_factory=lambda: Places("queries", QUERIES, waiting=1024, wait_s=1.5))
     others: Places = field(default_factory=lambda: Places("requests", OTHERS, waiting=256, wait_s=1.5))
-    bodies: Budget = field(default_factory=lambda: Budget("requests with a body", 32 * 1024 * 1024))
+    bodies: Budget = field(
+        default_factory=lambda: Budget("requests with a body", 32 * 1024 * 1024, share=8 * 1024 * 1024)
+    )
     ingest: Places = field(default_factory=lambda: Places("writes", INGEST_THREADS, waiting=64, wait_s=5.0))
     long_writes: Places = field(
         default_factory=lambda: Places("long writes", INGEST_THREADS - 1, waiting=16, wait_s=30.0)

@@ -95,3 +95,37 @@ def test_a_budget_is_given_back_whatever_happens() -> None:
         other.grow(1)
     with budget.part() as all_of_it:
         all_of_it.grow(10)
+
+
+async def test_the_largest_body_of_a_greedy_client_gives_way_to_its_next() -> None:
+    budget = Budget("bytes", 100, share=20)
+    refused: list[str] = []
+
+    async def come(name: str, whose: str, size: int) -> None:
+        try:
+            with budget.part(whose) as part:
+                async with budget.coming(part):
+                    part.grow(size)
+                    await asyncio.Event().wait()  # the rest never comes
+        except Problem as problem:
+            refused.append(f"{name}: {problem.code}")
+
+    sizes = {"small": 5, "large": 15, "next": 4}
+    tasks = await begun(*(come(name, "greedy", size) for name, size in sizes.items()))
+    assert refused == ["large: busy"]
+    tasks += await begun(come("as large as it may be", "greedy", 20), come("modest", "modest", 20))
+    assert refused == ["large: busy", "as large as it may be: busy"]
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    with budget.part("modest") as all_of_it:
+        all_of_it.grow(20)
+
+
+async def test_a_body_that_is_whole_does_not_give_way() -> None:
+    budget = Budget("bytes", 10)
+    with budget.part("a") as one, budget.part("b") as other:
+        async with budget.coming(one):
+            one.grow(10)
+        with pytest.raises(Problem):
+            other.grow(1)
