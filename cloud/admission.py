@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict, deque
 from typing import Final
 
 from starlette.datastructures import Headers
@@ -11,28 +11,32 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cloud import patience, problems
 from cloud.auth.limiter import network_of
-from cloud.places import AllPlaces, Part, Places
+from cloud.deps import known_principal, proof_key
+from cloud.parts import Parts
+from cloud.places import Part, Places
 
 MAX_BODY: Final = 1024 * 1024
 MAX_LOGIN_BODY: Final = 8 * 1024
 """Of what anybody may send: two passwords of which each character is escaped, and some."""
 _AUTH: Final = "/api/v1/auth/"
-_LOGINS: Final = frozenset({"/api/v1/auth/login", "/api/v1/auth/link", "/api/v1/auth/password"})
+_LOGIN: Final = "/api/v1/auth/login"
 _QUERIES: Final = ("/api/v1/telemetry/", "/api/v1/ledger")
 _STREAM: Final = "/api/v1/telemetry/stream"
 _WRITE: Final = "/api/v2/write"
-_SECRETS: Final = frozenset({b"cookie", b"authorization"})
+_MOST_SEEN: Final = 2000
 
 
 class Admission:
     """Gives each request a place until its answer begins; a place is not held for a body that is still to come.
 
-    Writes of gateways have places of their own, taken by their route when it knows the gateway.
+    Writes of gateways and log-ins have places of their own, taken by their routes when those know whose they are.
     """
 
-    def __init__(self, app: ASGIApp, places: AllPlaces) -> None:
+    def __init__(self, app: ASGIApp, parts: Parts) -> None:
         self.app = app
-        self._places = places
+        self._parts = parts
+        self._places = parts.places
+        self._seen: OrderedDict[tuple[str, str], object] = OrderedDict()  # users by what proved who they are
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or refuse with 503."""
@@ -74,8 +78,11 @@ class Admission:
         return messages
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == _LOGIN and scope["method"] == "POST":
+            await self.app(scope, receive, send)
+            return
         places = self._places_of(scope["path"])
-        await places.take(_whose(scope), patience.of(scope))
+        await places.take(self._whose(scope), patience.of(scope))
         is_held = True
 
         async def send_and_leave(message: Message) -> None:
@@ -83,6 +90,7 @@ class Admission:
             if is_held:
                 is_held = False
                 places.give_back()
+                self._whose(scope)  # who was not known before is now
             await send(message)
 
         try:
@@ -92,16 +100,28 @@ class Admission:
                 places.give_back()
 
     def _places_of(self, path: str) -> Places:
-        if path in _LOGINS:
-            return self._places.logins
         is_query = path.startswith(_QUERIES) and path != _STREAM
         return self._places.queries if is_query else self._places.others
 
+    def _whose(self, scope: Scope) -> object:
+        """Return whose a request is: the user's whose login or token was checked lately, else the address's.
 
-def _whose(scope: Scope) -> object:
-    """Return what tells clients apart before anybody has looked who they are."""
-    found = tuple(value for name, value in scope["headers"] if name in _SECRETS)
-    return found or _network(scope)
+        What was not checked proves nothing: else a flood with another cookie in each request had a turn for each.
+        """
+        request = Request(scope)
+        cookie = request.cookies.get(self._parts.settings.cookie)
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        bearer = token.strip() if scheme.lower() == "bearer" else None
+        if cookie is None and bearer is None:
+            return _network(scope)
+        key = proof_key(cookie, bearer)
+        principal = known_principal(self._parts, cookie, bearer)
+        if principal is not None:
+            self._seen[key] = ("user", principal.user_id)
+            self._seen.move_to_end(key)
+            if len(self._seen) > _MOST_SEEN:
+                self._seen.popitem(last=False)
+        return self._seen.get(key) or _network(scope)
 
 
 def _network(scope: Scope) -> str:

@@ -23,17 +23,21 @@ def busy(what: str) -> Problem:
     return Problem(503, f"too much at once: {what}", todo, code=Code.BUSY, args={"what": what}, headers=after)
 
 
+_Lines = OrderedDict[Hashable, "deque[_Waiting]"]
+
+
 @dataclass(eq=False, slots=True)
 class _Waiting:
     turn: asyncio.Future[None]
     whose: Hashable
+    lines: _Lines
 
 
 class Places:
     """Lets `places` of something be done at once; at most `waiting` more wait, at most `wait_s`.
 
-    Who waits is served in turn: first one of each client, then the second. When the queue is full, the client with the
-    most in it loses its newest. For one event loop.
+    Who waits is served in turn: first one of each known client, then one of each other, then the second. When the queue
+    is full, the client with the most in it loses its newest. For one event loop.
     """
 
     def __init__(self, what: str, places: int, waiting: int, wait_s: float) -> None:
@@ -41,7 +45,8 @@ class Places:
         self._free = places
         self._most = waiting
         self._wait_s = wait_s
-        self._queue: OrderedDict[Hashable, deque[_Waiting]] = OrderedDict()
+        self._known: _Lines = OrderedDict()
+        self._others: _Lines = OrderedDict()
         self.waiting = 0
         """How many wait."""
         self.refused = 0
@@ -56,18 +61,26 @@ class Places:
         finally:
             self.give_back()
 
-    async def take(self, whose: Hashable = None, patience: Patience | None = None, *, has_begun: bool = False) -> None:
+    async def take(
+        self,
+        whose: Hashable = None,
+        patience: Patience | None = None,
+        *,
+        has_begun: bool = False,
+        is_known: bool = False,
+    ) -> None:
         """Wait for a place that `give_back` returns; raise Problem 503 `busy`, but not for what `has_begun`.
 
-        It waits no longer than its client's `patience`.
+        It waits no longer than its client's `patience`. One of each client that `is_known` goes before all others.
         """
         if self._free > 0:
             self._free -= 1
             return
+        lines = self._known if is_known and whose not in self._known else self._others
         if not has_begun and self.waiting >= self._most:
-            self._make_room(whose)
-        mine = _Waiting(asyncio.get_running_loop().create_future(), whose)
-        self._queue.setdefault(whose, deque()).append(mine)
+            self._make_room(None if lines is self._known else whose)
+        mine = _Waiting(asyncio.get_running_loop().create_future(), whose, lines)
+        lines.setdefault(whose, deque()).append(mine)
         self.waiting += 1
         if patience is not None:
             patience.when_ended(lambda: self._refuse(mine))
@@ -85,20 +98,22 @@ class Places:
 
     def give_back(self) -> None:
         """Return a place to whose turn it is."""
-        while self._queue:
-            whose, line = self._queue.popitem(last=False)
+        while lines := self._known or self._others:
+            whose, line = lines.popitem(last=False)
             next_one = line.popleft()
             self.waiting -= 1
             if line:
-                self._queue[whose] = line
+                lines[whose] = line
             if not next_one.turn.done():
                 next_one.turn.set_result(None)
                 return
         self._free += 1
 
-    def _make_room(self, whose: Hashable) -> None:
-        longest = max(self._queue.values(), key=len, default=None)
-        if longest is None or len(longest) <= len(self._queue.get(whose, ())) + 1:
+    def _make_room(self, whose: Hashable | None) -> None:
+        """Refuse one that waits, the newcomer when it has as many as any other; None: whoever comes before all."""
+        longest = max(reversed(self._others.values()), key=len, default=None)
+        own = 0 if whose is None else len(self._others.get(whose, ())) + 1
+        if longest is None or len(longest) <= own:
             self.refused += 1
             raise busy(self.what)
         self._refuse(longest[-1])
@@ -110,12 +125,12 @@ class Places:
             self._forget(waiting)
 
     def _forget(self, waiting: _Waiting) -> None:
-        line = self._queue.get(waiting.whose)
+        line = waiting.lines.get(waiting.whose)
         if line is not None and waiting in line:
             line.remove(waiting)
             self.waiting -= 1
             if not line:
-                del self._queue[waiting.whose]
+                del waiting.lines[waiting.whose]
 
 
 class Budget:

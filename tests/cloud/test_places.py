@@ -53,6 +53,25 @@ async def test_a_full_queue_refuses_the_greedy_not_the_modest() -> None:
         await task
 
 
+async def test_one_of_each_known_client_goes_before_a_crowd() -> None:
+    places = Places("log-ins", 1, waiting=4, wait_s=5.0)
+    await places.take()
+    served: list[str] = []
+
+    async def ask(whose: str, *, is_known: bool = False) -> None:
+        await places.take(whose, is_known=is_known)
+        served.append(whose)
+        places.give_back()
+
+    crowd = await begun(*(ask(f"stranger {number}") for number in range(4)))
+    known = await begun(ask("known", is_known=True), ask("known", is_known=True))
+    assert isinstance(crowd[3].exception(), Problem), "the newest of the crowd makes room"
+    assert isinstance(known[1].exception(), Problem), "a second of the same waits as any other"
+    places.give_back()
+    await asyncio.gather(*crowd[:3], known[0])
+    assert served == ["known", "stranger 0", "stranger 1", "stranger 2"]
+
+
 async def test_waiting_ends_in_time_and_leaves_nothing_behind() -> None:
     places = Places("queries", 1, waiting=3, wait_s=0.01)
     await places.take()
