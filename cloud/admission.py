@@ -2,31 +2,41 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict, deque
 from typing import Final
 
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cloud import patience, problems
-from cloud.places import AllPlaces, Places
+from cloud.auth.limiter import network_of
+from cloud.deps import known_principal, proof_key
+from cloud.parts import Parts
+from cloud.places import Part, Places
 
 MAX_BODY: Final = 1024 * 1024
-_LOGINS: Final = frozenset({"/api/v1/auth/login", "/api/v1/auth/link", "/api/v1/auth/password"})
+MAX_LOGIN_BODY: Final = 8 * 1024
+"""Of what anybody may send: two passwords of which each character is escaped, and some."""
+_AUTH: Final = "/api/v1/auth/"
+_LOGIN: Final = "/api/v1/auth/login"
 _QUERIES: Final = ("/api/v1/telemetry/", "/api/v1/ledger")
 _STREAM: Final = "/api/v1/telemetry/stream"
 _WRITE: Final = "/api/v2/write"
-_SECRETS: Final = frozenset({b"cookie", b"authorization"})
+_MOST_SEEN: Final = 2000
 
 
 class Admission:
     """Gives each request a place until its answer begins; a place is not held for a body that is still to come.
 
-    Writes of gateways have places of their own, taken by their route when it knows the gateway.
+    Writes of gateways and log-ins have places of their own, taken by their routes when those know whose they are.
     """
 
-    def __init__(self, app: ASGIApp, places: AllPlaces) -> None:
+    def __init__(self, app: ASGIApp, parts: Parts) -> None:
         self.app = app
-        self._places = places
+        self._parts = parts
+        self._places = parts.places
+        self._seen: OrderedDict[tuple[str, str], object] = OrderedDict()  # users by what proved who they are
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or refuse with 503."""
@@ -41,25 +51,38 @@ class Admission:
             if scope["method"] in ("GET", "HEAD"):
                 await self._answer(scope, receive, send)
             else:
-                with self._places.bodies.part() as part:
-                    messages: list[Message] = []
-                    while not messages or messages[-1].get("more_body", False):
-                        messages.append(await receive())
-                        part.grow(len(messages[-1].get("body", b"")))
-                        if part.size > MAX_BODY:
-                            break
-                    messages.reverse()
+                with self._places.bodies.part(_network(scope)) as part:
+                    messages = await self._read(scope, receive, part)
 
                     async def receive_again() -> Message:
-                        return messages.pop() if messages else await receive()
+                        return messages.popleft() if messages else await receive()
 
                     await self._answer(scope, receive_again, send)
         except problems.Problem as problem:  # that of a route was answered by the application
             await problems.answer(Request(scope), problem)(scope, receive, send)
 
+    async def _read(self, scope: Scope, receive: Receive, part: Part) -> deque[Message]:
+        """Return the whole body; raise Problem 413, before a byte is read where its length is told."""
+        most = MAX_LOGIN_BODY if scope["path"].startswith(_AUTH) else MAX_BODY
+        told = Headers(scope=scope).get("content-length", "")
+        if told.isdecimal() and int(told[:20]) > most:
+            raise problems.too_long()
+        messages: deque[Message] = deque()
+        async with self._places.bodies.coming(part):
+            while not messages or messages[-1].get("more_body", False):
+                messages.append(await receive())
+                size = len(messages[-1].get("body", b""))
+                if part.size + size > most:
+                    raise problems.too_long()
+                part.grow(size)
+        return messages
+
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == _LOGIN and scope["method"] == "POST":
+            await self.app(scope, receive, send)
+            return
         places = self._places_of(scope["path"])
-        await places.take(_whose(scope), patience.of(scope))
+        await places.take(self._whose(scope), patience.of(scope))
         is_held = True
 
         async def send_and_leave(message: Message) -> None:
@@ -67,6 +90,7 @@ class Admission:
             if is_held:
                 is_held = False
                 places.give_back()
+                self._whose(scope)  # who was not known before is now
             await send(message)
 
         try:
@@ -76,13 +100,29 @@ class Admission:
                 places.give_back()
 
     def _places_of(self, path: str) -> Places:
-        if path in _LOGINS:
-            return self._places.logins
         is_query = path.startswith(_QUERIES) and path != _STREAM
         return self._places.queries if is_query else self._places.others
 
+    def _whose(self, scope: Scope) -> object:
+        """Return whose a request is: the user's whose login or token was checked lately, else the address's.
 
-def _whose(scope: Scope) -> object:
-    """Return what tells clients apart before anybody has looked who they are."""
-    found = tuple(value for name, value in scope["headers"] if name in _SECRETS)
-    return found or (scope["client"] or ("",))[0]
+        What was not checked proves nothing: else a flood with another cookie in each request had a turn for each.
+        """
+        request = Request(scope)
+        cookie = request.cookies.get(self._parts.settings.cookie)
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        bearer = token.strip() if scheme.lower() == "bearer" else None
+        if cookie is None and bearer is None:
+            return _network(scope)
+        key = proof_key(cookie, bearer)
+        principal = known_principal(self._parts, cookie, bearer)
+        if principal is not None:
+            self._seen[key] = ("user", principal.user_id)
+            self._seen.move_to_end(key)
+            if len(self._seen) > _MOST_SEEN:
+                self._seen.popitem(last=False)
+        return self._seen.get(key) or _network(scope)
+
+
+def _network(scope: Scope) -> str:
+    return network_of((scope["client"] or ("",))[0])

@@ -29,7 +29,7 @@ MAX_PIPELINED: Final = 16
 MAX_UNSENT: Final = 64 * 1024 * 1024
 """Of all connections: bytes of answers that wait in memory for clients to read."""
 MIN_BODY_RATE: Final = 1024
-"""Bytes a second that a body has to come with, beyond `body_timeout_s`."""
+"""Bytes a second that a body has to come with; who was faster may be slower for `body_timeout_s`."""
 _SAY_S: Final = 60.0
 _TCP_INFO: Final[int | None] = getattr(socket, "TCP_INFO", None) if sys.platform == "linux" else None
 # struct tcp_info of Linux: packets on their way, bytes that the other side has acknowledged, bytes not sent yet
@@ -152,8 +152,7 @@ class Connection(HttpToolsProtocol):
         self._refusal = HTTPStatus.BAD_REQUEST
         self._head_s: float | None = None  # since when a head is awaited
         self._head_size = 0
-        self._body_s: float | None = None  # since when a body is awaited
-        self._body_size = 0
+        self._body_s: float | None = None  # until when more of a body is awaited
         self._patience: list[Patience] = []  # of requests that are not answered
         self._acked = 0
         self._timeout_s = SEND_TIMEOUT_S
@@ -231,7 +230,8 @@ class Connection(HttpToolsProtocol):
         """Let a request be answered; its patience ends with the connection."""
         if len(self.pipeline) >= MAX_PIPELINED:
             self._give_up(HTTPStatus.TOO_MANY_REQUESTS)
-        self._head_s, self._body_s, self._body_size = None, self.loop.time(), 0
+        self._head_s = None
+        self._body_s = self.loop.time() + self._connections_of_server.limits.body_timeout_s
         self._has_asked = True
         patience = Patience()
         self._patience.append(patience)
@@ -240,7 +240,9 @@ class Connection(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         """Take a part of a body."""
-        self._body_size += len(body)
+        if self._body_s is not None:
+            most_s = self.loop.time() + self._connections_of_server.limits.body_timeout_s
+            self._body_s = min(self._body_s + len(body) / MIN_BODY_RATE, most_s)
         super().on_body(body)
 
     def on_message_complete(self) -> None:
@@ -288,11 +290,9 @@ class Connection(HttpToolsProtocol):
         if self._head_s is not None and now_s > self._head_s + limits.head_timeout_s:
             self._time_out()
             return "slow heads"
-        if self._body_s is not None:
-            most_s = limits.body_timeout_s + self._body_size / MIN_BODY_RATE
-            if now_s > self._body_s + most_s:
-                self._time_out()
-                return "slow bodies"
+        if self._body_s is not None and now_s > self._body_s:
+            self._time_out()
+            return "slow bodies"
         if self._has_read():
             self.read_s = now_s
         elif now_s > self.read_s + (self._patience[0].send_timeout_s if self._patience else self._timeout_s):

@@ -89,17 +89,18 @@ def find_principal(parts: Parts, cookie: str | None, bearer: str | None, now: da
         with parts.sessions() as db:
             return accounts.by_cookie(db, secret, now) if bearer is None else accounts.by_token(db, secret, now)
 
-    return _known_principal(parts, cookie, bearer) or parts.proofs.read(_proof_key(cookie, bearer), look)
+    return known_principal(parts, cookie, bearer) or parts.proofs.read(proof_key(cookie, bearer), look)
 
 
-def _known_principal(parts: Parts, cookie: str | None, bearer: str | None) -> Principal | None:
+def known_principal(parts: Parts, cookie: str | None, bearer: str | None) -> Principal | None:
     """Return who asks if that needs no look into the database."""
     if bearer is not None and parts.cli_token is not None and proof.is_same(bearer, parts.cli_token):
         return _COMMAND_LINE
-    return parts.proofs.known(_proof_key(cookie, bearer))
+    return parts.proofs.known(proof_key(cookie, bearer))
 
 
-def _proof_key(cookie: str | None, bearer: str | None) -> tuple[str, str]:
+def proof_key(cookie: str | None, bearer: str | None) -> tuple[str, str]:
+    """Return under what it is remembered who asks."""
     return ("cookie", proof.digest(cookie or "")) if bearer is None else ("token", proof.digest(bearer))
 
 
@@ -113,7 +114,7 @@ async def get_principal(
     """Return who asks; raise Problem 401 for nobody, 403 for a foreign web site or before a password was chosen."""
     cookie = request.cookies.get(parts.settings.cookie)
     bearer = None if credentials is None else credentials.credentials
-    principal = _known_principal(parts, cookie, bearer)
+    principal = known_principal(parts, cookie, bearer)
     if principal is None:
         principal = await run_in_threadpool(find_principal, parts, cookie, bearer, now)
     if principal is None:

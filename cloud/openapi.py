@@ -29,7 +29,7 @@ class DocumentedApp(FastAPI):
     def build_middleware_stack(self) -> ASGIApp:
         """Return the application with what must see all answers around it, that to a too long body, too."""
         inner = Compressed(TooLongBodies(super().build_middleware_stack()))
-        return ProtectiveHeaders(Admission(inner, self.state.parts.places))
+        return ProtectiveHeaders(Admission(inner, self.state.parts))
 
     def openapi(self) -> dict[str, Any]:
         """Return the OpenAPI document."""

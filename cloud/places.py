@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import AsyncIterator, Hashable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
@@ -23,17 +23,21 @@ def busy(what: str) -> Problem:
     return Problem(503, f"too much at once: {what}", todo, code=Code.BUSY, args={"what": what}, headers=after)
 
 
+_Lines = OrderedDict[Hashable, "deque[_Waiting]"]
+
+
 @dataclass(eq=False, slots=True)
 class _Waiting:
     turn: asyncio.Future[None]
     whose: Hashable
+    lines: _Lines
 
 
 class Places:
     """Lets `places` of something be done at once; at most `waiting` more wait, at most `wait_s`.
 
-    Who waits is served in turn: first one of each client, then the second. When the queue is full, the client with the
-    most in it loses its newest. For one event loop.
+    Who waits is served in turn: first one of each known client, then one of each other, then the second. When the queue
+    is full, the client with the most in it loses its newest. For one event loop.
     """
 
     def __init__(self, what: str, places: int, waiting: int, wait_s: float) -> None:
@@ -41,7 +45,8 @@ class Places:
         self._free = places
         self._most = waiting
         self._wait_s = wait_s
-        self._queue: OrderedDict[Hashable, deque[_Waiting]] = OrderedDict()
+        self._known: _Lines = OrderedDict()
+        self._others: _Lines = OrderedDict()
         self.waiting = 0
         """How many wait."""
         self.refused = 0
@@ -56,18 +61,26 @@ class Places:
         finally:
             self.give_back()
 
-    async def take(self, whose: Hashable = None, patience: Patience | None = None, *, has_begun: bool = False) -> None:
+    async def take(
+        self,
+        whose: Hashable = None,
+        patience: Patience | None = None,
+        *,
+        has_begun: bool = False,
+        is_known: bool = False,
+    ) -> None:
         """Wait for a place that `give_back` returns; raise Problem 503 `busy`, but not for what `has_begun`.
 
-        It waits no longer than its client's `patience`.
+        It waits no longer than its client's `patience`. One of each client that `is_known` goes before all others.
         """
         if self._free > 0:
             self._free -= 1
             return
+        lines = self._known if is_known and whose not in self._known else self._others
         if not has_begun and self.waiting >= self._most:
-            self._make_room(whose)
-        mine = _Waiting(asyncio.get_running_loop().create_future(), whose)
-        self._queue.setdefault(whose, deque()).append(mine)
+            self._make_room(None if lines is self._known else whose)
+        mine = _Waiting(asyncio.get_running_loop().create_future(), whose, lines)
+        lines.setdefault(whose, deque()).append(mine)
         self.waiting += 1
         if patience is not None:
             patience.when_ended(lambda: self._refuse(mine))
@@ -85,20 +98,22 @@ class Places:
 
     def give_back(self) -> None:
         """Return a place to whose turn it is."""
-        while self._queue:
-            whose, line = self._queue.popitem(last=False)
+        while lines := self._known or self._others:
+            whose, line = lines.popitem(last=False)
             next_one = line.popleft()
             self.waiting -= 1
             if line:
-                self._queue[whose] = line
+                lines[whose] = line
             if not next_one.turn.done():
                 next_one.turn.set_result(None)
                 return
         self._free += 1
 
-    def _make_room(self, whose: Hashable) -> None:
-        longest = max(self._queue.values(), key=len, default=None)
-        if longest is None or len(longest) <= len(self._queue.get(whose, ())) + 1:
+    def _make_room(self, whose: Hashable | None) -> None:
+        """Refuse one that waits, the newcomer when it has as many as any other; None: whoever comes before all."""
+        longest = max(reversed(self._others.values()), key=len, default=None)
+        own = 0 if whose is None else len(self._others.get(whose, ())) + 1
+        if longest is None or len(longest) <= own:
             self.refused += 1
             raise busy(self.what)
         self._refuse(longest[-1])
@@ -110,48 +125,82 @@ class Places:
             self._forget(waiting)
 
     def _forget(self, waiting: _Waiting) -> None:
-        line = self._queue.get(waiting.whose)
+        line = waiting.lines.get(waiting.whose)
         if line is not None and waiting in line:
             line.remove(waiting)
             self.waiting -= 1
             if not line:
-                del self._queue[waiting.whose]
+                del waiting.lines[waiting.whose]
 
 
 class Budget:
-    """Bytes that may be in memory at once."""
+    """Bytes that may be in memory at once, of one client at most `share`.
 
-    def __init__(self, what: str, most: int) -> None:
-        self._what = what
+    Under pressure the largest of what is still to come gives way. For one event loop.
+    """
+
+    def __init__(self, what: str, most: int, share: int | None = None) -> None:
+        self.what = what
         self._left = most
+        self._share = most if share is None else share
+        self._of: Counter[Hashable] = Counter()
+        self._coming: dict[Part, asyncio.Timeout] = {}
 
     @contextmanager
-    def part(self) -> Iterator[Part]:
+    def part(self, whose: Hashable = None) -> Iterator[Part]:
         """Give a part that grows, and is given back in the end."""
-        part = Part(self)
+        part = Part(self, whose)
         try:
             yield part
         finally:
-            self._left += part.size
+            self.give_back(part)
 
-    def take(self, size: int) -> None:
-        """Take bytes; raise Problem 503 `busy` when there are not so many."""
-        if size > self._left:
-            raise busy(self._what)
+    @asynccontextmanager
+    async def coming(self, part: Part) -> AsyncIterator[None]:
+        """Let a part give way during the block; it then ends with Problem 503 `busy`."""
+        try:
+            async with asyncio.timeout(None) as end:
+                self._coming[part] = end
+                yield
+        except TimeoutError as error:
+            raise busy(self.what) from error
+        finally:
+            self._coming.pop(part, None)
+
+    def take(self, part: Part, size: int) -> None:
+        """Let a part grow; raise Problem 503 `busy` when it is the one to give way."""
+        while (is_greedy := self._of[part.whose] + size > self._share) or size > self._left:
+            among = (each for each in self._coming if each.whose == part.whose or not is_greedy)
+            largest = max(among, key=lambda each: each.size, default=part)
+            if largest.size <= part.size + size:
+                raise busy(self.what)
+            self._coming[largest].reschedule(0.0)
+            self.give_back(largest)
         self._left -= size
+        self._of[part.whose] += size
+        part.size += size
+
+    def give_back(self, part: Part) -> None:
+        """Take a part back; safe twice."""
+        self._coming.pop(part, None)
+        self._left += part.size
+        self._of[part.whose] -= part.size
+        if not self._of[part.whose]:
+            del self._of[part.whose]
+        part.size = 0
 
 
-@dataclass(slots=True)
+@dataclass(eq=False, slots=True)
 class Part:
     """What one body has of a budget."""
 
     budget: Budget
+    whose: Hashable
     size: int = 0
 
     def grow(self, size: int) -> None:
         """Take more; raise Problem 503 `busy`."""
-        self.budget.take(size)
-        self.size += size
+        self.budget.take(self, size)
 
 
 LOGINS: Final = 1
@@ -174,7 +223,9 @@ class AllPlaces:
     logins: Places = field(default_factory=lambda: Places("log-ins", LOGINS, waiting=64, wait_s=1.5))
     queries: Places = field(default_factory=lambda: Places("queries", QUERIES, waiting=1024, wait_s=1.5))
     others: Places = field(default_factory=lambda: Places("requests", OTHERS, waiting=256, wait_s=1.5))
-    bodies: Budget = field(default_factory=lambda: Budget("requests with a body", 32 * 1024 * 1024))
+    bodies: Budget = field(
+        default_factory=lambda: Budget("requests with a body", 32 * 1024 * 1024, share=8 * 1024 * 1024)
+    )
     ingest: Places = field(default_factory=lambda: Places("writes", INGEST_THREADS, waiting=64, wait_s=5.0))
     long_writes: Places = field(
         default_factory=lambda: Places("long writes", INGEST_THREADS - 1, waiting=16, wait_s=30.0)

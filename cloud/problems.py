@@ -184,6 +184,12 @@ async def _say_unexpected(request: Request, error: Exception) -> Response:
     return answer(request, Problem(500, "the server met an error of its own", todo, code=Code.INTERNAL_ERROR))
 
 
+def too_long() -> Problem:
+    """Return the answer to a body that is longer than its address takes."""
+    code, todo = _KNOWN[413]
+    return Problem(413, "the body is longer than this address takes", todo, code=code)
+
+
 class TooLongBodies:
     """Makes a problem document of the plain answer with which a too long body is refused before any route."""
 
@@ -201,9 +207,7 @@ class TooLongBodies:
             if not is_replaced:
                 await send(message)
             elif message["type"] == "http.response.start":
-                code, todo = _KNOWN[413]
-                problem = Problem(413, "the body is longer than this address takes", todo, code=code)
-                await answer(Request(scope), problem)(scope, receive, send)
+                await answer(Request(scope), too_long())(scope, receive, send)
 
         await self.app(scope, receive, send_document if scope["type"] == "http" else send)
 

@@ -56,7 +56,7 @@ class FailureLimiter:
     def attempt(self, tries: Tries, now_s: float) -> float:
         """Return for how many seconds an attempt is refused; 0: it may be made, and counts as failed at first."""
         with self._lock:
-            wait_s = max(self._wait_s(key, slowing, now_s) for key, slowing in tries)
+            wait_s = max((self._wait_s(key, slowing, now_s) for key, slowing in tries), default=0.0)
             if wait_s > 0:
                 return wait_s
             for key, slowing in tries:
@@ -66,14 +66,18 @@ class FailureLimiter:
                 self._failures.popitem(last=False)
             return 0.0
 
+    def take_back(self, tries: Tries) -> None:
+        """Forget an attempt that was not made."""
+        with self._lock:
+            for key, _ in tries:
+                self._forget_one(key)
+
     def succeeded(self, *keys: Hashable, shared: Hashable = None) -> None:
         """Forget the failures of keys; of one that others share, only the attempt that succeeded."""
         with self._lock:
             for key in keys:
                 self._failures.pop(key, None)
-            if shared in self._failures:
-                count, at_s = self._failures[shared]
-                self._failures[shared] = count - 1, at_s
+            self._forget_one(shared)
 
     def clear(self) -> None:
         """Forget all failures."""
@@ -82,6 +86,11 @@ class FailureLimiter:
 
     def __len__(self) -> int:
         return len(self._failures)
+
+    def _forget_one(self, key: Hashable) -> None:
+        if key in self._failures:
+            count, at_s = self._failures[key]
+            self._failures[key] = count - 1, at_s
 
     def _count(self, key: Hashable, slowing: Slowing, now_s: float) -> int:
         count, at_s = self._failures.get(key, (0, now_s))

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from pwdlib import PasswordHash
+from pwdlib.exceptions import UnknownHashError
 from pwdlib.hashers.argon2 import Argon2Hasher
 
 from cloud.places import busy
@@ -45,9 +46,16 @@ _NOBODY: Final = _passwords.hash(secrets.token_urlsafe())
 
 
 def is_password(password: str, stored: str | None) -> bool:
-    """Tell whether a password is the stored one; takes as long when nothing is stored, so that names do not leak."""
+    """Tell whether a password is the stored one; takes as long when nothing is stored, so that names do not leak.
+
+    What is stored may be no hash at all, such as after a restore: then no password is right.
+    """
     with _a_core():
-        return _passwords.verify(password, stored or _NOBODY) and stored is not None
+        try:
+            return _passwords.verify(password, stored or _NOBODY) and stored is not None
+        except UnknownHashError:
+            _passwords.verify(password, _NOBODY)
+            return False
 
 
 def new_secret(prefix: str = "") -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import AsyncIterator, Hashable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from math import ceil
 from typing import Annotated, Final
 from urllib.parse import urlsplit
@@ -12,13 +13,16 @@ from urllib.parse import urlsplit
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 from sqlalchemy.orm import Session
+from starlette.concurrency import run_in_threadpool
 
+from cloud import patience
 from cloud.auth import accounts, first_link, proof
 from cloud.auth.accounts import Principal
 from cloud.auth.limiter import OF_ADDRESS, OF_PAIR, Slowing, network_of
 from cloud.auth.roles import Role
 from cloud.auth.tables import Login, User
 from cloud.deps import Db, GetParts, Me, Now, check_origin, need
+from cloud.parts import Parts
 from cloud.problems import Code, Problem, responses
 
 router = APIRouter(prefix="/auth", tags=["login"])
@@ -91,8 +95,8 @@ class Visit:
 
     request: Request
     response: Response
-    parts: GetParts
-    now: Now
+    parts: Parts
+    now: datetime
 
     @property
     def network(self) -> str:
@@ -111,9 +115,13 @@ class Visit:
             self._set_cookie(self.parts.settings.device_cookie, self.parts.devices.mark(user.username), DEVICE_LASTS)
         return WhoAmI(username=user.username, role=user.known_role, must_set_password=by_link)
 
-    def slow(self, *tries: tuple[Hashable, Slowing]) -> None:
-        """Count an attempt; raise Problem 429 when it has to wait."""
-        wait_s = ceil(self.parts.failures.attempt(tries, self.now.timestamp()))
+    @asynccontextmanager
+    async def checking(
+        self, *tries: tuple[Hashable, Slowing], whose: Hashable, is_known: bool = True
+    ) -> AsyncIterator[None]:
+        """Hold a place where a password is checked; raise Problem 429 when the attempt has to wait, 503 `busy`."""
+        failures, places = self.parts.failures, self.parts.places.logins
+        wait_s = ceil(failures.attempt(tries, self.now.timestamp()))
         if wait_s > 0:
             raise Problem(
                 429,
@@ -123,6 +131,15 @@ class Visit:
                 args={"wait_s": wait_s},
                 headers={"Retry-After": str(wait_s)},
             )
+        try:
+            await places.take(whose, patience.of(self.request.scope), is_known=is_known)
+        except BaseException:
+            failures.take_back(tries)
+            raise
+        try:
+            yield
+        finally:
+            places.give_back()
 
     def _set_cookie(self, name: str, value: str, lasts: timedelta) -> None:
         self.response.set_cookie(
@@ -135,31 +152,43 @@ class Visit:
         )
 
 
-GetVisit = Annotated[Visit, Depends()]
+async def get_visit(request: Request, response: Response, parts: GetParts, now: Now) -> Visit:
+    """Return the visit that a request is; raise Problem 403 for a foreign web site."""
+    check_origin(request)
+    return Visit(request, response, parts, now)
 
 
-@router.post("/login", dependencies=[Depends(check_origin)], responses=responses(401, 403, 429, 503))
-def login(body: Credentials, visit: GetVisit) -> WhoAmI:
+GetVisit = Annotated[Visit, Depends(get_visit)]
+
+
+@router.post("/login", responses=responses(401, 403, 429, 503))
+async def login(body: Credentials, visit: GetVisit) -> WhoAmI:
     """Log in with a password; the answer sets the session cookie."""
     device = visit.device(body.username)
     pair, address = ("login", device or visit.network, body.username), ("login", visit.network)
     # strangers behind the same address do not slow a browser that is known
-    visit.slow((pair, OF_PAIR), *([] if device else [(address, OF_ADDRESS)]))
-    parts = visit.parts
+    tries = [(pair, OF_PAIR), *([] if device else [(address, OF_ADDRESS)])]
+    async with visit.checking(*tries, whose=device or visit.network, is_known=device is not None):
+        who = await run_in_threadpool(_enter_by_password, body, visit)
+    visit.parts.failures.succeeded(pair, shared=None if device else address)
+    return who
+
+
+def _enter_by_password(body: Credentials, visit: Visit) -> WhoAmI:
+    sessions = visit.parts.sessions
     # no session is held while a password is checked: that takes long, and anybody may ask for it
-    with parts.sessions() as db:
+    with sessions() as db:
         stored = accounts.stored_password(db, body.username)
     right = proof.is_password(body.password.get_secret_value(), stored)
-    with parts.sessions.begin() as db:
+    with sessions.begin() as db:
         user = accounts.by_stored_password(db, body.username, stored) if right and stored else None
         if user is None:
             todo = f"try again; {FORGOTTEN}"
             raise Problem(401, "the user name or the password is wrong", todo, code=Code.WRONG_NAME_OR_PASSWORD)
-        parts.failures.succeeded(pair, shared=None if device else address)
         return visit.enter(db, user)
 
 
-@router.post("/link", dependencies=[Depends(check_origin)], responses=responses(401, 403))
+@router.post("/link", responses=responses(401, 403))
 def redeem_link(body: LinkSecret, visit: GetVisit, db: Db) -> WhoAmI:
     """Log in with a one-time link, to choose a password; the answer sets the session cookie."""
     # not slowed: nobody guesses 256 bits, and whoever tries would keep the others of their address out
@@ -189,23 +218,29 @@ def me(me: Me) -> WhoAmI:
 
 
 @router.put("/password", status_code=204, responses=responses(401, 403, 429, 503))
-def set_password(
+async def set_password(
     body: PasswordChange, me: Annotated[Principal, need(Role.VIEWER, by="person")], visit: GetVisit
 ) -> None:
     """Set one's own password; all logins and tokens of the user end, and the answer sets a new session cookie.
 
     Who came by a link needs no present password.
     """
-    parts, key = visit.parts, ("password", me.user_id)
+    key = ("password", me.user_id)
+    tries = [] if me.must_set_password else [(key, OF_PAIR)]
+    async with visit.checking(*tries, whose=key):
+        await run_in_threadpool(_set_password, body, me, visit)
+    visit.parts.failures.succeeded(key)
+
+
+def _set_password(body: PasswordChange, me: Principal, visit: Visit) -> None:
+    sessions = visit.parts.sessions
     if not me.must_set_password:
-        visit.slow((key, OF_PAIR))
-        with parts.sessions() as db:
+        with sessions() as db:
             stored = accounts.stored_password(db, me.username)
         if not proof.is_password("" if body.current is None else body.current.get_secret_value(), stored):
             raise Problem(403, "the present password is wrong", f"try again; {FORGOTTEN}", code=Code.WRONG_PASSWORD)
-        parts.failures.succeeded(key)
     new = proof.hash_password(body.new.get_secret_value())
-    with parts.sessions.begin() as db:
+    with sessions.begin() as db:
         user = db.get_one(User, me.user_id)
         accounts.set_password(db, user, new)
         visit.enter(db, user)

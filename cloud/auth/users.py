@@ -106,6 +106,7 @@ def add_user(body: NewUser, db: Db, now: Now) -> UserWithLink:
 @router.patch("/{username}", responses=responses(401, 403, 404, 409))
 def change_user(username: Name, body: UserChange, db: Db, now: Now) -> UserWithLink:
     """Change a user's role, disable or enable them, or let them in anew with a login link."""
+    accounts.lock_admins(db)
     user = _find(db, username)
     loses_admin = body.disabled is True or (body.role is not None and body.role is not Role.ADMIN)
     if loses_admin:
@@ -123,6 +124,7 @@ def change_user(username: Name, body: UserChange, db: Db, now: Now) -> UserWithL
 @router.delete("/{username}", status_code=204, responses=responses(401, 403, 404, 409))
 def delete_user(username: Name, db: Db) -> None:
     """Delete a user, and with them their logins and tokens."""
+    accounts.lock_admins(db)
     user = _find(db, username)
     accounts.check_an_admin_stays(db, user)
     db.delete(user)

@@ -15,6 +15,7 @@ from cloud.settings import Settings
 LIMIT = 12
 ASK = b"GET /api/v1/docs HTTP/1.1\r\nHost: x\r\n"
 LOGIN = b"POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+MAKE = LOGIN.replace(b"auth/login", b"users")
 
 
 @pytest.fixture
@@ -85,6 +86,36 @@ def test_who_drips_is_let_go_all_the_same(connect: Connect) -> None:
                 return
             time.sleep(0.1)
     pytest.fail("a body of ten bytes a second went on for 5 s")
+
+
+def test_a_body_that_was_fast_and_then_stops_is_let_go(connect: Connect) -> None:
+    began = time.monotonic()
+    assert b"HTTP/1.1 408 " in said(connect(MAKE, b"Content-Length: 1000000\r\n\r\n", b" " * 500_000))
+    assert time.monotonic() - began < 5.0
+
+
+@pytest.mark.parametrize(
+    ("to", "size"), [(LOGIN, 8 * 1024 + 1), (MAKE, 1024 * 1024 + 1)], ids=["login", "any other address"]
+)
+def test_a_body_that_is_too_long_is_refused_before_it_comes(connect: Connect, to: bytes, size: int) -> None:
+    for told in (
+        b"Content-Length: %d\r\n\r\n" % size,
+        b"Transfer-Encoding: chunked\r\n\r\n%x\r\n" % size + b" " * size,
+    ):
+        with connect(to, told) as link:
+            link.settimeout(0.8)  # it would be let go in 1 s
+            assert link.recv(65536).startswith(b"HTTP/1.1 413 ")
+
+
+def test_bodies_that_stop_keep_nobody_out(connect: Connect, address: str, parts: Parts) -> None:
+    parts.places.bodies._left = 5 * 10**6  # so that the connections of this test are enough
+    crowd = [connect(MAKE, b"Content-Length: 1000000\r\n\r\n", b" " * 999_999) for _ in range(LIMIT - 2)]
+    try:
+        body = {"username": "nobody", "password": "wrong horse"}
+        assert httpx2.post(f"{address}/api/v1/auth/login", json=body).status_code == 401
+    finally:
+        for link in crowd:
+            link.close()
 
 
 @pytest.mark.parametrize(

@@ -132,7 +132,7 @@ def attack(kind: str, cloud: Cloud, scale: float, seconds: float) -> dict[str, A
     """Return what the crowd does."""
     many = int(scale * 100)
     json_type = "Content-Type: application/json"
-    login = head("/api/v1/auth/login", cloud, json_type, "Content-Length: 60000", method="POST", cookie=False)
+    login = head("/api/v1/auth/login", cloud, json_type, "Content-Length: 8000", method="POST", cookie=False)
     chunks = head("/api/v1/auth/login", cloud, json_type, "Transfer-Encoding: chunked", method="POST", cookie=False)
     asked = {"kind": "ask", "clients": many, "headers": {"Cookie": cloud.cookies[0]}, "seconds": seconds}
     held = {"kind": "hold", "clients": many, "seconds": seconds}

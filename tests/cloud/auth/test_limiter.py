@@ -11,6 +11,7 @@ from starlette.testclient import TestClient
 from cloud.auth.device import Devices
 from cloud.auth.limiter import OF_ADDRESS, OF_PAIR, FailureLimiter, network_of
 from cloud.deps import get_now
+from cloud.parts import Parts
 
 PASSWORD = "correct horse"
 
@@ -84,6 +85,22 @@ def test_a_mark_outlives_a_restart_and_is_of_one_user_in_one_plant() -> None:
     assert Devices("of another plant").number(mark, "li.wei") is None
     assert Devices().number(mark, "li.wei") is None
     assert Devices().number(Devices().mark("li.wei"), "li.wei") is None
+
+
+def test_what_is_refused_or_checks_no_password_needs_no_place_where_one_is_checked(app: object, parts: Parts) -> None:
+    attacker, logins = browser(app, "10.0.0.1"), parts.places.logins
+    assert guess(attacker, 5) == [401] * 5
+    logins._free = 0  # as if a crowd had all of them
+    assert log_in(attacker) == 429
+    assert attacker.post("/api/v1/auth/link", json={"token": "x"}).status_code == 401
+
+
+def test_an_attempt_that_had_no_place_does_not_count(app: object, parts: Parts) -> None:
+    mine, logins = browser(app, "10.0.0.1"), parts.places.logins
+    logins._free, logins._wait_s = 0, 0.01
+    assert guess(mine, 6) == [503] * 6
+    logins._free = 1
+    assert log_in(mine) == 200
 
 
 def test_many_names_from_one_address_are_slowed_together(app: object) -> None:
