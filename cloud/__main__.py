@@ -29,7 +29,7 @@ from cloud.settings import SecretFileError, Settings
 from cloud.telemetry.store import StoreError
 from contract import log as logs
 from contract.mqtt import BrokerSettings
-from contract.private import keep_private
+from contract.private import StrangerError, keep_private
 
 STOP_S: Final = 2
 _OTHER_FILES: Final = 512
@@ -131,15 +131,15 @@ def main() -> int:
             name = "_".join(str(part) for part in wrong["loc"]).upper()
             log.critical("a setting is wrong", variable=prefix + name, value=str(wrong["input"]), why=wrong["msg"])
         return 2
-    keep_private(settings.cloud_home)
     _allow_files(settings.max_connections)
     try:
+        keep_private(settings.cloud_home)
         with listen(settings.host, settings.port) as listening:
             serve(settings, broker, listening)
     except SecretFileError as error:
         log.critical("the cloud cannot start", why=str(error))
         return 2
-    except StoreError as error:
+    except (StoreError, StrangerError) as error:
         log.critical("the cloud cannot start", why=str(error), todo=error.todo)
         return 2
     except SQLAlchemyError as error:

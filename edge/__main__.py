@@ -15,7 +15,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from contract.log import configure
 from contract.mqtt import BrokerSettings
-from contract.private import keep_private
+from contract.private import StrangerError, keep_private
 from contract.topics import HOST_ID
 from edge.config import Line, PlantFileError, load_plant
 from edge.line import LineService
@@ -56,7 +56,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"environment: {error.title} {where}: {detail['msg']}", file=sys.stderr)  # noqa: T201
         return 2
     configure("edge")
-    keep_private(settings.home / "edge")
+    try:
+        keep_private(settings.home / "edge")
+    except StrangerError as error:
+        _log.critical("the edge cannot start", why=str(error), todo=error.todo)
+        return 2
     owners = {name: name for line in plant.lines for name, machine in line.machines.items() if machine.asset_ids(name)}
     context = Context(settings.home.absolute(), options.plant.absolute().parent)
     services = [

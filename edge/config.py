@@ -20,7 +20,7 @@ from edge.drivers import UnknownDriverError, load
 from edge.machine import IS_FILE, Id, Machine, Model, Names, Place, as_written
 from edge.yaml_lines import Document, Loc, YamlError, parse
 
-MAX_BYTES: Final = 16 * 2**20
+MAX_BYTES: Final = 8 * 2**20
 MAX_PROBLEMS: Final = 200
 _MANY_SIGNALS: Final = 2000  # fewer always fit into a birth
 _SHOWN: Final = 80

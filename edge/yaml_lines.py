@@ -16,7 +16,9 @@ from yaml.reader import Reader
 Loc: TypeAlias = tuple[str | int, ...]
 
 MAX_DEPTH = 32
-MAX_NODES = 500_000
+MAX_NODES = 300_000
+"""Keys, values, lists and mappings: three machines of 7,000 signals with five entries each have 252,000."""
+
 MAX_KEY = 200
 MAX_NUMBER = 64
 
@@ -67,13 +69,30 @@ class Document:
         return self.lines.get(loc, 1)
 
 
+@dataclass(slots=True)
+class _Mark:
+    """A place in the text, from 0; a node has two, and those of the library take four times the memory."""
+
+    line: int
+    column: int
+    index: int
+
+
 class _Loader(yaml.SafeLoader):
-    """Composes nodes, at most `MAX_DEPTH` in each other: it calls itself for each level."""
+    """Composes at most `MAX_NODES` nodes, at most `MAX_DEPTH` in each other: it calls itself for each level."""
 
     depth = 0
+    nodes = 0
+
+    def get_mark(self) -> _Mark:
+        """Return where the reader is."""
+        return _Mark(self.line, self.column, self.index)
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        """Compose a node; raise YamlError when it stands too deep."""
+        """Compose a node; raise YamlError when it stands too deep, or too many came before."""
+        self.nodes += 1
+        if self.nodes > MAX_NODES:
+            raise YamlError(self.line + 1, f"more than {MAX_NODES} keys and values")
         if self.depth > MAX_DEPTH:
             raise YamlError(self.line + 1, f"more than {MAX_DEPTH} levels deep")
         self.depth += 1

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from contract.log import configure
 from contract.mqtt import BrokerSettings
-from contract.private import keep_private
+from contract.private import StrangerError, keep_private
 from gateway.config import MirrorBrokerSettings, Settings
 from gateway.gateway import TICK_S, Gateway
 from gateway.ledger import LedgerError
@@ -39,7 +39,11 @@ def main() -> int:
             prefix = _PREFIXES.get(error.title, "SHOPFLOOR_")
             log.critical("wrong setting", variable=f"{prefix}{name}", value=str(fault["input"]), why=fault["msg"])
         return 2
-    keep_private(settings.folder)
+    try:
+        keep_private(settings.folder)
+    except StrangerError as error:
+        log.critical("the gateway cannot start", why=str(error), todo=error.todo)
+        return 2
     gateway = Gateway(settings, broker, mirror_broker)
     try:
         gateway.start()

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from contract.private import keep_private, make_private
+from contract.private import StrangerError, keep_private, make_private
 from shopfloor.errors import ConfigurationError
 
 FREE_BYTES: Final = 256 * 1024 * 1024
@@ -51,6 +51,7 @@ class Home:
     def prepare(self) -> None:
         """Make the folders and the missing secrets, all private; raise ConfigurationError on a full or read-only disk.
 
+        So it does when anything there belongs to another user than this one or root: who could plant it could know it.
         Whatever this process and its children write from then on is private, too.
         """
         with _explained(self.path):
@@ -61,11 +62,11 @@ class Home:
                     f"{self.path}: {free // 2**20} MiB are free, and a demo needs {FREE_BYTES // 2**20} MiB to start",
                     "free some space, or set SHOPFLOOR_HOME to a folder on another disk",
                 )
+            for path in (self.path, self.plant, self.path / "lock"):
+                make_private(path)
             for folder in FOLDERS:
                 (self.path / folder).mkdir(mode=0o700, exist_ok=True)
             keep_private(*(self.path / folder for folder in FOLDERS))
-            for path in (self.path, self.plant, self.path / "lock"):
-                make_private(path)
             for name in SECRETS:
                 _make_secret(self.secret(name))
 
@@ -74,7 +75,9 @@ class Home:
         """Hold the home for this process alone; raise ConfigurationError when another demo has it."""
         with _explained(self.path):
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            make_private(self.path / "lock")
+            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+            descriptor = os.open(self.path / "lock", flags, 0o600)
         try:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -102,10 +105,10 @@ def port_of(environ: Mapping[str, str]) -> int:
 
 
 def _make_secret(path: Path) -> None:
-    if path.exists() and path.stat().st_size:
-        return
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "w") as file:
+        if os.fstat(descriptor).st_size:
+            return
         file.write(secrets.token_urlsafe(32))
         file.flush()
         os.fsync(file.fileno())
@@ -116,8 +119,12 @@ def _explained(path: Path) -> Iterator[None]:
     """Turn an error of the file system into one that says what to do."""
     try:
         yield
+    except StrangerError as error:
+        raise ConfigurationError(str(error), error.todo) from error
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno == errno.ELOOP:
+            hint = "a link stands where a file of ours belongs: delete it"
+        elif error.errno in (errno.ENOSPC, errno.EDQUOT):
             hint = "the disk is full: free some space, or set SHOPFLOOR_HOME to a folder on another disk"
         else:
             hint = "set SHOPFLOOR_HOME to a folder that you may write"

@@ -9,7 +9,7 @@ from typing import BinaryIO, Final
 
 import orjson
 
-from contract.private import make_private
+from contract.private import StrangerError, make_private
 
 MAX_BYTES: Final = 4 * 1024 * 1024
 TAIL_LINES: Final = 30
@@ -34,7 +34,7 @@ class LogFile:
         self.tail.extend(line for line in lines if line.strip())
         try:
             self._append(chunk)
-        except OSError:
+        except (OSError, StrangerError):
             self.dropped += len(chunk)
             self.close()
         return lines
@@ -60,9 +60,10 @@ class LogFile:
 
 
 def _open(path: Path) -> BinaryIO:
-    """Open a log to append to; only its owner may read it, also when it was there."""
+    """Open a log to append to; only its owner may read it, also when it was there. A link there is an OSError."""
     make_private(path)
-    return os.fdopen(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600), "ab", buffering=0)
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    return os.fdopen(os.open(path, flags, 0o600), "ab", buffering=0)
 
 
 def _readable(line: str) -> str:

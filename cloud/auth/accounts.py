@@ -14,6 +14,7 @@ from cloud.auth.roles import Role
 from cloud.auth.tables import ApiToken, Login, LoginLink, User
 from cloud.problems import Code, Problem
 
+USERNAME: Final = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 LOGIN_LASTS: Final = timedelta(days=7)
 LINK_LASTS: Final = timedelta(hours=24)
 LINK_PREFIX: Final = "link."

@@ -21,6 +21,8 @@ MAX_PASSWORD: Final = 256
 
 # OWASP password storage: argon2id with 19 MiB, 2 passes, 1 lane
 _passwords: Final = PasswordHash((Argon2Hasher(time_cost=2, memory_cost=19 * 1024, parallelism=1),))
+PASSWORD_HASH: Final = r"\$argon2id\$v=19\$m=\d{1,6},t=\d{1,2},p=\d\$[A-Za-z0-9+/]{11,86}\$[A-Za-z0-9+/]{22,86}"  # noqa: S105  (a form, no password)
+"""The form of what is stored of a password; to check one takes at most 1 GB."""
 # each check takes 19 MiB and a core for 20 ms, and anybody may ask for one
 _checks: Final = threading.BoundedSemaphore(2)
 _WAIT_S: Final = 5.0

@@ -19,7 +19,7 @@ from cloud.problems import Code, Problem, responses
 
 router = APIRouter(prefix="/users", tags=["users"], dependencies=[need(Role.ADMIN)])
 
-Username = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$", examples=["li.wei"])]
+Username = Annotated[str, Field(pattern=accounts.USERNAME, examples=["li.wei"])]
 
 
 class UserView(BaseModel):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -12,6 +13,8 @@ from sqlalchemy.exc import SQLAlchemyError, StatementError
 
 import cloud.tables  # noqa: F401  (fills Base.metadata)
 from cloud import db
+from cloud.auth.accounts import USERNAME
+from cloud.auth.proof import PASSWORD_HASH
 from cloud.auth.roles import Role
 from cloud.settings import Settings
 from contract.loss import SourceLedger
@@ -112,6 +115,11 @@ def _check(connection: Connection) -> None:
     if broken := connection.exec_driver_sql("PRAGMA foreign_key_check").first():
         raise ValueError(f"a row of {broken[0]!r} refers to one of {broken[2]!r} that is not there")
     users = db.Base.metadata.tables["users"]
+    for name, stored in connection.execute(select(users.c.username, users.c.password_hash)):
+        if not re.fullmatch(USERNAME, name):
+            raise ValueError(f"a user is called {name!r}, which is no user name")
+        if stored is not None and not re.fullmatch(PASSWORD_HASH, stored):
+            raise ValueError(f"what it has of the password of {name!r} is no argon2id hash")
     roles = set(connection.scalars(select(users.c.role)))
     if unknown := roles - {role.value for role in Role}:
         raise ValueError(f"a user has the role {min(unknown)!r}; there are {', '.join(Role)}")

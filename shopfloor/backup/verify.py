@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,9 +22,15 @@ from shopfloor.backup.archive import CHECKSUMS, DATABASE, MANIFEST, checksum
 from shopfloor.backup.database import Row, upgraded
 from shopfloor.errors import ConfigurationError
 
-MOST_JSON: Final = 256 * 2**20
+MOST_JSON: Final = 64 * 2**20
+MOST_ITEMS: Final = 3_000_000
+"""Of a JSON member, by its commas: a signal has 12, so more than 200,000 of them. In memory that is less than 1 GB."""
 MOST_HEADER: Final = 4096
 PARQUET_MEMORY = "1GB"
+MOST_ROWS_PER_BYTE: Final = 16
+"""Samples that never change, each second, at the same time, are 5 rows in a byte; more was made to take long."""
+FREE_ROWS: Final = 1_000_000
+"""So many are read however small their file is."""
 _TAGS: Final = ("id", "kind", "site", "area", "line")
 _FIRST: Final = ("signal", "time", "value", "text", "quality")
 """The columns that samples had from the first format on."""
@@ -130,7 +137,10 @@ class _Members:
             raise ValueError(f"{name} in it has {member.size} bytes, more than {MOST_JSON}")
         content = self._tar.extractfile(member)
         assert content is not None
-        return json.loads(content.read().decode(), object_pairs_hook=_once)
+        text = content.read()
+        if (items := text.count(b",")) > MOST_ITEMS:
+            raise ValueError(f"{name} in it has {items} items, more than {MOST_ITEMS}")
+        return json.loads(text.decode(), object_pairs_hook=_once)
 
     def parquet(self, name: str, schema: pa.Schema) -> tarfile.TarInfo:
         member = self._next(name)
@@ -178,9 +188,13 @@ def _copied(tar: tarfile.TarFile, member: tarfile.TarInfo) -> Iterator[IO[bytes]
 def _check_parquet(file: IO[bytes], name: str, schema: pa.Schema) -> None:
     """Raise ValueError (or what pyarrow and DuckDB raise) unless every row can be read and has a signal and a time."""
     try:
-        found = pq.read_schema(file)
+        metadata = pq.read_metadata(file)
+        found = metadata.schema.to_arrow_schema()
     except OSError as error:  # so pyarrow says that the bytes are damaged
         raise ValueError(f"{name}: {error}") from error
+    most = FREE_ROWS + MOST_ROWS_PER_BYTE * file.seek(0, os.SEEK_END)
+    if metadata.num_rows > most:
+        raise ValueError(f"{name} says that it has {metadata.num_rows} rows; so small a file has at most {most}")
     needed = set(_FIRST) if schema is RAW else set(schema.names)
     if not needed <= set(found.names) <= {"asset", *schema.names} or len(set(found.names)) != len(found.names):
         raise ValueError(f"{name} has the columns {', '.join(found.names)[:200]}")

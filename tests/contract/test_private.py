@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from contract.private import keep_private
+from contract.private import StrangerError, keep_private
 
 
 @pytest.fixture(autouse=True)
@@ -54,3 +54,19 @@ def test_what_was_there_and_what_comes_is_private(tmp_path: Path) -> None:
 def test_a_folder_that_is_not_there_is_no_error(tmp_path: Path) -> None:
     keep_private(tmp_path / "nothing")
     assert not (tmp_path / "nothing").exists()
+
+
+@pytest.mark.parametrize("planted", ["", "aside", "aside/1", "link"])
+def test_what_another_user_put_there_is_refused(tmp_path: Path, planted: str) -> None:
+    home = tmp_path / "edge"
+    (home / "aside").mkdir(parents=True)
+    (home / "aside" / "1").write_bytes(b"")
+    (home / "link").symlink_to(tmp_path / "outside")
+    keep_private(home)
+    try:
+        os.chown(home / planted, 65534, 65534, follow_symlinks=False)
+    except PermissionError:
+        pytest.skip("only root gives files away")
+    with pytest.raises(StrangerError, match="belongs to user 65534") as refused:
+        keep_private(home)
+    assert refused.value.path == home / planted

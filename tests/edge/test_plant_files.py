@@ -26,7 +26,7 @@ for file in sys.argv[1:]:
     try:
         load_plant(Path(file))
     except PlantFileError as error:
-        print(file, str(error)[:100])
+        print(file, str(error)[:200])
 """
 CPU_S, MEMORY = 60, 2**30
 
@@ -38,6 +38,20 @@ def told(file: Path) -> list[str]:
     except PlantFileError as error:
         return str(error).replace(f"{file.parent}/", "").splitlines()
     return []
+
+
+def loaded_within(cpu_s: int, memory: int, *files: str) -> str:
+    """Load plant files in a process with so much time and memory (bytes); return what it prints."""
+    limits = (resource.RLIMIT_CPU, cpu_s), (resource.RLIMIT_AS, memory)
+    done = subprocess.run(
+        [sys.executable, "-c", LOAD_ALL, *files],
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=lambda: [resource.setrlimit(what, (most, most)) for what, most in limits] and None,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout
 
 
 @pytest.mark.parametrize("case", sorted(CASES.iterdir()), ids=lambda case: case.name)
@@ -54,15 +68,24 @@ def test_each_case(case: Path) -> None:
 
 def test_all_cases_together_need_little_time_and_memory() -> None:
     files = [str(case / "plant.yaml") for case in CASES.iterdir()]
-    limits = (resource.RLIMIT_CPU, CPU_S), (resource.RLIMIT_AS, MEMORY)
-    done = subprocess.run(
-        [sys.executable, "-c", LOAD_ALL, *files],
-        capture_output=True,
-        text=True,
-        check=False,
-        preexec_fn=lambda: [resource.setrlimit(what, (most, most)) for what, most in limits] and None,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
+    loaded_within(CPU_S, MEMORY, *files)
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("enterprise: [" + "a," * 3_000_000 + "]\n", 1),
+        ("".join(f"k{n}: 1\n" for n in range(600_000)), 150_000),
+        ("enterprise: x\n" + "".join(f"k{n}: &a{n} x\n" for n in range(300_000)), 150_000),
+    ],
+    ids=["list", "keys", "anchors"],
+)
+def test_a_file_of_very_many_entries_is_refused_before_it_fills_the_memory(
+    tmp_path: Path, text: str, line: int
+) -> None:
+    file = tmp_path / "plant.yaml"
+    file.write_text(text)
+    assert loaded_within(CPU_S, MEMORY // 2, str(file)) == f"{file} {file}:{line}: more than 300000 keys and values\n"
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="no recorded plant files beside this checkout")
@@ -81,7 +104,7 @@ def test_recorded_files(name: str, expected: str) -> None:
 
 
 def test_a_file_without_end_is_refused() -> None:
-    assert told(Path("/dev/zero")) == ["zero:1: is larger than 16 MiB: no plant file is"]
+    assert told(Path("/dev/zero")) == ["zero:1: is larger than 8 MiB: no plant file is"]
 
 
 def test_words_and_numbers_are_kept_as_written() -> None:

@@ -41,6 +41,37 @@ def test_a_home_that_was_open_to_all_is_closed(tmp_path: Path) -> None:
     assert wide == []
 
 
+@pytest.mark.parametrize("planted", [".", "secrets", "secrets/cli-token", "logs/cloud.log", "plant.yaml", "lock"])
+def test_a_home_with_something_of_another_user_is_refused(tmp_path: Path, planted: str) -> None:
+    home = Home(tmp_path / "home")
+    (home.path / "secrets").mkdir(parents=True)
+    (home.path / "logs").mkdir()
+    home.secret("cli-token").write_text("known to who planted it")
+    home.log("cloud").symlink_to(tmp_path / "elsewhere")
+    home.plant.touch()
+    (home.path / "lock").touch()
+    try:
+        os.chown(home.path / planted, 65534, 65534, follow_symlinks=False)
+    except PermissionError:
+        pytest.skip("only root gives files away")
+    with pytest.raises(ConfigurationError, match="belongs to user 65534") as refused:
+        home.prepare()
+    assert str(home.path / planted) in refused.value.what
+    assert "delete" in refused.value.hint
+
+
+def test_a_link_in_place_of_a_secret_is_refused(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    home.prepare()
+    home.secret("cli-token").unlink()
+    (tmp_path / "elsewhere").write_text("known to who wrote it")
+    home.secret("cli-token").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ConfigurationError) as refused:
+        home.prepare()
+    assert str(home.secret("cli-token")) in refused.value.what
+    assert "a link stands" in refused.value.hint
+
+
 def test_an_empty_secret_that_a_full_disk_left_is_made_anew(tmp_path: Path) -> None:
     home = Home(tmp_path)
     home.prepare()

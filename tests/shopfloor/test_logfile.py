@@ -17,6 +17,15 @@ def test_lines_are_kept_and_returned_when_they_are_complete(tmp_path: Path) -> N
     assert (tmp_path / "a.log").read_bytes() == b"one\ntwo\n\n"
 
 
+def test_a_link_in_place_of_the_log_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").write_bytes(b"")
+    (tmp_path / "a.log").symlink_to(tmp_path / "elsewhere")
+    log = LogFile(tmp_path / "a.log")
+    assert log.write(b"one\n") == ["one"]
+    log.close()
+    assert (log.dropped, (tmp_path / "elsewhere").read_bytes()) == (4, b"")
+
+
 def test_it_stays_bounded(tmp_path: Path) -> None:
     log = LogFile(tmp_path / "a.log", max_bytes=1000)
     for number in range(1000):

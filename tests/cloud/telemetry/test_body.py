@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 
 from cloud.parts import Parts
 from cloud.problems import Problem
-from cloud.telemetry.body import MAX_LINES, PIECE, WHOLE, pieces, whole
+from cloud.telemetry.body import MAX_LINES, MAX_MEMBERS, PIECE, WHOLE, pieces, whole
 from cloud.telemetry.store import Query
 
 T = 1_795_420_800_000_000_000
@@ -62,9 +62,16 @@ def test_a_damaged_member_refuses_the_whole_body(post: Post, parts: Parts, spoil
 
 
 def test_a_body_that_grows_beyond_measure_is_refused_before_anything_is_stored(post: Post, parts: Parts) -> None:
-    bomb = gzip.compress(lines(1000)) + gzip.compress(b"#" * 1023 + b"\n", 9) * (MAX_LINES // 1024)
+    bomb = gzip.compress(lines(1000)) + gzip.compress((b"#" * 1023 + b"\n") * 1024, 9) * (MAX_LINES // 2**20)
     status, problem = post(bomb, **GZIP)
     assert (status, problem["code"]) == (413, "request too large")
+    assert stored(parts) == 0
+
+
+def test_a_body_of_very_many_members_is_refused_at_once(post: Post, parts: Parts) -> None:
+    status, problem = post(gzip.compress(lines(10)) + gzip.compress(b"") * MAX_MEMBERS, **GZIP)
+    assert (status, problem["code"]) == (413, "request too large")
+    assert "members" in str(problem["detail"])
     assert stored(parts) == 0
 
 

@@ -28,7 +28,7 @@ ADMIN = {
     "id": 1,
     "username": "admin",
     "role": "admin",
-    "password_hash": "$argon2id$kept-secret",
+    "password_hash": "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$keptsecret" + "A" * 33,
     "disabled": False,
     "created": "2026-11-23T08:00:00+00:00",
 }
@@ -115,7 +115,7 @@ def refused(file: Path) -> str:
     with pytest.raises(ConfigurationError) as caught, reading(str(file)) as source:
         verified(source, file.name)
     assert caught.value.hint == "nothing was changed; take another one"
-    assert "kept-secret" not in caught.value.what
+    assert "keptsecret" not in caught.value.what
     return caught.value.what
 
 
@@ -209,6 +209,13 @@ def test_a_manifest_of_an_unknown_form(tmp_path: Path, changes: dict[str, Any], 
         ({"users": [{**ADMIN, "id": 2**40}]}, "id has more than 32 bits"),
         ({"users": [{**ADMIN, "created": "some day"}]}, "Invalid isoformat string"),
         ({"users": [{**ADMIN, "colour": "red"}]}, "row 1 of 'users' does not have the columns of its schema"),
+        ({"users": [{**ADMIN, "username": "A <b>\x1b[2J"}]}, "a user is called 'A <b>\\x1b[2J', which is no user name"),
+        ({"users": [{**ADMIN, "username": "admin\n"}]}, "which is no user name"),
+        ({"users": [{**ADMIN, "password_hash": "keptsecret"}]}, "the password of 'admin' is no argon2id hash"),
+        (
+            {"users": [{**ADMIN, "password_hash": str(ADMIN["password_hash"]).replace("19456", "99999999")}]},
+            "the password of 'admin' is no argon2id hash",
+        ),
         ({"users": {"id": 1}}, "does not have the columns"),
         ({"wishes": []}, "it has a table 'wishes', which its schema does not have"),
         ({"assets": []}, "a row of 'signals' refers to one of 'assets' that is not there"),
@@ -287,6 +294,23 @@ def test_a_small_file_that_grows_large_is_refused_in_bounded_memory(
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     assert "Out of Memory" in refused(file)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 150 * 1024
+
+
+def test_json_of_very_many_items_is_refused_before_it_fills_the_memory(tmp_path: Path) -> None:
+    bomb = b'{"users":[' + b"[]," * 4_000_000 + b"[]]}"
+    file = written(tmp_path / "bomb", members(**{"database.json": bomb}))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert "database.json in it has 4000000 items, more than 3000000" in refused(file)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 150 * 1024
+
+
+def test_a_small_file_of_very_many_rows_is_refused(tmp_path: Path) -> None:
+    content = parquet(RAW, [ROW])
+    table = pq.read_table(io.BytesIO(content))
+    out = io.BytesIO()
+    pq.write_table(pa.concat_tables([table] * 2).take(pa.repeat(0, 2_000_000)), out, compression="zstd")
+    file = written(tmp_path / "bomb", members(**{"samples/0.parquet": out.getvalue()}))
+    assert "samples/0.parquet says that it has 2000000 rows; so small a file has at most" in refused(file)
 
 
 def test_an_extension_of_a_header_cannot_fill_the_memory(tmp_path: Path) -> None:
