@@ -5,7 +5,7 @@ import { ageText, dateTime, parseTime } from "../src/format/time";
 import { shownText } from "../src/format/value";
 import en from "../src/i18n/en";
 import { pageWords } from "../src/i18n";
-import { faultText, stateText } from "../src/i18n/terms";
+import { faultText, reasonText, stateText, termText } from "../src/i18n/terms";
 import zh from "../src/i18n/zh";
 import { tileSignals } from "../src/plant/catalog";
 import { freshnessOf } from "../src/plant/freshness";
@@ -195,4 +195,16 @@ test("a tile has values before the details of its machine are known", () => {
   ]);
   const found = tileSignals({ id: "cnc-02", readings, units: new Map([["spindle_speed", "rpm"]]) });
   expect(found.map(({ name, unit }) => [name, unit])).toEqual([["spindle_speed", "rpm"], ["coolant_level", ""]]);
+});
+
+test("a Chinese reason names the command apart, English leaves it in the sentence", () => {
+  const why = { code: "unknown_signals", text: "opc.tcp://a: it has none of the 1 nodes", do: "`shopfloor browse opc.tcp://a` shows what it has", args: {} };
+  expect(reasonText(why, "zh")).toMatchObject({ command: "shopfloor browse opc.tcp://a", what: expect.stringContaining("信号") });
+  expect(reasonText(why, "en")).toEqual({ what: why.text, todo: why.do, command: "" });
+});
+
+test("an alarm with a number is known by its words", () => {
+  expect(["COLLISION DETECTION: JOINT 3", "JOINT 4 ENCODER", "ALARM 7"].map((text) => termText(text, "zh"))).toEqual([
+    "关节 3 检测到碰撞", "关节 4 编码器故障", "ALARM 7",
+  ]);
 });
