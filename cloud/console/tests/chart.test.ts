@@ -159,3 +159,10 @@ test("many states that are all too short show what prevails", () => {
 test("tiles take as many columns as their lines use", () => {
   expect([columnsOf([1, 1, 2], 3), columnsOf([1, 1, 1], 3), columnsOf([5], 3), columnsOf([], 4), columnsOf([2, 2], 5)]).toEqual([2, 3, 3, 1, 4]);
 });
+
+test("no label moves a grid aside: all panels have the same time axis", () => {
+  const line = (unit: string) => ({ signal: unit, label: unit, unit, color: "", measure: {}, course: courseOf([plainPoint(1, 123_456_789)], { stepMs: 1, until: 1 }), span: 0 });
+  const { grid } = optionOf(panelsOf([line("rpm"), line("%")]), 0, 1000, 500, { text: "", faint: "", line: "", font: "" }) as { grid: { left: number; right: number; outerBoundsMode: string }[] };
+  expect(new Set(grid.map(({ left, right, outerBoundsMode }) => `${left} ${right} ${outerBoundsMode}`)).size).toBe(1);
+  expect(grid[0]!.outerBoundsMode).toBe("none");
+});
