@@ -24,14 +24,43 @@ NOT_BUILT: Final = """<!doctype html>
 </body></html>
 """
 
-NOT_FOUND: Final = """<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>shopfloor</title>
-<body style="font-family:system-ui;max-width:40em;margin:4em auto;line-height:1.5">
-<h1>There is nothing at this address</h1>
-<p><a href="/">The plant</a> · <a href="/api/v1/docs">The interface for programs</a></p>
-<p lang="zh">此地址没有内容。<a href="/">工厂总览</a> · <a href="/api/v1/docs">程序接口</a></p>
-</body></html>
+_NOT_FOUND: Final = """<!doctype html>
+<html lang="{lang}"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>{title} · shopfloor</title><link rel="icon" href="/favicon.svg">
+<style>
+body{{display:grid;place-content:center;min-height:90vh;margin:0 1em;font:15px/1.5 system-ui,sans-serif;
+color:#1d242b;background:#e6e9ec}}
+main{{max-width:26em;padding:1.5em 2em;background:#f7f8f9;border:1px solid #d3d8dd;border-radius:6px}}
+h1{{font-size:18px}}a{{color:#24609f}}small{{color:#626d78}}
+@media(prefers-color-scheme:dark){{body{{color:#dde2e7;background:#121518}}main{{background:#1b1f23;border-color:#30363c}}
+a{{color:#76aee4}}small{{color:#838e98}}}}
+</style>
+<main><small>404</small><h1>{title}</h1><p>{text}</p>
+<p><a href="/">{plant}</a> · <a href="/api/v1/docs">{api}</a></p></main></html>
 """
+_NOT_FOUND_WORDS: Final = {
+    "en": {
+        "lang": "en",
+        "title": "There is nothing at this address",
+        "text": "The address may be mistyped, or what was there has gone.",
+        "plant": "To the plant",
+        "api": "The interface for programs",
+    },
+    "zh": {
+        "lang": "zh-CN",
+        "title": "此地址没有内容",
+        "text": "地址可能有误，或其内容已被移除。",
+        "plant": "返回工厂",
+        "api": "程序接口",
+    },
+}
+
+
+def not_found(accept_language: str) -> str:
+    """Return the page for an address that is none, in what of `accept_language` (as the header has it) comes first."""
+    first = next((tag for tag in re.findall(r"[a-z]{2,}", accept_language.lower()) if tag in _NOT_FOUND_WORDS), "en")
+    return _NOT_FOUND.format_map(_NOT_FOUND_WORDS[first])
+
 
 PAGES: Final = ("/", "/login", "/machines/:id", "/password", "/retired", "/tokens", "/users")
 """The addresses that the console's router knows, as it writes them."""
@@ -117,5 +146,5 @@ def serve_console(app: FastAPI, folder: Path) -> None:
         if page in beside:
             return FileResponse(beside[page], headers=_ASK_AGAIN)
         if not page.startswith("api/") and "text/html" in request.headers.get("accept", ""):
-            return HTMLResponse(NOT_FOUND, status_code=404)
+            return HTMLResponse(not_found(request.headers.get("accept-language", "")), status_code=404)
         raise HTTPException(404)

@@ -109,7 +109,7 @@ def test_the_own_password_is_changed_and_says_whose_it_is(visitor: Page, cloud: 
     visitor.fill("input[name=new-password]", "another password of a test")
     visitor.fill("input[name=repeat]", "another password of a test")
     visitor.get_by_role("button", name="Change password").click()
-    expect(visitor.get_by_role("alert")).to_contain_text("The present password is wrong.")
+    expect(visitor.get_by_role("alert")).to_contain_text("The current password is wrong.")
     visitor.get_by_test_id("language").click()
     expect(visitor.get_by_role("alert")).to_contain_text("当前密码错误。")
     visitor.fill("input[name=password]", PASSWORD)

@@ -180,3 +180,54 @@ def test_pages_that_are_not_there_say_so(visitor: Page, cloud: Any) -> None:
     expect(visitor.get_by_text("There is no machine “nothing-99”")).to_be_visible()
     visitor.goto(f"{cloud.address}/no/such/page")
     expect(visitor.get_by_text("There is nothing at this address")).to_be_visible()
+
+
+def test_a_window_that_gets_narrow_hides_the_tree(visitor: Page, plant: Any, cloud: Any) -> None:
+    plant.announce("cnc-01", en="Milling center 1")
+    visitor.goto(cloud.address)
+    expect(visitor.locator("aside.tree")).to_be_visible()
+    visitor.set_viewport_size({"width": 768, "height": 900})
+    expect(visitor.locator("aside.tree")).to_be_hidden()
+
+
+def test_names_that_begin_alike_are_whole_in_the_list_of_a_telephone(visitor: Page, plant: Any, cloud: Any) -> None:
+    plant.announce("cnc-01", en="Milling center 1", zh="加工中心 1")
+    visitor.set_viewport_size({"width": 390, "height": 844})
+    visitor.goto(cloud.address)
+    visitor.get_by_test_id("view-list").click()
+    name = visitor.locator("td.name a > span").first
+    expect(name).to_have_text("Milling center 1")
+    assert name.evaluate("it => it.scrollWidth <= it.clientWidth && it.scrollHeight <= it.clientHeight + 1")
+
+
+def test_each_page_has_its_title_in_the_language(visitor: Page, plant: Any, cloud: Any) -> None:
+    plant.announce("cnc-01", en="Milling center 1", zh="加工中心 1")
+    visitor.goto(cloud.address)
+    expect(visitor).to_have_title("Plant overview · shopfloor")
+    visitor.get_by_test_id("tile-cnc-01").click()
+    expect(visitor).to_have_title("Milling center 1 · shopfloor")
+    visitor.get_by_test_id("language").click()
+    expect(visitor).to_have_title("加工中心 1 · shopfloor")
+    visitor.goto(f"{cloud.address}/users")
+    expect(visitor).to_have_title("用户 · shopfloor")
+
+
+def test_a_user_name_that_cannot_be_is_told_at_once(visitor: Page, cloud: Any) -> None:
+    visitor.goto(f"{cloud.address}/users")
+    visitor.fill("input[name=username]", "Li Wei")
+    expect(visitor.get_by_text("A user name begins with a small letter")).to_be_visible()
+    expect(visitor.get_by_role("button", name="Add a user")).to_be_disabled()
+    visitor.fill("input[name=username]", "li.wei")
+    expect(visitor.get_by_text("A user name begins with a small letter")).to_be_hidden()
+
+
+def test_the_small_trend_has_the_gaps_of_the_big_one(visitor: Page, plant: Any, cloud: Any) -> None:
+    now_ns = time.time_ns()
+    plant.announce("cnc-01")
+    plant.say("cnc-01", execution="ACTIVE", spindle_speed=1000.0)
+    place = "cnc,site=shanghai,area=machining,line=line1,asset=cnc-01"
+    times = [*range(400, 540, 5), *range(1, 100, 5)]
+    cloud.write("\n".join(f"{place} spindle_speed={1000 + n}.0 {now_ns - n * 10**9}" for n in times))
+    visitor.goto(cloud.address)
+    said = visitor.get_by_test_id("tile-cnc-01").locator(".trend path").first
+    expect(said).to_have_attribute("d", re.compile(r"M.*M"))

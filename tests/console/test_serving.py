@@ -76,6 +76,30 @@ def test_other_addresses_are_not_found(console: TestClient, path: str) -> None:
     assert problem.json()["code"] == "unknown_address"
 
 
+@pytest.mark.parametrize(
+    ("languages", "words"),
+    [
+        ("zh-CN,zh;q=0.9,en;q=0.8", "此地址没有内容"),
+        ("en-US,en;q=0.9,zh;q=0.5", "There is nothing"),
+        ("de,zh;q=0.5", "此地址没有内容"),
+        ("de", "There is nothing"),
+        ("", "There is nothing"),
+    ],
+)
+def test_an_address_that_is_none_says_so_in_the_language_of_the_browser(
+    console: TestClient, languages: str, words: str
+) -> None:
+    assert words in console.get("/nothing", headers=HTML | {"Accept-Language": languages}).text
+
+
+def test_the_documentation_reads_as_text_and_leads_back(console: TestClient) -> None:
+    text = console.get("/api/v1/docs").text
+    assert "<code>Authorization: Bearer …</code>" in text
+    assert "`" not in re.sub(r"<pre>.*?</pre>", "", text, flags=re.DOTALL)
+    assert "<a href='/'>" in text
+    assert "href='/favicon.svg'" in text
+
+
 def test_an_unknown_address_of_the_interface_is_a_problem_also_in_a_browser(console: TestClient) -> None:
     answer = console.get("/api/v1/nothing", headers=HTML)
     assert (answer.status_code, answer.json()["code"]) == (404, "unknown_address")

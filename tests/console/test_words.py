@@ -42,10 +42,12 @@ def edge_node() -> Asset:
 def words() -> set[str]:
     """Return what the machines that ship say in words: states by the server's table, modes, verdicts, alarms."""
     text = "\n".join(path.read_text() for path in (SOURCES.parents[2] / "simulators").rglob("*.py"))
-    alarms = re.findall(r"(?:raise_alarm\(|self\.alarm = )\"([A-Z0-9 ]+)\"", text)
+    raised = set(re.findall(r"raise_alarm\(catalog\.(\w+)\)", text))
+    alarms = {said for name, said in re.findall(r"^(\w+): Final = \"(.+)\"", text, re.MULTILINE) if name in raised}
+    alarms |= {trip.alarm for machine in shipped() for trip in machine.protection}
     modes = re.findall(r"_MODE: Final = _same\((.*?)\)", text)[0].replace('"', "").split(", ")
     said = {word.upper() for word in CONDITION_OF} - {"FALSE", "TRUE"}
-    return said | set(alarms) | set(modes) | {"good", "scrap"}
+    return said | alarms | set(modes) | {"good", "scrap"}
 
 
 def announced(signal: Any) -> dict[str, Any]:
@@ -103,7 +105,7 @@ def test_every_reason_why_a_machine_is_gone_has_chinese_words() -> None:
         for path in (SOURCES.parents[2] / folder).rglob("*.py"):
             said |= set(re.findall(r'Why\(\s*"(\w+)"', path.read_text()))
     for path in (SOURCES.parents[2] / "edge").rglob("*.py"):
-        said |= set(re.findall(r'\bcode ?= ?"(\w+)"', path.read_text()))
-    assert {"untrusted_certificate", "lost", "edge_died", "silent"} <= said
+        said |= set(re.findall(r'(?:\bcode ?= ?|StatusCodes\.\w+: )"(\w+)"', path.read_text()))
+    assert {"untrusted_certificate", "login_refused", "too_many_sessions", "lost", "edge_died", "silent"} <= said
     reasons = (SOURCES / "i18n" / "terms.ts").read_text().partition("const REASONS")[2].partition("};")[0]
     assert said - set(re.findall(r"^  (\w+): \[", reasons, re.MULTILINE)) == set()

@@ -33,8 +33,8 @@ URI: Final = "urn:test:press"
 WIDTHS: Final = (1280, 768, 390)
 LOCALES: Final = {"en": "en-US", "zh": "zh-CN"}
 NAMES: Final = {"en": ("Press 1", "Furnace 1"), "zh": ("压力机 1", "加热炉 1")}
-WELL: Final = {"en": re.compile("Connected|Nothing new"), "zh": re.compile("已连接|无变化")}
-"""How a machine without a state stands when all is well; a furnace that was fed once has nothing new after a minute."""
+WELL: Final = {"en": re.compile("Connected|Quiet"), "zh": re.compile("已连接|无变化")}
+"""How a machine without a state stands when all is well; a furnace that was fed once is quiet after a minute."""
 
 
 class Press:

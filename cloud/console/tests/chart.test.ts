@@ -1,9 +1,10 @@
 import { describe, expect, test } from "vitest";
-import { bucketPoints, courseOf, plainPoint, pointAt, stretches } from "../src/chart/course";
+import { bucketPoints, courseOf, legible, plainPoint, pointAt, stretches } from "../src/chart/course";
 import { optionOf, panelsOf, standsAlone } from "../src/chart/option";
 import { boundsOf, DAY, fixed, HOUR, MINUTE, moved, parseRange, rangeText, wider } from "../src/chart/range";
 import { Ring } from "../src/chart/ring";
 import { scaleOf } from "../src/chart/scale";
+import { columnsOf } from "../src/plant/group";
 
 describe("Ring", () => {
   test("keeps the newest points in order and never more than its capacity", () => {
@@ -139,4 +140,29 @@ test("signals of one unit share a panel", () => {
   const line = (signal: string, unit: string) => ({ signal, unit, label: "", color: "", span: 0, measure: {}, course: { points: [], held: [] } });
   const panels = panelsOf([line("a", "kW"), line("b", "rpm"), line("c", "kW")]);
   expect(panels.map(({ unit, lines }) => [unit, lines.map(({ signal }) => signal)])).toEqual([["kW", ["a", "c"]], ["rpm", ["b"]]]);
+});
+
+const part = (start: number, end: number, text: string) => ({ start, end, text });
+
+test("states too short to see are told with what is beside them", () => {
+  expect(legible([part(0, 100, "A"), part(100, 102, "r"), part(102, 200, "A")], 5)).toEqual([{ ...part(0, 200, "A"), mixed: true }]);
+  expect(legible([part(0, 100, "A"), part(100, 150, "B")], 5)).toEqual([{ ...part(0, 100, "A"), mixed: false }, { ...part(100, 150, "B"), mixed: false }]);
+  expect(legible([part(0, 2, "A")], 5)).toEqual([{ ...part(0, 2, "A"), mixed: false }]);
+  expect(legible([], 5)).toEqual([]);
+});
+
+test("many states that are all too short show what prevails", () => {
+  const many = Array.from({ length: 60 }, (_, i) => part(i, i + 1, i % 3 === 0 ? "r" : "A"));
+  expect(legible(many, 3)).toEqual([{ ...part(0, 60, "A"), mixed: true }]);
+});
+
+test("tiles take as many columns as their lines use", () => {
+  expect([columnsOf([1, 1, 2], 3), columnsOf([1, 1, 1], 3), columnsOf([5], 3), columnsOf([], 4), columnsOf([2, 2], 5)]).toEqual([2, 3, 3, 1, 4]);
+});
+
+test("no label moves a grid aside: all panels have the same time axis", () => {
+  const line = (unit: string) => ({ signal: unit, label: unit, unit, color: "", measure: {}, course: courseOf([plainPoint(1, 123_456_789)], { stepMs: 1, until: 1 }), span: 0 });
+  const { grid } = optionOf(panelsOf([line("rpm"), line("%")]), 0, 1000, 500, { text: "", faint: "", line: "", font: "" }) as { grid: { left: number; right: number; outerBoundsMode: string }[] };
+  expect(new Set(grid.map(({ left, right, outerBoundsMode }) => `${left} ${right} ${outerBoundsMode}`)).size).toBe(1);
+  expect(grid[0]!.outerBoundsMode).toBe("none");
 });

@@ -1,11 +1,11 @@
 import { describe, expect, test } from "vitest";
-import { displayName, nameOf, signalName } from "../src/format/names";
+import { displayName, nameOf, signalName, titleOf } from "../src/format/names";
 import { axisText, fixedText, measureText, numberText, outOfRange, shareOf } from "../src/format/number";
 import { ageText, dateTime, parseTime } from "../src/format/time";
 import { shownText } from "../src/format/value";
 import en from "../src/i18n/en";
 import { pageWords } from "../src/i18n";
-import { faultText, stateText } from "../src/i18n/terms";
+import { faultText, reasonText, stateText, termText } from "../src/i18n/terms";
 import zh from "../src/i18n/zh";
 import { tileSignals } from "../src/plant/catalog";
 import { freshnessOf } from "../src/plant/freshness";
@@ -56,6 +56,8 @@ test.each([
   [20, { deadband: 0.001 }, "20.000"],
   [-0.0003, { deadband: 0.01 }, "0.00"],
   [-21.5, { deadband: 0.1 }, "−21.5"],
+  [-1, { deadband: 1, low: 0, high: 12_000 }, "0"],
+  [-1.5, { deadband: 1, datatype: "int64" }, "−2"],
   [23.456, { low: 0, high: 40 }, "23.46"],
   [3456.78, { low: 0, high: 12_000 }, "3\u2009457"],
   [12_345_678.9, { deadband: 0.1, low: 0 }, "12\u2009345\u2009678.9"],
@@ -195,4 +197,20 @@ test("a tile has values before the details of its machine are known", () => {
   ]);
   const found = tileSignals({ id: "cnc-02", readings, units: new Map([["spindle_speed", "rpm"]]) });
   expect(found.map(({ name, unit }) => [name, unit])).toEqual([["spindle_speed", "rpm"], ["coolant_level", ""]]);
+});
+
+test("a Chinese reason names the command apart, English leaves it in the sentence", () => {
+  const why = { code: "unknown_signals", text: "opc.tcp://a: it has none of the 1 nodes", do: "`shopfloor browse opc.tcp://a` shows what it has", args: {} };
+  expect(reasonText(why, "zh")).toMatchObject({ command: "shopfloor browse opc.tcp://a", what: expect.stringContaining("信号") });
+  expect(reasonText(why, "en")).toEqual({ what: why.text, todo: why.do, command: "" });
+});
+
+test("an alarm with a number is known by its words", () => {
+  expect(["COLLISION DETECTION: JOINT 3", "JOINT 4 ENCODER", "ALARM 7"].map((text) => termText(text, "zh"))).toEqual([
+    "关节 3 检测到碰撞", "关节 4 编码器故障", "ALARM 7",
+  ]);
+});
+
+test("a place or a kind without a Chinese word is written as the others are", () => {
+  expect([titleOf("berlin", "zh"), titleOf("oven", "zh"), titleOf("oven", "en"), titleOf("b", "zh")]).toEqual(["Berlin", "烘箱", "Oven", "b"]);
 });

@@ -26,6 +26,8 @@ _BATCH: Final = 2000  # messages in one read
 _MOST_LEAVES: Final = 200  # of one message, when browsing
 _REMEMBERED: Final = 2000  # messages that would be recognized
 _UNKNOWN_AGE: Final = Quality.UNCERTAIN | TIME_REPLACED
+_LOGIN_REFUSED: Final = ("Not authorized", "Bad user name or password")
+"""How a broker refuses a user, in the words of the reason codes of MQTT."""
 
 
 class Message(NamedTuple):
@@ -117,6 +119,7 @@ class MqttDriver:
             raise Unreachable(
                 f"{self.machine.address}: {reason or 'no answer'}. ",
                 "Is the broker on, and are address, user and password_file right?",
+                code="login_refused" if reason.endswith(_LOGIN_REFUSED) else "",
             ) from error
 
     def _forget(self) -> None:

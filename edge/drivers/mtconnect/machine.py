@@ -63,7 +63,8 @@ class MtconnectDriver:
         if not items:
             signal, why = next(iter(missing.items()))
             none = f"none of the {len(missing)} data items" if len(missing) > 1 else "not the data item"
-            raise AgentError(f"the agent answers, but {device.name} has {none} {where}: {signal}: {why}")
+            text = f"{self.machine.address}: the agent answers, but {device.name} has {none} {where}: {signal}: {why}"
+            raise Unreachable(text, code="unknown_signals")
         for signal, why in missing.items():
             self.counters.notes.tell("data item", f"{self.name}: {signal}: {why} {where}", signal)
         self._device, self._reader = device.name or device.uuid, Reader(self.name, items, self.counters)

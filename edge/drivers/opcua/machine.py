@@ -89,6 +89,7 @@ class OpcuaDriver:
             raise Unreachable(
                 f"{self.machine.address}: the server answers, but has {none} ({example[0]}: {example[1]}). ",
                 f"`shopfloor browse {self.machine.address}` shows what it has",
+                code="unknown_signals",
             )
         now = time.time_ns()
         self._first = [Sample(self.name, signal, now, None, Quality.BAD) for signal in missing]

@@ -90,6 +90,7 @@ class TrustList:
                 f"{address}: the server's certificate ({name}) is valid only "
                 f"from {certificate.not_valid_before_utc:%Y-%m-%d} to {certificate.not_valid_after_utc:%Y-%m-%d}: ",
                 "renew it on the server, or set the clocks right",
+                code="expired_certificate",
             )
         if any(_vouches(trusted, certificate) for trusted in self._certificates()):
             return

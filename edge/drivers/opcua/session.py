@@ -57,6 +57,16 @@ _ADVICE: Final = {
     ua.StatusCodes.BadTooManySessions: "the server has no session left: close other clients, or raise its limit",
     ua.StatusCodes.BadTcpEndpointUrlInvalid: "the server does not know this address: check the path after the port",
 }
+_CODES: Final = {
+    ua.StatusCodes.BadIdentityTokenRejected: "login_refused",
+    ua.StatusCodes.BadUserAccessDenied: "login_refused",
+    ua.StatusCodes.BadIdentityTokenInvalid: "login_refused",
+    ua.StatusCodes.BadSecurityChecksFailed: "not_trusted_there",
+    ua.StatusCodes.BadCertificateUntrusted: "not_trusted_there",
+    ua.StatusCodes.BadSecurityPolicyRejected: "wrong_security",
+    ua.StatusCodes.BadTooManySessions: "too_many_sessions",
+}
+"""What the trouble is called, where it is another one than a machine that does not answer."""
 _TRUST_US: Final = (ua.StatusCodes.BadSecurityChecksFailed, ua.StatusCodes.BadCertificateUntrusted)
 
 
@@ -98,6 +108,7 @@ class Session(Client):  # type: ignore[misc]
                     f"{self.server_url.geturl()}: the server wants the password unencrypted, and the connection is "
                     "only signed: ",
                     "set `mode: sign_and_encrypt`",
+                    code="wrong_security",
                 )
             self.shows_password = mode == ua.MessageSecurityMode.None_
         elif not self.security_policy.peer_certificate:
@@ -105,6 +116,7 @@ class Session(Client):  # type: ignore[misc]
                 f"{self.server_url.geturl()}: the server wants the password encrypted ({policy}), but shows no "
                 "certificate to encrypt it with: ",
                 "give the server a certificate, let it take passwords without encryption, or leave out `user`",
+                code="wrong_security",
             )
         super()._add_user_auth(params, username, password)
 
@@ -136,7 +148,8 @@ def _password(context: Context, file: str) -> str:
     try:
         return path.read_text(encoding="utf-8").strip()
     except OSError as error:
-        raise Unreachable(f"the password file {path} cannot be read: {error.strerror}") from error
+        text = f"the password file {path} cannot be read: {error.strerror}"
+        raise Unreachable(text, code="unreadable_password") from error
 
 
 async def _secure(client: Client, machine: Machine, context: Context) -> None:
@@ -151,6 +164,7 @@ async def _secure(client: Client, machine: Machine, context: Context) -> None:
             f"{machine.address}: the server does not offer {security.policy} with {security.mode}; it offers: "
             f"{', '.join(offered)}. ",
             "Choose one of them under `security`, or enable it on the server",
+            code="wrong_security",
         )
     der = first_certificate(matching[0].ServerCertificate or b"")
     own_list = (pki / "trusted",)
@@ -173,7 +187,8 @@ def first_certificate(blob: bytes) -> bytes:
     """Return the first certificate of a chain in DER; raise Unreachable when there is none."""
     length = int.from_bytes(blob[2:4], "big") + 4
     if blob[:2] != b"\x30\x82" or length > len(blob):
-        raise Unreachable("the server shows no certificate: give it one, or set `security: none`")
+        text = "the server shows no certificate: give it one, or set `security: none`"
+        raise Unreachable(text, code="wrong_security")
     return blob[:length]
 
 
@@ -186,7 +201,7 @@ def translated(address: str, wanted: type[Unreachable] | type[Lost], context: Co
         if not is_foreign(error):
             raise
         what, do = _advice(error, context)
-        raise wanted(f"{address}: {what}", do) from error
+        raise wanted(f"{address}: {what}", do, code=_CODES.get(status_of(error) or 0, "")) from error
 
 
 def is_foreign(error: Exception) -> bool:

@@ -68,8 +68,9 @@ async def test_it_is_lost_with_its_broker_and_comes_back(mosquitto_broker: Any, 
 
 
 async def test_a_wrong_password_is_told(mosquitto_broker: Any, connect: Any, context: Context) -> None:
-    with pytest.raises(Unreachable, match=r"refuses 'somebody'.*Is the broker on"):
+    with pytest.raises(Unreachable, match=r"refuses 'somebody'.*Is the broker on") as caught:
         await connect(mosquitto_broker, user="somebody", timeout_s=1)
+    assert caught.value.code == "login_refused"
 
 
 async def test_the_oldest_messages_go_when_nobody_reads(

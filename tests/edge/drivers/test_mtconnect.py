@@ -363,8 +363,9 @@ async def test_an_unknown_data_item_is_named_with_the_nearest_one(observe: Any, 
     assert f"`shopfloor browse {agent.url}`" in note
     with pytest.raises(
         Unreachable, match=r"cnc-01 has not the data item \(`shopfloor browse .*`.*\): x: no data item 'x'"
-    ):
+    ) as caught:
         await connect(agent.url, {"x": {}})
+    assert caught.value.code == "unknown_signals"
 
 
 async def test_which_device(scripted: Any, connect: Any) -> None:

@@ -116,8 +116,9 @@ async def test_a_node_that_does_not_exist_leaves_the_others_alone(serve: Any, co
     }
     assert "BadNodeIdUnknown" in driver.counters.notes["node of gone"]
     assert "did you mean 'urn:test:machine'?" in driver.counters.notes["node of foreign"]
-    with pytest.raises(Unreachable, match=r"has not the node.*shopfloor browse"):
+    with pytest.raises(Unreachable, match=r"has not the node.*shopfloor browse") as caught:
         await connect(server, {"gone": {"node": node("Gone")}})
+    assert caught.value.code == "unknown_signals"
 
 
 async def test_it_comes_back_after_a_restart_of_the_server(serve: Any, connect: Any, free_port: int) -> None:
@@ -232,8 +233,9 @@ async def test_user_and_password(serve: Any, connect: Any, context: Context) -> 
     driver = await connect(server, user="operator", password_file="password")
     await read_until(driver)
     file.write_text("wrong")
-    with pytest.raises(Unreachable, match=r"check user"):
+    with pytest.raises(Unreachable, match=r"check user") as caught:
         await connect(server, user="operator", password_file="password")
+    assert caught.value.code == "login_refused"
     with pytest.raises(Unreachable, match=r"password file .* cannot be read: No such file"):
         await connect(server, user="operator", password_file="gone")
 

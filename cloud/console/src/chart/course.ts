@@ -132,6 +132,42 @@ export function stretches(
   return result.slice(-most);
 }
 
+/** A stretch as it is shown: `mixed` if others too short to see are in it. */
+export interface Part extends Stretch {
+  readonly mixed: boolean;
+}
+
+/** Stretches none of which is shorter than `leastMs`, if there is room: of many short ones the most frequent is told. */
+export function legible(parts: readonly Stretch[], leastMs: number): Part[] {
+  const groups: Stretch[][] = [];
+  const width = (group: readonly Stretch[]): number => group.at(-1)!.end - group[0]!.start;
+  for (const part of parts) {
+    const last = groups.at(-1);
+    if (last && width(last) < leastMs) last.push(part);
+    else groups.push([part]);
+  }
+  const rest = groups.at(-1);
+  if (groups.length > 1 && rest && width(rest) < leastMs) groups.at(-2)!.push(...groups.pop()!);
+  const shown: Part[] = [];
+  for (const group of groups) {
+    const told = prevailing(group);
+    const mixed = group.some((part) => !alike(part, told));
+    const before = shown.at(-1);
+    const part = { ...told, start: group[0]!.start, end: group.at(-1)!.end, mixed };
+    if (before && alike(before, told)) shown[shown.length - 1] = { ...part, start: before.start, mixed: mixed || before.mixed };
+    else shown.push(part);
+  }
+  return shown;
+}
+
+const alike = (a: Stretch, b: Stretch): boolean => a.text === b.text && a.standing === b.standing;
+
+/** The one whose like last longest in sum. */
+function prevailing(group: readonly Stretch[]): Stretch {
+  const sum = (one: Stretch): number => group.reduce((ms, part) => ms + (alike(part, one) ? part.end - part.start : 0), 0);
+  return group.reduce((best, part) => (sum(part) > sum(best) ? part : best));
+}
+
 /** Samples of a text signal; one whose quality is not good says nothing. */
 export function textSamples(series: RawSeries): [number, string | null][] {
   return series.time.flatMap((text, i): [number, string | null][] => {

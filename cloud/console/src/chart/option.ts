@@ -25,7 +25,8 @@ export interface Look {
 }
 
 export const LEFT = 62;
-export const RIGHT = 14;
+/** Half a label of the time axis fits in. */
+export const RIGHT = 30;
 const TOP = 8;
 const BOTTOM = 26;
 const HEADING = 20;
@@ -84,7 +85,8 @@ export function optionOf(panels: readonly Panel[], start: number, end: number, h
   return {
     animation: false,
     textStyle: { fontFamily: look.font },
-    grid: panels.map((_, i) => ({ left: LEFT, right: RIGHT, ...place(i, panels.length, height) })),
+    // the labels must not move one grid aside: all have the same time axis
+    grid: panels.map((_, i) => ({ left: LEFT, right: RIGHT, outerBoundsMode: "none", ...place(i, panels.length, height) })),
     axisPointer: { link: [{ xAxisIndex: "all" }], lineStyle: { color: look.faint } },
     tooltip: { trigger: "axis", transitionDuration: 0, confine: true, axisPointer: { type: "line", animation: false } },
     xAxis: panels.map((_, i) => ({

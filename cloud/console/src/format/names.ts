@@ -46,6 +46,7 @@ const WORDS: Readonly<Record<string, string>> = {
   cooling: "冷却",
   count: "计数",
   counter: "计数",
+  crane: "起重机",
   current: "电流",
   cycle: "循环",
   cycles: "循环数",
@@ -56,15 +57,17 @@ const WORDS: Readonly<Record<string, string>> = {
   distance: "距离",
   door: "门",
   drawbar: "拉杆",
+  drill: "钻床",
   drive: "驱动",
   drop: "下滑",
   dropped: "丢弃",
+  dryer: "干燥机",
   edge: "边缘",
-  entry: "条目",
   emergency: "急停",
   enabled: "启用",
   enclosure: "防护罩",
   energy: "电能",
+  entry: "条目",
   error: "误差",
   execution: "执行状态",
   exported: "馈出",
@@ -75,9 +78,9 @@ const WORDS: Readonly<Record<string, string>> = {
   feed: "进给",
   feedrate: "进给速度",
   flow: "流量",
-  forming: "成形",
   following: "跟随",
   force: "力",
+  forming: "成形",
   frequency: "频率",
   front: "前端",
   furnace: "加热炉",
@@ -102,6 +105,7 @@ const WORDS: Readonly<Record<string, string>> = {
   l1: "L1",
   l2: "L2",
   l3: "L3",
+  laser: "激光机",
   last: "最近",
   ledger: "账本",
   length: "长度",
@@ -118,9 +122,11 @@ const WORDS: Readonly<Record<string, string>> = {
   measured: "测量",
   message: "消息",
   meter: "电表",
+  mill: "铣床",
   min: "最小",
   misfits: "类型不符数",
   misses: "失败次数",
+  mixer: "搅拌机",
   mode: "模式",
   module: "组件",
   motor: "电机",
@@ -130,6 +136,7 @@ const WORDS: Readonly<Record<string, string>> = {
   open: "打开",
   order: "订单",
   outlet: "出口",
+  oven: "烘箱",
   override: "倍率",
   packaging: "包装",
   painting: "涂装",
@@ -143,6 +150,7 @@ const WORDS: Readonly<Record<string, string>> = {
   power: "功率",
   press: "压力机",
   pressure: "压力",
+  printer: "打印机",
   program: "程序",
   protective: "保护性",
   pump: "泵",
@@ -164,6 +172,7 @@ const WORDS: Readonly<Record<string, string>> = {
   running: "运行",
   safety: "安全",
   samples: "样本数",
+  saw: "锯床",
   scrap: "废品",
   screw: "丝杠",
   sequence: "序号",
@@ -211,9 +220,11 @@ const WORDS: Readonly<Record<string, string>> = {
   voltage: "电压",
   volume: "体积",
   warehouse: "仓库",
+  washer: "清洗机",
   water: "水",
   wear: "磨损",
   weight: "重量",
+  welder: "焊机",
   welding: "焊接",
   width: "宽度",
   workshop: "车间",
@@ -285,6 +296,12 @@ export function nameOf(id: string, locale: Locale, kind = "cnc"): string {
   const levels = id.split("/").filter((level) => level !== "");
   const axes = OUR_KINDS.has(kind);
   return levels.map((level) => (IDENTIFIER.test(level) ? level : levelName(level, locale, axes))).join(" · ") || id;
+}
+
+/** The name of a place or a kind, which stands alone: without a Chinese one it is written as in English. */
+export function titleOf(id: string, locale: Locale): string {
+  const name = nameOf(id, locale);
+  return name === id ? nameOf(id, "en") : name;
 }
 
 function levelName(id: string, locale: Locale, axes: boolean): string {

@@ -66,9 +66,10 @@ export function decimalsOf(measure: Measure): number | null {
   return Math.min(MOST_DECIMALS, Math.max(0, Math.ceil(-Math.log10(step) - 1e-9)));
 }
 
-/** A number with the resolution of its signal. */
+/** A number with the resolution of its signal; what is no further from zero than its deadband is zero. */
 export function measureText(value: number, measure: Measure): string {
   const decimals = decimalsOf(measure);
+  if (Math.abs(value) <= (measure.deadband ?? 0)) return fixedText(0, decimals ?? 0);
   return decimals === null || !(Math.abs(value) < 1e15) ? numberText(value) : fixedText(value, decimals);
 }
 

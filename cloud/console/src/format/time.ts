@@ -1,6 +1,8 @@
 /** Times as people read them, in the zone of the browser, which the top bar names. */
 
 export const ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
+/** What the zone is called beside its offset; empty where that says it all. */
+export const ZONE_NAME = /^(Etc\/)?(UTC|GMT|UCT|Zulu)/.test(ZONE) ? "" : ZONE;
 
 const formats = new Map<string, Intl.DateTimeFormat>();
 
@@ -40,9 +42,10 @@ export function exactTime(ms: number): string {
   return `${dateTime(ms)}.${String(new Date(ms).getMilliseconds()).padStart(3, "0")}`;
 }
 
-/** The offset from UTC at a time: UTC+8, UTC−3:30. */
+/** The offset from UTC at a time: UTC+8, UTC−3:30, UTC. */
 export function utcOffset(ms: number): string {
   const minutes = -new Date(ms).getTimezoneOffset();
+  if (minutes === 0) return "UTC";
   const hours = Math.floor(Math.abs(minutes) / 60);
   const rest = Math.abs(minutes) % 60;
   return `UTC${minutes < 0 ? "−" : "+"}${hours}${rest ? `:${two(rest)}` : ""}`;

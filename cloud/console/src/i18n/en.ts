@@ -40,7 +40,7 @@ export default {
     fault: "Fault",
     offline: "Offline",
     stale: "Stale",
-    quiet: "Nothing new",
+    quiet: "Quiet",
     retired: "Retired",
   },
   fresh: {
@@ -132,6 +132,7 @@ export default {
     bucket: "one point = {age} (mean; band: min – max)",
     limit: "At most {n} signals at once; take one away first.",
     states: "State",
+    mostly: "Mostly {state}",
     noState: "No state",
   },
   signals: {
@@ -186,6 +187,7 @@ export default {
     nobodySaysTodo: "Is the edge running, and does it reach the broker? Its log says more.",
   },
   remove: {
+    online: "Possible when it is offline: take it out of the plant file, or switch it off.",
     retire: {
       action: "Retire",
       title: "Take {name} out of the plant?",
@@ -216,7 +218,7 @@ export default {
     role_needed: { what: "This needs the role {role}, and {username} is {has}.", todo: "Ask an administrator." },
     person_needed: { what: "This needs a person who is signed in, not a token.", todo: "Use the console." },
     wrong_name_or_password: { what: "The user name or the password is wrong.", todo: "Try again, or ask an administrator for a login link." },
-    wrong_password: { what: "The present password is wrong.", todo: "Try again, or ask an administrator for a login link." },
+    wrong_password: { what: "The current password is wrong.", todo: "Try again, or ask an administrator for a login link." },
     link_ended: { what: "This link does not work any more: each link works once, and for 24 hours at most.", todo: "Ask an administrator for a new login link." },
     too_many_failures: { what: "Too many failed sign-ins; the next is possible in {wait_s} s.", todo: "Wait, or ask an administrator for a login link." },
     must_set_password: { what: "You came by a link and have no password yet.", todo: "Choose a password first." },

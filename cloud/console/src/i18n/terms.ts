@@ -2,7 +2,7 @@
 
 import { signalName, type Locale } from "../format/names";
 
-/** Words of enumerations and alarms of the shipped machines, in capital letters. */
+/** Words of enumerations and alarms of the shipped machines, in capital letters; # stands for any number. */
 const TERMS: Readonly<Record<string, string>> = {
   ACTIVE: "运行",
   READY: "就绪",
@@ -89,12 +89,32 @@ const TERMS: Readonly<Record<string, string>> = {
   GOOD: "合格",
   SCRAP: "报废",
   CHARGING: "充电",
-  "AIR PRESSURE LOW": "气压过低",
+  "AIR PRESSURE TOO LOW": "气压过低",
   "BATTERY EMPTY": "电池耗尽",
+  "BATTERY RESISTANCE TOO HIGH": "电池内阻过高",
+  "BRAKE TEST FAILED: JOINT #": "关节 # 制动测试未通过",
+  "COLLISION DETECTION: JOINT #": "关节 # 检测到碰撞",
+  "COOLANT PRESSURE TOO LOW": "冷却液压力过低",
+  "DRIVE MOTOR OVERLOAD": "驱动电机过载",
   "GRIP MISSED": "抓取失败",
-  "JOINT 4 ENCODER": "关节 4 编码器故障",
+  "GUIDE LUBRICATION BLOCKED": "导轨润滑堵塞",
+  "HYDRAULIC PRESSURE TOO LOW": "液压压力过低",
+  "JOINT # ENCODER": "关节 # 编码器故障",
+  "MOTOR TOO HOT: JOINT #": "关节 # 电机过热",
+  "MOTOR VIBRATION TOO HIGH": "电机振动过大",
+  "OUTLET TEMPERATURE TOO HIGH": "出口温度过高",
   "PART LOST": "工件掉落",
+  "SPINDLE BEARING TOO HOT": "主轴轴承过热",
+  "SPINDLE CHILLER FAILED": "主轴冷却机故障",
+  "SPINDLE UNBALANCE TOO HIGH": "主轴不平衡量过大",
+  "SPINDLE VIBRATION TOO HIGH": "主轴振动过大",
+  "TOOL BREAKAGE: LOAD TOO LOW": "刀具破损：负载过低",
+  "TOOL CLAMPING FORCE TOO LOW": "刀具夹紧力过低",
+  "TOOL LOAD TOO HIGH": "刀具负载过高",
+  "X AXIS OVERLOAD: COLLISION": "X 轴过载：碰撞",
   "X ENCODER SIGNAL": "X 轴编码器信号异常",
+  "X MEASURING SYSTEMS DIFFER": "X 轴测量系统读数不一致",
+  "X SCREW TOO HOT": "X 轴丝杠过热",
 };
 
 /** Descriptions in the catalogs of the shipped machines and in the health of edge nodes. */
@@ -135,6 +155,13 @@ const DESCRIPTIONS: Readonly<Record<string, string>> = {
 /** Why a machine is not there, by the server's code: what is so, and what to do. English is the server's own text. */
 const REASONS: Readonly<Record<string, readonly [what: string, todo: string]>> = {
   unreachable: ["边缘程序无法连接到这台机器。", "机器开机了吗？工厂文件中的地址和端口正确吗？"],
+  login_refused: ["机器拒绝了登录：用户名或密码不对，或该用户没有权限。", "请检查工厂文件中的 user 和 password_file，以及该用户在机器上的权限。"],
+  unknown_signals: ["已连接到机器，但工厂文件中列出的信号它一个也没有。", "请更正工厂文件中的信号地址。以下命令列出机器提供的信号："],
+  unreadable_password: ["边缘程序无法读取此机器的密码文件。", "请检查工厂文件中的 password_file 及其文件权限。"],
+  wrong_security: ["机器不接受工厂文件中设定的安全方式。", "请在工厂文件的 security 中选择机器提供的方式，或在机器上启用它。"],
+  expired_certificate: ["机器的 OPC UA 服务器证书尚未生效或已过期。", "请在机器上更新证书，或校准时钟。"],
+  not_trusted_there: ["机器的 OPC UA 服务器不信任边缘程序的证书。", "请在机器上将边缘程序的证书列为受信任的证书。"],
+  too_many_sessions: ["机器的 OPC UA 服务器没有空闲的会话。", "请关闭其他客户端，或提高服务器的会话上限。"],
   lost: ["与这台机器的连接已中断，正在自动重试。", "机器开机了吗？网络正常吗？"],
   driver_failed: ["此机器的驱动程序出错，正在自动重试。", "详情见边缘程序的日志，请反馈此问题。"],
   untrusted_certificate: ["机器的 OPC UA 服务器证书未被信任。", "如果指纹与服务器上显示的一致，请运行以下命令信任它："],
@@ -153,15 +180,30 @@ const REASONS: Readonly<Record<string, readonly [what: string, todo: string]>> =
   edge_died: ["其边缘节点已断开（NDEATH）。", "边缘程序在运行吗？能连到消息代理吗？详情见其日志。"],
 };
 
-/** Why a machine is not there and what to do, in the language, or as the server says it. */
-export function reasonText(why: { code: string; text: string; do: string }, locale: Locale): { what: string; todo: string } {
+/**
+ * Why a machine is not there and what to do, in the language, or as the server says it. `command` is what to type,
+ * where the words have it apart.
+ */
+export function reasonText(why: Reason, locale: Locale): { what: string; todo: string; command: string } {
   const known = locale === "zh" ? REASONS[why.code] : undefined;
-  return known ? { what: known[0], todo: known[1] } : { what: why.text, todo: why.do };
+  const command = why.args["command"] ?? "";
+  if (!known) return { what: why.text, todo: why.do, command };
+  const named = /`(shopfloor [^`]+)`/.exec(`${why.do} ${why.text}`)?.[1] ?? "";
+  return { what: known[0], todo: known[1], command: command || named };
+}
+
+interface Reason {
+  readonly code: string;
+  readonly text: string;
+  readonly do: string;
+  readonly args: Readonly<Record<string, string>>;
 }
 
 /** A machine's word in the language, or as it came. */
 export function termText(text: string, locale: Locale): string {
-  return (locale === "zh" && TERMS[text.trim().toUpperCase()]) || text;
+  if (locale !== "zh") return text;
+  const term = text.trim().toUpperCase();
+  return TERMS[term] ?? TERMS[term.replace(/\d+/, "#")]?.replace("#", /\d+/.exec(term)![0]) ?? text;
 }
 
 /** The word of a machine's state: FEED_HOLD is "Feed hold" in English; what is no such word is shown as it came. */

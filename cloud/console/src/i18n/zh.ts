@@ -134,6 +134,7 @@ export default {
     bucket: "每点 = {age}（平均值；色带：最小 – 最大）",
     limit: "最多同时显示 {n} 个信号，请先移除一个。",
     states: "状态",
+    mostly: "多为{state}",
     noState: "无状态",
   },
   signals: {
@@ -188,6 +189,7 @@ export default {
     nobodySaysTodo: "边缘程序在运行吗？能连到消息代理吗？详情见其日志。",
   },
   remove: {
+    online: "离线后才能操作：请先将它从工厂文件中移除，或关机。",
     retire: {
       action: "停用",
       title: "将 {name} 移出工厂？",

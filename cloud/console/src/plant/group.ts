@@ -1,7 +1,8 @@
 /** Machines under their lines and areas, in a steady order. */
 
-import { nameOf, type Locale } from "../format/names";
+import { titleOf, type Locale } from "../format/names";
 import { isNode, type Machine } from "./plant";
+import { isLost } from "./state";
 
 export interface LineGroup {
   readonly key: string;
@@ -41,11 +42,28 @@ export function byPlace(machines: readonly Machine[], locale: Locale): AreaGroup
         nodes: members.filter(isNode),
       })),
     };
-  });
+  }).map((area) => ({ ...area, lines: area.lines.filter(isThere) })).filter(({ lines }) => lines.length > 0);
+}
+
+/** A line whose machines were all taken away is gone with its edge node. */
+function isThere({ machines, nodes }: LineGroup): boolean {
+  return machines.length > 0 || nodes.some(({ standing }) => !isLost(standing));
+}
+
+/** Columns of tiles that lines of so many machines use, of at most `room`: a line goes on, or begins a new row. */
+export function columnsOf(lines: readonly number[], room: number): number {
+  let used = 1;
+  let at = 0;
+  for (const machines of lines) {
+    const span = Math.min(room, Math.max(1, machines));
+    at = at + span > room ? span : at + span;
+    used = Math.max(used, at);
+  }
+  return used;
 }
 
 export function placeName(id: string, locale: Locale): string {
-  return id === "_" ? "–" : nameOf(id, locale);
+  return id === "_" ? "–" : titleOf(id, locale);
 }
 
 function pathOf(machine: Machine): string {

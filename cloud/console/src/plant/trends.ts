@@ -8,7 +8,7 @@ import { Ring } from "../chart/ring";
 import type { Machine } from "./plant";
 
 export const TREND_MS = 10 * 60_000;
-const STEP_MS = 5_000;
+export const STEP_MS = 5_000;
 /** Machines whose trend is kept; a larger plant shows none for the rest. */
 const CAPACITY = 200;
 
@@ -37,10 +37,10 @@ export function follow(machine: Machine, signal: string): Trend | null {
   return trend;
 }
 
-/** Take a live value, at most one every five seconds. */
+/** Take a live value, at most one every five seconds; NaN: it is not known. */
 export function note(id: string, time: number, value: number): void {
   const trend = trends.get(id);
-  if (!trend || time < trend.ring.lastTime + STEP_MS) return;
+  if (!trend || (time < trend.ring.lastTime + STEP_MS && !Number.isNaN(value))) return;
   if (trend.ring.push(time, value)) trend.version++;
 }
 
@@ -56,8 +56,8 @@ async function seed(id: string, trend: Trend): Promise<void> {
     if (series?.kind !== "buckets") return;
     const live = trend.ring.pairs();
     trend.ring.clear();
-    for (const [i, time] of series.time.entries()) trend.ring.push(parseTime(time) ?? NaN, series.mean[i]!);
-    for (const [time, value] of live) if (value !== null) trend.ring.push(time, value);
+    for (const [i, time] of series.time.entries()) trend.ring.push(parseTime(time) ?? NaN, series.last[i] ?? NaN);
+    for (const [time, value] of live) trend.ring.push(time, value ?? NaN);
     trend.version++;
   } catch (error) {
     // the trend then begins now

@@ -2,7 +2,7 @@ export const en = {
   title: "Change password",
   of: "Password of {name}",
   hint: "All other logins of this user, and its tokens, end with the change.",
-  current: "Present password",
+  current: "Current password",
   saved: "The password is changed.",
 };
 
