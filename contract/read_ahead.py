@@ -40,7 +40,6 @@ class ReadAheadClient(Client):
         return _ReadAhead(super()._create_socket())
 
     @property
-    def incoming(self) -> dict[str, Any] | None:
+    def incoming(self) -> object | None:
         """The packet that has begun to arrive and is not whole; each has an object of its own."""
-        packet: dict[str, Any] = self._in_packet
-        return packet if packet["command"] else None
+        return self._in_packet if self._in_packet["command"] else None

@@ -89,7 +89,7 @@ class Tails:
             rows = fresh.filter(pc.is_in(fresh["series"], value_set=watched))
             for id_, *values in zip(*(column.to_pylist() for column in rows.columns), strict=True):
                 times = self._tails[id_].times
-                if times and values[0] <= times[-1]:  # type: ignore[operator]
+                if times and values[0] <= times[-1]:
                     continue  # it was written before the tail was loaded
                 for column, value in zip(self._tails[id_].columns, values, strict=True):
                     column.append(value)
