@@ -6,7 +6,7 @@ from collections import OrderedDict, deque
 from typing import Final
 
 from starlette.datastructures import Headers
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cloud import patience, problems
@@ -62,7 +62,7 @@ class Admission:
             await problems.answer(Request(scope), problem)(scope, receive, send)
 
     async def _read(self, scope: Scope, receive: Receive, part: Part) -> deque[Message]:
-        """Return the whole body; raise Problem 413, before a byte is read where its length is told."""
+        """Return the whole body; raise Problem 413, if its length is told before a byte is read; ClientDisconnect."""
         most = MAX_LOGIN_BODY if scope["path"].startswith(_AUTH) else MAX_BODY
         told = Headers(scope=scope).get("content-length", "")
         if told.isdecimal() and int(told[:20]) > most:
@@ -71,6 +71,8 @@ class Admission:
         async with self._places.bodies.coming(part):
             while not messages or messages[-1].get("more_body", False):
                 messages.append(await receive())
+                if messages[-1]["type"] == "http.disconnect":
+                    raise ClientDisconnect
                 size = len(messages[-1].get("body", b""))
                 if part.size + size > most:
                     raise problems.too_long()

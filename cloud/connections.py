@@ -17,8 +17,10 @@ from enum import IntEnum
 from http import HTTPStatus
 from typing import Any, Final
 
+import httptools
 import structlog
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from starlette.requests import ClientDisconnect
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from cloud.patience import EXTENSION, SEND_TIMEOUT_S, Patience
 
@@ -31,6 +33,8 @@ MAX_UNSENT: Final = 64 * 1024 * 1024
 MIN_BODY_RATE: Final = 1024
 """Bytes a second that a body has to come with; who was faster may be slower for `body_timeout_s`."""
 _SAY_S: Final = 60.0
+_ENDED: Final = "connections were ended by a limit"
+_ODD: Final = "clients went before their answer, or sent what is not spoken here"
 _TCP_INFO: Final[int | None] = getattr(socket, "TCP_INFO", None) if sys.platform == "linux" else None
 # struct tcp_info of Linux: packets on their way, bytes that the other side has acknowledged, bytes not sent yet
 _INFO: Final = struct.Struct("=24x I 92x Q 16x I")
@@ -63,7 +67,7 @@ class Connections:
         self.limits = limits
         self._all: dict[Connection, None] = {}
         self._of: defaultdict[str, dict[Connection, None]] = defaultdict(dict)
-        self._ended: Counter[str] = Counter()
+        self._counted: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._is_watched = False
         self._said_s = float("-inf")
         self.paused: set[Connection] = set()
@@ -110,9 +114,9 @@ class Connections:
                 del self._of[old.address]
         self.paused.discard(old)
 
-    def count(self, what: str) -> None:
-        """Count a connection that was ended by a limit."""
-        self._ended[what] += 1
+    def count(self, why: str, event: str = _ENDED) -> None:
+        """Count what is told once a minute."""
+        self._counted[event][why] += 1
 
     def bound_unsent(self) -> None:
         """End those that have read nothing for longest while more than MAX_UNSENT bytes wait."""
@@ -127,7 +131,7 @@ class Connections:
             self.paused.discard(each)
 
     def _sweep(self) -> None:
-        if not self._all and not self._ended:
+        if not self._all and not self._counted:
             self._is_watched = False
             return
         loop = asyncio.get_running_loop()
@@ -135,11 +139,12 @@ class Connections:
         for each in list(self._all):
             if (why := each.overdue(now_s)) is not None:
                 self.count(why)
-        if self._ended and now_s >= self._said_s + _SAY_S:
-            reason = ", ".join(f"{why}: {number}" for why, number in self._ended.items())
-            _log.warning("connections were ended by a limit", reason=reason)
+        if self._counted and now_s >= self._said_s + _SAY_S:
+            for event, counts in self._counted.items():
+                reason = ", ".join(f"{why}: {number}" for why, number in counts.items())
+                _log.info(event, reason=reason) if event is _ODD else _log.warning(event, reason=reason)
             self._said_s = now_s
-            self._ended.clear()
+            self._counted.clear()
         loop.call_later(SWEEP_S, self._sweep)
 
 
@@ -195,13 +200,47 @@ class Connection(HttpToolsProtocol):
         if self.parser is None or self.transport.is_closing():
             return
         in_head = self._head_s is not None
-        super().data_received(data)
+        self._parse(data)
         if self._head_s is None and self._body_s is None and not self.is_asking:
             self._head_s = self.loop.time()  # something came that is no request yet
         if in_head and self._head_s is not None:
             self._head_size += len(data)
             if self._head_size > MAX_HEAD:
                 self.refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+
+    def _parse(self, data: bytes) -> None:
+        """Do as the server does, which would log a line for each."""
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._connections_of_server.count("another protocol", _ODD)
+        except httptools.HttpParserError:
+            is_http = self._refusal is not HTTPStatus.BAD_REQUEST
+            self._connections_of_server.count(self._refusal.phrase if is_http else "no HTTP", _ODD)
+            self.send_400_response("Invalid HTTP request received.")
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        """Let a request be answered; that its client goes is no error."""
+
+        def has_gone() -> None:
+            cycle.disconnected = True  # the server then neither sends nor complains
+            self._connections_of_server.count("gone", _ODD)
+
+        async def answer(scope: Any, receive: Any, send: Any) -> None:
+            async def send_while_there(message: Any) -> None:
+                if cycle.flow.write_paused:
+                    await cycle.flow.drain()
+                if self.transport.is_closing() and not cycle.disconnected:
+                    has_gone()
+                await send(message)
+
+            try:
+                await app(scope, receive, send_while_there)
+            except ClientDisconnect:
+                has_gone()
+
+        super()._start_asgi_task(cycle, answer)  # type: ignore[arg-type]
 
     def on_message_begin(self) -> None:
         """Begin a request."""

@@ -10,6 +10,7 @@ from sqlalchemy.orm import sessionmaker
 from cloud import db
 from cloud.auth.accounts import Principal
 from cloud.auth.device import Devices
+from cloud.auth.journal import FailedLogins
 from cloud.auth.limiter import FailureLimiter
 from cloud.live.hub import Hub
 from cloud.places import EXPORTS, SESSIONS, AllPlaces
@@ -36,6 +37,7 @@ class Parts:
     units: db.Remembered[str, dict[tuple[str, str], str]]
     last: LastAnswer
     failures: FailureLimiter
+    failed_logins: FailedLogins
     devices: Devices
     cli_token: str | None
 
@@ -70,6 +72,7 @@ def build_parts(settings: Settings) -> Parts:
         units=db.Remembered(sessions),
         last=LastAnswer(),
         failures=FailureLimiter(),
+        failed_logins=FailedLogins(),
         devices=Devices(cli_token),  # a secret of the state folder: marks outlive a restart
         cli_token=cli_token,
     )

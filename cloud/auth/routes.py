@@ -18,6 +18,7 @@ from starlette.concurrency import run_in_threadpool
 from cloud import patience
 from cloud.auth import accounts, first_link, proof
 from cloud.auth.accounts import Principal
+from cloud.auth.journal import note
 from cloud.auth.limiter import OF_ADDRESS, OF_PAIR, Slowing, network_of
 from cloud.auth.roles import Role
 from cloud.auth.tables import Login, User
@@ -183,6 +184,7 @@ def _enter_by_password(body: Credentials, visit: Visit) -> WhoAmI:
     with sessions.begin() as db:
         user = accounts.by_stored_password(db, body.username, stored) if right and stored else None
         if user is None:
+            visit.parts.failed_logins.count(visit.network)
             todo = f"try again; {FORGOTTEN}"
             raise Problem(401, "the user name or the password is wrong", todo, code=Code.WRONG_NAME_OR_PASSWORD)
         return visit.enter(db, user)
@@ -195,6 +197,7 @@ def redeem_link(body: LinkSecret, visit: GetVisit, db: Db) -> WhoAmI:
     secret = body.token.get_secret_value()
     user = accounts.redeem(db, secret, visit.now)
     if user is None:
+        visit.parts.failed_logins.count(visit.network)
         raise Problem(
             401, "the link was used already, has expired, or is not complete", FORGOTTEN, code=Code.LINK_ENDED
         )
@@ -243,4 +246,5 @@ def _set_password(body: PasswordChange, me: Principal, visit: Visit) -> None:
     with sessions.begin() as db:
         user = db.get_one(User, me.user_id)
         accounts.set_password(db, user, new)
+        note(db, "a password was set", username=user.username)
         visit.enter(db, user)

@@ -11,6 +11,7 @@ from sqlalchemy import delete, func, select
 
 from cloud.auth import accounts, proof
 from cloud.auth.accounts import Principal
+from cloud.auth.journal import note
 from cloud.auth.roles import Role
 from cloud.auth.tables import ApiToken
 from cloud.deps import Db, Now, need
@@ -97,6 +98,7 @@ def add_token(body: NewToken, me: Person, db: Db, now: Now) -> TokenWithSecret:
     )
     db.add(row)
     db.flush()
+    note(db, "a token was made", id=row.id, name=row.name, role=row.role, username=me.username, expires=row.expires)
     return TokenWithSecret.model_validate({**_view(row), "token": secret})
 
 
@@ -112,4 +114,5 @@ def delete_token(token_id: Annotated[int, Path(ge=1, le=2**31 - 1)], me: Person,
             code=Code.UNKNOWN_TOKEN,
             args={"id": token_id},
         )
+    note(db, "a token was ended", id=row.id, name=row.name, username=row.user.username, by=me.username)
     db.delete(row)

@@ -11,10 +11,11 @@ from sqlalchemy import select
 
 from cloud.auth import accounts, proof
 from cloud.auth.first_link import link_path
+from cloud.auth.journal import note
 from cloud.auth.roles import Role
 from cloud.auth.routes import Password
 from cloud.auth.tables import User
-from cloud.deps import Db, Now, need
+from cloud.deps import Db, Me, Now, need
 from cloud.problems import Code, Problem, responses
 
 router = APIRouter(prefix="/users", tags=["users"], dependencies=[need(Role.ADMIN)])
@@ -93,10 +94,11 @@ def list_users(db: Db) -> list[UserView]:
 
 
 @router.post("", status_code=201, responses=responses(401, 403, 409))
-def add_user(body: NewUser, db: Db, now: Now) -> UserWithLink:
+def add_user(body: NewUser, me: Me, db: Db, now: Now) -> UserWithLink:
     """Add a user."""
     stored = None if body.password is None else proof.hash_password(body.password.get_secret_value())
     user = accounts.add_user(db, body.username, body.role, now)
+    note(db, "a user was added", username=user.username, role=user.role, by=me.username)
     if stored is None:
         return UserWithLink.model_validate({**_view(user), "login_link": link_path(accounts.new_link(db, user, now))})
     accounts.set_password(db, user, stored)
@@ -104,7 +106,7 @@ def add_user(body: NewUser, db: Db, now: Now) -> UserWithLink:
 
 
 @router.patch("/{username}", responses=responses(401, 403, 404, 409))
-def change_user(username: Name, body: UserChange, db: Db, now: Now) -> UserWithLink:
+def change_user(username: Name, body: UserChange, me: Me, db: Db, now: Now) -> UserWithLink:
     """Change a user's role, disable or enable them, or let them in anew with a login link."""
     accounts.lock_admins(db)
     user = _find(db, username)
@@ -117,14 +119,17 @@ def change_user(username: Name, body: UserChange, db: Db, now: Now) -> UserWithL
         user.disabled = body.disabled
     if body.disabled:
         accounts.end_access(db, user)
+    changed = body.model_dump(mode="json", exclude_unset=True)
+    note(db, "a user was changed", username=user.username, **changed, by=me.username)
     link = link_path(accounts.let_in_anew(db, user, now)) if body.new_link else None
     return UserWithLink.model_validate({**_view(user), "login_link": link})
 
 
 @router.delete("/{username}", status_code=204, responses=responses(401, 403, 404, 409))
-def delete_user(username: Name, db: Db) -> None:
+def delete_user(username: Name, me: Me, db: Db) -> None:
     """Delete a user, and with them their logins and tokens."""
     accounts.lock_admins(db)
     user = _find(db, username)
     accounts.check_an_admin_stays(db, user)
+    note(db, "a user was deleted", username=user.username, role=user.role, by=me.username)
     db.delete(user)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import socket
+import struct
 import time
 from collections.abc import Callable
 
 import httpx2
 import pytest
+from structlog.testing import capture_logs
 
 from cloud.parts import Parts
 from cloud.settings import Settings
@@ -173,6 +175,32 @@ def test_a_client_that_goes_leaves_the_queue(parts: Parts, connect: Connect) -> 
     with connect(question):
         wait_for(lambda: queries.waiting == 1)
     wait_for(lambda: queries.waiting == 0, timeout_s=1.0)
+
+
+def test_clients_that_go_or_speak_something_else_are_counted_and_are_no_errors(
+    connect: Connect, parts: Parts, caplog: pytest.LogCaptureFixture
+) -> None:
+    upgrade = ASK + b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+    write = f"POST /api/v2/write HTTP/1.1\r\nHost: x\r\nAuthorization: Token {parts.store_token}\r\n".encode()
+    gone = (
+        write + b"Content-Length: 5000\r\n\r\nhalf",
+        MAKE + b"Content-Length: 5000\r\n\r\nhalf",
+        b"GET /api/v1/openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 12,
+    )
+    with capture_logs() as logs:
+        for sent in (b"\0\r\n\r\n", b"\x16\x03\x01 hello\r\n\r\n", upgrade):
+            with connect(sent) as link:
+                assert link.recv(100)
+        for sent in gone:
+            link = connect(sent)
+            time.sleep(0.05)  # so that it is being answered
+            link.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            link.close()
+        wait_for(lambda: any("spoken here" in line["event"] for line in logs))
+    assert [record.getMessage() for record in caplog.records if record.name == "uvicorn.error"] == []
+    (line,) = (line for line in logs if "spoken here" in line["event"])
+    assert "no HTTP: 2, another protocol: 1" in line["reason"]
+    assert "gone: " in line["reason"]
 
 
 def wait_for(condition: Callable[[], bool], timeout_s: float = 10.0) -> None:
