@@ -84,7 +84,7 @@ class _Loader(yaml.SafeLoader):
     depth = 0
     nodes = 0
 
-    def get_mark(self) -> _Mark:  # type: ignore[override]  (it has what a loader asks of a mark)
+    def get_mark(self) -> _Mark:  # type: ignore[override]  # it has what a loader asks of a mark
         """Return where the reader is."""
         return _Mark(self.line, self.column, self.index)
 
