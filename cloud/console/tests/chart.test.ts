@@ -4,7 +4,7 @@ import { optionOf, panelsOf, standsAlone } from "../src/chart/option";
 import { boundsOf, DAY, fixed, HOUR, MINUTE, moved, parseRange, rangeText, wider } from "../src/chart/range";
 import { Ring } from "../src/chart/ring";
 import { scaleOf } from "../src/chart/scale";
-import { columnsOf } from "../src/plant/group";
+import { byPlace, columnsOf } from "../src/plant/group";
 
 describe("Ring", () => {
   test("keeps the newest points in order and never more than its capacity", () => {
@@ -165,4 +165,10 @@ test("no label moves a grid aside: all panels have the same time axis", () => {
   const { grid } = optionOf(panelsOf([line("rpm"), line("%")]), 0, 1000, 500, { text: "", faint: "", line: "", font: "" }) as { grid: { left: number; right: number; outerBoundsMode: string }[] };
   expect(new Set(grid.map(({ left, right, outerBoundsMode }) => `${left} ${right} ${outerBoundsMode}`)).size).toBe(1);
   expect(grid[0]!.outerBoundsMode).toBe("none");
+});
+
+test("a line whose machines are gone goes with its edge node, not while the node speaks", () => {
+  const node = (standing: string) => ({ id: "n", kind: "node", standing, place: { enterprise: "e", site: "s", area: "a", line: "l" } }) as never;
+  expect(byPlace([node("offline")], "en")).toEqual([]);
+  expect(byPlace([node("running")], "en")).toHaveLength(1);
 });
