@@ -5,6 +5,8 @@ The same port has `/quarantine` (gateway.quarantine).
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -28,6 +30,7 @@ _log = structlog.get_logger(__name__)
 GRACE_S: Final = 5.0  # a store that restarts is no alarm
 FULL: Final = 0.9
 REQUEST_S: Final = 5.0
+MOST_CONNECTIONS: Final = 64
 FORGOTTEN_S: Final = 7 * 86400.0  # after that long a node that is offline is no alarm any more
 
 
@@ -245,7 +248,32 @@ def _counters(view: View) -> Iterator[Metric]:
 
 
 class _Server(ThreadingHTTPServer):
+    """Serves at most MOST_CONNECTIONS at once; further ones are closed."""
+
     daemon_threads = True
+    request_queue_size = MOST_CONNECTIONS
+
+    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
+        super().__init__(address, handler)
+        self._places = threading.BoundedSemaphore(MOST_CONNECTIONS)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Serve a connection in a thread of its own, if there is a place."""
+        if not self._places.acquire(blocking=False):
+            self.shutdown_request(request)
+            return
+        try:
+            super().process_request(request, client_address)
+        except RuntimeError:  # the system gives no thread
+            self._places.release()
+            raise
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Serve a connection and give its place back."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._places.release()
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Log an error of ours in one line, where the library prints its traceback; a client that goes is none."""
@@ -283,6 +311,27 @@ def _handler(view: Callable[[], View], quarantine: Quarantine) -> type[BaseHTTPR
 
     class Handler(BaseHTTPRequestHandler):
         timeout = REQUEST_S
+
+        def setup(self) -> None:
+            """Begin; the whole head has to come within REQUEST_S, however its bytes are spread."""
+            super().setup()
+            self._deadline = threading.Timer(REQUEST_S, self._hang_up)
+            self._deadline.daemon = True
+            self._deadline.start()
+
+        def parse_request(self) -> bool:
+            try:
+                return super().parse_request()
+            finally:
+                self._deadline.cancel()
+
+        def finish(self) -> None:
+            self._deadline.cancel()
+            super().finish()
+
+        def _hang_up(self) -> None:
+            with contextlib.suppress(OSError):  # it has ended by itself
+                self.connection.shutdown(socket.SHUT_RDWR)
 
         def do_GET(self) -> None:
             path = self.path.partition("?")[0]

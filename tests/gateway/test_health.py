@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
+from urllib.request import urlopen
 
 import orjson
 import pytest
 
 from contract.topics import Node
 from gateway.forward import Progress
-from gateway.health import NodeView, View, checks, report
+from gateway.health import MOST_CONNECTIONS, REQUEST_S, HealthServer, NodeView, View, checks, report
+from gateway.quarantine import Quarantine
 from spool import Stats
 
 LINE = Node("demo:shanghai:machining", "line1")
@@ -88,3 +95,41 @@ def test_red(change: dict[str, object], name: str, says: str) -> None:
 )
 def test_still_green(change: dict[str, object]) -> None:
     assert report(replace(GREEN, **change))[0] is True  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def server() -> Iterator[HealthServer]:
+    server = HealthServer("127.0.0.1", 0, lambda: GREEN)
+    server.start(Quarantine(None, None, None, None))  # type: ignore[arg-type]  # nobody asks for it
+    yield server
+    server.stop()
+
+
+def test_a_head_that_drips_is_ended_in_time(server: HealthServer) -> None:
+    begun = time.monotonic()
+    with socket.create_connection(("127.0.0.1", server.port)) as dripping:
+        dripping.settimeout(0.5)
+        dripping.sendall(b"GET /health HTTP/1.1\r\nX: ")
+        while time.monotonic() - begun < 3 * REQUEST_S:
+            try:
+                dripping.sendall(b"a")
+                if not dripping.recv(1):
+                    break
+            except TimeoutError:
+                continue
+            except ConnectionError:
+                break
+    assert time.monotonic() - begun < 2 * REQUEST_S
+
+
+def test_connections_are_limited_and_their_places_come_back(server: HealthServer) -> None:
+    before = threading.active_count()
+    with ExitStack() as stack:
+        address = ("127.0.0.1", server.port)
+        held = [stack.enter_context(socket.create_connection(address)) for _ in range(4 * MOST_CONNECTIONS)]
+        assert threading.active_count() - before <= 2 * MOST_CONNECTIONS  # each has one for its deadline
+        for one in held:
+            one.settimeout(4 * REQUEST_S)
+            assert one.recv(1) == b""
+    with urlopen(f"http://127.0.0.1:{server.port}/health", timeout=REQUEST_S) as answer:
+        assert answer.status == 200
