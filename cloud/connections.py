@@ -240,7 +240,7 @@ class Connection(HttpToolsProtocol):
             except ClientDisconnect:
                 has_gone()
 
-        super()._start_asgi_task(cycle, answer)  # type: ignore[arg-type]
+        super()._start_asgi_task(cycle, answer)
 
     def on_message_begin(self) -> None:
         """Begin a request."""
