@@ -39,7 +39,7 @@ def login(
     out.print(address + path, markup=False, soft_wrap=True)
     err.print(
         f"it lets {username} in once, within 24 hours, to choose a password; older links have ended, and until then a "
-        f"present password counts at {address}",
+        f"current password counts at {address}",
         markup=False,
     )
 

@@ -226,7 +226,7 @@ async def set_password(
 ) -> None:
     """Set one's own password; all logins and tokens of the user end, and the answer sets a new session cookie.
 
-    Who came by a link needs no present password.
+    Who came by a link needs no current password.
     """
     key = ("password", me.user_id)
     tries = [] if me.must_set_password else [(key, OF_PAIR)]
@@ -241,7 +241,7 @@ def _set_password(body: PasswordChange, me: Principal, visit: Visit) -> None:
         with sessions() as db:
             stored = accounts.stored_password(db, me.username)
         if not proof.is_password("" if body.current is None else body.current.get_secret_value(), stored):
-            raise Problem(403, "the present password is wrong", f"try again; {FORGOTTEN}", code=Code.WRONG_PASSWORD)
+            raise Problem(403, "the current password is wrong", f"try again; {FORGOTTEN}", code=Code.WRONG_PASSWORD)
     new = proof.hash_password(body.new.get_secret_value())
     with sessions.begin() as db:
         user = db.get_one(User, me.user_id)

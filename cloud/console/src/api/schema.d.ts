@@ -180,7 +180,7 @@ export interface paths {
          * Set Password
          * @description Set one's own password; all logins and tokens of the user end, and the answer sets a new session cookie.
          *
-         *     Who came by a link needs no present password.
+         *     Who came by a link needs no current password.
          */
         put: operations["set_password"];
         post?: never;
