@@ -104,7 +104,7 @@ def test_recorded_files(name: str, expected: str) -> None:
 
 
 def test_a_file_without_end_is_refused() -> None:
-    assert told(Path("/dev/zero")) == ["zero:1: is larger than 8 MiB: no plant file is"]
+    assert told(Path("/dev/zero")) == ["zero: is larger than 8 MiB: no plant file is"]
 
 
 def test_words_and_numbers_are_kept_as_written() -> None:
