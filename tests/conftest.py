@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import subprocess
@@ -17,6 +18,15 @@ import pytest
 BrokerKind = Literal["nats", "mosquitto"]
 _START_TIMEOUT_S = 15.0
 _USER, _PASSWORD = "tester", "a password of a test"
+
+
+@pytest.fixture(autouse=True)
+def same_umask() -> Iterator[None]:
+    """A process of ours keeps its files private from its start on; what a test calls of it must not do so to others."""
+    before = os.umask(0o022)
+    os.umask(before)
+    yield
+    os.umask(before)
 
 
 def _free_port() -> int:

@@ -11,6 +11,7 @@ def write_private(path: Path, content: bytes, mode: int = 0o600) -> None:
     draft = path.with_name(path.name + ".draft")
     draft.unlink(missing_ok=True)
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+        os.fchmod(file.fileno(), mode)  # whatever the umask is
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
