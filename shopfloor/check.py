@@ -36,14 +36,23 @@ def check(
         )
     out.print(f"{plant} is right", markup=False)
     for file in later:
-        err.print(f"{file} is not there yet: `shopfloor demo` makes it at its first start", markup=False)
+        err.print(f"{file} is not there yet: the platform makes it at its first start", markup=False)
 
 
 def _served(plant: Plant) -> tuple[Plant, list[str]]:
-    """Return the plant and which of its files the platform itself makes; raise PlantFileError for others."""
+    """Return the plant and which of its files the platform itself makes; raise PlantFileError for others.
+
+    Where the platform was never started, as in a container for this alone, all of its secrets are still to be made.
+    """
     home = Home.of(os.environ)
     made = {home.secret(name).resolve() for name in SECRETS}
-    later = [problem for problem in plant.absent if Path(problem.file).resolve() in made]
+    folder = home.secret("x").resolve().parent
+    is_new = not folder.is_dir()
+
+    def is_made(file: Path) -> bool:
+        return file in made or (is_new and file.parent == folder)
+
+    later = [problem for problem in plant.absent if is_made(Path(problem.file).resolve())]
     if problems := [*plant.refused, *(problem for problem in plant.absent if problem not in later)]:
         raise PlantFileError(plant.path, problems)
     return plant, sorted({problem.file for problem in later})

@@ -122,11 +122,21 @@ def test_check_takes_files_that_the_demo_makes_for_there(run: Any, tmp_path: Pat
     done = run("check", "plant.yaml")
     assert done.returncode == 0, done.stderr
     assert "plant.yaml is right" in done.stdout
-    assert done.stderr == "home/secrets/mqtt-edge is not there yet: `shopfloor demo` makes it at its first start\n"
+    assert done.stderr == "home/secrets/mqtt-edge is not there yet: the platform makes it at its first start\n"
     assert json.loads(run("check", "plant.yaml", "--json").stdout)["made_at_first_start"] == ["home/secrets/mqtt-edge"]
     elsewhere = run("check", "plant.yaml", SHOPFLOOR_HOME="other")
     assert elsewhere.returncode == 2
     assert "there is no file 'home/secrets/mqtt-edge'" in elsewhere.stderr
+
+
+def test_where_the_platform_was_never_started_its_secrets_are_still_to_be_made(run: Any, tmp_path: Path) -> None:
+    with_ca = "address: mqtts://127.0.0.1\n            ca_file: home/secrets/ca.pem"
+    (tmp_path / "plant.yaml").write_text(PLANT.replace("address: mqtt://127.0.0.1:1883", with_ca))
+    assert run("check", "plant.yaml").returncode == 0
+    (tmp_path / "home" / "secrets").mkdir(parents=True)
+    done = run("check", "plant.yaml")
+    assert done.returncode == 2
+    assert "there is no file 'home/secrets/ca.pem'" in done.stderr
 
 
 def test_a_word_that_resembles_none_is_not_taken_for_one(run: Any, tmp_path: Path) -> None:
