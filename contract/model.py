@@ -1,11 +1,11 @@
-"""What every part of the chain means by an asset, a signal, a sample, an event, a command and a reply."""
+"""What every part of the chain means by an asset, a signal and a sample."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
-from typing import Final, Literal, NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 Value: TypeAlias = float | int | bool | str
 
@@ -107,37 +107,3 @@ class Sample(NamedTuple):
     value: Value | None
     quality: int = Quality.GOOD
     status: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """Something that happened at one time: an alarm, a detection, a finished part. Severity is 1 to 1000 (OPC UA)."""
-
-    asset: str
-    name: str
-    time_ns: int
-    severity: int = 1
-    text: str = ""
-    values: Mapping[str, Value] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Command:
-    """A wish to set one signal of one asset. It is void after `expires_ns`; it is never spooled and never repeated."""
-
-    id: str
-    asset: str
-    signal: str
-    value: Value
-    author: str
-    expires_ns: int
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What became of a command: `value` is what was read back from the machine after the write."""
-
-    command_id: str
-    outcome: Literal["done", "refused", "expired", "failed"]
-    reason: str = ""
-    value: Value | None = None

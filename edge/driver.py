@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
-from contract.model import Command, Datatype, Reply, Sample, Value
+from contract.model import Datatype, Sample, Value
 from edge.notes import Notes
 
 
@@ -61,6 +61,14 @@ class Counters:
     notes: Notes = field(default_factory=Notes)
 
 
+class Written(NamedTuple):
+    """What became of a write. `value` is what was read back after it; `unknown`: it may have been done."""
+
+    outcome: Literal["done", "refused", "failed", "unknown"]
+    reason: str = ""
+    value: Value | None = None
+
+
 class Driver(Protocol):
     """The voice of one machine (or of several assets behind one address)."""
 
@@ -75,7 +83,7 @@ class Driver(Protocol):
         It is called again only when the batch before is durable: a driver may then acknowledge it to its source.
         """
 
-    async def write(self, command: Command) -> Reply:
+    async def write(self, asset: str, signal: str, value: Value) -> Written:
         """Set one signal and read it back. Never retried; never raises for what the machine answers."""
 
     def browse(self, path: str = "") -> AsyncIterator[Tag]:

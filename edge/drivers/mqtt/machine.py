@@ -11,9 +11,9 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from contract.model import TIME_REPLACED, Command, Quality, Reply, Sample
+from contract.model import TIME_REPLACED, Quality, Sample, Value
 from contract.mqtt import Broker, Delivery, Session
-from edge.driver import Counters, Lost, Tag, Unreachable
+from edge.driver import Counters, Lost, Tag, Unreachable, Written
 from edge.drivers.mqtt import lenient
 from edge.drivers.mqtt.mapping import Mapping, sound
 from edge.drivers.mqtt.memory import Known, Memory
@@ -250,9 +250,9 @@ class MqttDriver:
             self._arrived.clear()
         return [self._queue.popleft() for _ in range(min(_BATCH, len(self._queue)))]
 
-    async def write(self, command: Command) -> Reply:
+    async def write(self, asset: str, signal: str, value: Value) -> Written:
         """Refuse: a message on a topic has no answer that could be read back."""
-        return Reply(command.id, "refused", f"{self.name} is on MQTT, which has no way to read back what was set")
+        return Written("refused", f"{self.name} is on MQTT, which has no way to read back what was set")
 
     async def browse(self, path: str = "") -> AsyncIterator[Tag]:
         """Listen to `path` (a topic filter; all topics without one) for a while, and yield each value that is seen."""

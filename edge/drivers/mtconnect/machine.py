@@ -7,8 +7,8 @@ import itertools
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
-from contract.model import Command, Quality, Reply, Sample
-from edge.driver import Counters, Lost, NoHistory, Tag, Unreachable
+from contract.model import Quality, Sample, Value
+from edge.driver import Counters, Lost, NoHistory, Tag, Unreachable, Written
 from edge.drivers.mtconnect import browse, history
 from edge.drivers.mtconnect.agent import Agent, NotStreaming, fell_behind, translated
 from edge.drivers.mtconnect.documents import AgentError, Header, Refusal, Streams
@@ -168,9 +168,9 @@ class MtconnectDriver:
             return self._reader.state(state.observations, self._conditions)
         raise AgentError("the agent's buffer turns over before it can be read: raise its BufferSize")
 
-    async def write(self, command: Command) -> Reply:
+    async def write(self, asset: str, signal: str, value: Value) -> Written:
         """Refuse: MTConnect has no way to set anything."""
-        return Reply(command.id, "refused", f"{self.name} is on MTConnect, which is read-only")
+        return Written("refused", f"{self.name} is on MTConnect, which is read-only")
 
     async def history(self, start_ns: int, end_ns: int) -> AsyncIterator[Sequence[Sample]]:
         """Yield what the agent's buffer has from `start_ns` to before `end_ns`; raise NoHistory or Lost."""

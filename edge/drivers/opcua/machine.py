@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from asyncua import Client, Node, ua
 
-from contract.model import Command, Quality, Reply, Sample, Value
-from edge.driver import Counters, Lost, Tag, Unreachable
+from contract.model import Quality, Sample, Value
+from edge.driver import Counters, Lost, Tag, Unreachable, Written
 from edge.drivers.opcua import history
 from edge.drivers.opcua.browse import browse
 from edge.drivers.opcua.nodes import Item, namespaces_of, resolve
@@ -219,27 +219,27 @@ class OpcuaDriver:
         self._items |= retried
         await self._check_nodes(services, list(retried))
 
-    async def write(self, command: Command) -> Reply:
+    async def write(self, asset: str, signal: str, value: Value) -> Written:
         """Set the node of a signal in the node's own type and read it back."""
-        services, entry = self._services, self.machine.signals.get(command.signal)
+        services, entry = self._services, self.machine.signals.get(signal)
         if entry is None or not entry.writable:
-            return Reply(command.id, "refused", f"{command.signal} is not a writable signal of {self.name}")
+            return Written("refused", f"{signal} is not a writable signal of {self.name}")
         if services is None:
-            return Reply(command.id, "failed", f"{self.name} is not connected")
+            return Written("failed", f"{self.name} is not connected")
         try:
             namespaces = await namespaces_of(services.client)
-            items, missing = resolve({command.signal: entry}, namespaces, self.machine.encoding)
+            items, missing = resolve({signal: entry}, namespaces, self.machine.encoding)
             if missing or entry.index is not None:
-                why = missing.get(command.signal, "an element of an array cannot be written")
-                return Reply(command.id, "refused", why)
-            back = await self._write(services.client.get_node(items[0].node), command.value)
+                why = missing.get(signal, "an element of an array cannot be written")
+                return Written("refused", why)
+            back = await self._write(services.client.get_node(items[0].node), value)
         except Exception as error:
             if not is_foreign(error):
                 raise
-            return Reply(command.id, "failed", explain(error))
-        if back != command.value and not _close(back, command.value):
-            return Reply(command.id, "failed", f"the machine took {command.value!r} but shows {back!r}", back)
-        return Reply(command.id, "done", value=back)
+            return Written("failed", explain(error))
+        if back != value and not _close(back, value):
+            return Written("failed", f"the machine took {value!r} but shows {back!r}", back)
+        return Written("done", value=back)
 
     async def _write(self, node: Node, value: Value) -> Value | None:
         """Write a value in the type that the node holds, and return what the node holds then."""

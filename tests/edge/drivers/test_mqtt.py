@@ -9,7 +9,7 @@ import jmespath
 import orjson
 import pytest
 
-from contract.model import Command, Sample
+from contract.model import Sample
 from edge.driver import Lost, Unreachable
 from edge.drivers.mqtt import connection
 from edge.drivers.mqtt.paths import search
@@ -105,7 +105,7 @@ async def test_browse_listens(nats_broker: Any, connect: Any, publisher: Any) ->
 
 
 async def test_it_does_not_write(machine: Any, context: Context) -> None:
-    reply = await connection("robots", machine(), context).write(Command("1", "robot-01", "mode", "auto", "me", 0))
+    reply = await connection("robots", machine(), context).write("robot-01", "mode", "auto")
     assert reply.outcome == "refused"
 
 

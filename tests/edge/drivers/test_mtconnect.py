@@ -17,7 +17,7 @@ import pytest
 import trustme
 from pydantic import ValidationError
 
-from contract.model import Command, Datatype, Quality, Sample
+from contract.model import Datatype, Quality, Sample
 from edge.driver import Historian, Lost, NoHistory, Unreachable
 from edge.drivers.mtconnect import Machine, MtconnectDriver, connection
 from edge.drivers.mtconnect.agent import MOST_BYTES
@@ -834,7 +834,7 @@ async def test_write_is_refused(observe: Any, connect: Any) -> None:
     """The standard has no way to set anything."""
     agent = await observe()
     driver = await connect(agent.url)
-    reply = await driver.write(Command("id", "cnc-01", "speed", 1.0, "me", 0))
+    reply = await driver.write("cnc-01", "speed", 1.0)
     assert (reply.outcome, reply.reason) == ("refused", "cnc-01 is on MTConnect, which is read-only")
 
 

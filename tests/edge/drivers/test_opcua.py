@@ -22,7 +22,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from contract.model import Command, Datatype, Quality, Sample
+from contract.model import Datatype, Quality, Sample
 from edge.driver import Lost, NoHistory, Unreachable
 from edge.drivers.opcua import Machine, OpcuaDriver, connection
 from edge.drivers.opcua.security import own_identity
@@ -200,7 +200,7 @@ async def test_write_and_read_back(serve: Any, connect: Any) -> None:
     driver = await connect(server, signals)
 
     async def write(signal: str, value: Any) -> tuple[str, Any, str]:
-        reply = await driver.write(Command("id", "cnc-01", signal, value, "me", 0))
+        reply = await driver.write("cnc-01", signal, value)
         return reply.outcome, reply.value, reply.reason
 
     assert (await write("load", 0.1))[0] == "done"

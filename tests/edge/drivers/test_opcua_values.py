@@ -11,7 +11,7 @@ import pytest
 from asyncua import ua
 from pydantic import ValidationError
 
-from contract.model import TIME_REPLACED, Command, Quality, Sample
+from contract.model import TIME_REPLACED, Quality, Sample
 from edge.drivers.opcua import Machine, OpcuaDriver
 from tests.edge.drivers.test_opcua import connect, node
 from tests.edge.reading import read_until
@@ -64,10 +64,10 @@ async def test_a1_a_text_that_is_not_utf_8(
 async def test_a1_a_text_is_written_in_the_encoding_of_the_machine(serve: Any, connect: Any) -> None:
     server = await serve()
     driver = await connect(server, {"state": {"node": node("State"), "writable": True}}, encoding="gbk")
-    reply = await driver.write(Command("id", "cnc-01", "state", "铣床", "me", 0))
+    reply = await driver.write("cnc-01", "state", "铣床")
     assert (reply.outcome, reply.value) == ("done", "铣床")
     assert await server.nodes["State"].read_value() == as_sent("铣床", "gbk")
-    reply = await driver.write(Command("id", "cnc-01", "state", "😀", "me", 0))
+    reply = await driver.write("cnc-01", "state", "😀")
     assert reply.outcome == "failed"
     assert "gbk" in reply.reason
 

@@ -8,9 +8,9 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, Literal
 
-from contract.model import Command, Reply, Sample
+from contract.model import Sample, Value
 from edge import machine as base
-from edge.driver import Counters, Lost, NoHistory, Tag
+from edge.driver import Counters, Lost, NoHistory, Tag, Written
 from edge.machine import Context
 
 IS_HEALED = threading.Event()
@@ -69,8 +69,8 @@ class Faulty:
         raise NoHistory("nothing is recorded")
         yield []
 
-    async def write(self, command: Command) -> Reply:
-        return Reply(command.id, "refused")
+    async def write(self, asset: str, signal: str, value: Value) -> Written:
+        return Written("refused")
 
     async def browse(self, path: str = "") -> AsyncIterator[Tag]:
         yield Tag(path, "speed")

@@ -1,0 +1,133 @@
+"""Commands: what a person or a program wants of an edge, and the reply. Down they are never kept, never repeated.
+
+A command goes down as the string metric `Spool/Command` of an NCMD, JSON. Its reply comes up as the string metric
+`Spool/Reply` of the node, JSON, spooled and acknowledged like samples, so that no verdict is lost.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+
+from contract.event import TimeNs
+from contract.model import Value
+from contract.sparkplug import Code, Metric
+
+COMMAND: Final = "Spool/Command"
+REPLY: Final = "Spool/Reply"
+
+Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{8,64}$")]
+
+
+class CommandError(ValueError):
+    """What tells no command or no reply; says why."""
+
+
+class Write(BaseModel):
+    """Set a signal and read it back. `before`: only if it is this now."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    verb: Literal["write"] = "write"
+    signal: Annotated[str, Field(min_length=1, max_length=128)]
+    value: Value
+
+
+class Browse(BaseModel):
+    """Say what a machine offers at `path`; with `address`, of one that is in no plant file yet (a probe)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    verb: Literal["browse"] = "browse"
+    path: Annotated[str, Field(max_length=1000)] = ""
+    driver: Annotated[str, Field(max_length=63)] = ""
+    address: Annotated[str, Field(max_length=1000)] = ""
+
+
+class SendBlock(BaseModel):
+    """Send the blocks of a sensor that the edge holds in its ring of a time; without a time the newest one."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    verb: Literal["send_block"] = "send_block"
+    sensor: Annotated[str, Field(min_length=1, max_length=128)]
+    start_ns: TimeNs | None = None
+    end_ns: TimeNs | None = None
+
+
+class Apply(BaseModel):
+    """Put a machine's entry into the plant file; `based_on` is the hash of the file that the change was made from."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    verb: Literal["apply"] = "apply"
+    based_on: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    machine: Annotated[str, Field(max_length=63)]
+    entry: JsonValue = Field(description="as it stands in the plant file; null takes the machine out")
+
+
+Verb = Annotated[Write | Browse | SendBlock | Apply, Field(discriminator="verb")]
+
+
+class Command(BaseModel):
+    """A wish with its envelope. It is void after `expires_ns`; `asset` is empty where the verb names a machine.
+
+    `author` is who wishes it. `created_ns` is when; both times are the cloud's.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: Id
+    asset: Annotated[str, Field(max_length=63)] = ""
+    author: Annotated[str, Field(max_length=200)]
+    created_ns: TimeNs
+    expires_ns: TimeNs
+    do: Verb
+
+
+class Reply(BaseModel):
+    """What became of a command. `value` is what was read back after a write; `result` what a verb answers.
+
+    `unknown`: the edge died with it, or the machine did not say; it may have been done.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    command_id: Id
+    outcome: Literal["done", "refused", "expired", "failed", "unknown"]
+    reason: Annotated[str, Field(max_length=1000)] = ""
+    value: Value | None = None
+    result: JsonValue = None
+    time_ns: TimeNs = 0
+
+
+def command_metric(command: Command) -> Metric:
+    """Return the metric of an NCMD that carries a command."""
+    return Metric(COMMAND, None, Code.STRING, command.model_dump_json(), command.created_ns)
+
+
+def reply_metric(reply: Reply) -> Metric:
+    """Return the metric of an NDATA that carries a reply."""
+    return Metric(REPLY, None, Code.STRING, reply.model_dump_json(exclude_defaults=True), reply.time_ns)
+
+
+def read_command(text: str) -> Command:
+    """Return the command that a metric carries; raise CommandError."""
+    try:
+        return Command.model_validate_json(text)
+    except ValidationError as error:
+        raise _told(error) from error
+
+
+def read_reply(text: str) -> Reply:
+    """Return the reply that a metric carries; raise CommandError."""
+    try:
+        return Reply.model_validate_json(text)
+    except ValidationError as error:
+        raise _told(error) from error
+
+
+def _told(error: ValidationError) -> CommandError:
+    first = error.errors(include_url=False, include_input=False)[0]
+    return CommandError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}")
