@@ -25,7 +25,7 @@ from edge.machine import Context, Machine, Place
 from edge.runner import Runner
 from edge.uplink import Uplink
 from shopfloor.chaos.proxy import Link
-from simulators.mtconnect.observer import Condition
+from simulators.faces._mtconnect.observer import Condition
 from spool import Spool
 
 PLACE = Place("demo", "here", "machining", "line1")

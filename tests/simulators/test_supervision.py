@@ -15,7 +15,7 @@ from simulators.factory import Factory
 from simulators.fault import SensorFault
 from simulators.machine import Refused, SimulatedMachine
 from simulators.machines.measuring import Measuring
-from simulators.part import Operation, Part
+from simulators.production.part import Operation, Part
 from simulators.supervision import Supervision, Trip
 
 ACT_S = 700.0

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal, TypeAlias
 
+from simulators.faces._mapped import Access, commands, float32, from_float32, from_int32, int32
 from simulators.machine import Datatype, SimulatedMachine, Value
-from simulators.mapped import Access, commands, float32, from_float32, from_int32, int32
 
 Type: TypeAlias = Literal["BOOL", "DINT", "REAL", "STRING"]
 STRING_SIZE: Final = 62

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from simulators.catalogs.mtconnect import DataItem
-from simulators.mtconnect.observer import Observed
+from simulators.faces._mtconnect.observer import Observed
 
 SIZE: Final = 1 << 17
 """Observations in the ring, as many as the reference agent keeps."""

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from simulators.control import ToolController
 from simulators.machine import SimulatedMachine
+from simulators.machines._control import ToolController
 from simulators.physics.cutting import Tool
 
 LIMIT: Final = 1024

@@ -12,11 +12,11 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
 from simulators.machine import Refused, SimulatedMachine, Value, number
-from simulators.part import Operation, Part
 from simulators.physics.cutting import NO_CUT, Cut, Tool
 from simulators.physics.program import PROGRAMS, RAPID_MM_S, Block, Motion, Program
 from simulators.physics.spindle import Spindle, SpindleData
 from simulators.physics.supply import Coolant
+from simulators.production.part import Operation, Part
 
 _IN_TOOL: Final = {
     2: ("tool_breakage", "chip_jam", "tool_flank_wear"),

@@ -10,10 +10,10 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 
 from simulators.catalogs.mtconnect import DataItem, token
 from simulators.face import Shown
+from simulators.faces._mtconnect.buffer import Buffer, Observation
+from simulators.faces._mtconnect.observer import Condition, Observer, scaled
+from simulators.faces._mtconnect.tools import LIMIT, ToolAsset
 from simulators.machine import NS
-from simulators.mtconnect.buffer import Buffer, Observation
-from simulators.mtconnect.observer import Condition, Observer, scaled
-from simulators.mtconnect.tools import LIMIT, ToolAsset
 
 VERSION: Final = "2.0"
 _SECTIONS: Final = {"SAMPLE": "Samples", "EVENT": "Events", "CONDITION": "Condition"}

@@ -10,9 +10,9 @@ from http import HTTPStatus
 from typing import Final
 from xml.etree.ElementTree import Element
 
-from simulators.mtconnect.buffer import Buffer, OutOfRange
-from simulators.mtconnect.document import Device, Writer, model
-from simulators.mtconnect.tools import ToolAsset
+from simulators.faces._mtconnect.buffer import Buffer, OutOfRange
+from simulators.faces._mtconnect.document import Device, Writer, model
+from simulators.faces._mtconnect.tools import ToolAsset
 
 MOST_COUNT: Final = 10_000
 """Observations in one document, whatever was asked for: a client goes on at nextSequence."""

@@ -12,14 +12,14 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
-from simulators.control import ToolController
 from simulators.journal import Journal
 from simulators.machine import NS, SimulatedMachine
+from simulators.machines._control import ToolController
 from simulators.machines.agv import Agv, Trip
 from simulators.machines.measuring import Measuring
 from simulators.machines.robot import Job, Robot
-from simulators.part import Part
-from simulators.production import Plan, ProductionError
+from simulators.production.part import Part
+from simulators.production.roles import Plan, ProductionError
 
 KERF_G: Final = 60
 """What the saw turns into chips per blank."""

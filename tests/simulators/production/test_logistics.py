@@ -18,10 +18,10 @@ from typing import Any
 import pytest
 
 from simulators import factory as factories
-from simulators.control import ToolController
 from simulators.factory import Factory, FactoryFileError
 from simulators.journal import Journal
 from simulators.machine import Refused
+from simulators.machines._control import ToolController
 from simulators.machines.meter import Meter
 
 DAY_S = 24 * 3600.0

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
+from simulators.faces._mapped import Access, commands, float32, from_float32, from_int32, int32
 from simulators.machine import Signal, SimulatedMachine, Value
-from simulators.mapped import Access, commands, float32, from_float32, from_int32, int32
 
 Table: TypeAlias = Literal["coil", "discrete", "holding", "input"]
 Type: TypeAlias = Literal["bool", "uint16", "int32", "float32", "string"]

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
 from simulators.catalogs import machinetool as catalog
-from simulators.control import ToolController
 from simulators.fault import FaultMode
 from simulators.machine import Value, Waveform
+from simulators.machines._control import ToolController
 from simulators.physics import cutting
 from simulators.physics.axis import Axis
 from simulators.physics.cutting import NO_CUT, Cut, Tool
