@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from edge.config import said_of
 from edge.driver import Driver, DriverError, Tag
 from edge.drivers import driver_names, load
-from edge.machine import Context
+from edge.entry import Context
 from shopfloor import known
 from shopfloor.errors import ConfigurationError, RefusedError, UnreachableError
 from shopfloor.home import Home
@@ -99,11 +99,11 @@ def connection(address: str, options: dict[str, Any]) -> Driver:
         )
     module = load(SCHEMES[scheme])
     try:
-        machine = module.Machine.model_validate({"driver": SCHEMES[scheme], "address": address, **options})
+        entry = module.Entry.model_validate({"driver": SCHEMES[scheme], "address": address, **options})
     except ValidationError as error:
-        where, text = said_of(error, module.Machine)
+        where, text = said_of(error, module.Entry)
         raise ConfigurationError(f"option {where or address}: {text}", "docs/drivers.md lists the options") from error
-    return module.connection("browse", machine, Context(home=Home.of(os.environ).path, folder=Path.cwd()))
+    return module.Driver("browse", entry, Context(home=Home.of(os.environ).path, folder=Path.cwd()))
 
 
 async def _browse(driver: Driver, path: str, limit: int, timeout_s: float, found: list[Tag]) -> None:

@@ -15,8 +15,8 @@ from contract.model import Datatype, Quality, Sample, Value
 from edge.dating import LAST_NS
 from edge.driver import Counters
 from edge.drivers.mqtt import lenient, quality, times
+from edge.drivers.mqtt.entry import ASSET, Entry, QualityOption, SignalEntry, TimeOption
 from edge.drivers.mqtt.filters import apart, pattern
-from edge.drivers.mqtt.options import ASSET, Machine, QualityOption, SignalEntry, TimeOption
 from edge.drivers.mqtt.paths import NULL, Search, leads, mark, search
 from edge.ids import AssetIds
 
@@ -34,7 +34,7 @@ class MessageError(ValueError):
 QualityOf = Callable[[Any], tuple[int, int]]
 
 
-class Entry(NamedTuple):
+class Detail(NamedTuple):
     """What is seldom asked of a signal."""
 
     leads: bool  # so that null is what the message says of it
@@ -47,7 +47,7 @@ class Route:
     """The signals of the messages under one topic."""
 
     matches: re.Pattern[str]
-    signals: Sequence[tuple[str, Search, Entry]]
+    signals: Sequence[tuple[str, Search, Detail]]
     has_qualities: bool
     is_mixed: bool  # several topics may be taken for those of one asset
 
@@ -60,32 +60,32 @@ _KINDS: Final = frozenset((float, int, bool, str, type(None)))
 class Mapping:
     """The plant file's description of the messages of one machine entry, ready for use."""
 
-    def __init__(self, name: str, machine: Machine, counters: Counters, ids: AssetIds | None = None) -> None:
+    def __init__(self, name: str, entry: Entry, counters: Counters, ids: AssetIds | None = None) -> None:
         self._name = name
         self._ids = AssetIds() if ids is None else ids
         self._counters = counters
-        self._text = machine.payload == "text"
-        self._encoding = machine.encoding
-        self._items = None if machine.items is None else search(machine.items)
-        self._time = None if machine.time is None else (search(machine.time.path), machine.time)
-        self._scale = -1 if machine.time is None else times.NS.get(machine.time.unit, -1)  # of whole numbers
-        self._quality = None if machine.quality is None else self._quality_of(machine.quality)
-        self._routes = [self._route(machine, topic) for topic in sorted(machine.topics())]
+        self._text = entry.payload == "text"
+        self._encoding = entry.encoding
+        self._items = None if entry.items is None else search(entry.items)
+        self._time = None if entry.time is None else (search(entry.time.path), entry.time)
+        self._scale = -1 if entry.time is None else times.NS.get(entry.time.unit, -1)  # of whole numbers
+        self._quality = None if entry.quality is None else self._quality_of(entry.quality)
+        self._routes = [self._route(entry, topic) for topic in sorted(entry.topics())]
         self._topic_of: dict[tuple[int, str], str] = {}  # by route and asset, the first one
-        self.filters = apart(topic.replace(ASSET, "+") for topic in machine.topics())
+        self.filters = apart(topic.replace(ASSET, "+") for topic in entry.topics())
 
-    def _route(self, machine: Machine, topic: str) -> Route:
-        own = {name: each for name, each in machine.signals.items() if (each.topic or machine.topic) == topic}
-        signals = [(name, *self._entry(each)) for name, each in own.items()]
-        is_mixed = not machine.one_asset and not {"+", "#"}.isdisjoint(topic)
+    def _route(self, entry: Entry, topic: str) -> Route:
+        own = {name: each for name, each in entry.signals.items() if (each.topic or entry.topic) == topic}
+        signals = [(name, *self._signal(each)) for name, each in own.items()]
+        is_mixed = not entry.one_asset and not {"+", "#"}.isdisjoint(topic)
         return Route(pattern(topic), signals, any(each.quality for each in own.values()), is_mixed)
 
-    def _entry(self, entry: SignalEntry) -> tuple[Search, Entry]:
+    def _signal(self, entry: SignalEntry) -> tuple[Search, Detail]:
         find = search(entry.path)
         if self._text:
             find = _of_text(find, entry.path, entry.datatype)
         own = None if entry.quality is None else self._quality_of(entry.quality)
-        return find, Entry(leads(entry.path), entry.path == "@", own)
+        return find, Detail(leads(entry.path), entry.path == "@", own)
 
     def _quality_of(self, option: QualityOption) -> QualityOf:
         find = search(option.path)
@@ -204,20 +204,20 @@ class Mapping:
         asset, time_ns, said, status, may_hold_null = common
         own, code = said, status
         marked: Any = None
-        for name, find, entry in route.signals:
+        for name, find, detail in route.signals:
             try:
                 value = find(item)
             except Exception as error:  # noqa: BLE001 (functions of JMESPath raise anything: ceil('inf'), max_by)
                 self._leave_out("path", name, f"its path cannot be applied: {type(error).__name__}: {error}")
                 continue
             if value is None:
-                if not may_hold_null or not entry.leads or (item is None and not self._is_whole(entry)):
+                if not may_hold_null or not detail.leads or (item is None and not self._is_whole(detail)):
                     continue  # not in this message
                 marked = _marked(item) if marked is None else marked
                 if not _is_null(find, marked):
                     continue
             if route.has_qualities:
-                own, code = (said, status) if entry.quality_of is None else self._own_quality(entry, item, said)
+                own, code = (said, status) if detail.quality_of is None else self._own_quality(detail, item, said)
             kind = type(value)
             if kind not in _KINDS:
                 self._leave_out("structure", name, f"its path leads to a {kind.__name__}, not to a value")
@@ -227,13 +227,13 @@ class Mapping:
                 value, best = self._odd(name, value, own)
             samples.append(_sample((asset, name, time_ns, value, best, code)))
 
-    def _is_whole(self, entry: Entry) -> bool:
+    def _is_whole(self, detail: Detail) -> bool:
         """Tell whether an item that is null is what the message says of a signal, and no gap in a list."""
-        return self._items is None or entry.is_whole
+        return self._items is None or detail.is_whole
 
-    def _own_quality(self, entry: Entry, item: Any, said: int) -> tuple[int, int]:
-        assert entry.quality_of is not None
-        own, status = entry.quality_of(item)
+    def _own_quality(self, detail: Detail, item: Any, said: int) -> tuple[int, int]:
+        assert detail.quality_of is not None
+        own, status = detail.quality_of(item)
         return quality.worse(own, said), status
 
     def _odd(self, signal: str, value: Value | None, quality_: int) -> tuple[Value | None, int]:

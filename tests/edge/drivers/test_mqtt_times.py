@@ -10,7 +10,7 @@ import orjson
 import pytest
 from pydantic import ValidationError
 
-from edge.drivers.mqtt.options import TimeOption
+from edge.drivers.mqtt.entry import TimeOption
 from edge.drivers.mqtt.times import TimeError, time_of
 
 MS = 1_000_000

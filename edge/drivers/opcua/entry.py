@@ -12,7 +12,7 @@ from asyncua import ua
 from asyncua.ua.uaerrors import UaStringParsingError
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from edge import machine as base
+from edge import entry as base
 
 _NODE: Final = re.compile(r"(?:(?:ns=\d+|nsu=[^;]+);)?[isgb]=.+\Z", re.DOTALL)
 
@@ -79,7 +79,7 @@ class SignalEntry(base.SignalEntry):
     index: Annotated[int, Field(ge=0)] | None = Field(None, description="which element, when the node is an array")
 
 
-class Machine(base.Machine):
+class Entry(base.Entry):
     """A machine on OPC UA."""
 
     driver: Literal["opcua"] = "opcua"

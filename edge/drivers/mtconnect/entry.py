@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
-from edge import machine as base
+from edge import entry as base
 
 
 def _address(text: str) -> str:
@@ -36,7 +36,7 @@ class SignalEntry(base.SignalEntry):
         return self
 
 
-class Machine(base.Machine):
+class Entry(base.Entry):
     """A device of an MTConnect agent."""
 
     driver: Literal["mtconnect"] = "mtconnect"

@@ -14,7 +14,7 @@ from jmespath.exceptions import JMESPathError
 from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, StrictInt, ValidationError, model_validator
 
 from contract.mqtt import PORTS, Broker
-from edge import machine as base
+from edge import entry as base
 from edge.drivers.mqtt.quality import GOOD_BY_DEFAULT
 
 ASSET: Final = "{asset}"
@@ -131,7 +131,7 @@ class SignalEntry(base.SignalEntry):
     quality: QualityEntry | None = Field(None, description="where the message says whether this value is good")
 
 
-class Machine(base.Machine):
+class Entry(base.Entry):
     """One machine on MQTT, or many of one kind whose topics name them."""
 
     driver: Literal["mqtt"] = "mqtt"
