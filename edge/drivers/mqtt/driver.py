@@ -6,24 +6,19 @@ import asyncio
 import secrets
 import time
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final, NamedTuple
-
-import orjson
 
 from contract.model import TIME_REPLACED, Quality, Sample, Value
 from contract.mqtt import Broker, Delivery, Session
 from edge.driver import Counters, Lost, Tag, Unreachable, Written
-from edge.drivers.mqtt import lenient
+from edge.drivers import _json
 from edge.drivers.mqtt.entry import ASSET, Entry
-from edge.drivers.mqtt.mapping import Mapping, sound
+from edge.drivers.mqtt.mapping import Mapping
 from edge.drivers.mqtt.memory import Known, Memory
-from edge.drivers.mqtt.paths import quoted
 from edge.entry import Context
-from edge.filter import inferred
 
 _BATCH: Final = 2000  # messages in one read
-_MOST_LEAVES: Final = 200  # of one message, when browsing
 _REMEMBERED: Final = 2000  # messages that would be recognized
 _UNKNOWN_AGE: Final = Quality.UNCERTAIN | TIME_REPLACED
 _LOGIN_REFUSED: Final = ("Not authorized", "Bad user name or password")
@@ -262,7 +257,7 @@ class MqttDriver:
             async with asyncio.timeout(self.entry.browse_s):
                 while True:
                     for message in await self._messages():
-                        for tag in _leaves(message.delivery, self.entry.encoding):
+                        for tag in _json.tags(message.delivery.topic, message.delivery.payload, self.entry.encoding):
                             if (tag.path, tag.address) not in seen:
                                 seen.add((tag.path, tag.address))
                                 yield tag
@@ -285,28 +280,3 @@ def _call(loop: asyncio.AbstractEventLoop, function: Any) -> None:
     """Call `function` in the loop, from the session's thread; nothing when the loop has ended."""
     if not loop.is_closed():
         loop.call_soon_threadsafe(function)
-
-
-def _leaves(delivery: Delivery, encoding: str | None) -> Iterator[Tag]:
-    """Yield a tag for each value in a message: `path` is the topic, `address` the expression for a plant file."""
-    topic, payload = delivery.topic, delivery.payload
-    try:
-        data = orjson.loads(payload)
-    except orjson.JSONDecodeError:
-        try:
-            data = lenient.loads(payload, encoding)
-        except (ValueError, RecursionError):
-            yield Tag(topic, "@", value=payload[:80].decode(encoding or "utf-8", errors="replace"), description="text")
-            return
-    stack: list[tuple[str, Any]] = [("", data)]
-    for _ in range(_MOST_LEAVES):
-        if not stack:
-            return
-        where, value = stack.pop()
-        if isinstance(value, dict):
-            stack += [(f"{where}.{quoted(k)}".lstrip("."), v) for k, v in reversed(value.items())]
-        elif isinstance(value, list):
-            stack += [(f"{where}[{i}]", v) for i, v in reversed(list(enumerate(value[:20])))]
-        else:
-            found = sound(value)
-            yield Tag(topic, where or "@", None if found is None else inferred(found), found)

@@ -11,8 +11,8 @@ import pytest
 
 from contract.model import Sample
 from edge.driver import Lost, Unreachable
+from edge.drivers._json.paths import search
 from edge.drivers.mqtt import Driver
-from edge.drivers.mqtt.paths import search
 from edge.entry import Context
 
 
