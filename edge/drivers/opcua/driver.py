@@ -11,6 +11,7 @@ from asyncua import Client, Node, ua
 
 from contract.model import Quality, Sample, Value
 from edge.driver import Counters, Lost, Tag, Unreachable, Written
+from edge.drivers._poll import Poll
 from edge.drivers.opcua import history
 from edge.drivers.opcua.browse import browse
 from edge.drivers.opcua.entry import Entry
@@ -47,7 +48,7 @@ class OpcuaDriver:
         self._batches: asyncio.Queue[ua.PublishResult] = asyncio.Queue(_BATCHES)
         self._subscription = 0
         self._silence_s = 0.0
-        self._next_poll = 0.0
+        self._poll = Poll(entry.poll_s)
         self._next_retry = 0.0
         self._first: list[Sample] = []
         self._damaged = False  # notifications have come that could not be decoded
@@ -79,7 +80,7 @@ class OpcuaDriver:
         items, missing = resolve(self.entry.signals, namespaces, self.entry.encoding)
         self._items = dict(enumerate(items, start=1))
         self._batches = asyncio.Queue(_BATCHES)
-        self._next_poll, self._next_retry = 0.0, time.monotonic() + _RETRY_UNKNOWN_S
+        self._poll, self._next_retry = Poll(self.entry.poll_s), time.monotonic() + _RETRY_UNKNOWN_S
         if self.entry.mode == "subscribe":
             await self._subscribe(services.client)
         missing |= await self._check_nodes(services, list(self._items))
@@ -169,7 +170,7 @@ class OpcuaDriver:
             if self._unknown and time.monotonic() >= self._next_retry:
                 await self._retry_unknown(services)
             if self.entry.mode == "poll":
-                return await self._poll(services)
+                return await self._ask(services)
             return await self._next_batch()
 
     async def _next_batch(self) -> list[Sample]:
@@ -201,13 +202,10 @@ class OpcuaDriver:
                 raise Lost(f"{self.entry.address}: the subscription has ended: {explain(ua.UaStatusCodeError(code))}")
         return samples
 
-    async def _poll(self, services: Services) -> list[Sample]:
-        now = time.monotonic()
-        if self._next_poll > now:
-            await asyncio.sleep(self._next_poll - now)
-        self._next_poll = max(self._next_poll, now - self.entry.poll_s) + self.entry.poll_s
-        items = list(self._items.values())
-        values = await services.read([_value_of(item) for item in items])
+    async def _ask(self, services: Services) -> list[Sample]:
+        async with self._poll.turn():
+            items = list(self._items.values())
+            values = await services.read([_value_of(item) for item in items])
         return [self._reader.sample(item, value) for item, value in zip(items, values, strict=True)]
 
     async def _retry_unknown(self, services: Services) -> None:
@@ -232,7 +230,8 @@ class OpcuaDriver:
             if missing or wanted.index is not None:
                 why = missing.get(signal, "an element of an array cannot be written")
                 return Written("refused", why)
-            back = await self._write(services.client.get_node(items[0].node), value)
+            async with self._poll.line:
+                back = await self._write(services.client.get_node(items[0].node), value)
         except Exception as error:
             if not is_foreign(error):
                 raise
