@@ -1,6 +1,6 @@
 """MQTT: JSON or text topics of any shape, mapped to signals by path expressions; topics may name the asset."""
 
 from edge.drivers.mqtt.driver import MqttDriver as Driver
-from edge.drivers.mqtt.entry import Entry
+from edge.drivers.mqtt.entry import SCHEMES, Entry
 
-__all__ = ["Driver", "Entry"]
+__all__ = ["SCHEMES", "Driver", "Entry"]

@@ -12,12 +12,13 @@ from contract.mqtt import PORTS, Broker
 from edge import entry as base
 from edge.drivers import _json
 
+SCHEMES: Final = PORTS
 ASSET: Final = "{asset}"
 _BRACES: Final = re.compile(r"\{[^}]*\}?|\}")
 
 
 def _address(text: str) -> str:
-    address = base.with_port(text, "an MQTT address", PORTS)
+    address = base.with_port(text, "an MQTT address", SCHEMES)
     try:
         return Broker(url=address).url
     except ValidationError:

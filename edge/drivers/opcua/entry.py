@@ -14,11 +14,12 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from edge import entry as base
 
+SCHEMES: Final = {"opc.tcp": 4840}
 _NODE: Final = re.compile(r"(?:(?:ns=\d+|nsu=[^;]+);)?[isgb]=.+\Z", re.DOTALL)
 
 
 def _address(text: str) -> str:
-    address = base.with_port(text, "an OPC UA address", {"opc.tcp": 4840})
+    address = base.with_port(text, "an OPC UA address", SCHEMES)
     if "@" in urlsplit(address).netloc:
         raise ValueError("a user stands under `user` and `password_file`, not in the address")
     return address
