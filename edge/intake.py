@@ -13,11 +13,11 @@ import structlog
 from contract.model import MAX_TEXT_BYTES, Sample
 from contract.topics import TopicError, check_id
 from edge.dating import WORDS, Bounds
+from edge.entry import Entry, Place
 from edge.filter import Filter, Read
 from edge.health import Health
 from edge.ids import MAX_ASSETS, AssetIds
 from edge.ledger import EdgeLedger
-from edge.machine import Machine, Place
 from edge.notes import Notes
 from edge.outlet import Outlet
 from edge.source import Source
@@ -35,7 +35,7 @@ class Intake:
     def __init__(
         self,
         name: str,
-        machine: Machine,
+        machine: Entry,
         health: Health,
         *,
         place: Place,

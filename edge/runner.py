@@ -15,12 +15,12 @@ from contract.loss import Reason
 from contract.model import MAX_TEXT_BYTES, Sample
 from edge.contain import CLOSE_S, CONNECT_S, Contained, Failed, check_sound, outcome
 from edge.driver import Counters, Driver, DriverError, Lost, Unreachable
+from edge.entry import Entry, Place
 from edge.gaps import Gaps
 from edge.health import Health
 from edge.ids import AssetIds
 from edge.intake import Intake
 from edge.ledger import EdgeLedger
-from edge.machine import Machine, Place
 from edge.outlet import Outlet
 
 _SHORT_DELAY_S: Final = 0.8
@@ -52,7 +52,7 @@ class Runner:
     def __init__(
         self,
         name: str,
-        machine: Machine,
+        machine: Entry,
         make: Callable[[], Driver],
         *,
         place: Place,

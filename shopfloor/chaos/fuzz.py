@@ -34,7 +34,7 @@ from contract.sparkplug import Payload, SparkplugError, code_of, decode, encode,
 from contract.sparkplug_split import split
 from contract.topics import Node
 from edge.driver import Counters
-from edge.drivers.mqtt import Machine as MqttMachine
+from edge.drivers.mqtt import Entry as MqttEntry
 from edge.drivers.mqtt.mapping import Mapping as MqttMapping
 from edge.drivers.mtconnect.documents import AgentError, devices, streams
 from edge.drivers.opcua import decoding
@@ -118,7 +118,7 @@ def _json() -> tuple[list[bytes], Callable[[bytes], None]]:
         "s-boolean": "ok",
         "s-uint64": "n",
     }
-    machine = MqttMachine.model_validate(
+    entry = MqttEntry.model_validate(
         {
             "address": "mqtt://127.0.0.1",
             "topic": "m/1",
@@ -135,7 +135,7 @@ def _json() -> tuple[list[bytes], Callable[[bytes], None]]:
     ]
 
     def read(body: bytes) -> None:
-        _edge(MqttMapping("m-01", machine, Counters()).samples("m/1", body, NOW_NS), SIGNALS)
+        _edge(MqttMapping("m-01", entry, Counters()).samples("m/1", body, NOW_NS), SIGNALS)
 
     return corpus, read
 

@@ -26,9 +26,9 @@ from contract.loss import Reason
 from contract.model import Asset, Datatype, Sample
 from contract.mqtt import Broker, Session
 from edge.drivers import load
+from edge.entry import Context, Place
 from edge.filter import Read
 from edge.ledger import EdgeLedger
-from edge.machine import Context, Place
 from edge.runner import Runner
 from shopfloor.chaos.mangle import Mangler
 from simulators import factory as factories
@@ -232,13 +232,13 @@ class _Session:
         self._runners = {name: self._runner(name, port, context, owners) for name, port in ports.items()}
 
     def _runner(self, name: str, port: int, context: Context, owners: dict[str, str]) -> Runner:
-        entry = self._peer.entry(name, port)
-        module = load(entry["driver"])
-        machine = module.Machine.model_validate(entry)
+        said = self._peer.entry(name, port)
+        module = load(said["driver"])
+        entry = module.Entry.model_validate(said)
         return Runner(
             name,
-            machine,
-            lambda: module.connection(name, machine, context),
+            entry,
+            lambda: module.Driver(name, entry, context),
             place=_PLACE,
             outlet=self._sink,
             ledger=cast(EdgeLedger, self._sink),  # as far as a runner needs one

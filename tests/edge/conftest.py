@@ -23,7 +23,7 @@ from contract.birth import BD_SEQ, REBIRTH
 from contract.mqtt import Broker, Session
 from contract.sparkplug import Code, Metric, Payload, decode, encode
 from contract.topics import Node, SparkplugTopic, parse_sparkplug, state_topic
-from edge.machine import Context
+from edge.entry import Context
 from simulators import factory as factories
 from simulators.face import Setting
 from simulators.faces._mtconnect.agent import Agent

@@ -16,9 +16,9 @@ from contract.birth import LABEL
 from contract.mqtt import Broker, Session
 from contract.topics import check_id
 from edge.config import parse_plant
+from edge.entry import Context
 from edge.ids import MAX_ASSETS, AssetIds
 from edge.line import LineService
-from edge.machine import Context
 from spool import Spool
 
 PLANT = """

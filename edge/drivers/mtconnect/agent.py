@@ -14,9 +14,9 @@ import httpx2
 from edge.driver import Lost, Unreachable
 from edge.drivers.mtconnect import documents
 from edge.drivers.mtconnect.documents import AgentError, Device, Refusal, Streams
+from edge.drivers.mtconnect.entry import Entry
 from edge.drivers.mtconnect.multipart import boundary_of, parts
-from edge.drivers.mtconnect.options import Machine
-from edge.machine import Context
+from edge.entry import Context
 
 MOST_BYTES: Final = 16 << 20  # of one document: a thousand observations have half a million, a large model some more
 _COUNT: Final = 1000  # observations in one document
@@ -30,12 +30,12 @@ class NotStreaming(AgentError):
 class Agent:
     """Asks one agent; `close` it."""
 
-    def __init__(self, machine: Machine, context: Context) -> None:
-        self._machine = machine
+    def __init__(self, entry: Entry, context: Context) -> None:
+        self._entry = entry
         self._count = _COUNT
         tls: ssl.SSLContext | bool = False  # to read the usual authorities takes 20 ms, each time that one connects
-        if machine.address.startswith("https:"):
-            path = None if machine.ca_file is None else context.folder / machine.ca_file
+        if entry.address.startswith("https:"):
+            path = None if entry.ca_file is None else context.folder / entry.ca_file
             try:
                 tls = ssl.create_default_context(cafile=path)
             except OSError as error:
@@ -44,7 +44,7 @@ class Agent:
             verify=tls,
             # what is not compressed cannot be a bomb
             headers={"Accept": "application/xml, text/xml, multipart/x-mixed-replace", "Accept-Encoding": "identity"},
-            timeout=httpx2.Timeout(machine.timeout_s, read=None),  # a stream may be silent; `ask` has its own time
+            timeout=httpx2.Timeout(entry.timeout_s, read=None),  # a stream may be silent; `ask` has its own time
             limits=httpx2.Limits(max_connections=_CONNECTIONS),
             trust_env=False,
         )
@@ -73,8 +73,8 @@ class Agent:
         query = {
             "from": start,
             "count": self._count,
-            "interval": round(self._machine.interval_s * 1000),
-            "heartbeat": round(self._machine.heartbeat_s * 1000),
+            "interval": round(self._entry.interval_s * 1000),
+            "heartbeat": round(self._entry.heartbeat_s * 1000),
         }
         async with self._client.stream("GET", self._url(_path(device, "sample")), params=query) as response:
             boundary = boundary_of(response.headers.get("content-type", ""))
@@ -91,13 +91,13 @@ class Agent:
 
     async def _ask(self, path: str, **query: int) -> bytes:
         async with (
-            asyncio.timeout(self._machine.timeout_s),
+            asyncio.timeout(self._entry.timeout_s),
             self._client.stream("GET", self._url(path), params=query) as response,
         ):
             return await _body(response)
 
     def _url(self, path: str) -> str:
-        return f"{self._machine.address}/{path}"
+        return f"{self._entry.address}/{path}"
 
 
 async def _body(response: httpx2.Response) -> bytes:

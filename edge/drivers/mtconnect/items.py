@@ -11,7 +11,7 @@ from xml.etree.ElementTree import Element
 from contract.model import Quality, Sample, Value
 from edge.driver import Counters
 from edge.drivers.mtconnect.documents import AgentError, DataItem, Device, local, time_of
-from edge.drivers.mtconnect.options import SignalEntry
+from edge.drivers.mtconnect.entry import SignalEntry
 
 UNAVAILABLE: Final = "UNAVAILABLE"
 _SHOWN: Final = 8  # names in an error

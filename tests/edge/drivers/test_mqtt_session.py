@@ -16,8 +16,8 @@ import pytest
 from contract.model import TIME_REPLACED, Quality, Sample
 from contract.mqtt import Broker, Session
 from edge.driver import Lost
-from edge.drivers.mqtt import MqttDriver, connection
-from edge.machine import Context
+from edge.drivers.mqtt import Driver
+from edge.entry import Context
 from shopfloor.chaos.proxy import Link
 from tests.edge.conftest import until
 
@@ -25,7 +25,7 @@ TOPIC = "factory/robot-01/telemetry"
 NUMBER = {"signals": {"n": {"path": "n"}}}
 
 
-async def read(driver: MqttDriver, *, until: Callable[[list[Sample]], bool]) -> list[Sample]:
+async def read(driver: Driver, *, until: Callable[[list[Sample]], bool]) -> list[Sample]:
     samples: list[Sample] = []
     async with asyncio.timeout(10):
         while not until(samples):
@@ -33,7 +33,7 @@ async def read(driver: MqttDriver, *, until: Callable[[list[Sample]], bool]) -> 
     return samples
 
 
-async def durable(driver: MqttDriver) -> None:
+async def durable(driver: Driver) -> None:
     """Let the driver know that what it gave is durable."""
     with suppress(TimeoutError):
         async with asyncio.timeout(0.05):
@@ -330,7 +330,7 @@ def test_e10_a_damaged_memory_begins_anew(context: Context, machine: Any) -> Non
     for damage in (b"", b"[]", b'{"client_id":5}', b'{"a":[1,2]}', b'{"a":5}', b"\xff"):
         (folder / "robots.json").write_bytes(damage)
         (folder / "robots.topics.json").write_bytes(damage)
-        driver = connection("robots", machine(), context)
+        driver = Driver("robots", machine(), context)
         known = driver._memory.open(make=True)
         assert known.client_id.startswith("shopfloor-robots-")
         assert known.filters == ()

@@ -11,15 +11,16 @@ from asyncua import Client, Node, ua
 
 from contract.model import Quality, Sample, Value
 from edge.driver import Counters, Lost, Tag, Unreachable, Written
+from edge.drivers._poll import Poll
 from edge.drivers.opcua import history
 from edge.drivers.opcua.browse import browse
+from edge.drivers.opcua.entry import Entry
 from edge.drivers.opcua.nodes import Item, namespaces_of, resolve
-from edge.drivers.opcua.options import Machine
 from edge.drivers.opcua.reading import Reader, plain
 from edge.drivers.opcua.services import Services
 from edge.drivers.opcua.session import explain, is_foreign, open_session, translated
 from edge.drivers.opcua.values import variant
-from edge.machine import Context
+from edge.entry import Context
 
 _BATCHES: Final = 16  # notifications that wait for read(); beyond them the server keeps its own queue
 _RETRY_UNKNOWN_S: Final = 30.0
@@ -35,19 +36,19 @@ _MISSING: Final = (
 class OpcuaDriver:
     """Reads one machine by subscription or by polling."""
 
-    def __init__(self, name: str, machine: Machine, context: Context) -> None:
+    def __init__(self, name: str, entry: Entry, context: Context) -> None:
         self.name = name
-        self.machine = machine
+        self.entry = entry
         self.counters = Counters()
         self._context = context
-        self._reader = Reader(name, machine.encoding, self.counters)
+        self._reader = Reader(name, entry.encoding, self.counters)
         self._services: Services | None = None
         self._items: dict[int, Item] = {}  # by client handle
         self._unknown: list[Item] = []  # nodes that the server did not know when we last asked
         self._batches: asyncio.Queue[ua.PublishResult] = asyncio.Queue(_BATCHES)
         self._subscription = 0
         self._silence_s = 0.0
-        self._next_poll = 0.0
+        self._poll = Poll(entry.poll_s)
         self._next_retry = 0.0
         self._first: list[Sample] = []
         self._damaged = False  # notifications have come that could not be decoded
@@ -55,19 +56,19 @@ class OpcuaDriver:
     async def connect(self) -> None:
         """Open the session, find all nodes and subscribe to them; raise Unreachable."""
         await self.close()
-        client = await open_session(self.machine, self._context)
-        if self.machine.security.policy == "none":
+        client = await open_session(self.entry, self._context)
+        if self.entry.security.policy == "none":
             self.counters.notes.tell(
                 "security",
-                f"{self.machine.address}: security is off: anyone on the network can read and change what passes",
+                f"{self.entry.address}: security is off: anyone on the network can read and change what passes",
             )
         if client.shows_password:
             self.counters.notes.tell(
-                "password", f"{self.machine.address}: the password goes unencrypted: anyone on the network can read it"
+                "password", f"{self.entry.address}: the password goes unencrypted: anyone on the network can read it"
             )
         self._services = Services(client, self.counters)
         try:
-            with translated(self.machine.address, Unreachable, self._context):
+            with translated(self.entry.address, Unreachable, self._context):
                 await self._prepare(self._services)
         except Unreachable:
             await self.close()
@@ -76,31 +77,31 @@ class OpcuaDriver:
     async def _prepare(self, services: Services) -> None:
         await services.learn_limits()
         namespaces = await namespaces_of(services.client)
-        items, missing = resolve(self.machine.signals, namespaces, self.machine.encoding)
+        items, missing = resolve(self.entry.signals, namespaces, self.entry.encoding)
         self._items = dict(enumerate(items, start=1))
         self._batches = asyncio.Queue(_BATCHES)
-        self._next_poll, self._next_retry = 0.0, time.monotonic() + _RETRY_UNKNOWN_S
-        if self.machine.mode == "subscribe":
+        self._poll, self._next_retry = Poll(self.entry.poll_s), time.monotonic() + _RETRY_UNKNOWN_S
+        if self.entry.mode == "subscribe":
             await self._subscribe(services.client)
         missing |= await self._check_nodes(services, list(self._items))
-        if missing and len(missing) == len(self.machine.signals):
+        if missing and len(missing) == len(self.entry.signals):
             example = next(iter(missing.items()))
             none = f"none of the {len(missing)} nodes" if len(missing) > 1 else "not the node"
             raise Unreachable(
-                f"{self.machine.address}: the server answers, but has {none} ({example[0]}: {example[1]}). ",
-                f"`shopfloor browse {self.machine.address}` shows what it has",
+                f"{self.entry.address}: the server answers, but has {none} ({example[0]}: {example[1]}). ",
+                f"`shopfloor browse {self.entry.address}` shows what it has",
                 code="unknown_signals",
             )
         now = time.time_ns()
         self._first = [Sample(self.name, signal, now, None, Quality.BAD) for signal in missing]
         for signal, why in missing.items():
-            self.counters.notes.tell("node", f"{signal}: {why}. See `shopfloor browse {self.machine.address}`", signal)
+            self.counters.notes.tell("node", f"{signal}: {why}. See `shopfloor browse {self.entry.address}`", signal)
 
     async def _subscribe(self, client: Client) -> None:
-        interval_ms = self.machine.publish_s * 1000
+        interval_ms = self.entry.publish_s * 1000
         params = ua.CreateSubscriptionParameters(
             RequestedPublishingInterval=interval_ms,
-            RequestedMaxKeepAliveCount=max(1, round(self.machine.keep_alive_s * 1000 / interval_ms)),
+            RequestedMaxKeepAliveCount=max(1, round(self.entry.keep_alive_s * 1000 / interval_ms)),
             RequestedLifetimeCount=max(100, round(60_000 / interval_ms)),
             MaxNotificationsPerPublish=0,
             PublishingEnabled=True,
@@ -115,9 +116,9 @@ class OpcuaDriver:
     async def _check_nodes(self, services: Services, handles: Sequence[int]) -> dict[str, str]:
         """Monitor (or read once) these items; return why some signals have none."""
         missing: dict[str, str] = {}
-        if self.machine.mode == "poll" or self._damaged:
+        if self.entry.mode == "poll" or self._damaged:
             missing = self._set_aside(handles, await self._probe(services, handles))
-        if self.machine.mode == "subscribe":
+        if self.entry.mode == "subscribe":
             handles = [handle for handle in handles if handle in self._items]
             missing |= self._set_aside(handles, await self._monitor(services, handles))
         return missing
@@ -136,8 +137,8 @@ class OpcuaDriver:
         requests = []
         for handle in handles:
             item = self._items[handle]
-            entry = self.machine.signals[item.signal]
-            period_s = self.machine.period_s if entry.period_s is None else entry.period_s
+            own_s = self.entry.signals[item.signal].period_s
+            period_s = self.entry.period_s if own_s is None else own_s
             requests.append(
                 ua.MonitoredItemCreateRequest(
                     ItemToMonitor=_value_of(item),
@@ -145,7 +146,7 @@ class OpcuaDriver:
                     RequestedParameters=ua.MonitoringParameters(
                         ClientHandle=handle,
                         SamplingInterval=period_s * 1000,  # 0: as fast as the server can
-                        QueueSize=self.machine.queue,
+                        QueueSize=self.entry.queue,
                         DiscardOldest=True,
                     ),
                 )
@@ -161,15 +162,15 @@ class OpcuaDriver:
         """Wait for the next changes (or for the next poll); an empty batch is a keep-alive. Raises Lost."""
         services = self._services
         if services is None:
-            raise Lost(f"{self.machine.address}: not connected")
+            raise Lost(f"{self.entry.address}: not connected")
         if self._first:
             first, self._first = self._first, []
             return first
-        with translated(self.machine.address, Lost):
+        with translated(self.entry.address, Lost):
             if self._unknown and time.monotonic() >= self._next_retry:
                 await self._retry_unknown(services)
-            if self.machine.mode == "poll":
-                return await self._poll(services)
+            if self.entry.mode == "poll":
+                return await self._ask(services)
             return await self._next_batch()
 
     async def _next_batch(self) -> list[Sample]:
@@ -177,7 +178,7 @@ class OpcuaDriver:
             result = await asyncio.wait_for(self._batches.get(), self._silence_s)
         except TimeoutError as error:
             raise Lost(
-                f"{self.machine.address}: the subscription is silent: neither a change nor a sign of life "
+                f"{self.entry.address}: the subscription is silent: neither a change nor a sign of life "
                 f"for {self._silence_s:g} s"
             ) from error
         samples = self._samples(result)
@@ -198,41 +199,39 @@ class OpcuaDriver:
                 if code == ua.StatusCodes.BadDecodingError:
                     self._damaged = True
                     self.counters.rejected += 1
-                raise Lost(f"{self.machine.address}: the subscription has ended: {explain(ua.UaStatusCodeError(code))}")
+                raise Lost(f"{self.entry.address}: the subscription has ended: {explain(ua.UaStatusCodeError(code))}")
         return samples
 
-    async def _poll(self, services: Services) -> list[Sample]:
-        now = time.monotonic()
-        if self._next_poll > now:
-            await asyncio.sleep(self._next_poll - now)
-        self._next_poll = max(self._next_poll, now - self.machine.poll_s) + self.machine.poll_s
-        items = list(self._items.values())
-        values = await services.read([_value_of(item) for item in items])
+    async def _ask(self, services: Services) -> list[Sample]:
+        async with self._poll.turn():
+            items = list(self._items.values())
+            values = await services.read([_value_of(item) for item in items])
         return [self._reader.sample(item, value) for item, value in zip(items, values, strict=True)]
 
     async def _retry_unknown(self, services: Services) -> None:
         """Ask again for nodes that were missing: a program that is loaded later may bring them."""
         self._next_retry = time.monotonic() + _RETRY_UNKNOWN_S
         again, self._unknown = self._unknown, []
-        after = max(self._items, default=0) + len(self.machine.signals)
+        after = max(self._items, default=0) + len(self.entry.signals)
         retried = dict(enumerate(again, start=after))
         self._items |= retried
         await self._check_nodes(services, list(retried))
 
     async def write(self, asset: str, signal: str, value: Value) -> Written:
         """Set the node of a signal in the node's own type and read it back."""
-        services, entry = self._services, self.machine.signals.get(signal)
-        if entry is None or not entry.writable:
+        services, wanted = self._services, self.entry.signals.get(signal)
+        if wanted is None or not wanted.writable:
             return Written("refused", f"{signal} is not a writable signal of {self.name}")
         if services is None:
             return Written("failed", f"{self.name} is not connected")
         try:
             namespaces = await namespaces_of(services.client)
-            items, missing = resolve({signal: entry}, namespaces, self.machine.encoding)
-            if missing or entry.index is not None:
+            items, missing = resolve({signal: wanted}, namespaces, self.entry.encoding)
+            if missing or wanted.index is not None:
                 why = missing.get(signal, "an element of an array cannot be written")
                 return Written("refused", why)
-            back = await self._write(services.client.get_node(items[0].node), value)
+            async with self._poll.line:
+                back = await self._write(services.client.get_node(items[0].node), value)
         except Exception as error:
             if not is_foreign(error):
                 raise
@@ -245,15 +244,15 @@ class OpcuaDriver:
         """Write a value in the type that the node holds, and return what the node holds then."""
         kind = (await node.read_data_value()).Value.VariantType
         # without time stamps: many controllers refuse to have them set
-        await node.write_value(ua.DataValue(variant(value, kind, self.machine.encoding)))
-        return plain((await node.read_data_value()).Value, self.machine.encoding)
+        await node.write_value(ua.DataValue(variant(value, kind, self.entry.encoding)))
+        return plain((await node.read_data_value()).Value, self.entry.encoding)
 
     async def history(self, start_ns: int, end_ns: int) -> AsyncIterator[Sequence[Sample]]:
         """Yield what the server recorded from `start_ns` to before `end_ns`; raise NoHistory or Lost."""
         services = self._services
         if services is None:
-            raise Lost(f"{self.machine.address}: not connected")
-        with translated(self.machine.address, Lost):
+            raise Lost(f"{self.entry.address}: not connected")
+        with translated(self.entry.address, Lost):
             async for item, values in history.raw(services, list(self._items.values()), start_ns, end_ns):
                 samples = [self._reader.sample(item, value) for value in values]
                 undated = sum(sample.time_ns == 0 for sample in samples)
@@ -268,11 +267,11 @@ class OpcuaDriver:
         """Yield the variables under `path` (browse names from Objects, with globs), at most `browse_limit`."""
         services = self._services
         if services is None:
-            client = await open_session(self.machine, self._context)
+            client = await open_session(self.entry, self._context)
             services = self._services = Services(client, self.counters)
-        with translated(self.machine.address, Lost):
+        with translated(self.entry.address, Lost):
             await services.learn_limits()
-            async for tag in browse(services, path, self.machine.browse_limit, self.machine.encoding):
+            async for tag in browse(services, path, self.entry.browse_limit, self.entry.encoding):
                 yield tag
 
     async def close(self) -> None:
@@ -282,7 +281,7 @@ class OpcuaDriver:
         if services is None:
             return
         try:
-            await asyncio.wait_for(services.client.disconnect(), self.machine.timeout_s)
+            await asyncio.wait_for(services.client.disconnect(), self.entry.timeout_s)
         except Exception as error:
             if not is_foreign(error):
                 raise

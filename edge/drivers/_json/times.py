@@ -10,7 +10,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from edge.dating import LAST_NS
-from edge.drivers.mqtt.options import TimeOption
+from edge.drivers._json.entry import TimeOption
 
 NS: Final = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
 _PER_US: Final = {"s": 1e6, "ms": 1e3}

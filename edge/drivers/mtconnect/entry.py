@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
-from edge import machine as base
+from edge import entry as base
+
+SCHEMES: Final = {"http": 80, "https": 443}
 
 
 def _address(text: str) -> str:
-    parts = urlsplit(base.with_port(text, "the address of an agent", {"http": 80, "https": 443}))
+    parts = urlsplit(base.with_port(text, "the address of an agent", SCHEMES))
     if parts.username or parts.password:
         raise ValueError("an agent has no users: leave them out of the address")
     if parts.query or parts.fragment:
@@ -36,7 +38,7 @@ class SignalEntry(base.SignalEntry):
         return self
 
 
-class Machine(base.Machine):
+class Entry(base.Entry):
     """A device of an MTConnect agent."""
 
     driver: Literal["mtconnect"] = "mtconnect"

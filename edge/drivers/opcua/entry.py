@@ -12,13 +12,14 @@ from asyncua import ua
 from asyncua.ua.uaerrors import UaStringParsingError
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from edge import machine as base
+from edge import entry as base
 
+SCHEMES: Final = {"opc.tcp": 4840}
 _NODE: Final = re.compile(r"(?:(?:ns=\d+|nsu=[^;]+);)?[isgb]=.+\Z", re.DOTALL)
 
 
 def _address(text: str) -> str:
-    address = base.with_port(text, "an OPC UA address", {"opc.tcp": 4840})
+    address = base.with_port(text, "an OPC UA address", SCHEMES)
     if "@" in urlsplit(address).netloc:
         raise ValueError("a user stands under `user` and `password_file`, not in the address")
     return address
@@ -79,7 +80,7 @@ class SignalEntry(base.SignalEntry):
     index: Annotated[int, Field(ge=0)] | None = Field(None, description="which element, when the node is an array")
 
 
-class Machine(base.Machine):
+class Entry(base.Entry):
     """A machine on OPC UA."""
 
     driver: Literal["opcua"] = "opcua"

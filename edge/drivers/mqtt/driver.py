@@ -6,24 +6,19 @@ import asyncio
 import secrets
 import time
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final, NamedTuple
-
-import orjson
 
 from contract.model import TIME_REPLACED, Quality, Sample, Value
 from contract.mqtt import Broker, Delivery, Session
 from edge.driver import Counters, Lost, Tag, Unreachable, Written
-from edge.drivers.mqtt import lenient
-from edge.drivers.mqtt.mapping import Mapping, sound
+from edge.drivers import _json
+from edge.drivers.mqtt.entry import ASSET, Entry
+from edge.drivers.mqtt.mapping import Mapping
 from edge.drivers.mqtt.memory import Known, Memory
-from edge.drivers.mqtt.options import ASSET, Machine
-from edge.drivers.mqtt.paths import quoted
-from edge.filter import inferred
-from edge.machine import Context
+from edge.entry import Context
 
 _BATCH: Final = 2000  # messages in one read
-_MOST_LEAVES: Final = 200  # of one message, when browsing
 _REMEMBERED: Final = 2000  # messages that would be recognized
 _UNKNOWN_AGE: Final = Quality.UNCERTAIN | TIME_REPLACED
 _LOGIN_REFUSED: Final = ("Not authorized", "Bad user name or password")
@@ -43,14 +38,14 @@ class MqttDriver:
     In a persistent session a message is acknowledged when its samples are durable, and comes again if they never are.
     """
 
-    def __init__(self, name: str, machine: Machine, context: Context) -> None:
+    def __init__(self, name: str, entry: Entry, context: Context) -> None:
         self.name = name
-        self.machine = machine
+        self.entry = entry
         self.counters = Counters()
         self.kept = False  # whether the broker kept what came at QoS 1 since the last connection
         self._forgotten = False  # it did not, at a connection that was not yet one of ours
         self._context = context
-        self._mapping = Mapping(name, machine, self.counters, context.ids)
+        self._mapping = Mapping(name, entry, self.counters, context.ids)
         self._memory = Memory(context.home / "edge" / "mqtt", name)
         self._session: Session | None = None
         self._queue: deque[Message] = deque()
@@ -69,7 +64,7 @@ class MqttDriver:
         if not filters:
             await self._listen(filters)
             return
-        is_persistent = self.machine.session == "persistent" and self.machine.qos == 1
+        is_persistent = self.entry.session == "persistent" and self.entry.qos == 1
         try:
             known = await asyncio.to_thread(self._memory.open, make=is_persistent)
             if is_persistent:
@@ -101,7 +96,7 @@ class MqttDriver:
         session = self._session = Session(
             self._broker(),
             f"shopfloor-{self.name}-{secrets.token_hex(4)}" if known is None else known.client_id,
-            subscriptions=[(topic, self.machine.qos) for topic in filters],
+            subscriptions=[(topic, self.entry.qos) for topic in filters],
             on_message=self._received,
             on_delivery=self._delivered if is_persistent else None,
             leave=[] if known is None else sorted({*known.filters} - {*filters}),
@@ -111,13 +106,13 @@ class MqttDriver:
         )
         session.start()
         try:
-            async with asyncio.timeout(self.machine.timeout_s):
+            async with asyncio.timeout(self.entry.timeout_s):
                 await ready.wait()
         except TimeoutError as error:
-            reason = session.reason.removeprefix(f"{self.machine.address}: ")
+            reason = session.reason.removeprefix(f"{self.entry.address}: ")
             await self.close()
             raise Unreachable(
-                f"{self.machine.address}: {reason or 'no answer'}. ",
+                f"{self.entry.address}: {reason or 'no answer'}. ",
                 "Is the broker on, and are address, user and password_file right?",
                 code="login_refused" if reason.endswith(_LOGIN_REFUSED) else "",
             ) from error
@@ -126,25 +121,25 @@ class MqttDriver:
         self._forgotten = True
 
     def _broker(self) -> Broker:
-        machine, folder = self.machine, self._context.folder
+        entry, folder = self.entry, self._context.folder
         return Broker(
-            url=machine.address,
-            user=machine.user,
-            password_file=None if machine.password_file is None else folder / machine.password_file,
-            ca_file=None if machine.ca_file is None else folder / machine.ca_file,
-            cert_file=None if machine.cert_file is None else folder / machine.cert_file,
-            key_file=None if machine.key_file is None else folder / machine.key_file,
+            url=entry.address,
+            user=entry.user,
+            password_file=None if entry.password_file is None else folder / entry.password_file,
+            ca_file=None if entry.ca_file is None else folder / entry.ca_file,
+            cert_file=None if entry.cert_file is None else folder / entry.cert_file,
+            key_file=None if entry.key_file is None else folder / entry.key_file,
         )
 
     def _received(self, topic: str, payload: bytes, retained: bool) -> None:
-        if len(self._queue) >= self.machine.queue:
+        if len(self._queue) >= self.entry.queue:
             self._queue.popleft()
             self._drop("the oldest are thrown away")
         self._take(Delivery(topic, payload, retained, is_again=False, number=0, connection=None))
 
     def _delivered(self, delivery: Delivery) -> None:
         number = delivery.number
-        is_full = len(self._queue) >= self.machine.queue
+        is_full = len(self._queue) >= self.entry.queue
         if number == 0:
             if is_full:
                 self._drop("those at QoS 0 are thrown away")
@@ -152,14 +147,14 @@ class MqttDriver:
                 self._take(delivery)
         elif self._lost is None and not (delivery.is_again and number in self._pending):
             if is_full:  # it is not acknowledged, so it comes again with the next connection
-                self._disconnected(f"more than {self.machine.queue} messages wait: raise `queue`")
+                self._disconnected(f"more than {self.entry.queue} messages wait: raise `queue`")
             else:
                 self._pending.add(number)
                 self._take(delivery)
 
     def _drop(self, what: str) -> None:
         self.counters.dropped += 1
-        text = f"{self.name}: more than {self.machine.queue} messages wait, {what}: narrow the topic, or raise `queue`"
+        text = f"{self.name}: more than {self.entry.queue} messages wait, {what}: narrow the topic, or raise `queue`"
         self.counters.notes.tell("queue", text)
 
     def _take(self, delivery: Delivery) -> None:
@@ -188,7 +183,7 @@ class MqttDriver:
             if not self._is_repeat(message.delivery):
                 samples += self._samples(message)
         self._handed = [message.delivery for message in messages if message.delivery.number]
-        if self.machine.time is None:
+        if self.entry.time is None:
             await self._memory.save_now_and_then(time.monotonic())
         return samples
 
@@ -203,17 +198,17 @@ class MqttDriver:
         """Return the samples of a message; one that the broker kept (retained) was not said when it arrives."""
         (topic, payload, is_retained, *_), arrived_ns = message
         untimed = int(Quality.GOOD)
-        if is_retained and self.machine.retained == "ignore":
+        if is_retained and self.entry.retained == "ignore":
             return []
         if is_retained:
             untimed = _UNKNOWN_AGE
-            if self.machine.time is None:
+            if self.entry.time is None:
                 text = f"{self.name}: {topic!r} is a retained message, and nothing tells when it was said"
                 self.counters.notes.tell(
                     "retained", f"{text}: its values are uncertain, with the time of first arrival"
                 )
                 arrived_ns, untimed = self._memory.recall(topic, payload, arrived_ns, untimed)
-        if self.machine.time is None:
+        if self.entry.time is None:
             self._memory.remember(topic, payload, arrived_ns, untimed, is_retained=is_retained)
         samples = self._mapping.samples(topic, payload, arrived_ns, untimed)
         if is_retained:
@@ -225,12 +220,12 @@ class MqttDriver:
 
         Else it is the broker that says so. It keeps the number of a message, but not over a restart of its own.
         """
-        if delivery.is_retained or (self.machine.time is None and not delivery.number):
+        if delivery.is_retained or (self.entry.time is None and not delivery.number):
             return False  # what is retained tells what holds at a connection, and is known by its time
         content = hash((delivery.topic, delivery.payload))
-        message = content, 0 if self.machine.time is not None else delivery.number
+        message = content, 0 if self.entry.time is not None else delivery.number
         is_known = message in self._recent
-        if is_known and (self.machine.time is not None or delivery.is_again):
+        if is_known and (self.entry.time is not None or delivery.is_again):
             return True
         if is_known:
             del self._recent[message]  # numbers begin anew after the last one
@@ -245,7 +240,7 @@ class MqttDriver:
     async def _messages(self) -> list[Message]:
         while not self._queue:
             if self._lost is not None or self._session is None:
-                raise Lost(f"{self.machine.address}: {self._lost or 'not connected'}")
+                raise Lost(f"{self.entry.address}: {self._lost or 'not connected'}")
             await self._arrived.wait()
             self._arrived.clear()
         return [self._queue.popleft() for _ in range(min(_BATCH, len(self._queue)))]
@@ -259,14 +254,14 @@ class MqttDriver:
         await self._listen([path.replace(ASSET, "+") or "#"])
         seen: set[tuple[str, str]] = set()
         try:
-            async with asyncio.timeout(self.machine.browse_s):
+            async with asyncio.timeout(self.entry.browse_s):
                 while True:
                     for message in await self._messages():
-                        for tag in _leaves(message.delivery, self.machine.encoding):
+                        for tag in _json.tags(message.delivery.topic, message.delivery.payload, self.entry.encoding):
                             if (tag.path, tag.address) not in seen:
                                 seen.add((tag.path, tag.address))
                                 yield tag
-                            if len(seen) >= self.machine.browse_limit:
+                            if len(seen) >= self.entry.browse_limit:
                                 return
         except TimeoutError:
             return
@@ -285,28 +280,3 @@ def _call(loop: asyncio.AbstractEventLoop, function: Any) -> None:
     """Call `function` in the loop, from the session's thread; nothing when the loop has ended."""
     if not loop.is_closed():
         loop.call_soon_threadsafe(function)
-
-
-def _leaves(delivery: Delivery, encoding: str | None) -> Iterator[Tag]:
-    """Yield a tag for each value in a message: `path` is the topic, `address` the expression for a plant file."""
-    topic, payload = delivery.topic, delivery.payload
-    try:
-        data = orjson.loads(payload)
-    except orjson.JSONDecodeError:
-        try:
-            data = lenient.loads(payload, encoding)
-        except (ValueError, RecursionError):
-            yield Tag(topic, "@", value=payload[:80].decode(encoding or "utf-8", errors="replace"), description="text")
-            return
-    stack: list[tuple[str, Any]] = [("", data)]
-    for _ in range(_MOST_LEAVES):
-        if not stack:
-            return
-        where, value = stack.pop()
-        if isinstance(value, dict):
-            stack += [(f"{where}.{quoted(k)}".lstrip("."), v) for k, v in reversed(value.items())]
-        elif isinstance(value, list):
-            stack += [(f"{where}[{i}]", v) for i, v in reversed(list(enumerate(value[:20])))]
-        else:
-            found = sound(value)
-            yield Tag(topic, where or "@", None if found is None else inferred(found), found)

@@ -1,4 +1,4 @@
-"""What a plant file says of a machine and its signals, whatever the driver; drivers extend these models."""
+"""The entry of a machine in the plant file, with its signals, whatever the driver; drivers extend these models."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ class SignalEntry(Model):
         return self
 
 
-class Machine(Model):
+class Entry(Model):
     """One entry under `machines:`. A driver adds its options."""
 
     driver: str

@@ -12,18 +12,18 @@ from edge.driver import Counters, Lost, NoHistory, Tag, Unreachable, Written
 from edge.drivers.mtconnect import browse, history
 from edge.drivers.mtconnect.agent import Agent, NotStreaming, fell_behind, translated
 from edge.drivers.mtconnect.documents import AgentError, Header, Refusal, Streams
+from edge.drivers.mtconnect.entry import Entry
 from edge.drivers.mtconnect.history import Gap, Position
 from edge.drivers.mtconnect.items import Conditions, Reader, choose, resolve
-from edge.drivers.mtconnect.options import Machine
-from edge.machine import Context
+from edge.entry import Context
 
 
 class MtconnectDriver:
     """Reads one device: all of it by `current` once, then every observation by its sequence number."""
 
-    def __init__(self, name: str, machine: Machine, context: Context) -> None:
+    def __init__(self, name: str, entry: Entry, context: Context) -> None:
         self.name = name
-        self.machine = machine
+        self.entry = entry
         self.counters = Counters()
         self._context = context
         self._agent: Agent | None = None
@@ -45,8 +45,8 @@ class MtconnectDriver:
     async def connect(self) -> None:
         """Find the data items and read their state; raise Unreachable."""
         await self.close()
-        with translated(self.machine.address, Unreachable):
-            self._agent = Agent(self.machine, self._context)
+        with translated(self.entry.address, Unreachable):
+            self._agent = Agent(self.entry, self._context)
             try:
                 await self._prepare(self._agent)
             except BaseException:
@@ -55,15 +55,15 @@ class MtconnectDriver:
 
     async def _prepare(self, agent: Agent) -> None:
         devices = await agent.devices()
-        if not self.machine.signals:
+        if not self.entry.signals:
             return  # somebody wants to look around
-        device = choose(devices, self.machine.device)
-        items, missing = resolve(self.machine.signals, device)
-        where = f"(`shopfloor browse {self.machine.address}` shows what it has)"
+        device = choose(devices, self.entry.device)
+        items, missing = resolve(self.entry.signals, device)
+        where = f"(`shopfloor browse {self.entry.address}` shows what it has)"
         if not items:
             signal, why = next(iter(missing.items()))
             none = f"none of the {len(missing)} data items" if len(missing) > 1 else "not the data item"
-            text = f"{self.machine.address}: the agent answers, but {device.name} has {none} {where}: {signal}: {why}"
+            text = f"{self.entry.address}: the agent answers, but {device.name} has {none} {where}: {signal}: {why}"
             raise Unreachable(text, code="unknown_signals")
         for signal, why in missing.items():
             self.counters.notes.tell("data item", f"{self.name}: {signal}: {why} {where}", signal)
@@ -84,7 +84,7 @@ class MtconnectDriver:
         """Wait for the next observations; an empty batch is a heartbeat. Raises Lost."""
         agent, position = self._agent, self._position
         if agent is None or position is None:
-            raise Lost(f"{self.machine.address}: not connected")
+            raise Lost(f"{self.entry.address}: not connected")
         if self._lost:
             raise Lost(self._lost)
         if self._first:
@@ -92,7 +92,7 @@ class MtconnectDriver:
             return first
         # further parts of a stream go on where the agent has left off, however far its buffer has moved
         has_asked = self._polls or self._stream is None
-        with translated(self.machine.address, Lost):
+        with translated(self.entry.address, Lost):
             try:
                 found = await (self._poll(agent, position) if self._polls else self._part(agent, position))
             except Refusal as refusal:
@@ -108,7 +108,7 @@ class MtconnectDriver:
         """Return the next part of the stream; open it, or find that the agent does not stream, when there is none."""
         if self._stream is None:
             self._stream = agent.stream(self._device, position.sequence)
-        silence_s = 2 * max(self.machine.heartbeat_s, self.machine.interval_s)
+        silence_s = 2 * max(self.entry.heartbeat_s, self.entry.interval_s)
         try:
             async with asyncio.timeout(silence_s):
                 return await anext(self._stream)
@@ -120,7 +120,7 @@ class MtconnectDriver:
             await self._end_stream()
         self._polls = True
         self.counters.notes.tell(
-            "stream", f"{self.name}: the agent does not stream: asked every {self.machine.poll_s:g} s"
+            "stream", f"{self.name}: the agent does not stream: asked every {self.entry.poll_s:g} s"
         )
         return await self._poll(agent, position)
 
@@ -128,7 +128,7 @@ class MtconnectDriver:
         await asyncio.sleep(max(0.0, self._next_poll - time.monotonic()))
         found = await agent.sample(self._device, position.sequence)
         has_more = found.header.next <= found.header.last
-        self._next_poll = 0.0 if has_more else time.monotonic() + self.machine.poll_s
+        self._next_poll = 0.0 if has_more else time.monotonic() + self.entry.poll_s
         return found
 
     def _checked(self, header: Header, position: Position) -> Header:
@@ -176,10 +176,10 @@ class MtconnectDriver:
         """Yield what the agent's buffer has from `start_ns` to before `end_ns`; raise NoHistory or Lost."""
         agent, begun = self._agent, self._begun
         if agent is None or begun is None:
-            raise Lost(f"{self.machine.address}: not connected")
+            raise Lost(f"{self.entry.address}: not connected")
         gap = Gap(self._device, self._unread, begun)
         try:
-            with translated(self.machine.address, Lost):
+            with translated(self.entry.address, Lost):
                 async for samples in history.record(agent, self._reader, gap, start_ns):
                     yield [sample for sample in samples if start_ns <= sample.time_ns < end_ns]
         except Lost as error:
@@ -192,13 +192,13 @@ class MtconnectDriver:
 
     async def browse(self, path: str = "") -> AsyncIterator[Tag]:
         """Yield the data items of all devices at `path` (see mtconnect.browse), at most `browse_limit`."""
-        agent = self._agent = self._agent or Agent(self.machine, self._context)
-        with translated(self.machine.address, Lost):
+        agent = self._agent = self._agent or Agent(self.entry, self._context)
+        with translated(self.entry.address, Lost):
             devices = await agent.devices()
-            if self.machine.device is not None:
-                devices = [choose(devices, self.machine.device)]
+            if self.entry.device is not None:
+                devices = [choose(devices, self.entry.device)]
             current = {seen.get("dataItemId", ""): seen for seen in (await agent.current("")).observations}
-        for tag in itertools.islice(browse.tags(devices, current, path), self.machine.browse_limit):
+        for tag in itertools.islice(browse.tags(devices, current, path), self.entry.browse_limit):
             yield tag
 
     async def _end_stream(self) -> None:
