@@ -13,6 +13,8 @@ from cloud import docs_page, health, problems, web
 from cloud.admission import MAX_BODY
 from cloud.auth import routes as auth
 from cloud.auth import tokens, users
+from cloud.chain import routes as chain
+from cloud.events import routes as events
 from cloud.ledger import routes as ledger
 from cloud.live import routes as live
 from cloud.openapi import DocumentedApp
@@ -102,6 +104,8 @@ def create_app(settings: Settings, parts: Parts | None = None) -> FastAPI:
     v1.include_router(telemetry.router)
     v1.include_router(states.router)
     v1.include_router(live.router)
+    v1.include_router(events.router)
+    v1.include_router(chain.router)
     app.include_router(v1)
     app.include_router(write.router)
     web.serve_console(app, settings.console)

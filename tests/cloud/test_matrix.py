@@ -18,6 +18,7 @@ from cloud.auth.roles import Role
 from cloud.auth.tables import ApiToken, Login, User
 from cloud.parts import Parts
 from cloud.settings import Settings
+from tests.cloud.conftest import GATEWAY_TOKEN
 
 PASSWORD = "correct horse"
 STORED = proof.hash_password(PASSWORD)
@@ -25,9 +26,9 @@ HISTORY = "asset=cnc-01&signal=feed"
 
 
 class Row(NamedTuple):
-    """Who may: everybody, a gateway, a role (by cookie or token), or a role by cookie only."""
+    """Who may: everybody, who writes to the store, a gateway, a role (by cookie or token), or a role by cookie only."""
 
-    who: Literal["everybody", "gateway"] | Role
+    who: Literal["everybody", "store", "gateway"] | Role
     address: str = ""
     body: object = None
     person: bool = False
@@ -64,7 +65,9 @@ ROWS: dict[str, Row] = {
     "GET /api/v1/telemetry/retention": Row(Role.VIEWER),
     "GET /api/v1/telemetry/series": Row(Role.VIEWER),
     "GET /api/v1/telemetry/stream": Row(Role.VIEWER),
-    "POST /api/v2/write": Row("gateway"),
+    "GET /api/v1/events": Row(Role.VIEWER),
+    "POST /api/v1/chain": Row("gateway"),
+    "POST /api/v2/write": Row("store"),
 }
 # what an allowed request may answer when its object does not exist, or its password is wrong
 PASSES = {200, 201, 204, 404, 503}
@@ -157,6 +160,8 @@ def test_nobody_and_wrong_and_ended_credentials_pass_only_public_routes(
 ) -> None:
     row = ROWS[route]
     if row.who != "gateway":
+        wrong = wrong | {"gateway token": {"authorization": f"Bearer {GATEWAY_TOKEN}"}}
+    if row.who != "store":
         wrong = wrong | {"store token": {"authorization": f"Bearer {parts.store_token}"}}
     is_login = route in ("POST /api/v1/auth/login", "POST /api/v1/auth/link")
     expected = PASSES if row.who == "everybody" and not is_login else {401}
@@ -178,7 +183,15 @@ def test_a_role_passes_its_routes_and_no_others(route: str, ask: Ask, credential
     assert ask(route, authorization=f"Bearer {parts.cli_token}") in (PASSES if command_line_may else {403})
 
 
-def test_a_gateway_needs_the_store_token(ask: Ask, credentials: Credentials, parts: Parts) -> None:
+def test_a_gateway_needs_its_token(ask: Ask, credentials: Credentials, parts: Parts) -> None:
+    cookie, token = credentials(Role.ADMIN)
+    route = "POST /api/v1/chain"
+    assert ask(route, cookie=cookie) == ask(route, authorization=f"Bearer {token}") == 401
+    assert ask(route, authorization=f"Bearer {parts.cli_token}") == 401
+    assert ask(route, authorization=f"Bearer {GATEWAY_TOKEN}") == 200
+
+
+def test_a_write_needs_the_store_token(ask: Ask, credentials: Credentials, parts: Parts) -> None:
     cookie, token = credentials(Role.ADMIN)
     route = "POST /api/v2/write"
     assert ask(route, cookie=cookie) == ask(route, authorization=f"Bearer {token}") == 401
