@@ -12,7 +12,7 @@ from sqlalchemy.exc import DataError, OperationalError, TimeoutError
 
 from cloud import docs_page, health, problems, web
 from cloud.admission import MAX_BODY
-from cloud.capabilities import CAPABILITIES
+from cloud.capabilities import CAPABILITIES, hears
 from cloud.capability import Right
 from cloud.openapi import DocumentedApp
 from cloud.parts import Parts
@@ -90,6 +90,7 @@ def create_app(settings: Settings, parts: Parts | None = None) -> FastAPI:
         telemetry={"auto_configure": False},
     )
     app.state.parts = parts
+    app.state.hears = hears()
     problems.install(app)
     app.add_exception_handler(StoreError, _say_store_error)
     app.add_exception_handler(OperationalError, _say_database_error)

@@ -1,27 +1,29 @@
-"""The capabilities of the cloud: a new one is its folder, and two lines here."""
+"""The capabilities of the cloud: a new one is its folder, and its line here."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib import import_module
 from typing import Final
 
 from sqlalchemy import Table
 from sqlalchemy.sql.ddl import sort_tables
 
-from cloud.auth.capability import CAPABILITY as AUTH
-from cloud.capability import Capability, Hear, HearTopic
-from cloud.ledger.capability import CAPABILITY as LEDGER
-from cloud.live.capability import CAPABILITY as LIVE
-from cloud.registry.capability import CAPABILITY as REGISTRY
-from cloud.telemetry.capability import CAPABILITY as TELEMETRY
+from cloud.capability import Capability, HearTopic
+from cloud.chain.message import Hear
 
-CAPABILITIES: Final[tuple[Capability, ...]] = (
-    AUTH,
-    REGISTRY,
-    LEDGER,
-    TELEMETRY,
-    LIVE,
-)  # fmt: skip
+_FOLDERS: Final = (
+    "auth",
+    "registry",
+    "ledger",
+    "telemetry",
+    "live",
+    "chain",
+    "events",
+)
+CAPABILITIES: Final[tuple[Capability, ...]] = tuple(
+    import_module(f"cloud.{folder}.capability").CAPABILITY for folder in _FOLDERS
+)
 
 
 def tables() -> list[Table]:

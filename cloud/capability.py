@@ -9,35 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from fastapi import APIRouter
 from sqlalchemy.orm import Session
 
 from cloud.auth.rights import Action
+from cloud.chain.message import Hear
 from cloud.db import Base
-from cloud.parts import Parts
 from contract.topics import UnsTopic
-
-
-class RefusedError(ValueError):
-    """What a capability does not take of what the plant sends, and why; to send it again is no use."""
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """What a gateway sends in one line: `content` has the fields of the line besides the three others."""
-
-    kind: str
-    node: str
-    """`<group>/<edge node>`"""
-    asset: str
-    """Empty: it is of the edge node itself."""
-    content: Mapping[str, Any]
-
-
-Hear = Callable[[Parts, Session, Message], None]
-"""Keep a message in the transaction of its request; raise RefusedError. To be told the same again must be harmless."""
 
 HearTopic = Callable[[Session, UnsTopic, bytes], None]
 """Keep a message of the unified namespace in a transaction of its own; raise RefusedError."""

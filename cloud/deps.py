@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -14,6 +14,7 @@ from starlette.concurrency import run_in_threadpool
 from cloud.auth import accounts, proof
 from cloud.auth.accounts import Principal
 from cloud.auth.rights import Action, Role, lowest
+from cloud.chain.message import Hear
 from cloud.parts import Parts
 from cloud.problems import Code, Problem
 from cloud.telemetry.store import Store
@@ -26,6 +27,15 @@ async def get_parts(request: Request) -> Parts:
 
 
 GetParts = Annotated[Parts, Depends(get_parts)]
+
+
+async def get_hears(request: Request) -> Mapping[str, Hear]:
+    """Return who hears each kind of message of a gateway."""
+    known: Mapping[str, Hear] = request.app.state.hears
+    return known
+
+
+GetHears = Annotated[Mapping[str, Hear], Depends(get_hears)]
 
 
 async def get_now() -> datetime:

@@ -14,7 +14,8 @@ import orjson
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from cloud.capability import HearTopic, RefusedError
+from cloud.capability import HearTopic
+from cloud.chain.message import RefusedError
 from cloud.db import Sessions
 from cloud.live.again import Again
 from cloud.live.hub import SILENT, Hub, LiveValue, Why

@@ -18,6 +18,7 @@ from cloud.auth.tables import ApiToken, Login, User
 from cloud.capabilities import CAPABILITIES
 from cloud.parts import Parts
 from cloud.settings import Settings
+from tests.cloud.conftest import GATEWAY_TOKEN
 
 PASSWORD = "correct horse"
 STORED = proof.hash_password(PASSWORD)
@@ -116,6 +117,8 @@ def test_nobody_and_wrong_and_ended_credentials_pass_only_public_routes(
     route: str, ask: Ask, wrong: dict[str, dict[str, str]], parts: Parts
 ) -> None:
     row = ROWS[route]
+    if row.who != "gateway":
+        wrong = wrong | {"gateway token": {"authorization": f"Bearer {GATEWAY_TOKEN}"}}
     if row.who != "store":
         wrong = wrong | {"store token": {"authorization": f"Bearer {parts.store_token}"}}
     is_login = route in ("POST /api/v1/auth/login", "POST /api/v1/auth/link")
@@ -151,7 +154,15 @@ def test_whoever_is_logged_in_passes_and_a_token_only_where_no_person_is_needed(
     assert ask(route, authorization=f"Bearer {parts.cli_token}") in by_token
 
 
-def test_a_gateway_needs_the_store_token(ask: Ask, credentials: Credentials, parts: Parts) -> None:
+def test_a_gateway_needs_its_token(ask: Ask, credentials: Credentials, parts: Parts) -> None:
+    cookie, token = credentials(Role.ADMIN)
+    route = "POST /api/v1/chain"
+    assert ask(route, cookie=cookie) == ask(route, authorization=f"Bearer {token}") == 401
+    assert ask(route, authorization=f"Bearer {parts.cli_token}") == 401
+    assert ask(route, authorization=f"Bearer {GATEWAY_TOKEN}") == 200
+
+
+def test_a_write_needs_the_store_token(ask: Ask, credentials: Credentials, parts: Parts) -> None:
     cookie, token = credentials(Role.ADMIN)
     route = "POST /api/v2/write"
     assert ask(route, cookie=cookie) == ask(route, authorization=f"Bearer {token}") == 401

@@ -62,6 +62,9 @@ def test_the_page_to_read_shows_every_operation() -> None:
     assert "<script" not in shown
 
 
+schemathesis.serializer.alias("application/x-ndjson", "text/plain")
+
+
 @pytest.fixture(scope="module")
 def api(shared_parts: Parts) -> BaseSchema:
     return schemathesis.openapi.from_asgi("/api/v1/openapi.json", create_app(shared_parts.settings, shared_parts))

@@ -190,6 +190,49 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/chain": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Bring
+         * @description Keep what a gateway brings: one JSON object a line, at most 1000 lines and 1 MiB; gzip is taken.
+         *
+         *     200 means that all lines are durable but those in `refused`, which are no use to send again. To send what was taken
+         *     again is harmless. Any other answer: nothing was kept, send all of it again.
+         */
+        post: operations["bring"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Events
+         * @description Return events, the newest first, page by page.
+         */
+        get: operations["events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/health": {
         parameters: {
             query?: never;
@@ -839,7 +882,7 @@ export interface components {
              * Reason
              * @enum {string}
              */
-            reason: "sequence" | "overflow" | "driver_queue" | "not_understood" | "too_large" | "offline" | "edge_down" | "edge_spool" | "gateway_spool" | "gateway_full" | "gateway_away" | "clock" | "source_time" | "identity";
+            reason: "sequence" | "overflow" | "driver_queue" | "not_understood" | "too_large" | "offline" | "edge_down" | "edge_spool" | "gateway_spool" | "gateway_full" | "cloud_full" | "gateway_away" | "clock" | "source_time" | "identity";
             /**
              * Source
              * @description the machine; empty for the edge node itself
@@ -851,6 +894,109 @@ export interface components {
              * @description ISO 8601, UTC
              * @example 2026-11-23T08:00:00.250000000Z
              */
+            start: string;
+        };
+        /**
+         * EventView
+         * @description Something that happened.
+         */
+        EventView: {
+            /**
+             * Asset
+             * @example cnc-01
+             */
+            asset: string;
+            /**
+             * Condition
+             * @description what holds for a time, by the source's own name; empty for what just happens
+             */
+            condition: string;
+            /** Evidence */
+            evidence: components["schemas"]["EvidenceView"][];
+            /**
+             * Id
+             * @description unique for its asset
+             * @example 4f1a9c
+             */
+            id: string;
+            /**
+             * Name
+             * @example Coolant low
+             */
+            name: string;
+            /**
+             * Severity
+             * @description 1 to 1000 (OPC UA part 9)
+             * @example 500
+             */
+            severity: number;
+            /**
+             * Source
+             * @description who tells it: the machine, or a detector
+             * @example machine
+             */
+            source: string;
+            /**
+             * State
+             * @description of the condition; empty for what just happens
+             * @enum {string}
+             */
+            state: "" | "active" | "cleared" | "acknowledged";
+            /**
+             * Texts
+             * @description by language; "" where the source does not say which
+             */
+            texts: {
+                [key: string]: string;
+            };
+            /**
+             * Time
+             * @description ISO 8601, UTC
+             * @example 2026-11-23T08:00:00.250000000Z
+             */
+            time: string;
+            /**
+             * Time Replaced
+             * @description the time is not the source's
+             */
+            time_replaced: boolean;
+            /** Values */
+            values: {
+                [key: string]: number | boolean | string;
+            };
+        };
+        /**
+         * Events
+         * @description A page of events, the newest first.
+         * @example {
+         *       "after": "",
+         *       "events": []
+         *     }
+         */
+        Events: {
+            /**
+             * After
+             * @description to be asked for the next page; empty: there is none
+             */
+            after: string;
+            /** Events */
+            events: components["schemas"]["EventView"][];
+        };
+        /**
+         * EvidenceView
+         * @description Which data an event stands on: a signal over a time, or a block by its id.
+         */
+        EvidenceView: {
+            /** Block */
+            block: string;
+            /** End */
+            end: string;
+            /**
+             * Signal
+             * @example spindle_speed
+             */
+            signal: string;
+            /** Start */
             start: string;
         };
         /**
@@ -1102,7 +1248,7 @@ export interface components {
              * Reason
              * @enum {string}
              */
-            reason: "sequence" | "overflow" | "driver_queue" | "not_understood" | "too_large" | "offline" | "edge_down" | "edge_spool" | "gateway_spool" | "gateway_full" | "gateway_away" | "clock" | "source_time" | "identity";
+            reason: "sequence" | "overflow" | "driver_queue" | "not_understood" | "too_large" | "offline" | "edge_down" | "edge_spool" | "gateway_spool" | "gateway_full" | "cloud_full" | "gateway_away" | "clock" | "source_time" | "identity";
             /**
              * Source
              * @example cnc-01
@@ -1387,6 +1533,23 @@ export interface components {
             value: (boolean | number | string | null)[];
         };
         /**
+         * RefusedLine
+         * @description A line that was not taken, and would not be if it came again.
+         */
+        RefusedLine: {
+            /**
+             * Line
+             * @description its number, from 1
+             * @example 3
+             */
+            line: number;
+            /**
+             * Reason
+             * @example there is no kind of message 'song'
+             */
+            reason: string;
+        };
+        /**
          * Retention
          * @description How long samples and their minutes are kept, in days; 0: for ever.
          */
@@ -1493,8 +1656,20 @@ export interface components {
              * @description whether the node keeps its messages until the gateway has them
              */
             acknowledges: boolean;
+            /**
+             * Blocks
+             * @description blocks of numbers that the cloud has
+             * @default 0
+             */
+            blocks: number;
             /** Entries */
             entries: components["schemas"]["EntryView"][];
+            /**
+             * Events
+             * @description events that the cloud has
+             * @default 0
+             */
+            events: number;
             /**
              * Losses
              * @default []
@@ -1656,6 +1831,17 @@ export interface components {
              * @description when a state began; the first, which holds at `start`, up to a day before it
              */
             time: string[];
+        };
+        /**
+         * Taken
+         * @description What became of the lines of a request: all that are not refused are durable.
+         */
+        Taken: {
+            /**
+             * Refused
+             * @default []
+             */
+            refused: components["schemas"]["RefusedLine"][];
         };
         /**
          * TokenView
@@ -2457,6 +2643,148 @@ export interface operations {
             };
             /** @description Service Unavailable */
             503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    bring: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /** @example {"kind": "event", "node": "demo:shanghai:machining/line1", "asset": "cnc-01", "event": {"id": "4f1a", "asset": "cnc-01", "name": "door", "time_ns": 1795420800000000000}} */
+                "application/x-ndjson": string;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Taken"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    events: {
+        parameters: {
+            query?: {
+                /** @description assets; none: all */
+                asset?: string[];
+                /** @description none: any */
+                state?: ("" | "active" | "cleared" | "acknowledged")[];
+                condition?: string;
+                /** @description the least */
+                severity?: number;
+                start?: string | null;
+                /** @description like start; not included */
+                end?: string | null;
+                /** @description only the newest event of each condition that holds now */
+                active?: boolean;
+                /** @description what the page before said */
+                after?: string;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Events"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
