@@ -312,7 +312,7 @@ class UnsListener:
 
     def _show_announced(self, said: Announcement) -> None:
         """Show whether an asset is there; the values of one that is not are stale, whatever is retained."""
-        self._hub.announce(said.asset, said.state_signal)
+        self._hub.announce(said.asset, said.kind, said.state_signal)
         why = Why(said.reason_code or "offline", said.reason, said.do) if said.reason else None
         self._hub.explain(said.asset, why, "gateway")
         if said.online:
