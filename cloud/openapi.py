@@ -21,6 +21,7 @@ _STORE_TOKEN = {
     "name": "Authorization",
     "description": "the store's token, as `Token …`; for gateways",
 }
+_GATEWAY_TOKEN = {"type": "http", "scheme": "bearer", "description": "the gateway's token; for gateways"}
 
 
 class DocumentedApp(FastAPI):
@@ -40,7 +41,7 @@ class DocumentedApp(FastAPI):
                     _state_problems(operation)
             for unused in ("HTTPValidationError", "ValidationError"):
                 document["components"]["schemas"].pop(unused, None)
-            document["components"]["securitySchemes"]["StoreToken"] = _STORE_TOKEN
+            document["components"]["securitySchemes"] |= {"StoreToken": _STORE_TOKEN, "GatewayToken": _GATEWAY_TOKEN}
             self.openapi_schema = document
         return self.openapi_schema
 

@@ -18,7 +18,13 @@ from shopfloor.errors import ConfigurationError
 
 FREE_BYTES: Final = 256 * 1024 * 1024
 BROKER_USERS: Final = ("gateway", "edge", "cloud", "simulator", "machine")
-SECRETS: Final = (*(f"mqtt-{user}" for user in BROKER_USERS), "store-token", "cli-token", "gateway-token")
+SECRETS: Final = (
+    *(f"mqtt-{user}" for user in BROKER_USERS),
+    "store-token",
+    "cloud-token",
+    "cli-token",
+    "gateway-token",
+)
 FOLDERS: Final = ("secrets", "edge", "gateway", "cloud", "broker", "logs")
 DEFAULT_HOME: Final = "./.shopfloor"
 DEFAULT_PORT: Final = 8080
