@@ -13,6 +13,7 @@ from cloud import docs_page, health, problems, web
 from cloud.admission import MAX_BODY
 from cloud.auth import routes as auth
 from cloud.auth import tokens, users
+from cloud.blocks import routes as blocks
 from cloud.chain import routes as chain
 from cloud.events import routes as events
 from cloud.ledger import routes as ledger
@@ -105,6 +106,7 @@ def create_app(settings: Settings, parts: Parts | None = None) -> FastAPI:
     v1.include_router(states.router)
     v1.include_router(live.router)
     v1.include_router(events.router)
+    v1.include_router(blocks.router)
     v1.include_router(chain.router)
     app.include_router(v1)
     app.include_router(write.router)

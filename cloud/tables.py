@@ -4,6 +4,7 @@ A table whose rows stay out of a backup says why in its `info`, under `not_in_ba
 """
 
 import cloud.auth.tables
+import cloud.blocks.tables
 import cloud.events.tables
 import cloud.ledger.tables
 import cloud.registry.tables  # noqa: F401  (all fill Base.metadata)

@@ -66,6 +66,10 @@ ROWS: dict[str, Row] = {
     "GET /api/v1/telemetry/series": Row(Role.VIEWER),
     "GET /api/v1/telemetry/stream": Row(Role.VIEWER),
     "GET /api/v1/events": Row(Role.VIEWER),
+    "GET /api/v1/blocks": Row(Role.VIEWER),
+    "GET /api/v1/blocks/{block}": Row(Role.VIEWER, "/api/v1/blocks/b1"),
+    "POST /api/v1/blocks/{block}/keep": Row(Role.ENGINEER, "/api/v1/blocks/b1/keep"),
+    "DELETE /api/v1/blocks/{block}/keep": Row(Role.ENGINEER, "/api/v1/blocks/b1/keep"),
     "POST /api/v1/chain": Row("gateway"),
     "POST /api/v2/write": Row("store"),
 }
