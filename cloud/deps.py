@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
@@ -13,7 +13,8 @@ from starlette.concurrency import run_in_threadpool
 
 from cloud.auth import accounts, proof
 from cloud.auth.accounts import Principal
-from cloud.auth.roles import Role
+from cloud.auth.rights import Action, Role, lowest
+from cloud.chain.message import Hear
 from cloud.parts import Parts
 from cloud.problems import Code, Problem
 from cloud.telemetry.store import Store
@@ -26,6 +27,15 @@ async def get_parts(request: Request) -> Parts:
 
 
 GetParts = Annotated[Parts, Depends(get_parts)]
+
+
+async def get_hears(request: Request) -> Mapping[str, Hear]:
+    """Return who hears each kind of message of a gateway."""
+    known: Mapping[str, Hear] = request.app.state.hears
+    return known
+
+
+GetHears = Annotated[Mapping[str, Hear], Depends(get_hears)]
 
 
 async def get_now() -> datetime:
@@ -140,11 +150,12 @@ async def get_principal(
 Me = Annotated[Principal, Depends(get_principal)]
 
 
-def need(role: Role, *, by: Literal["any", "person"] = "any") -> Any:
-    """Return a dependency that lets only this role or a higher one pass; `by="person"`: only who logged in."""
+def need(action: Action) -> Any:
+    """Return a dependency that lets only those pass who may do this; it gives who asks."""
 
     async def check(principal: Me) -> Principal:
-        if not principal.role.includes(role):
+        if action not in principal.actions:
+            role = lowest(action)
             raise Problem(
                 403,
                 f"this needs the role {role.value}, and {principal.username} is {principal.role.value}",
@@ -152,10 +163,18 @@ def need(role: Role, *, by: Literal["any", "person"] = "any") -> Any:
                 code=Code.ROLE_NEEDED,
                 args={"role": role, "username": principal.username, "has": principal.role},
             )
-        if by == "person" and principal.via != "cookie":
-            raise Problem(
-                403, "this needs a person who is logged in, not a token", "use the console", code=Code.PERSON_NEEDED
-            )
         return principal
 
     return Depends(check)
+
+
+async def get_person(principal: Me) -> Principal:
+    """Return who is logged in; raise Problem 403 for a token."""
+    if principal.via != "cookie":
+        raise Problem(
+            403, "this needs a person who is logged in, not a token", "use the console", code=Code.PERSON_NEEDED
+        )
+    return principal
+
+
+Person = Annotated[Principal, Depends(get_person)]

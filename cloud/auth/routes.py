@@ -20,9 +20,9 @@ from cloud.auth import accounts, first_link, proof
 from cloud.auth.accounts import Principal
 from cloud.auth.journal import note
 from cloud.auth.limiter import OF_ADDRESS, OF_PAIR, Slowing, network_of
-from cloud.auth.roles import Role
+from cloud.auth.rights import Action, Role
 from cloud.auth.tables import Login, User
-from cloud.deps import Db, GetParts, Me, Now, check_origin, need
+from cloud.deps import Db, GetParts, Me, Now, Person, check_origin
 from cloud.parts import Parts
 from cloud.problems import Code, Problem, responses
 
@@ -78,16 +78,34 @@ class WhoAmI(BaseModel):
     """Who is logged in."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"username": "li.wei", "role": "operator", "must_set_password": False}]}
+        json_schema_extra={
+            "examples": [
+                {
+                    "username": "li.wei",
+                    "role": "operator",
+                    "actions": ["acknowledge", "export", "read"],
+                    "roles": ["viewer", "operator", "student", "maker"],
+                    "must_set_password": False,
+                }
+            ]
+        }
     )
 
     username: str
     role: Role
+    actions: list[Action] = Field(description="what they may do")
+    roles: list[Role] = Field(description="what a token of theirs can be")
     must_set_password: bool
 
 
 def _who(principal: Principal) -> WhoAmI:
-    return WhoAmI(username=principal.username, role=principal.role, must_set_password=principal.must_set_password)
+    return WhoAmI(
+        username=principal.username,
+        role=principal.role,
+        actions=sorted(principal.actions),
+        roles=[role for role in Role if principal.role.includes(role)],
+        must_set_password=principal.must_set_password,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +132,7 @@ class Visit:
         self._set_cookie(self.parts.settings.cookie, cookie, accounts.LOGIN_LASTS)
         if not by_link:
             self._set_cookie(self.parts.settings.device_cookie, self.parts.devices.mark(user.username), DEVICE_LASTS)
-        return WhoAmI(username=user.username, role=user.known_role, must_set_password=by_link)
+        return _who(Principal(user.username, user.known_role, "cookie", user.id, must_set_password=by_link))
 
     @asynccontextmanager
     async def checking(
@@ -221,9 +239,7 @@ def me(me: Me) -> WhoAmI:
 
 
 @router.put("/password", status_code=204, responses=responses(401, 403, 429, 503))
-async def set_password(
-    body: PasswordChange, me: Annotated[Principal, need(Role.VIEWER, by="person")], visit: GetVisit
-) -> None:
+async def set_password(body: PasswordChange, me: Person, visit: GetVisit) -> None:
     """Set one's own password; all logins and tokens of the user end, and the answer sets a new session cookie.
 
     Who came by a link needs no current password.

@@ -13,7 +13,7 @@ from sqlalchemy import select, tuple_
 from sqlalchemy.orm import Session
 
 from cloud.auth.accounts import Principal
-from cloud.auth.roles import Role
+from cloud.auth.rights import Action
 from cloud.blocks.blocks import BlocksError, let_go
 from cloud.blocks.spectrum import spectrum
 from cloud.blocks.tables import BlockRow, KeptBlock
@@ -22,7 +22,7 @@ from cloud.problems import Code, Problem, responses
 from cloud.telemetry.times import PATTERN, TimeError, format_time, parse_time
 from contract.block import Block, Number
 
-router = APIRouter(prefix="/blocks", tags=["blocks"], dependencies=[need(Role.VIEWER)])
+router = APIRouter(prefix="/blocks", tags=["blocks"], dependencies=[need(Action.READ)])
 
 MAX_BLOCKS: Final = 1000
 ARROW: Final = "application/vnd.apache.arrow.stream"
@@ -189,7 +189,7 @@ def _arrow(read: Block, values: list[float]) -> bytes:
 
 
 @router.post("/{block}/keep", status_code=204, responses=responses(401, 403, 404, 409))
-def keep(db: Db, parts: GetParts, now: Now, me: Annotated[Principal, need(Role.ENGINEER)], block: Id) -> None:
+def keep(db: Db, parts: GetParts, now: Now, me: Annotated[Principal, need(Action.KEEP)], block: Id) -> None:
     """Keep a block: it does not make room for newer ones. Half of the room may be kept."""
     try:
         parts.blocks.spare(db, _find(db, block), me.username, now)
@@ -199,7 +199,7 @@ def keep(db: Db, parts: GetParts, now: Now, me: Annotated[Principal, need(Role.E
         ) from error
 
 
-@router.delete("/{block}/keep", status_code=204, dependencies=[need(Role.ENGINEER)], responses=responses(401, 403, 404))
+@router.delete("/{block}/keep", status_code=204, dependencies=[need(Action.KEEP)], responses=responses(401, 403, 404))
 def let_block_go(db: Db, block: Id) -> None:
     """Keep a block no longer; it goes when newer ones need its room."""
     _find(db, block)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Mapping
 from typing import Final
 
 import orjson
@@ -12,9 +13,8 @@ from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 
 from cloud.auth.proof import is_same
-from cloud.chain.hears import hears
-from cloud.chain.message import Message, RefusedError
-from cloud.deps import GetParts
+from cloud.chain.message import Hear, Message, RefusedError
+from cloud.deps import GetHears, GetParts
 from cloud.parts import Parts
 from cloud.problems import Code, Problem, responses
 from cloud.settings import SecretFileError, read_secret
@@ -81,7 +81,7 @@ router = APIRouter(prefix="/chain", tags=["chain"], dependencies=[Depends(check_
         "security": [{"GatewayToken": []}],
     },
 )
-async def bring(request: Request, parts: GetParts) -> Taken:
+async def bring(request: Request, parts: GetParts, hears: GetHears) -> Taken:
     """Keep what a gateway brings: one JSON object a line, at most 1000 lines and 1 MiB; gzip is taken.
 
     200 means that all lines are durable but those in `refused`, which are no use to send again. To send what was taken
@@ -91,15 +91,14 @@ async def bring(request: Request, parts: GetParts) -> Taken:
     if encoding not in ("gzip", "identity"):
         raise Problem(415, f"content encoding {encoding!r} is not known", "use gzip or none", code=Code.INVALID_REQUEST)
     body = await request.body()
-    return await run_in_threadpool(_keep, parts, _unpacked(body) if encoding == "gzip" else body)
+    return await run_in_threadpool(_keep, parts, hears, _unpacked(body) if encoding == "gzip" else body)
 
 
-def _keep(parts: Parts, body: bytes) -> Taken:
+def _keep(parts: Parts, hears: Mapping[str, Hear], body: bytes) -> Taken:
     """Keep all lines in one transaction; a capability refuses before it writes anything of a line."""
     lines = body.split(b"\n")
     if len(lines) > MAX_LINES + 1:
         raise Problem(413, f"there are more than {MAX_LINES} lines", "send fewer at once", code=Code.BODY_TOO_LONG)
-    known = hears()
     refused = []
     with parts.sessions.begin() as db:
         for number, line in enumerate(lines, 1):
@@ -107,7 +106,7 @@ def _keep(parts: Parts, body: bytes) -> Taken:
                 continue
             try:
                 message = _read(line)
-                known.get(message.kind, _refuse)(parts, db, message)
+                hears.get(message.kind, _refuse)(parts, db, message)
             except RefusedError as error:
                 refused.append(RefusedLine(line=number, reason=str(error)[:1000]))
     return Taken(refused=refused)

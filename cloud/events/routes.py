@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from cloud.auth.roles import Role
+from cloud.auth.rights import Action
 from cloud.deps import Db, Now, need
 from cloud.events.events import Asked, CursorError, find
 from cloud.events.tables import EventRow
@@ -16,7 +16,7 @@ from cloud.telemetry.times import PATTERN, TimeError, format_time, parse_time
 from contract.event import State
 from contract.model import Value
 
-router = APIRouter(prefix="/events", tags=["events"], dependencies=[need(Role.VIEWER)])
+router = APIRouter(prefix="/events", tags=["events"], dependencies=[need(Action.READ)])
 
 MAX_EVENTS = 1000
 

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.concurrency import run_in_threadpool
 
 from cloud.auth.accounts import Principal
-from cloud.auth.roles import Role
+from cloud.auth.rights import Action
 from cloud.deps import GetParts, find_principal, need
 from cloud.live.hub import Listener, change_json
 from cloud.parts import Parts
@@ -84,7 +84,7 @@ async def _events(
 async def stream(
     request: Request,
     parts: GetParts,
-    me: Annotated[Principal, need(Role.VIEWER)],
+    me: Annotated[Principal, need(Action.READ)],
     asset: Annotated[
         list[str], Query(max_length=200, description="assets to hear of; none: all", examples=[["cnc-01"]])
     ] = [],  # noqa: B006  (FastAPI copies it)

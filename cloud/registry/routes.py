@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import select
 
 from cloud.auth.accounts import Principal
-from cloud.auth.roles import Role
+from cloud.auth.rights import Action
 from cloud.deps import Db, GetParts, Now, need
 from cloud.live.hub import Hub, why_json
 from cloud.problems import Code, Problem, responses
@@ -22,7 +22,7 @@ from cloud.registry.state import CONDITION_OF, Condition, Standing, WhyView
 from cloud.registry.tables import AssetRow, DeletedAsset
 from cloud.telemetry.times import format_time
 
-router = APIRouter(tags=["plant"], dependencies=[need(Role.VIEWER)])
+router = APIRouter(tags=["plant"], dependencies=[need(Action.READ)])
 _log = structlog.get_logger(__name__)
 
 
@@ -253,7 +253,7 @@ def get_asset(db: Db, parts: GetParts, asset: AssetPath) -> AssetDetail:
 
 @router.post("/assets/{asset}/retire", status_code=204, responses=responses(401, 403, 404, 409))
 def retire_asset(
-    db: Db, parts: GetParts, now: Now, me: Annotated[Principal, need(Role.ENGINEER)], asset: AssetPath
+    db: Db, parts: GetParts, now: Now, me: Annotated[Principal, need(Action.CONFIGURE)], asset: AssetPath
 ) -> None:
     """Take an asset out of the plant that is offline; its history stays. It comes back when it sends again."""
     row = find_asset(db, asset)
@@ -264,7 +264,7 @@ def retire_asset(
 
 
 @router.post("/assets/{asset}/unretire", status_code=204, responses=responses(401, 403, 404))
-def unretire_asset(db: Db, parts: GetParts, me: Annotated[Principal, need(Role.ENGINEER)], asset: AssetPath) -> None:
+def unretire_asset(db: Db, parts: GetParts, me: Annotated[Principal, need(Action.CONFIGURE)], asset: AssetPath) -> None:
     """Let an asset be a part of the plant again."""
     find_asset(db, asset)
     come_back(db, asset)
@@ -278,7 +278,7 @@ def delete_asset(
     db: Db,
     parts: GetParts,
     now: Now,
-    me: Annotated[Principal, need(Role.ADMIN)],
+    me: Annotated[Principal, need(Action.ADMINISTER)],
     asset: AssetPath,
     confirm: Annotated[str, Query(max_length=64, description="the id of the asset once more", examples=["cnc-01"])],
 ) -> None:

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from fastapi import APIRouter, Depends, Query, Response
 from sqlalchemy import select
 
-from cloud.auth.roles import Role
+from cloud.auth.rights import Action
 from cloud.deps import Db, GetParts, GetStore, Now, need
 from cloud.parts import Parts
 from cloud.problems import Code, Problem, responses
@@ -25,7 +25,7 @@ from cloud.telemetry.models import AskIntegers, History, Integers, LastColumns, 
 from cloud.telemetry.rollup import MINUTE_NS
 from cloud.telemetry.times import MAX_NS, PATTERN, TimeError, format_time, iso, parse_time
 
-router = APIRouter(prefix="/telemetry", tags=["telemetry"], dependencies=[need(Role.VIEWER)])
+router = APIRouter(prefix="/telemetry", tags=["telemetry"], dependencies=[need(Action.READ)])
 
 MAX_POINTS: Final = 10_000
 MAX_SIGNALS: Final = 50
@@ -332,6 +332,7 @@ def _arrow(table: pa.Table) -> Response:
 
 @router.get(
     "/export",
+    dependencies=[need(Action.EXPORT)],
     response_class=PatientStream,
     responses={
         200: {

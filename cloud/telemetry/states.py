@@ -20,7 +20,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import select
 
-from cloud.auth.roles import Role
+from cloud.auth.rights import Action
 from cloud.deps import GetParts, GetStore, Now, need
 from cloud.parts import Parts
 from cloud.problems import Code, Problem, responses
@@ -32,7 +32,7 @@ from cloud.telemetry.store import Query, Store, TooManyRows
 from cloud.telemetry.times import format_time
 from contract.model import Datatype, Quality, Value, base_quality
 
-router = APIRouter(prefix="/telemetry", tags=["telemetry"], dependencies=[need(Role.VIEWER)])
+router = APIRouter(prefix="/telemetry", tags=["telemetry"], dependencies=[need(Action.READ)])
 
 LOOK_BACK_NS: Final = 86_400 * 10**9
 """So long before the start the state may have begun that holds there."""

@@ -13,7 +13,7 @@ from sqlalchemy.orm import sessionmaker
 
 from cloud import db
 from cloud.auth import first_link
-from cloud.auth.roles import Role
+from cloud.auth.rights import Role
 from cloud.settings import Settings
 from cloud.telemetry import minute_lines
 from cloud.telemetry.rollup import DAY_NS, horizon, minutes_bucket

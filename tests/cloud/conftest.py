@@ -22,7 +22,7 @@ from starlette.testclient import TestClient
 from cloud.__main__ import Server, configure, listen
 from cloud.app import create_app
 from cloud.auth import accounts
-from cloud.auth.roles import Role
+from cloud.auth.rights import Role
 from cloud.parts import Parts, build_parts, close_parts
 from cloud.registry.announcement import Announcement
 from cloud.registry.learn import learn

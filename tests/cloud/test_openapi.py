@@ -21,7 +21,7 @@ from schemathesis.specs.openapi.checks import (
 import cloud
 from cloud.app import create_app
 from cloud.auth import accounts, proof
-from cloud.auth.roles import Role
+from cloud.auth.rights import Role
 from cloud.auth.tables import ApiToken
 from cloud.docs_page import page
 from cloud.openapi import document

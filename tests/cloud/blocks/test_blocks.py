@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 from starlette.testclient import TestClient
 
-from cloud.auth.roles import Role
+from cloud.auth.rights import Role
 from cloud.blocks.blocks import Blocks
 from cloud.parts import Parts
 from tests.cloud.chain.bring import NOON_NS, block, bring, event

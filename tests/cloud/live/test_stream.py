@@ -16,7 +16,7 @@ import httpx2
 import pytest
 
 from cloud.auth import accounts
-from cloud.auth.roles import Role
+from cloud.auth.rights import Role
 from cloud.auth.tables import Login
 from cloud.live.hub import Hub, Listener, LiveValue, Status
 from cloud.parts import Parts

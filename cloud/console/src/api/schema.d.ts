@@ -620,6 +620,12 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /**
+         * Action
+         * @description What somebody does; an address needs one of these.
+         * @enum {string}
+         */
+        Action: "read" | "export" | "acknowledge" | "keep" | "write" | "configure" | "inject" | "teach" | "administer";
+        /**
          * AreaView
          * @description An area (workshop).
          */
@@ -1435,8 +1441,8 @@ export interface components {
             days: number;
             /** Name */
             name: string;
-            /** @default viewer */
-            role: components["schemas"]["Role"];
+            /** @description none: viewer, or one's own where that may less */
+            role?: components["schemas"]["Role"] | null;
         };
         /**
          * NewUser
@@ -1797,10 +1803,10 @@ export interface components {
         };
         /**
          * Role
-         * @description viewer: look; operator: also run machines; engineer: also set up the plant; admin: also users.
+         * @description What somebody is in the plant; `ACTIONS` says what each role may do.
          * @enum {string}
          */
-        Role: "viewer" | "operator" | "engineer" | "admin";
+        Role: "viewer" | "operator" | "maintainer" | "engineer" | "trainer" | "student" | "maker" | "admin";
         /**
          * SeriesColumns
          * @description Series that are stored, as columns of equal length; `announced`: whether the asset still has the signal.
@@ -2293,15 +2299,36 @@ export interface components {
          * WhoAmI
          * @description Who is logged in.
          * @example {
+         *       "actions": [
+         *         "acknowledge",
+         *         "export",
+         *         "read"
+         *       ],
          *       "must_set_password": false,
          *       "role": "operator",
+         *       "roles": [
+         *         "viewer",
+         *         "operator",
+         *         "student",
+         *         "maker"
+         *       ],
          *       "username": "li.wei"
          *     }
          */
         WhoAmI: {
+            /**
+             * Actions
+             * @description what they may do
+             */
+            actions: components["schemas"]["Action"][];
             /** Must Set Password */
             must_set_password: boolean;
             role: components["schemas"]["Role"];
+            /**
+             * Roles
+             * @description what a token of theirs can be
+             */
+            roles: components["schemas"]["Role"][];
             /** Username */
             username: string;
         };

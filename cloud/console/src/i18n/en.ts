@@ -18,7 +18,16 @@ export default {
     tooShort: "At least {n} characters.",
     save: "Save and continue",
     passwordOf: "For the user {name} ({role})",
-    role: { viewer: "Viewer", operator: "Operator", engineer: "Engineer", admin: "Administrator" },
+    role: {
+      viewer: "Viewer",
+      operator: "Operator",
+      maintainer: "Maintainer",
+      engineer: "Engineer",
+      trainer: "Trainer",
+      student: "Student",
+      maker: "Machine maker",
+      admin: "Administrator",
+    },
   },
   link: {
     connecting: "Connecting …",

@@ -20,7 +20,16 @@ export default {
     tooShort: "至少 {n} 个字符。",
     save: "保存并继续",
     passwordOf: "用户 {name}（{role}）",
-    role: { viewer: "访客", operator: "操作员", engineer: "工程师", admin: "管理员" },
+    role: {
+      viewer: "访客",
+      operator: "操作员",
+      maintainer: "维修员",
+      engineer: "工程师",
+      trainer: "培训师",
+      student: "学员",
+      maker: "设备厂商",
+      admin: "管理员",
+    },
   },
   link: {
     connecting: "正在连接……",
