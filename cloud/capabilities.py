@@ -20,6 +20,7 @@ _FOLDERS: Final = (
     "live",
     "chain",
     "events",
+    "blocks",
 )
 CAPABILITIES: Final[tuple[Capability, ...]] = tuple(
     import_module(f"cloud.{folder}.capability").CAPABILITY for folder in _FOLDERS

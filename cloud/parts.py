@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 from sqlalchemy import Engine
@@ -12,6 +13,8 @@ from cloud.auth.accounts import Principal
 from cloud.auth.device import Devices
 from cloud.auth.journal import FailedLogins
 from cloud.auth.limiter import FailureLimiter
+from cloud.blocks.blocks import Blocks
+from cloud.events.events import Retention
 from cloud.live.hub import Hub
 from cloud.places import EXPORTS, SESSIONS, AllPlaces
 from cloud.settings import Settings, make_private, read_secret
@@ -40,6 +43,8 @@ class Parts:
     failed_logins: FailedLogins
     devices: Devices
     cli_token: str | None
+    blocks: Blocks
+    retention: Retention
 
     @property
     def store_token(self) -> str | None:
@@ -56,6 +61,9 @@ def build_parts(settings: Settings) -> Parts:
     engine = db.connect(settings.sql_url, SESSIONS)
     db.migrate(engine)
     sessions = sessionmaker(engine)
+    blocks = Blocks(settings.block_folder or settings.cloud_home / "blocks", settings.block_bytes)
+    with sessions() as session:
+        blocks.open(session, time.time())
     return Parts(
         settings=settings,
         engine=engine,
@@ -76,6 +84,8 @@ def build_parts(settings: Settings) -> Parts:
         failed_logins=FailedLogins(),
         devices=Devices(cli_token),  # a secret of the state folder: marks outlive a restart
         cli_token=cli_token,
+        blocks=blocks,
+        retention=Retention(settings.event_days),
     )
 
 

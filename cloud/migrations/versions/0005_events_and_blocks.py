@@ -1,9 +1,11 @@
-"""Events, and the conditions that they leave."""
+"""Events, the conditions that they leave, and blocks."""
 
 from __future__ import annotations
 
 import sqlalchemy as sa
 from alembic import op
+
+from cloud.db import UtcDateTime
 
 revision = "0005"
 down_revision = "0004"
@@ -42,9 +44,40 @@ def upgrade() -> None:
         sa.Column("changed_ns", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("asset", "name", name=op.f("pk_conditions")),
     )
+    op.create_table(
+        "blocks",
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("asset", sa.String(length=64), nullable=False),
+        sa.Column("node", sa.String(length=256), nullable=False),
+        sa.Column("sensor", sa.String(length=128), nullable=False),
+        sa.Column("start_ns", sa.BigInteger(), nullable=False),
+        sa.Column("end_ns", sa.BigInteger(), nullable=False),
+        sa.Column("rate_hz", sa.Double(), nullable=False),
+        sa.Column("unit", sa.String(length=40), nullable=False),
+        sa.Column("number", sa.String(length=16), nullable=False),
+        sa.Column("scale", sa.Double(), nullable=False),
+        sa.Column("count", sa.Integer(), nullable=False),
+        sa.Column("reason", sa.String(length=16), nullable=False),
+        sa.Column("time_replaced", sa.Boolean(), nullable=False),
+        sa.Column("bytes", sa.Integer(), nullable=False),
+        sa.Column("received_ns", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_blocks")),
+    )
+    op.create_index("ix_blocks_asset", "blocks", ["asset", "start_ns"])
+    op.create_index("ix_blocks_received_ns", "blocks", ["received_ns"])
+    op.create_table(
+        "kept_blocks",
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("by", sa.String(length=64), nullable=False),
+        sa.Column("is_evidence", sa.Boolean(), nullable=False),
+        sa.Column("since", UtcDateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_kept_blocks")),
+    )
 
 
 def downgrade() -> None:
     """Drop the tables."""
+    op.drop_table("kept_blocks")
+    op.drop_table("blocks")
     op.drop_table("conditions")
     op.drop_table("events")
