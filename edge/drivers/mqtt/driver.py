@@ -97,6 +97,7 @@ class MqttDriver:
             self._broker(),
             f"shopfloor-{self.name}-{secrets.token_hex(4)}" if known is None else known.client_id,
             subscriptions=[(topic, self.entry.qos) for topic in filters],
+            keepalive_s=self.entry.keep_alive_s,
             on_message=self._received,
             on_delivery=self._delivered if is_persistent else None,
             leave=[] if known is None else sorted({*known.filters} - {*filters}),
