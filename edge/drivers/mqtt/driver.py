@@ -271,9 +271,10 @@ class MqttDriver:
 
     async def close(self) -> None:
         """End the session; safe twice."""
-        session, self._session = self._session, None
+        session = self._session
         if session is not None:
             await asyncio.to_thread(session.stop)
+            self._session = None  # not before: what is canceled here is to be ended by the next call
             await asyncio.to_thread(self._memory.save)
 
 
