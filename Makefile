@@ -83,7 +83,7 @@ lock: $(DEV)  ## resolve the dependencies anew (needs uv in .venv)
 	@test -x $(BIN)/uv || $(PIP) uv
 	$(UV_COMPILE) --all-extras --group build --group dev -o requirements.lock
 	$(UV_COMPILE) --extra demo --group build -c requirements.lock -o requirements-demo.lock
-	$(UV_COMPILE) --extra opcua --extra mqtt --extra provision --group build -c requirements.lock -o requirements-edge-gateway.lock
+	$(UV_COMPILE) --extra drivers --extra provision --group build -c requirements.lock -o requirements-edge-gateway.lock
 	$(UV_COMPILE) --extra simulators -c requirements.lock -o requirements-simulators.lock
 	$(UV_COMPILE) --extra cloud --extra postgres --group build -c requirements.lock -o requirements-cloud.lock
 

@@ -122,6 +122,7 @@ class Entry(Model):
     state: Text = Field(
         "", description="the signal that tells its state; none: the first of execution, state, status and mode"
     )
+    browse_limit: Annotated[int, Field(ge=1, le=100_000)] = 1000
     signals: Mapping[SignalName, SignalEntry] = Field(default_factory=dict)
 
     @model_validator(mode="after")
