@@ -4104,7 +4104,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description server-sent events; each has the name `state` and data as below. First comes all that is known, then what changes, at most one value per signal every 0.1 s; a comment at least every 10 s */
+            /** @description server-sent events. `state` has data as below: first comes all that is known, then what changes, at most one value per signal every 0.1 s. `event` has the data of an event of `/events`, once it is kept; `missed` says how many of them did not come here. A comment at least every 10 s */
             200: {
                 headers: {
                     [name: string]: unknown;
