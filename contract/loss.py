@@ -31,6 +31,7 @@ Reason = Literal[
     "gateway_spool",  # records of the gateway's spool were damaged or dropped
     "gateway_full",  # the gateway's spool was full, and the node does not send again
     "gateway_away",  # the gateway did not listen, and the node does not wait for it
+    "block_budget",  # blocks that the edge's spool has no room for beside the samples
     "clock",  # the clock of the edge was set
     "source_time",  # times of a source that were replaced, or that are odd otherwise
     "identity",  # names that had one id have ids of their own from then on; messages in another's name

@@ -833,7 +833,7 @@ export interface components {
              * Reason
              * @enum {string}
              */
-            reason: "sequence" | "overflow" | "driver_queue" | "not_understood" | "too_large" | "offline" | "edge_down" | "edge_spool" | "gateway_spool" | "gateway_full" | "gateway_away" | "clock" | "source_time" | "identity";
+            reason: "sequence" | "overflow" | "driver_queue" | "not_understood" | "too_large" | "offline" | "edge_down" | "edge_spool" | "gateway_spool" | "gateway_full" | "gateway_away" | "block_budget" | "clock" | "source_time" | "identity";
             /**
              * Source
              * @description the machine; empty for the edge node itself
@@ -1096,7 +1096,7 @@ export interface components {
              * Reason
              * @enum {string}
              */
-            reason: "sequence" | "overflow" | "driver_queue" | "not_understood" | "too_large" | "offline" | "edge_down" | "edge_spool" | "gateway_spool" | "gateway_full" | "gateway_away" | "clock" | "source_time" | "identity";
+            reason: "sequence" | "overflow" | "driver_queue" | "not_understood" | "too_large" | "offline" | "edge_down" | "edge_spool" | "gateway_spool" | "gateway_full" | "gateway_away" | "block_budget" | "clock" | "source_time" | "identity";
             /**
              * Source
              * @example cnc-01
