@@ -1077,7 +1077,7 @@ export interface components {
              * Reason
              * @enum {string}
              */
-            reason: "sequence" | "overflow" | "driver_queue" | "not_understood" | "too_large" | "offline" | "edge_down" | "edge_spool" | "gateway_spool" | "gateway_full" | "cloud_full" | "gateway_away" | "clock" | "source_time" | "identity";
+            reason: "sequence" | "overflow" | "driver_queue" | "not_understood" | "too_large" | "offline" | "edge_down" | "edge_spool" | "gateway_spool" | "gateway_full" | "cloud_full" | "gateway_away" | "block_budget" | "clock" | "source_time" | "identity";
             /**
              * Source
              * @description the machine; empty for the edge node itself
@@ -1497,7 +1497,7 @@ export interface components {
              * Reason
              * @enum {string}
              */
-            reason: "sequence" | "overflow" | "driver_queue" | "not_understood" | "too_large" | "offline" | "edge_down" | "edge_spool" | "gateway_spool" | "gateway_full" | "cloud_full" | "gateway_away" | "clock" | "source_time" | "identity";
+            reason: "sequence" | "overflow" | "driver_queue" | "not_understood" | "too_large" | "offline" | "edge_down" | "edge_spool" | "gateway_spool" | "gateway_full" | "cloud_full" | "gateway_away" | "block_budget" | "clock" | "source_time" | "identity";
             /**
              * Source
              * @example cnc-01
