@@ -116,6 +116,10 @@ async def machine_server(
     try:
         yield result
     finally:
+        if (clock := server.iserver.time_task) is not None:
+            # it looks only once a second whether it shall stop, and asyncua waits for it
+            clock.cancel()
+            server.iserver.time_task = None
         await server.stop()
 
 
