@@ -10,7 +10,7 @@ from sqlalchemy.orm import sessionmaker
 from cloud import db
 from cloud.auth.accounts import Principal
 from cloud.auth.device import Devices
-from cloud.auth.journal import FailedLogins
+from cloud.auth.journal import FailedLogins, Logins
 from cloud.auth.limiter import FailureLimiter
 from cloud.live.hub import Hub
 from cloud.places import EXPORTS, SESSIONS, AllPlaces
@@ -38,6 +38,7 @@ class Parts:
     last: LastAnswer
     failures: FailureLimiter
     failed_logins: FailedLogins
+    logins: Logins
     devices: Devices
     cli_token: str | None
 
@@ -73,6 +74,7 @@ def build_parts(settings: Settings) -> Parts:
         last=LastAnswer(),
         failures=FailureLimiter(),
         failed_logins=FailedLogins(),
+        logins=Logins(),
         devices=Devices(cli_token),  # a secret of the state folder: marks outlive a restart
         cli_token=cli_token,
     )
