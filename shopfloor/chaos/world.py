@@ -59,6 +59,7 @@ class World:
         self._clients = [_client(user, word) for user, word in zip(USERS, passwords, strict=True)]
         self._listener = self._clients[USERS.index("gateway")]
         self._heard: asyncio.Future[tuple[str, str, int]] | None = None  # group, epoch and number of a message
+        self._awaited = ""  # the device that sends it
         self._numbers = itertools.count(STEP, STEP)
         self._bd_seq = itertools.count()
         self._left: dict[type[Row], list[Row]] = {}
@@ -98,7 +99,6 @@ class World:
         moment = Moment(next(self._numbers), time.time_ns() // _MS)
         match row:
             case OnNumbers():
-                await self._tell(row, moment)
                 await self._forge(row, moment)
             case OnMqtt():
                 await self._tell(row, moment)
@@ -124,18 +124,21 @@ class World:
 
     def _hear(self, _client: paho.Client, _data: object, message: paho.MQTTMessage) -> None:
         """Take the number of a message of the line; called by the client's thread."""
-        heard, group = self._heard, message.topic.split("/")[1]
+        heard, (_, group, _, _, device) = self._heard, message.topic.split("/")
         epoch, _, n = pb.Payload.FromString(bytes(message.payload)).uuid.partition(":")
-        if heard is not None and group.endswith(f":{LINE[0]}") and n.isdecimal():
+        if heard is not None and group.endswith(f":{LINE[0]}") and device == self._awaited and n.isdecimal():
             self._heard = None
             heard.get_loop().call_soon_threadsafe(heard.set_result, (group, epoch, int(n)))
 
     async def _forge(self, row: OnNumbers, moment: Moment) -> None:
-        self._heard = heard = asyncio.get_running_loop().create_future()
+        # what comes before the birth of its device is not taken from anybody, and comes again
+        self._awaited, self._heard = row.name, asyncio.get_running_loop().create_future()
+        heard = self._heard
+        await self._tell(row, moment)
         try:
             group, epoch, n = await asyncio.wait_for(heard, HEARD_S)
         except TimeoutError as error:
-            raise CommandError(f"nothing was heard of {LINE[0]}/{LINE[1]} for {HEARD_S:.0f} s") from error
+            raise CommandError(f"nothing was heard of {row.name} for {HEARD_S:.0f} s") from error
         for k, number in enumerate(row.numbers, start=1):
             value = pb.Metric(name="v", timestamp=moment.ms + k, datatype=DOUBLE, double_value=moment.n + k)
             body = payload(moment, [value], uuid=f"{epoch}:{n + number}")
