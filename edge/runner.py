@@ -75,6 +75,7 @@ class Runner:
         self._driver = Contained(make, connect_s=connect_s, close_s=close_s)
         self._ledger = ledger
         self._clock_ns = clock_ns
+        self._ids = AssetIds() if ids is None else ids
         self._intake = Intake(
             name,
             machine,
@@ -84,7 +85,7 @@ class Runner:
             ledger=ledger,
             owners=owners,
             raw_days=raw_days,
-            ids=AssetIds() if ids is None else ids,
+            ids=self._ids,
             clock_ns=clock_ns,
         )
         self._gaps = Gaps(
@@ -129,7 +130,7 @@ class Runner:
 
     async def run(self) -> None:
         """Serve the machine until cancelled."""
-        for asset in self._machine.asset_ids(self.name):
+        for asset in self._machine.asset_ids(self.name) or self._ids.known(self.name):
             self._intake.source(asset)
         attempts = 0
         try:
