@@ -34,7 +34,7 @@ _SCHEMES = {
         "description": "the store's token, as `Token …`; for gateways",
     },
 }
-_LOGIN = [{"HTTPBearer": []}, {"APIKeyCookie": []}]
+_LOGIN: list[dict[str, list[str]]] = [{"HTTPBearer": []}, {"APIKeyCookie": []}]
 
 
 class DocumentedApp(FastAPI):

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -28,7 +28,7 @@ from cloud.problems import Code, Problem, responses
 
 router = APIRouter(prefix="/auth", tags=["login"])
 
-_OPEN: Final = {"security": []}
+_OPEN: Final[dict[str, Any]] = {"security": []}
 """In the document: nobody has to be logged in."""
 DEVICE_LASTS: Final = timedelta(days=365)
 FORGOTTEN: Final = (
