@@ -163,6 +163,9 @@ class Receiver:
             return
         epoch, last = given
         self._ledger.account.born(node, epoch, last)
+        if self._over.get(node) == epoch:  # also when it has sent more by now: none of it was acknowledged
+            self._acks.renew(node, epoch)
+            return
         received = self._spool.received("/".join(node), epoch)
         if not received or received[-1][1] <= last:
             self._acks.greet(node, epoch)
