@@ -357,17 +357,20 @@ class Conformance:
 
     # its entry
 
-    async def test_its_addresses_are_its_own(self, name: str, peer: Peer, cable: Cable) -> None:
+    def test_an_address_without_a_port_has_that_of_its_scheme(self, name: str) -> None:
         module = drivers.load(name)
-        said = peer.entry(cable.port)
-        scheme, _, rest = said["address"].partition("://")
-        assert scheme in module.SCHEMES
-        assert name in drivers.schemes()[scheme]
-        host = rest.partition(":")[0]
-        entry = module.Entry.model_validate(said | {"address": f"{scheme}://{host}"})
-        assert f":{module.SCHEMES[scheme]}" in entry.address
-        with pytest.raises(ValueError, match="write"):
-            module.Entry.model_validate(said | {"address": f"gopher://{rest}"})
+        for scheme, port in module.SCHEMES.items():
+            assert name in drivers.schemes()[scheme]
+            for host in ("plc", "[::1]"):
+                entry = module.Entry.model_validate({"driver": name, "address": f"{scheme}://{host}"})
+                assert entry.address == f"{scheme}://{host}:{port}"
+
+    def test_an_address_that_is_none_is_told_with_the_port(self, name: str) -> None:
+        module = drivers.load(name)
+        for scheme, port in module.SCHEMES.items():
+            for wrong in ("plc", "gopher://plc", f"{scheme}://plc:0", f"{scheme}://plc:70000", f"{scheme}://plc:a"):
+                with pytest.raises(ValueError, match=rf"is not an address|without a port: {port}"):
+                    module.Entry.model_validate({"driver": name, "address": wrong})
 
 
 async def _keep_saying(peer: Peer) -> None:
