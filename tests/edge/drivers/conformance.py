@@ -195,7 +195,12 @@ class Conformance:
         await driver.connect()
         saying = asyncio.create_task(_keep_saying(peer))
         try:
-            assert await _is_found(driver, peer.entry(cable.port)["signals"]["speed"])
+            entry = peer.entry(cable.port)["signals"]["speed"]
+            [*_, tag] = await _seen(driver, "", entry)
+            assert tag.address in entry.values()
+            assert (await _seen(driver, tag.path, entry))[-1].address == tag.address
+            await driver.connect()
+            assert await _seen(driver, "there/is/none", entry) == []
         finally:
             saying.cancel()
 
@@ -379,10 +384,12 @@ async def _keep_saying(peer: Peer) -> None:
         await asyncio.sleep(0.02)
 
 
-async def _is_found(driver: Driver, entry: dict[str, Any]) -> bool:
+async def _seen(driver: Driver, path: str, entry: dict[str, Any]) -> list[Tag]:
     """Look around until something is at the address of an entry; what follows is not asked for."""
-    async with asyncio.timeout(10), aclosing(cast("AsyncGenerator[Tag, None]", driver.browse())) as tags:
+    found: list[Tag] = []
+    async with asyncio.timeout(10), aclosing(cast("AsyncGenerator[Tag, None]", driver.browse(path))) as tags:
         async for tag in tags:
+            found.append(tag)
             if tag.address in entry.values():
-                return True
-    return False
+                break
+    return found
