@@ -13,13 +13,13 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from contextlib import aclosing, asynccontextmanager
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, Literal, cast
 
 import pytest
 
 from contract.model import Quality, Sample
 from edge import drivers
-from edge.driver import Driver, Lost, Tag, Unreachable
+from edge.driver import Driver, Historian, Lost, Tag, Unreachable
 from edge.entry import Context
 from tests.edge.conftest import until, unused_port
 from tests.edge.drivers.cable import Cable, Way
@@ -215,27 +215,32 @@ class Conformance:
             with pytest.raises(Unreachable) as told:
                 await driver.connect()
         assert str(cable.port) in told.value.what, "the text names the address"
+        assert told.value.do, "and says what to do"
         await cable.mend()
         await driver.connect()
         await peer.say(1.0, now_ns())
         await read_until(driver, 1.0)
 
-    @pytest.mark.parametrize("way", ["black hole", "noise"])
+    @pytest.mark.parametrize("way", ["black hole", "hang up", "noise"])
     async def test_what_answers_nothing_or_nonsense_is_not_waited_for(
-        self, make: Callable[..., Driver], cable: Cable, way: str
+        self, make: Callable[..., Driver], cable: Cable, way: Way | Literal["noise"]
     ) -> None:
         if way == "noise":
             cable.noise = True
         else:
-            await cable.pull("black hole")
+            await cable.pull(way)
         driver = make()
         async with asyncio.timeout(CONNECT_S):
             with pytest.raises(Unreachable):
                 await driver.connect()
 
     async def test_reading_unconnected_is_lost(self, make: Callable[..., Driver]) -> None:
+        driver = make()
         with pytest.raises(Lost):
-            await make().read()
+            await driver.read()
+        if isinstance(driver, Historian):
+            with pytest.raises(Lost):
+                await anext(aiter(driver.history(0, 1)))
 
     @pytest.mark.parametrize("way", ["reset", "half open", "black hole", "unplugged"])
     async def test_a_cable_that_is_pulled_is_noticed_and_it_comes_back(
