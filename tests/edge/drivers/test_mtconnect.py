@@ -751,7 +751,7 @@ async def test_a_stream_that_is_none(scripted: Any, connect: Any, stream: bytes,
             "/vmc/sample": head + stream,
         }
     )
-    driver = await connect(server.url, {"p": {}})
+    driver = await connect(server.url, {"p": {}}, heartbeat_s=20)  # 16 MiB take a busy machine seconds
     await driver.read()
     with pytest.raises(Lost, match=message):
         await read_until(driver, 1)
