@@ -40,7 +40,7 @@ demo: $(RUN)  ## start the whole plant and print the link to it (Ctrl-C ends it)
 	@exec $(BIN)/shopfloor demo $(ARGS)
 
 test: $(DEV)  ## run the tests (not the end-to-end ones)
-	$(BIN)/pytest -n 2 --dist loadfile -m 'not e2e and not load' $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'not e2e and not load' $(ARGS)
 
 e2e: $(DEV)  ## run the end-to-end tests: the whole plant from the command line
 	$(BIN)/pytest -m e2e --timeout 600 -o faulthandler_timeout=590 tests/plant $(ARGS)

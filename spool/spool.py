@@ -179,6 +179,17 @@ class Spool:
             except sqlite3.Error as error:
                 raise explain(error, self.path) from error
 
+    def containing(self, word: bytes, after: int = 0) -> list[tuple[int, int]]:
+        """Return number and size of the durable records above `after` with these bytes in their body, in order.
+
+        It looks into all of them: to be asked at a start. Raises SpoolError.
+        """
+        with self._file_lock:
+            try:
+                return self._open_file().containing(word, after)
+            except sqlite3.Error as error:
+                raise explain(error, self.path) from error
+
     def wait(self, after: int, timeout_s: float) -> bool:
         """Wait until there is a durable record with a number above `after`; False after `timeout_s` or when closed."""
         with self._arrived:
@@ -216,7 +227,7 @@ class Spool:
         self._change(Change([], {}, epoch=new_epoch()))
 
     def set_notes(self, notes: Mapping[str, bytes]) -> None:
-        """Write notes; return when durable. Raises SpoolError."""
+        """Write notes (an empty one takes the note away); return when durable. Raises SpoolError."""
         self.remove([], notes)
 
     def give_reserve(self) -> None:
@@ -232,6 +243,14 @@ class Spool:
         with self._file_lock:
             try:
                 return self._open_file().note(key)
+            except sqlite3.Error as error:
+                raise explain(error, self.path) from error
+
+    def notes(self, prefix: str) -> dict[str, bytes]:
+        """Return the notes whose keys begin so."""
+        with self._file_lock:
+            try:
+                return self._open_file().notes(prefix)
             except sqlite3.Error as error:
                 raise explain(error, self.path) from error
 

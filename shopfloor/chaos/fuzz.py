@@ -242,7 +242,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             findings = outcome.findings
             _say(
                 f"{name}: {outcome.damaged} damages, {outcome.samples} samples, lost {outcome.losses} times, "
-                f"failed {outcome.failures} times"
+                f"failed {outcome.failures} times; the computer stood still {outcome.stood} times"
             )
         for finding in findings:
             found = True

@@ -26,11 +26,11 @@ from contract.topics import Node, SparkplugTopic, parse_sparkplug, state_topic
 from edge.entry import Context
 from simulators import factory as factories
 from simulators.face import Setting
+from simulators.faces._mtconnect.agent import Agent
+from simulators.faces._mtconnect.observer import Observed
 from simulators.faces.mtconnect import MtConnect
 from simulators.factory import Factory
 from simulators.fault import LinkFault
-from simulators.mtconnect.agent import Agent
-from simulators.mtconnect.observer import Observed
 
 URI = "urn:test:machine"
 
@@ -116,6 +116,10 @@ async def machine_server(
     try:
         yield result
     finally:
+        if (clock := server.iserver.time_task) is not None:
+            # it looks only once a second whether it shall stop, and asyncua waits for it
+            clock.cancel()
+            server.iserver.time_task = None
         await server.stop()
 
 

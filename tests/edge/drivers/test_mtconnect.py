@@ -26,7 +26,7 @@ from edge.entry import Context, Place
 from edge.filter import Filter
 from shopfloor.chaos.proxy import Link
 from simulators.emitted import Emitted
-from simulators.mtconnect.observer import Condition
+from simulators.faces._mtconnect.observer import Condition
 from tests.edge.reading import read_until
 
 SPEED = {"speed": {"data_item": "spindle_speed"}}
