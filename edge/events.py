@@ -44,14 +44,21 @@ class Events:
         """Return who told of the conditions of an asset that are active."""
         return frozenset(event.source for event in self._known(asset).values())
 
-    async def take(self, told: Sequence[Event | Refreshed], now_ns: int, source: str = MACHINE) -> None:
-        """Wait until events are durable; `source` is who says what is refreshed."""
+    async def clear(self, asset: str, source: str, now_ns: int) -> None:
+        """End all conditions of an asset that a source has told, which tells no more; wait until that is durable."""
+        await self._send(list(self._cleared(Refreshed(asset, frozenset(), now_ns), source, now_ns)))
+
+    async def take(self, told: Sequence[Event | Refreshed], now_ns: int) -> None:
+        """Wait until events are durable."""
         news: list[Event] = []
         for item in told:
             if isinstance(item, Refreshed):
-                news += self._cleared(item, source, now_ns)
+                news += self._cleared(item, MACHINE, now_ns)
             elif (event := self._checked(item, now_ns)) is not None:
                 news.append(event)
+        await self._send(news)
+
+    async def _send(self, news: Sequence[Event]) -> None:
         for start in range(0, len(news), _AT_ONCE):
             await self._way.put(partial(self._put, news[start : start + _AT_ONCE]))
 

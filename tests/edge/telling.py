@@ -10,6 +10,7 @@ from typing import Any
 
 from contract.block import BLOCK, Block, Header, pack, read_block
 from contract.event import EVENT, Event, event_id, read_event
+from contract.loss import ENTRY, Entry
 from contract.model import Asset, Value
 from contract.sparkplug import Metric, decode
 from contract.topics import Node, parse_sparkplug
@@ -127,6 +128,16 @@ class Telling:
                 device = parse_sparkplug(record.topic).device or ""
                 found += [(device, metric) for metric in decode(record.body).metrics if metric.name == name]
         return found
+
+    def entries(self) -> list[Entry]:
+        """What the edge told of the ledger; of an entry that has grown, the newest."""
+        alias, found = self.node._devices[""].alias_of[ENTRY], dict[int, Entry]()
+        for record in self.spool.read():
+            for metric in decode(record.body).metrics if "NDATA" in record.topic else ():
+                if metric.alias == alias:
+                    entry = Entry.model_validate_json(str(metric.value))
+                    found[entry.id] = entry
+        return list(found.values())
 
     @property
     def events(self) -> list[Event]:
