@@ -62,12 +62,11 @@ class Detectors:
             except Exception as error:  # noqa: BLE001 (to contain it is the purpose)
                 self._failed(entry.name, error)
 
-    def __len__(self) -> int:
-        return len(self._detectors)
-
     def update(self, samples: Sequence[Sample], blocks: Sequence[Block], now_ns: int) -> Found:
         """Return what all of them have found in a batch; each sees the features of those before it."""
-        seen, features, events = samples, list[Sample](), list[Event]()
+        seen: Sequence[Sample] = samples
+        features: list[Sample] = []
+        events: list[Event] = []
         for name, detector in self._detectors.items():
             try:
                 found = self._checked(name, detector.update(seen, blocks, now_ns))

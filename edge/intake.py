@@ -93,7 +93,7 @@ class Intake:
                 self._health.refused += len(said)
                 continue
             source.heard_s = time.monotonic()
-            if source.detectors:
+            if source.detectors is not None:
                 found = source.detectors.update(said, blocks.get(asset, ()), now_ns)
                 said.extend(found.samples)
                 told += found.events
@@ -152,7 +152,9 @@ class Intake:
         self._looked_s, now_ns = time.monotonic(), self._clock_ns()
         while self._orphans:
             await self._events.clear(*self._orphans.pop(), now_ns)
-        for source in [source for source in self.sources.values() if source.online]:
+        for source in list(self.sources.values()):
+            if source.detectors is None or not source.online:
+                continue
             found = source.detectors.update((), (), now_ns)
             if found.samples:
                 await self._take_samples(source, found.samples, now_ns)
@@ -260,7 +262,7 @@ class Intake:
         self._outlet.describe(asset)
         filter_ = Filter(signals, bounds=self._bounds(self._clock_ns()))
         active = partial(self._events.active, asset_id)
-        detectors = Detectors(self._machine.detectors, asset, self._health, active)
+        detectors = Detectors(self._machine.detectors, asset, self._health, active) if self.detects else None
         self.sources[asset_id] = Source(asset, filter_, unknown - inferred.keys(), inferred, detectors)
         there = {MACHINE, *(entry.name for entry in self._machine.detectors)}
         self._orphans += [(asset_id, source) for source in self._events.sources(asset_id) - there]
@@ -310,7 +312,8 @@ def _by_asset(items: Sequence[Item]) -> tuple[dict[str, list[Sample]], list[Item
     """Return the samples of a batch by asset, and what else is in it; raise TypeError for what is no item."""
     by_asset: dict[str, list[Sample]] = {}
     others: list[Item] = []
-    asset, samples = None, list[Sample]()
+    asset: str | None = None
+    samples: list[Sample] = []
     for item in items:
         if item.__class__ is Sample:
             if item.asset != asset:

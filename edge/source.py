@@ -18,7 +18,7 @@ class Source:
     filter: Filter
     unknown: set[str]  # signals whose datatype neither the plant file nor a value has told yet
     inferred: dict[str, Datatype]  # those that were taken from first values
-    detectors: Detectors
+    detectors: Detectors | None = None
     past: Filter | None = None
     has_news: bool = False  # of datatypes
     online: bool = False
