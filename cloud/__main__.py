@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import resource
 import signal
@@ -20,6 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from cloud.app import create_app
 from cloud.auth import first_link
+from cloud.capabilities import listens
 from cloud.connections import Connections, Limits
 from cloud.live.memory import Newcomers, remember
 from cloud.live.uns import UnsListener
@@ -91,6 +93,7 @@ def serve(settings: Settings, broker: BrokerSettings, listening: socket.socket) 
         parts.sessions,
         parts.hub,
         client_id=f"cloud-{socket.gethostname()}-{os.getpid()}",
+        listens=listens(),
         look=Newcomers(parts.hub, parts.sessions, parts.store).look,
     )
     config = configure(create_app(settings, parts), settings)
@@ -99,6 +102,8 @@ def serve(settings: Settings, broker: BrokerSettings, listening: socket.socket) 
         uns.start()
         address = settings.public_url.rstrip("/") or f"http://{f'[{host}]' if ':' in host else host}:{port}"
         first_link.offer(settings, parts.sessions, address, datetime.now(UTC))
+        gc.collect()
+        gc.freeze()  # else all that stays is looked through again and again, and everybody waits for it
         log.info("the cloud serves", console=address, host=host, port=port, store=settings.telemetry)
         Server(config, parts).run(sockets=[listening])
     finally:

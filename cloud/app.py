@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 from importlib.metadata import version
+from typing import Final
 
 import structlog
-from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi import FastAPI, Request, Response
 from fastapi.routing import APIRoute
 from sqlalchemy.exc import DataError, OperationalError, TimeoutError
 
 from cloud import docs_page, health, problems, web
 from cloud.admission import MAX_BODY
-from cloud.auth import routes as auth
-from cloud.auth import tokens, users
-from cloud.ledger import routes as ledger
-from cloud.live import routes as live
+from cloud.capabilities import CAPABILITIES, hears
+from cloud.capability import Right
 from cloud.openapi import DocumentedApp
 from cloud.parts import Parts
 from cloud.places import busy
-from cloud.registry import routes as registry
 from cloud.settings import Settings
-from cloud.telemetry import routes as telemetry
-from cloud.telemetry import states, write
 from cloud.telemetry.store import StoreError
 
 _log = structlog.get_logger(__name__)
@@ -29,12 +25,20 @@ _log = structlog.get_logger(__name__)
 DESCRIPTION = """What people and programs ask about the plant.
 
 Log in with the session cookie of the console, or send an API token as `Authorization: Bearer …`.
-Roles: viewer, operator, engineer, admin; each may do all that the one before it may. Errors are RFC 9457 problem
+A role says what somebody may do: `/auth/me` tells it. Errors are RFC 9457 problem
 documents: `code` says what is wrong and never changes, `args` are the values in `detail`, `todo` says what to do.
 
 A login by link may only choose a password: until then all but `/auth` answers 403 with the code `must_set_password`. A
 new password, disabling, and a role below its own end a token.
 """
+
+RIGHTS: Final = {
+    "GET /api/v1/health": Right("everybody"),
+    "GET /api/v1/openapi.json": Right("everybody"),
+    "GET /api/v1/docs": Right("everybody"),
+    "GET /{page:path}": Right("everybody", "/machines/cnc-01"),
+}
+"""Who may use the addresses that belong to no capability."""
 
 
 async def _say_store_error(request: Request, error: Exception) -> Response:
@@ -86,23 +90,17 @@ def create_app(settings: Settings, parts: Parts | None = None) -> FastAPI:
         telemetry={"auto_configure": False},
     )
     app.state.parts = parts
+    app.state.hears = hears()
     problems.install(app)
     app.add_exception_handler(StoreError, _say_store_error)
     app.add_exception_handler(OperationalError, _say_database_error)
     app.add_exception_handler(DataError, _say_data_error)
     app.add_exception_handler(TimeoutError, _say_busy)
-    v1 = APIRouter(prefix="/api/v1", responses=problems.responses(422))
-    v1.include_router(health.router)
-    v1.include_router(docs_page.router)
-    v1.include_router(auth.router)
-    v1.include_router(users.router)
-    v1.include_router(tokens.router)
-    v1.include_router(registry.router)
-    v1.include_router(ledger.router)
-    v1.include_router(telemetry.router)
-    v1.include_router(states.router)
-    v1.include_router(live.router)
-    app.include_router(v1)
-    app.include_router(write.router)
+    for capability in CAPABILITIES:
+        for router in capability.outside:
+            app.include_router(router)
+    # flat, and first what is asked most: the framework looks through all that is before it, twice at each level
+    for router in (*(each for one in CAPABILITIES for each in one.routers), health.router, docs_page.router):
+        app.include_router(router, prefix="/api/v1", responses=problems.responses(422))
     web.serve_console(app, settings.console)
     return app

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from fastapi import Depends, Request, Security
-from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
+from fastapi import Depends, Request
 from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 
 from cloud.auth import accounts, proof
 from cloud.auth.accounts import Principal
-from cloud.auth.roles import Role
+from cloud.auth.rights import Action, Role, lowest
+from cloud.chain.message import Hear
 from cloud.parts import Parts
 from cloud.problems import Code, Problem
+from cloud.settings import Settings
 from cloud.telemetry.store import Store
 
 
@@ -26,6 +27,15 @@ async def get_parts(request: Request) -> Parts:
 
 
 GetParts = Annotated[Parts, Depends(get_parts)]
+
+
+async def get_hears(request: Request) -> Mapping[str, Hear]:
+    """Return who hears each kind of message of a gateway."""
+    known: Mapping[str, Hear] = request.app.state.hears
+    return known
+
+
+GetHears = Annotated[Mapping[str, Hear], Depends(get_hears)]
 
 
 async def get_now() -> datetime:
@@ -53,10 +63,6 @@ async def get_store(parts: GetParts) -> Store:
 
 GetStore = Annotated[Store, Depends(get_store)]
 
-_bearer = HTTPBearer(auto_error=False, description="API token, or the token of the local command line")
-_cookie = APIKeyCookie(
-    name="shopfloor", auto_error=False, description="session cookie of the console (its name ends with the port)"
-)
 _WWW = {"WWW-Authenticate": 'Bearer realm="shopfloor"'}
 _COMMAND_LINE = Principal("command-line", Role.ENGINEER, "cli")
 UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
@@ -77,6 +83,12 @@ def check_origin(request: Request) -> None:
             code=Code.FOREIGN_SITE,
             args={"site": origin or site},
         )
+
+
+def proofs_of(request: Request, settings: Settings) -> tuple[str | None, str | None]:
+    """Return the cookie and the bearer token with which a request shows who asks."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return request.cookies.get(settings.cookie), token.strip() or None if scheme.lower() == "bearer" else None
 
 
 def find_principal(parts: Parts, cookie: str | None, bearer: str | None, now: datetime) -> Principal | None:
@@ -104,16 +116,11 @@ def proof_key(cookie: str | None, bearer: str | None) -> tuple[str, str]:
     return ("cookie", proof.digest(cookie or "")) if bearer is None else ("token", proof.digest(bearer))
 
 
-async def get_principal(
-    request: Request,
-    parts: GetParts,
-    now: Now,
-    credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
-    _declared: Annotated[str | None, Security(_cookie)],
-) -> Principal:
+# all of it from the request: each parameter that is a dependency of its own costs every request
+async def get_principal(request: Request, now: Now) -> Principal:
     """Return who asks; raise Problem 401 for nobody, 403 for a foreign web site or before a password was chosen."""
-    cookie = request.cookies.get(parts.settings.cookie)
-    bearer = None if credentials is None else credentials.credentials
+    parts = await get_parts(request)
+    cookie, bearer = proofs_of(request, parts.settings)
     principal = known_principal(parts, cookie, bearer)
     if principal is None:
         principal = await run_in_threadpool(find_principal, parts, cookie, bearer, now)
@@ -140,11 +147,12 @@ async def get_principal(
 Me = Annotated[Principal, Depends(get_principal)]
 
 
-def need(role: Role, *, by: Literal["any", "person"] = "any") -> Any:
-    """Return a dependency that lets only this role or a higher one pass; `by="person"`: only who logged in."""
+def need(action: Action) -> Any:
+    """Return a dependency that lets only those pass who may do this; it gives who asks."""
 
     async def check(principal: Me) -> Principal:
-        if not principal.role.includes(role):
+        if action not in principal.actions:
+            role = lowest(action)
             raise Problem(
                 403,
                 f"this needs the role {role.value}, and {principal.username} is {principal.role.value}",
@@ -152,10 +160,18 @@ def need(role: Role, *, by: Literal["any", "person"] = "any") -> Any:
                 code=Code.ROLE_NEEDED,
                 args={"role": role, "username": principal.username, "has": principal.role},
             )
-        if by == "person" and principal.via != "cookie":
-            raise Problem(
-                403, "this needs a person who is logged in, not a token", "use the console", code=Code.PERSON_NEEDED
-            )
         return principal
 
     return Depends(check)
+
+
+async def get_person(principal: Me) -> Principal:
+    """Return who is logged in; raise Problem 403 for a token."""
+    if principal.via != "cookie":
+        raise Problem(
+            403, "this needs a person who is logged in, not a token", "use the console", code=Code.PERSON_NEEDED
+        )
+    return principal
+
+
+Person = Annotated[Principal, Depends(get_person)]

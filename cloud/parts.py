@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 from sqlalchemy import Engine
@@ -10,8 +11,10 @@ from sqlalchemy.orm import sessionmaker
 from cloud import db
 from cloud.auth.accounts import Principal
 from cloud.auth.device import Devices
-from cloud.auth.journal import FailedLogins
+from cloud.auth.journal import FailedLogins, Logins
 from cloud.auth.limiter import FailureLimiter
+from cloud.blocks.blocks import Blocks
+from cloud.events.events import Retention
 from cloud.live.hub import Hub
 from cloud.places import EXPORTS, SESSIONS, AllPlaces
 from cloud.settings import Settings, make_private, read_secret
@@ -38,8 +41,11 @@ class Parts:
     last: LastAnswer
     failures: FailureLimiter
     failed_logins: FailedLogins
+    logins: Logins
     devices: Devices
     cli_token: str | None
+    blocks: Blocks
+    retention: Retention
 
     @property
     def store_token(self) -> str | None:
@@ -51,10 +57,14 @@ def build_parts(settings: Settings) -> Parts:
     """Open database and store; raise SecretFileError, StoreUnavailable, SQLAlchemyError, OSError."""
     make_private(settings.cloud_home)
     cli_token = read_secret(settings.cli_token_file)
-    read_secret(settings.store_token_file)  # it is read again when it is needed; what is wrong with it is said now
+    for file in (settings.store_token_file, settings.gateway_token_file):
+        read_secret(file)  # it is read again when it is needed; what is wrong with it is said now
     engine = db.connect(settings.sql_url, SESSIONS)
     db.migrate(engine)
     sessions = sessionmaker(engine)
+    blocks = Blocks(settings.block_folder or settings.cloud_home / "blocks", settings.block_bytes)
+    with sessions() as session:
+        blocks.open(session, time.time())
     return Parts(
         settings=settings,
         engine=engine,
@@ -73,8 +83,11 @@ def build_parts(settings: Settings) -> Parts:
         last=LastAnswer(),
         failures=FailureLimiter(),
         failed_logins=FailedLogins(),
+        logins=Logins(),
         devices=Devices(cli_token),  # a secret of the state folder: marks outlive a restart
         cli_token=cli_token,
+        blocks=blocks,
+        retention=Retention(settings.event_days),
     )
 
 

@@ -34,6 +34,14 @@ class Settings(BaseSettings):
     """`duckdb` (embedded, in `home`), or the http(s) address of an InfluxDB 2 server."""
     store_token_file: Path | None = None
     """Token that /api/v2/write accepts, and with which InfluxDB is asked."""
+    gateway_token_file: Path | None = None
+    """Token that /api/v1/chain accepts: a gateway shows it with what is no sample. None: nobody may."""
+    event_days: Annotated[int, Field(ge=0)] = 400
+    """How long events are kept, but those of conditions that hold. 0: for ever."""
+    block_folder: Path | None = None
+    """Where blocks are; default: in `home`. Several clouds of one database need one that they share."""
+    block_bytes: Annotated[int, Field(ge=1 << 20)] = 2 << 30
+    """So much of blocks is kept; then the oldest make room for newer ones, but those that are kept."""
     store_org: str = "shopfloor"
     store_bucket: str = "shopfloor"
     raw_days: Annotated[int, Field(ge=0)] = 30

@@ -30,6 +30,7 @@ Reason = Literal[
     "edge_spool",  # records of the edge's spool were damaged or dropped
     "gateway_spool",  # records of the gateway's spool were damaged or dropped
     "gateway_full",  # the gateway's spool was full, and the node does not send again
+    "cloud_full",  # more was held for the cloud than the gateway's spool has room for: events, blocks, replies
     "gateway_away",  # the gateway did not listen, and the node does not wait for it
     "block_budget",  # blocks that the edge's spool has no room for beside the samples
     "clock",  # the clock of the edge was set
@@ -128,6 +129,8 @@ class SourceTotals(BaseModel):
     refused: Count = Field(description="not taken at first, the spool was full; an acknowledging node sends them again")
     quarantined: Count = Field(description="messages, and lines of messages, that cannot be stored; kept as they came")
     waiting: Count = Field(description="kept in a spool, on the way")
+    events: Count = Field(0, description="events that the cloud has")
+    blocks: Count = Field(0, description="blocks of numbers that the cloud has")
     lost: Count = Field(description="messages that are lost, with an entry that says why")
     unexplained: Count = Field(description="messages that are neither here nor in any entry: a fault of the platform")
     machines: list[MachineLedger] = []

@@ -339,6 +339,8 @@ class Decoder:
         """Count and note a metric that cannot be read."""
         if code == Code.TEMPLATE and metric.HasField("template_value"):
             return  # its members stand behind it
+        if code and name.startswith(_BESIDE_SIGNALS):
+            return  # a block, which is not for the store
         is_twice = metric.HasField("alias") and metric.alias in self._ambiguous
         if name or is_twice:
             is_born = bool(code) or name in self._code_of or is_twice
@@ -353,6 +355,7 @@ class Decoder:
         odd.append(Odd(name or label(metric), reason))
 
 
+_BESIDE_SIGNALS: Final = "Spool/"
 _MOST_ENTRIES: Final = 10_000
 _MOST_MIXTURES: Final = 1_000  # of aliases in a message
 

@@ -19,8 +19,8 @@ from contract.private import StrangerError, keep_private
 from contract.topics import HOST_ID
 from edge.budget import BLOCK_BYTES
 from edge.config import Line, PlantFileError, load_plant
+from edge.entry import Context
 from edge.line import LineService
-from edge.machine import Context
 from edge.uplink import HOST
 from spool import SpoolError
 

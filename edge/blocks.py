@@ -15,7 +15,7 @@ from contract.block import MAX_BLOCK_BYTES, Block
 from contract.event import event_id
 from edge.budget import BlockBudgetError
 from edge.dating import no_time
-from edge.machine import BlockEntry
+from edge.entry import BlockEntry
 from edge.recent import Recent
 from edge.ring import Ring
 from edge.way import Way

@@ -11,8 +11,8 @@ from contract.block import Block
 from contract.event import Event
 from contract.model import Asset, Sample
 from edge.detectors import load
+from edge.entry import DetectorEntry
 from edge.health import Health
-from edge.machine import DetectorEntry
 
 TICK_S: Final = 1.0
 _MOST_FAILURES: Final = 100  # sorts of them, that are told in full

@@ -12,7 +12,7 @@ from typing import Final
 
 from contract.model import Asset, Datatype, Sample, Signal
 from edge import ledger
-from edge.machine import Place
+from edge.entry import Place
 from spool import Spool
 
 PERIOD_S: Final = 5.0

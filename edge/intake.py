@@ -18,12 +18,12 @@ from edge.blocks import Blocks
 from edge.dating import WORDS, Bounds
 from edge.detector import TICK_S, Detectors
 from edge.driver import Item, Refreshed
+from edge.entry import Entry, Place
 from edge.events import MACHINE, Events
 from edge.filter import Filter, Read
 from edge.health import Health
 from edge.ids import MAX_ASSETS, AssetIds
 from edge.ledger import EdgeLedger
-from edge.machine import Machine, Place
 from edge.notes import Notes
 from edge.outlet import Outlet
 from edge.source import Source
@@ -40,7 +40,7 @@ class Intake:
     def __init__(
         self,
         name: str,
-        machine: Machine,
+        machine: Entry,
         health: Health,
         *,
         place: Place,

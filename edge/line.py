@@ -16,9 +16,9 @@ from edge.budget import BLOCK_BYTES, BlockBudget
 from edge.config import Line
 from edge.driver import Driver
 from edge.drivers import load
+from edge.entry import Context, Entry
 from edge.ids import AssetIds
 from edge.ledger import EdgeLedger
-from edge.machine import Context, Machine
 from edge.runner import Runner
 from edge.uplink import HOST, Uplink
 from spool import Spool, SpoolError
@@ -134,5 +134,5 @@ class LineService:
             await asyncio.sleep(health.PERIOD_S)
 
 
-def _driver(name: str, machine: Machine, context: Context) -> Driver:
-    return load(machine.driver).connection(name, machine, context)
+def _driver(name: str, entry: Entry, context: Context) -> Driver:
+    return load(entry.driver).Driver(name, entry, context)

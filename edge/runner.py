@@ -16,12 +16,12 @@ from contract.model import MAX_TEXT_BYTES
 from edge.contain import CLOSE_S, CONNECT_S, Contained, Failed, check_sound, outcome
 from edge.detector import TICK_S
 from edge.driver import Counters, Driver, DriverError, Item, Lost, Unreachable
+from edge.entry import Entry, Place
 from edge.gaps import Gaps
 from edge.health import Health
 from edge.ids import AssetIds
 from edge.intake import Intake
 from edge.ledger import EdgeLedger
-from edge.machine import Machine, Place
 from edge.outlet import Outlet
 
 _SHORT_DELAY_S: Final = 0.8
@@ -53,7 +53,7 @@ class Runner:
     def __init__(
         self,
         name: str,
-        machine: Machine,
+        machine: Entry,
         make: Callable[[], Driver],
         *,
         place: Place,
@@ -76,6 +76,7 @@ class Runner:
         self._driver = Contained(make, connect_s=connect_s, close_s=close_s)
         self._ledger = ledger
         self._clock_ns = clock_ns
+        self._ids = AssetIds() if ids is None else ids
         self._intake = Intake(
             name,
             machine,
@@ -85,7 +86,7 @@ class Runner:
             ledger=ledger,
             owners=owners,
             raw_days=raw_days,
-            ids=AssetIds() if ids is None else ids,
+            ids=self._ids,
             clock_ns=clock_ns,
         )
         self._gaps = Gaps(
@@ -130,7 +131,7 @@ class Runner:
 
     async def run(self) -> None:
         """Serve the machine until cancelled."""
-        for asset in self._machine.asset_ids(self.name):
+        for asset in self._machine.asset_ids(self.name) or self._ids.known(self.name):
             self._intake.source(asset)
         attempts = 0
         try:

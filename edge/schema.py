@@ -23,9 +23,9 @@ def plant_schema() -> dict[str, Any]:
     detectors = [{"$ref": _add(schema, load_detector(name).Options, f"{name}.Detector")} for name in detector_names()]
     choices = []
     for name in driver_names():
-        reference = _add(schema, load(name).Machine, f"{name}.Machine", required=("driver", "signals"))
+        reference = _add(schema, load(name).Entry, f"{name}.Entry", required=("driver", "signals"))
         schema["$defs"].pop(f"{name}.DetectorEntry", None)
-        schema["$defs"][f"{name}.Machine"]["properties"]["detectors"]["items"] = {"oneOf": detectors}
+        schema["$defs"][f"{name}.Entry"]["properties"]["detectors"]["items"] = {"oneOf": detectors}
         choices.append({"$ref": reference})
     schema["$defs"]["LineEntry"]["properties"]["machines"]["additionalProperties"] = {"oneOf": choices}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "shopfloor plant file"} | schema

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -10,7 +11,8 @@ from contract.loss import MOST_TOLD, Entry, Loss, MachineLedger, SourceLedger
 from contract.topics import EMPTY_LEVEL, Node, UnsTopic
 from gateway.account import Account, Epoch
 from gateway.ledger import Ledger
-from gateway.tally import Stored, Tally
+from gateway.sinks import Cursors
+from gateway.tally import Delivered, Stored, Tally
 from spool import Spool, SpoolError, Stats
 
 GATEWAY: Final = Node("-", "gateway")  # the source of what the gateway itself lost
@@ -18,8 +20,11 @@ NOBODY: Final = Node("-", "-")  # under whom the messages of topics that name no
 PERIOD_S: Final = 5.0
 MESSAGES: Final = ("sequence", "edge_spool", "gateway_spool", "gateway_full")  # reasons that count messages
 
+_NOTHING: Final[Counter[str]] = Counter()
+
 Counters = Mapping[tuple[Node, str], int]
 Publish = Callable[[str, bytes], bool]
+Tell = Callable[[Node, SourceLedger], None]
 
 
 def received_in(epochs: Mapping[str, Epoch]) -> int:
@@ -45,6 +50,7 @@ def source_ledger(
     account: Account,
     epochs: Mapping[str, Epoch],
     stored: Stored,
+    delivered: Mapping[str, int] = _NOTHING,
     *,
     counters: Counters,
     now_ms: int,
@@ -83,6 +89,8 @@ def source_ledger(
         refused=counters.get((node, "refused"), 0),
         quarantined=max(stored.aside, counters.get((node, "aside"), 0)),
         waiting=waiting_there + max(0, received - kept - stored.aside),
+        events=delivered.get("event", 0),
+        blocks=delivered.get("block", 0),
         lost=lost,
         unexplained=unexplained,
         machines=[
@@ -101,12 +109,27 @@ def source_ledger(
 class LedgerPublisher:
     """Adds up and publishes every `PERIOD_S` what has changed; used by one thread."""
 
-    def __init__(self, ledger: Ledger, tally: Tally, spool: Spool, ids: Ids | None = None) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        tally: Tally,
+        spool: Spool,
+        ids: Ids | None = None,
+        *,
+        cursors: Cursors | None = None,
+        delivered: Delivered | None = None,
+        tell: Tell = lambda _node, _told: None,
+    ) -> None:
+        """`tell` is called with each ledger that has changed: it brings it to the cloud."""
+        self._cursors = Cursors(spool) if cursors is None else cursors
+        self._delivered = Delivered(spool) if delivered is None else delivered
+        self._tell = tell
         self._ledger = ledger
         self._tally = tally
         self._spool = spool
         self._ids = Ids() if ids is None else ids
         self._shown: dict[Node, SourceLedger] = {}
+        self._told: dict[Node, SourceLedger] = {}
         self._told_drops: dict[tuple[int, int], int] = {}
         self._not_before = 0.0
 
@@ -117,7 +140,7 @@ class LedgerPublisher:
     def sources(self, now_ms: int) -> dict[Node, SourceLedger]:
         """Return the ledger of every source; raise SpoolError when the spool is closed."""
         account, counters = self._ledger.account, self._ledger.totals()
-        nodes = (account.nodes() | set(self._tally.nodes())) - {GATEWAY, NOBODY}
+        nodes = (account.nodes() | {*self._tally.nodes(), *self._delivered.nodes()}) - {GATEWAY, NOBODY}
         # what is let go here or there was received before, so what was received is read after what the edges have let
         # go, and before what is in the spool, and that before what has left it: so no number can be short by haste
         epochs = {node: account.epochs(node) for node in nodes}
@@ -128,14 +151,23 @@ class LedgerPublisher:
                 account.received(node, name, epoch.received)
                 epoch.elsewhere = account.elsewhere(node, name, intervals)
         stats = self._spool.stats
+        kept = self._cursors.kept  # stored, and in the spool for the cloud alone
         owed = sum(max(0, self._owed(node, known)) for node, known in epochs.items())
         self._look_at_drops(stats)
         told = {
-            node: source_ledger(node, account, epochs[node], self._tally.of(node), counters=counters, now_ms=now_ms)
+            node: source_ledger(
+                node,
+                account,
+                epochs[node],
+                self._tally.of(node),
+                self._delivered.of(node),
+                counters=counters,
+                now_ms=now_ms,
+            )
             for node in sorted(nodes)
         }
         own = source_ledger(GATEWAY, account, {}, Stored(), counters=counters, now_ms=now_ms)
-        missing = max(0, owed - stats.records - stats.dropped)
+        missing = max(0, owed - (stats.records - kept) - stats.dropped)
         told[GATEWAY] = own.model_copy(
             update={
                 "quarantined": counters.get((NOBODY, "aside"), 0),
@@ -179,11 +211,12 @@ class LedgerPublisher:
             return 0  # health says so
         count = 0
         for node, told in sources.items():
-            shown = self._shown.get(node)
-            if shown is not None and told == shown.model_copy(update={"time": now_ms}):
-                continue
-            topic = self._topic(node)
-            if publish(str(topic), told.model_dump_json().encode()):
+            if _is_news(told, self._told.get(node)):
+                self._tell(node, told)
+                self._told[node] = told
+            if _is_news(told, self._shown.get(node)) and publish(
+                str(self._topic(node)), told.model_dump_json().encode()
+            ):
                 self._shown[node] = told
                 count += 1
         return count
@@ -192,3 +225,7 @@ class LedgerPublisher:
         if node == GATEWAY:
             return UnsTopic(EMPTY_LEVEL, EMPTY_LEVEL, EMPTY_LEVEL, node.edge_node, node.edge_node, "ledger")
         return UnsTopic(*self._ids.place(node), self._ids.asset(node, None), "ledger")
+
+
+def _is_news(told: SourceLedger, before: SourceLedger | None) -> bool:
+    return before is None or told != before.model_copy(update={"time": told.time})

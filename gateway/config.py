@@ -28,6 +28,11 @@ class Settings(BaseSettings):
     store_org: str = "shopfloor"
     store_bucket: str = "shopfloor"
     store_timeout_s: float = Field(10.0, gt=0)
+    # where events, blocks and the ledger go; empty: nowhere, they are counted and passed
+    cloud_url: AnyHttpUrl | None = None
+    cloud_token_file: Path | None = None
+    cloud_timeout_s: float = Field(10.0, gt=0)
+    gateway_cloud_bytes: int = Field(64 << 20, ge=1 << 20)
     reorder_s: float = Field(2.0, gt=0)
     # our own edge nodes speak every 5 s; of a foreign one nothing is promised but reports by exception
     silent_s: float = Field(15.0, gt=0)

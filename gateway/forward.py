@@ -19,6 +19,7 @@ from contract.backoff import Backoff
 from contract.topics import Node
 from gateway.ledger import STORE, Aside, Ledger, LedgerError
 from gateway.reader import Reader
+from gateway.sinks import Cursors, is_for_cloud
 from gateway.store import Answer, Store
 from gateway.tally import Stored, Tally
 from spool import Record, Spool, SpoolError
@@ -37,13 +38,15 @@ log = structlog.get_logger()
 class Batch:
     """Lines on their way to the store, and what may be forgotten when all have arrived.
 
-    `owners` has, for each record, the index of its first line and its node. `todo` are the slices of `lines` that the
+    `owners` has, for each record, the index of its first line and its node. `for_cloud` are the numbers of records that
+    the cloud wants, too. `todo` are the slices of `lines` that the
     store has not answered for yet, the next one last.
     """
 
     lines: list[str] = field(default_factory=list)
     owners: list[tuple[int, Node]] = field(default_factory=list)
     intervals: list[tuple[int, int]] = field(default_factory=list)
+    for_cloud: list[int] = field(default_factory=list)
     notes: dict[str, bytes] = field(default_factory=dict)
     counted: dict[Node, Stored] = field(default_factory=dict)
     tallied: dict[str, bytes] = field(default_factory=dict)  # the notes of `counted`, once it was added up
@@ -80,6 +83,7 @@ class Forwarder:
         ledger: Ledger,
         tally: Tally,
         *,
+        cursors: Cursors | None = None,
         backoff: Backoff | None = None,
         clock: Callable[[], float] = time.monotonic,
         now_ns: Callable[[], int] = time.time_ns,
@@ -90,11 +94,12 @@ class Forwarder:
         self._reader = reader
         self._ledger = ledger
         self._tally = tally
+        self._cursors = Cursors(spool) if cursors is None else cursors
         self._backoff = backoff or Backoff()
         self._clock = clock
         self._now_ns = now_ns
         self._batch: Batch | None = None
-        self._after = 0
+        self._after = self._cursors.store_n
         self._stop = threading.Event()
         # a daemon: a store that hangs must not keep the process; what it was told twice is harmless
         self._thread = threading.Thread(target=self._run, name="forward", daemon=True)
@@ -174,6 +179,8 @@ class Forwarder:
             batch.lines += lines
         batch.samples += samples
         batch.records += 1
+        if is_for_cloud(record.topic, record.body):
+            batch.for_cloud.append(record.n)
         if batch.intervals and batch.intervals[-1][1] == record.n - 1:
             batch.intervals[-1] = (batch.intervals[-1][0], record.n)
         else:
@@ -211,7 +218,8 @@ class Forwarder:
         self._flush()
         if batch.counted:
             batch.tallied, batch.counted = self._tally.add(batch.counted), {}
-        self._spool.remove(batch.intervals, batch.notes | batch.tallied)
+        last_n = batch.intervals[-1][1]
+        self._cursors.pass_store(last_n, batch.intervals, batch.for_cloud, batch.notes | batch.tallied)
         self._reader.noted(batch.notes)
         self.progress.records += batch.records
         self.progress.samples += batch.samples

@@ -9,13 +9,17 @@ from typing import Final
 import structlog
 
 from contract.identity import Ids
+from contract.loss import SourceLedger
 from contract.mqtt import Broker, Session, Subscription, Will
-from contract.topics import SPARKPLUG, state_topic
+from contract.topics import SPARKPLUG, Node, state_topic
 from gateway.acks import Acks, rebirth_command
 from gateway.balance import GATEWAY, LedgerPublisher
+from gateway.cloud import HttpCloud
 from gateway.config import Settings
+from gateway.deliver import Deliverer
+from gateway.events import EventMirror
 from gateway.forward import Forwarder
-from gateway.health import HealthServer, NodeView, View
+from gateway.health import HealthServer
 from gateway.host import Gap, Host, Presence
 from gateway.ledger import Ledger, LedgerError
 from gateway.mirror import LOOK_AT_EDGE, Mirror, Why
@@ -23,9 +27,11 @@ from gateway.quarantine import Quarantine
 from gateway.reader import Decoded, Reader
 from gateway.receive import Receiver
 from gateway.seed import open_ids
+from gateway.sinks import Cursors
 from gateway.standby import LONGEST_PATIENCE_S, PATIENCE_S, Ends, Standby
 from gateway.store import HttpStore
-from gateway.tally import Tally
+from gateway.tally import Delivered, Tally
+from gateway.view import CloudView, NodeView, View
 from spool import Spool, SpoolError
 
 MIRROR_WAITS_S: Final = 3.0  # a broker acknowledges in milliseconds; NATS after 5 s what its disk has no room for
@@ -51,6 +57,7 @@ class Gateway:
         self._ledger = Ledger(settings.folder / "ledger.db")
         self._host = Host(self._ledger, reorder_s=settings.reorder_s)
         self._mirror = Mirror()
+        self._events = EventMirror()
         self._decoded = Decoded()
         self._taken_back: list[str] = []
         self._next_flush = 0.0
@@ -72,6 +79,7 @@ class Gateway:
             name = f"{self._client_id}-mirror"
             self._own_mirror_session = Session(mirror_broker, name, on_connect=self._mirror_connected)
         self._store = self._new_store()
+        self._cloud = self._new_cloud()
         self.health = HealthServer(settings.gateway_host, settings.gateway_port, self.view)
 
     def start(self) -> None:
@@ -83,7 +91,7 @@ class Gateway:
             self._ledger.open()
             self._compose()
             self.health.start(self._quarantine)
-        except (OSError, LedgerError):
+        except (OSError, LedgerError, SpoolError):
             self._spool.close()
             self._ledger.close()
             raise
@@ -93,6 +101,8 @@ class Gateway:
             detail = f"{self._spool.salvage.reason}; {self._spool.salvage.kept} messages were kept"
             self._ledger.account.tell(GATEWAY, "gateway_spool", now_ns, now_ns, outcome="noted", detail=detail)
         self._forwarder.start()
+        if self._deliverer is not None:
+            self._deliverer.start()
         self._session.start()
         if self._own_mirror_session is not None:
             self._own_mirror_session.start()
@@ -118,6 +128,21 @@ class Gateway:
         reader = Reader(spool, self._ledger, self._decoded, ids)
         reader.load()
         self._acks = Acks(lambda node, epoch: spool.received("/".join(node), epoch))
+        delivered = Delivered(spool)
+        cursors = self._cursors = Cursors(spool, has_cloud=self._cloud is not None)
+        held = cursors.load()
+        self._deliverer: Deliverer | None = None
+        if self._cloud is not None:
+            self._deliverer = Deliverer(
+                spool,
+                self._cloud,
+                cursors,
+                self._ledger,
+                delivered,
+                ids=ids,
+                held=held,
+                most_bytes=self._settings.gateway_cloud_bytes,
+            )
         self._receiver = Receiver(
             self._host,
             spool,
@@ -126,6 +151,8 @@ class Gateway:
             mirror=self._mirror,
             decoded=self._decoded,
             ids=ids,
+            hold=None if self._deliverer is None else self._deliverer.hold,
+            events=self._events,
         )
         self._receiver.remember(reader.births)
         tally = Tally(spool)
@@ -133,8 +160,10 @@ class Gateway:
             now_ns = time.time_ns()
             detail = "the gateway's spool began anew: what it held and the store did not have yet is lost"
             self._ledger.account.tell(GATEWAY, "gateway_spool", now_ns, now_ns, detail=detail)
-        self._forwarder = Forwarder(spool, self._store, reader, self._ledger, tally)
-        self._publisher = LedgerPublisher(self._ledger, tally, spool, ids)
+        self._forwarder = Forwarder(spool, self._store, reader, self._ledger, tally, cursors=cursors)
+        self._publisher = LedgerPublisher(
+            self._ledger, tally, spool, ids, cursors=cursors, delivered=delivered, tell=self._tell_cloud
+        )
         # a connection of its own: what people replay must not wait for the live data, nor hold it up
         token_file = self._settings.gateway_token_file
         self._quarantine = Quarantine(self._ledger, spool, self._new_store(), token_file, ids)
@@ -152,6 +181,18 @@ class Gateway:
                 ids.noted(notes)
         return ids
 
+    def _tell_cloud(self, node: Node, told: SourceLedger) -> None:
+        if self._deliverer is not None:
+            self._deliverer.tell(node, told)
+
+    def _new_cloud(self) -> HttpCloud | None:
+        settings = self._settings
+        if settings.cloud_url is None:
+            return None
+        return HttpCloud(
+            str(settings.cloud_url), token_file=settings.cloud_token_file, timeout_s=settings.cloud_timeout_s
+        )
+
     def _new_store(self) -> HttpStore:
         settings = self._settings
         return HttpStore(
@@ -166,7 +207,8 @@ class Gateway:
     def alive(self) -> bool:
         """Whether the threads that must run do; when not, the process should end and be started again."""
         mirror_alive = self._own_mirror_session is None or self._own_mirror_session.is_alive
-        return self._network_alive and mirror_alive and self._forwarder.alive
+        delivers = self._deliverer is None or self._deliverer.alive
+        return self._network_alive and mirror_alive and self._forwarder.alive and delivers
 
     @property
     def _network_alive(self) -> bool:
@@ -193,6 +235,7 @@ class Gateway:
                 self._tell_gap(gap, now, now_ns)
         self._look_at_mirror()
         self._mirror.tick(now, now_ms, self._publish_retained)
+        self._events.tick(self._mirror_session.publish)
         self._publisher.tick(now, now_ms, self._publish_acknowledged)
         if now >= self._next_flush:
             self._next_flush = now + FLUSH_S
@@ -236,6 +279,8 @@ class Gateway:
         if self._own_mirror_session is not None:
             self._own_mirror_session.stop(1.0)
         self._forwarder.stop(1.0)
+        if self._deliverer is not None:
+            self._deliverer.stop(1.0)
         self.health.stop()
         self._quarantine.close()
         self._flush()
@@ -247,6 +292,8 @@ class Gateway:
         self._ledger.close()
         if not self._forwarder.alive:
             self._store.close()
+        if self._cloud is not None and self._deliverer is not None and not self._deliverer.alive:
+            self._cloud.close()
 
     def view(self) -> View:
         """Return what health and metrics are made of."""
@@ -275,12 +322,22 @@ class Gateway:
             forwarding=self._forwarder.alive,
             progress=self._forwarder.progress,
             spool=self._spool.stats,
+            cloud=self._cloud_view(),
+            kept=self._cursors.kept,
+            not_shown=self._events.missed,
             ledger_trouble=self._ledger_trouble,
             nodes=nodes,
             counters=self._ledger.totals(),
             stuck_s=settings.stuck_s,
             mirror_trouble=self._mirror_trouble(),
         )
+
+    def _cloud_view(self) -> CloudView | None:
+        deliverer = self._deliverer
+        if deliverer is None:
+            return None
+        most = self._settings.gateway_cloud_bytes
+        return CloudView(deliverer.alive, deliverer.progress, *deliverer.held, most)
 
     def _trouble(self) -> str:
         if self._standby is not None:

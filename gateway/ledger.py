@@ -40,6 +40,7 @@ INSERT OR IGNORE INTO aside (digest, time_ns, "group", edge_node, source, reason
 """
 
 STORE: Final = "store"
+CLOUD: Final = "cloud"
 RESERVE_BYTES: Final = 1 << 20
 
 log = structlog.get_logger()
@@ -50,7 +51,7 @@ class LedgerError(Exception):
 
 
 class Aside(NamedTuple):
-    """Something that could not be stored. `source` is its topic, or STORE for a line that the store refused."""
+    """Something that could not be stored. `source` is its topic, or STORE or CLOUD for a line that was refused."""
 
     time_ns: int
     node: Node

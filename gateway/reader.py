@@ -23,12 +23,14 @@ from gateway.account import read_balance, read_entry
 from gateway.birth import NO_DEFINITIONS, Birth, valued
 from gateway.ledger import Aside, Ledger
 from gateway.runs import Runs
+from gateway.sinks import FOR_CLOUD
 from spool import Record
 
 RUN: Final = "run:"  # begins notes of the newest millisecond of an asset, by the topic of its birth
 INDEX: Final = "births"  # the note that lists the topics of all births that are notes
 MOST_TOLD: Final = 10_000  # odd metrics that are told once, each with the payload; all are counted
 MOST_NAMED: Final = 5  # of them in one reason
+_FOR_CLOUD: Final = FOR_CLOUD.decode()
 
 log = structlog.get_logger()
 
@@ -194,7 +196,10 @@ class Reader:
             batch = self._runs.apart(_birth_topic(topic), batch, record.body)
         if topic.device is None:
             self._enter(topic.node, batch)
-        return Lines(topic, birth.lines(batch), len(batch.values))
+        samples = len(batch.values)
+        if FOR_CLOUD in record.body:
+            samples -= sum(name.startswith(_FOR_CLOUD) for name in batch.names)
+        return Lines(topic, birth.lines(batch), samples)
 
     def _enter(self, node: Node, batch: Batch) -> None:
         """Take over what an edge node tells of the ledger; it is durable before the record goes."""

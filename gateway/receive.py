@@ -10,6 +10,7 @@ import structlog
 
 from contract.ack import SPOOL_ACK, AckError, parse_given, parse_uuid
 from contract.birth import ONLINE
+from contract.event import EVENT
 from contract.identity import Ids
 from contract.sparkplug import Batch, Decoder, SparkplugError, decode
 from contract.sparkplug_times import FIRST_MS
@@ -17,12 +18,14 @@ from contract.topics import Node, SparkplugTopic, TopicError
 from gateway.acks import Acks
 from gateway.balance import NOBODY
 from gateway.birth import NO_DEFINITIONS, Birth, bdseq_of
+from gateway.events import EventMirror
 from gateway.host import Host
 from gateway.ledger import Aside, Ledger
 from gateway.mirror import EDGE_DIED, Mirror
 from gateway.reader import Decoded, parse
 from gateway.seen import Seen
-from spool import Origin, Spool, SpoolError, SpoolFull
+from gateway.sinks import FOR_CLOUD
+from spool import Origin, Spool, SpoolError, SpoolFull, size_of
 
 MOST_NODES: Final = 10_000
 MOST_BIRTHS: Final = 50_000
@@ -34,6 +37,8 @@ ASK_AGAIN_S: Final = 600.0  # how long an answer to "what is this metric?" count
 MOST_ASKED: Final = 10_000
 
 Done = Callable[[int | None, SpoolError | None], None]
+Hold = Callable[[int, int], None]
+"""Called with number and size of each durable record that is for the cloud."""
 
 log = structlog.get_logger()
 
@@ -53,6 +58,8 @@ class Receiver:
         mirror: Mirror,
         decoded: Decoded,
         ids: Ids | None = None,
+        hold: Hold | None = None,
+        events: EventMirror | None = None,
     ) -> None:
         self._host = host
         self._spool = spool
@@ -61,6 +68,8 @@ class Receiver:
         self._mirror = mirror
         self._decoded = decoded
         self._ids = Ids() if ids is None else ids
+        self._hold = hold
+        self._events = EventMirror() if events is None else events
         self._announced: dict[Node, set[str]] = {}  # devices of the present session, dead ones too
         self._births: dict[tuple[Node, str | None], Birth] = {}
         self._asked: dict[tuple[Node, str | None, str], float] = {}
@@ -215,13 +224,16 @@ class Receiver:
         elif not self._ledger.account.knows(node, origin.epoch):
             before = self._spool.received(origin.node, origin.epoch)
             self._ledger.account.begin(node, origin.epoch, sum(last - first + 1 for first, last in before), now_ns)
-        done = partial(self._data_done, node, origin, now_ns, decoded=(birth, batch) if timed else None)
+        done: Done = partial(self._data_done, node, origin, now_ns, decoded=(birth, batch) if timed else None)
+        if FOR_CLOUD in body:
+            done = partial(self._held_done, done, size_of(topic, body), birth=birth, batch=batch)
         if origin is not None and timed and self._seen.contradicts(origin, batch):
             self._contradicted(node, origin, now_ns)
             self._hand(topic, body, None, done)  # kept whatever its number
         else:
             self._hand(topic, body, origin, done)
-        self._mirror.update(birth, batch if timed else birth.read(body, now_ns), now_ns)
+        if batch.names:
+            self._mirror.update(birth, batch if timed else birth.read(body, now_ns), now_ns)
 
     def _contradicted(self, node: Node, origin: Origin, now_ns: int) -> None:
         """Tell that two messages have one number: which of them is true nobody can know, so both are stored."""
@@ -306,6 +318,20 @@ class Receiver:
             self._decoded.put(number, *decoded)
         if origin is not None:
             self._acks.committed(node, origin.epoch, origin.n)
+
+    def _held_done(
+        self, done: Done, size: int, number: int | None, error: SpoolError | None, *, birth: Birth, batch: Batch
+    ) -> None:
+        """Hold for the cloud what is durable now, and show its events; runs in the spool's thread."""
+        done(number, error)
+        if error is None and number is not None:
+            if self._hold is None:
+                self._ledger.count(birth.node, "no_cloud")
+            else:
+                self._hold(number, size)
+            for name, value in zip(batch.names, batch.values, strict=True):
+                if name == EVENT and isinstance(value, str):
+                    self._events.take(birth.asset, value)
 
     def _birth_done(self, node: Node, now: float, now_ns: int, _number: int | None, error: SpoolError | None) -> None:
         if error is not None:

@@ -92,9 +92,9 @@ class HttpStore:
             return Answer("unauthorized", f"{said}; correct the token in SHOPFLOOR_STORE_TOKEN_FILE")
         if status == 404:
             return Answer("unavailable", f"{said}; correct SHOPFLOOR_STORE_URL, SHOPFLOOR_STORE_ORG or _BUCKET")
-        return Answer("unavailable", said, _retry_after(response.headers.get("Retry-After", "")))
+        return Answer("unavailable", said, retry_after(response.headers.get("Retry-After", "")))
 
 
-def _retry_after(text: str) -> float:
+def retry_after(text: str) -> float:
     """Return the seconds of a Retry-After header; a date or nonsense is 0: our own back-off will do."""
     return float(min(int(text), 300)) if text.isascii() and text.isdigit() else 0.0

@@ -1,11 +1,13 @@
-"""How many messages and samples of each node the store has: notes of the spool, written with the cursor.
+"""How many messages and samples of each node the store has, and how many events, blocks and replies the cloud has.
 
+They are notes of the spool, written with the cursors.
 So the count of what was stored is as exact as the cursor itself, whatever is killed when.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -15,6 +17,8 @@ from contract.topics import Node, SparkplugTopic
 
 NOTE: Final = "stored:"
 INDEX: Final = "stored"  # the note that lists the nodes
+DELIVERED: Final = "delivered:"
+DELIVERED_INDEX: Final = "delivered"
 
 
 class Notes(Protocol):
@@ -83,3 +87,33 @@ class Tally:
     def nodes(self) -> Iterable[Node]:
         """Return all nodes of which anything was stored."""
         return list(self._stored)
+
+
+class Delivered:
+    """What the cloud has of each node: events, blocks, replies. Written by the delivering thread, read by others."""
+
+    def __init__(self, notes: Notes) -> None:
+        self._counts: dict[Node, Counter[str]] = {}
+        for path in orjson.loads(notes.note(DELIVERED_INDEX) or b"[]"):
+            said: dict[str, int] = orjson.loads(notes.note(DELIVERED + path) or b"{}")
+            self._counts[Node(*path.split("/"))] = Counter(said)
+
+    def notes(self, new: Mapping[Node, Counter[str]]) -> dict[str, bytes]:
+        """Return the notes that must be written with the cursor when the cloud has so many more; then call `add`."""
+        notes = {DELIVERED + "/".join(node): orjson.dumps(self.of(node) + counts) for node, counts in new.items()}
+        if not new.keys() <= self._counts.keys():
+            notes[DELIVERED_INDEX] = orjson.dumps(sorted("/".join(node) for node in {*self._counts, *new}))
+        return notes
+
+    def add(self, new: Mapping[Node, Counter[str]]) -> None:
+        """Count what the cloud has from now on."""
+        for node, counts in new.items():
+            self._counts[node] = self.of(node) + counts
+
+    def of(self, node: Node) -> Counter[str]:
+        """Return how many of each kind the cloud has of a node."""
+        return self._counts.get(node) or Counter()
+
+    def nodes(self) -> list[Node]:
+        """Return all nodes of which the cloud has anything."""
+        return list(self._counts)

@@ -105,6 +105,7 @@ class Demo:
         environ = {
             "SHOPFLOOR_HOST": HOST,
             "SHOPFLOOR_STORE_TOKEN_FILE": str(self.home.secret("store-token")),
+            "SHOPFLOOR_GATEWAY_TOKEN_FILE": str(self.home.secret("cloud-token")),
             "SHOPFLOOR_CLI_TOKEN_FILE": str(self.home.secret("cli-token")),
         }
         ready = http(self.port, "/api/v1/health")
@@ -114,6 +115,8 @@ class Demo:
         environ = {
             "SHOPFLOOR_STORE_URL": f"http://{HOST}:{self.port}",
             "SHOPFLOOR_STORE_TOKEN_FILE": str(self.home.secret("store-token")),
+            "SHOPFLOOR_CLOUD_URL": f"http://{HOST}:{self.port}",
+            "SHOPFLOOR_CLOUD_TOKEN_FILE": str(self.home.secret("cloud-token")),
             "SHOPFLOOR_GATEWAY_HOST": HOST,
             "SHOPFLOOR_GATEWAY_PORT": str(self.gateway_port),
             "SHOPFLOOR_GATEWAY_TOKEN_FILE": str(self.home.secret("gateway-token")),

@@ -179,6 +179,17 @@ class Spool:
             except sqlite3.Error as error:
                 raise explain(error, self.path) from error
 
+    def containing(self, word: bytes, after: int = 0) -> list[tuple[int, int]]:
+        """Return number and size of the durable records above `after` with these bytes in their body, in order.
+
+        It looks into all of them: to be asked at a start. Raises SpoolError.
+        """
+        with self._file_lock:
+            try:
+                return self._open_file().containing(word, after)
+            except sqlite3.Error as error:
+                raise explain(error, self.path) from error
+
     def wait(self, after: int, timeout_s: float) -> bool:
         """Wait until there is a durable record with a number above `after`; False after `timeout_s` or when closed."""
         with self._arrived:

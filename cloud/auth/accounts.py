@@ -10,7 +10,7 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from cloud.auth import proof
-from cloud.auth.roles import Role
+from cloud.auth.rights import ACTIONS, Action, Role
 from cloud.auth.tables import ApiToken, Login, LoginLink, User
 from cloud.problems import Code, Problem
 
@@ -35,6 +35,11 @@ class Principal:
     user_id: int | None = None
     proof_hash: str = ""
     must_set_password: bool = False
+
+    @property
+    def actions(self) -> frozenset[Action]:
+        """What they may do."""
+        return ACTIONS[self.role]
 
 
 def by_cookie(db: Session, cookie: str, now: datetime) -> Principal | None:

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -20,14 +20,16 @@ from cloud.auth import accounts, first_link, proof
 from cloud.auth.accounts import Principal
 from cloud.auth.journal import note
 from cloud.auth.limiter import OF_ADDRESS, OF_PAIR, Slowing, network_of
-from cloud.auth.roles import Role
+from cloud.auth.rights import Action, Role
 from cloud.auth.tables import Login, User
-from cloud.deps import Db, GetParts, Me, Now, check_origin, need
+from cloud.deps import Db, GetParts, Me, Now, Person, check_origin
 from cloud.parts import Parts
 from cloud.problems import Code, Problem, responses
 
 router = APIRouter(prefix="/auth", tags=["login"])
 
+_OPEN: Final[dict[str, Any]] = {"security": []}
+"""In the document: nobody has to be logged in."""
 DEVICE_LASTS: Final = timedelta(days=365)
 FORGOTTEN: Final = (
     "an admin can make a login link for you, and `shopfloor login`, run where the plant runs, one for the admin"
@@ -78,16 +80,34 @@ class WhoAmI(BaseModel):
     """Who is logged in."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"username": "li.wei", "role": "operator", "must_set_password": False}]}
+        json_schema_extra={
+            "examples": [
+                {
+                    "username": "li.wei",
+                    "role": "operator",
+                    "actions": ["acknowledge", "export", "read"],
+                    "roles": ["viewer", "operator", "student", "maker"],
+                    "must_set_password": False,
+                }
+            ]
+        }
     )
 
     username: str
     role: Role
+    actions: list[Action] = Field(description="what they may do")
+    roles: list[Role] = Field(description="what a token of theirs can be")
     must_set_password: bool
 
 
 def _who(principal: Principal) -> WhoAmI:
-    return WhoAmI(username=principal.username, role=principal.role, must_set_password=principal.must_set_password)
+    return WhoAmI(
+        username=principal.username,
+        role=principal.role,
+        actions=sorted(principal.actions),
+        roles=[role for role in Role if principal.role.includes(role)],
+        must_set_password=principal.must_set_password,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +134,7 @@ class Visit:
         self._set_cookie(self.parts.settings.cookie, cookie, accounts.LOGIN_LASTS)
         if not by_link:
             self._set_cookie(self.parts.settings.device_cookie, self.parts.devices.mark(user.username), DEVICE_LASTS)
-        return WhoAmI(username=user.username, role=user.known_role, must_set_password=by_link)
+        return _who(Principal(user.username, user.known_role, "cookie", user.id, must_set_password=by_link))
 
     @asynccontextmanager
     async def checking(
@@ -162,7 +182,7 @@ async def get_visit(request: Request, response: Response, parts: GetParts, now: 
 GetVisit = Annotated[Visit, Depends(get_visit)]
 
 
-@router.post("/login", responses=responses(401, 403, 429, 503))
+@router.post("/login", responses=responses(401, 403, 429, 503), openapi_extra=_OPEN)
 async def login(body: Credentials, visit: GetVisit) -> WhoAmI:
     """Log in with a password; the answer sets the session cookie."""
     device = visit.device(body.username)
@@ -187,10 +207,11 @@ def _enter_by_password(body: Credentials, visit: Visit) -> WhoAmI:
             visit.parts.failed_logins.count(visit.network)
             todo = f"try again; {FORGOTTEN}"
             raise Problem(401, "the user name or the password is wrong", todo, code=Code.WRONG_NAME_OR_PASSWORD)
+        visit.parts.logins.note(db, user.username, visit.network, by="password")
         return visit.enter(db, user)
 
 
-@router.post("/link", responses=responses(401, 403))
+@router.post("/link", responses=responses(401, 403), openapi_extra=_OPEN)
 def redeem_link(body: LinkSecret, visit: GetVisit, db: Db) -> WhoAmI:
     """Log in with a one-time link, to choose a password; the answer sets the session cookie."""
     # not slowed: nobody guesses 256 bits, and whoever tries would keep the others of their address out
@@ -202,6 +223,7 @@ def redeem_link(body: LinkSecret, visit: GetVisit, db: Db) -> WhoAmI:
             401, "the link was used already, has expired, or is not complete", FORGOTTEN, code=Code.LINK_ENDED
         )
     first_link.forget(visit.parts.settings, secret)
+    visit.parts.logins.note(db, user.username, visit.network, by="link")
     return visit.enter(db, user, by_link=True)
 
 
@@ -221,9 +243,7 @@ def me(me: Me) -> WhoAmI:
 
 
 @router.put("/password", status_code=204, responses=responses(401, 403, 429, 503))
-async def set_password(
-    body: PasswordChange, me: Annotated[Principal, need(Role.VIEWER, by="person")], visit: GetVisit
-) -> None:
+async def set_password(body: PasswordChange, me: Person, visit: GetVisit) -> None:
     """Set one's own password; all logins and tokens of the user end, and the answer sets a new session cookie.
 
     Who came by a link needs no current password.

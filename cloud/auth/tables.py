@@ -10,7 +10,7 @@ from datetime import datetime
 from sqlalchemy import ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from cloud.auth.roles import Role
+from cloud.auth.rights import Role
 from cloud.db import Base, UtcDateTime
 
 

@@ -12,13 +12,13 @@ from sqlalchemy import select
 from cloud.auth import accounts, proof
 from cloud.auth.first_link import link_path
 from cloud.auth.journal import note
-from cloud.auth.roles import Role
+from cloud.auth.rights import Action, Role
 from cloud.auth.routes import Password
 from cloud.auth.tables import User
 from cloud.deps import Db, Me, Now, need
 from cloud.problems import Code, Problem, responses
 
-router = APIRouter(prefix="/users", tags=["users"], dependencies=[need(Role.ADMIN)])
+router = APIRouter(prefix="/users", tags=["users"], dependencies=[need(Action.ADMINISTER)])
 
 Username = Annotated[str, Field(pattern=accounts.USERNAME, examples=["li.wei"])]
 

@@ -8,14 +8,14 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import select
 
-from cloud.auth.roles import Role
+from cloud.auth.rights import Action
 from cloud.deps import Db, need
 from cloud.ledger.tables import LedgerRow
 from cloud.problems import responses
 from cloud.telemetry.times import format_time
 from contract.loss import Entry, Reason, SourceLedger, SourceTotals
 
-router = APIRouter(tags=["ledger"], dependencies=[need(Role.VIEWER)])
+router = APIRouter(tags=["ledger"], dependencies=[need(Action.READ)])
 
 
 class EntryView(BaseModel):

@@ -7,24 +7,26 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 import orjson
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from cloud.capability import HearTopic
+from cloud.chain.message import RefusedError
 from cloud.db import Sessions
-from cloud.ledger.keep import LedgerError, keep, read_ledger
 from cloud.live.again import Again
 from cloud.live.hub import SILENT, Hub, LiveValue, Why
 from cloud.registry.announcement import Announcement, AnnouncementError, read_announcement
 from cloud.registry.learn import RegistryError, come_back, learn
-from contract.loss import SourceLedger
 from contract.model import Quality, base_quality
 from contract.mqtt import Broker, Session, Subscription
 from contract.topics import UNS, TopicError, UnsTopic, parse_uns
 
-CATEGORIES: Final = ("info", "tele", "state", "ledger")
+CATEGORIES: Final = ("info", "tele", "state")
+"""What is heard here; capabilities hear other ones."""
 MAX_WAITING: Final = 30_000
 """Messages not yet looked at; each is a snapshot, so that a newer one of its topic takes its place."""
 MAX_PAYLOAD: Final = 4 * 1024 * 1024
@@ -142,10 +144,12 @@ class UnsListener:
         hub: Hub,
         client_id: str,
         *,
+        listens: Mapping[str, HearTopic] = MappingProxyType({}),
         settle_s: float = SETTLE_S,
         look: Callable[[], None] = lambda: None,
     ) -> None:
-        """`look` is called every two seconds or so, when nothing is being heard."""
+        """`listens`: who else hears what; `look` is called every two seconds or so, when nothing is being heard."""
+        self._listens = listens
         self._look_around = look
         self._sessions = sessions
         self._hub = hub
@@ -166,7 +170,7 @@ class UnsListener:
         self._session = Session(
             broker,
             client_id,
-            subscriptions=[Subscription(f"{UNS}/+/+/+/+/+/{category}", 0) for category in CATEGORIES],
+            subscriptions=[Subscription(f"{UNS}/+/+/+/+/+/{category}", 0) for category in (*CATEGORIES, *listens)],
             on_message=self.hear,
             on_connect=self._connected,
         )
@@ -233,7 +237,7 @@ class UnsListener:
                 self._take(parse_uns(topic), payload)
             else:
                 self._take_back(parse_uns(topic))
-        except (TopicError, MessageError, AnnouncementError, RegistryError, LedgerError) as error:
+        except (TopicError, MessageError, AnnouncementError, RegistryError, RefusedError) as error:
             self.bad += 1
             if topic not in self._bad_topics and len(self._bad_topics) < 1000:
                 self._bad_topics.add(topic)
@@ -251,8 +255,8 @@ class UnsListener:
             self._assets[*topic[:4], said.label or said.asset] = said.asset
             self._show_announced(said)
             return
-        if topic.category == "ledger":
-            self._keep(read_ledger(payload))
+        if (hear := self._listens.get(topic.category)) is not None:
+            self._give(hear, topic, payload)
             return
         sent_ms, signals = read_signals(payload)
         # a gateway whose clock is ahead must not make an asset look alive for longer
@@ -274,9 +278,23 @@ class UnsListener:
         for machine, quiet_ms in quiets(signals):
             if asset := self._assets.get((*topic[:4], machine)):
                 self._hub.update(asset, data_ms=now_ms - quiet_ms)
-        for machine, why in troubles(signals):
-            if asset := self._assets.get((*topic[:4], machine)):
+        self._explain(topic, dict(troubles(signals)))
+
+    def _explain(self, topic: UnsTopic, whys: Mapping[str, Why]) -> None:
+        """Take why nothing comes of machines; an entry that is no machine itself speaks of all that no entry names.
+
+        Where several such entries say different things, nobody knows which of them a machine is of.
+        """
+        place = topic[:4]
+        fleets = [why for machine, why in whys.items() if (*place, machine) not in self._assets]
+        for machine, why in whys.items():
+            if asset := self._assets.get((*place, machine)):
                 self._hub.explain(asset, why, "edge")
+        if not fleets or any(why != fleets[0] for why in fleets):
+            return
+        for (*where, called), asset in self._assets.items():
+            if tuple(where) == place and called not in whys and asset != topic.asset:
+                self._hub.explain(asset, fleets[0], "edge")
 
     def _read_announcement(self, topic: UnsTopic, payload: bytes) -> Announcement:
         with self._news:
@@ -308,7 +326,7 @@ class UnsListener:
 
     def _show_announced(self, said: Announcement) -> None:
         """Show whether an asset is there; the values of one that is not are stale, whatever is retained."""
-        self._hub.announce(said.asset, said.state_signal)
+        self._hub.announce(said.asset, said.kind, said.state_signal)
         why = Why(said.reason_code or "offline", said.reason, said.do) if said.reason else None
         self._hub.explain(said.asset, why, "gateway")
         if said.online:
@@ -323,12 +341,13 @@ class UnsListener:
         if topic.category == "info" and self._places.get(topic.asset) == topic[:4]:
             self._hub.update(topic.asset, online=False)
 
-    def _keep(self, told: SourceLedger) -> None:
+    def _give(self, hear: HearTopic, topic: UnsTopic, payload: bytes) -> None:
         try:
             with self._sessions.begin() as db:
-                keep(db, told)
+                hear(db, topic, payload)
         except SQLAlchemyError as error:  # the next one, a few seconds later, has all of this one
-            log.warning("a ledger is not kept yet: the database does not answer", reason=str(error))
+            what = f"a message of the category {topic.category} is not kept yet: the database does not answer"
+            log.warning(what, reason=str(error))
 
     def _learn(self, said: Announcement) -> None:
         content = (

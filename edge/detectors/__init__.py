@@ -1,6 +1,6 @@
 """The detectors: one module each, its name is the word that a plant file uses; only the named one is imported.
 
-A detector module offers `Options` (an `edge.machine.DetectorEntry` with its own options) and `detector(options, asset,
+A detector module offers `Options` (an `edge.entry.DetectorEntry` with its own options) and `detector(options, asset,
 active)`, which returns an `edge.detector.Detector`; `active` are the conditions that an earlier run of it has left
 active. Names that begin with `_` are not detectors.
 """
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 if TYPE_CHECKING:
     from contract.model import Asset
     from edge.detector import Detector
-    from edge.machine import DetectorEntry
+    from edge.entry import DetectorEntry
 
 
 class UnknownDetectorError(ValueError):

@@ -17,8 +17,8 @@ from contract.event import Event, Evidence, event_id
 from contract.model import Asset, Datatype, Quality, Sample, base_quality
 from edge.dating import no_time
 from edge.detector import Found
+from edge.entry import DetectorEntry, Finite, Names, Seconds, SignalName, Text
 from edge.filter import coerce
-from edge.machine import DetectorEntry, Finite, Names, Seconds, SignalName, Text
 
 _STATES: Final = ("execution", "state", "status", "mode")
 

@@ -11,26 +11,25 @@ from pydantic import ValidationError
 from sqlalchemy import Column, Connection, Engine, MetaData, Table, create_engine, func, select, text
 from sqlalchemy.exc import SQLAlchemyError, StatementError
 
-import cloud.tables  # noqa: F401  (fills Base.metadata)
-from cloud import db
+from cloud import capabilities, db
 from cloud.auth.accounts import USERNAME
 from cloud.auth.proof import PASSWORD_HASH
-from cloud.auth.roles import Role
+from cloud.auth.rights import Role
 from cloud.settings import Settings
 from contract.loss import SourceLedger
 from shopfloor.errors import CommandError, RefusedError, UnreachableError
+from shopfloor.home import check_database
 
-TABLES: Final = tuple(each for each in db.Base.metadata.sorted_tables if "not_in_backup" not in each.info)
-LEFT_OUT: Final = {
-    each.name: each.info["not_in_backup"] for each in db.Base.metadata.sorted_tables if each not in TABLES
-}
+TABLES: Final = tuple(each for each in capabilities.tables() if "not_in_backup" not in each.info)
+LEFT_OUT: Final = {each.name: each.info["not_in_backup"] for each in capabilities.tables() if each not in TABLES}
 """Tables that are not backed up, and why. They are empty after a restore."""
 
 Row = dict[str, Any]
 
 
 def dump(settings: Settings) -> tuple[str, dict[str, list[Row]]]:
-    """Return the schema's revision and all rows by table, as of one moment."""
+    """Return the schema's revision and all rows by table, as of one moment; raise ConfigurationError, CommandError."""
+    check_database(settings.sql_url)
     engine = db.connect(settings.sql_url)
     try:
         with engine.connect() as connection, connection.begin():
@@ -155,7 +154,7 @@ def load(settings: Settings, rows: Mapping[str, Sequence[Row]], *, force: bool) 
     try:
         with engine.begin() as connection:
             _refuse_inhabited(connection, force=force)
-            for each in reversed(db.Base.metadata.sorted_tables):
+            for each in reversed(capabilities.tables()):
                 connection.execute(each.delete())
             for each in TABLES:
                 if rows[each.name]:

@@ -22,7 +22,7 @@ from starlette.testclient import TestClient
 from cloud.__main__ import Server, configure, listen
 from cloud.app import create_app
 from cloud.auth import accounts
-from cloud.auth.roles import Role
+from cloud.auth.rights import Role
 from cloud.parts import Parts, build_parts, close_parts
 from cloud.registry.announcement import Announcement
 from cloud.registry.learn import learn
@@ -30,6 +30,7 @@ from cloud.settings import Settings
 
 STORE_TOKEN = "store-token-of-this-test"
 CLI_TOKEN = "cli-token-of-this-test"
+GATEWAY_TOKEN = "gateway-token-of-this-test"
 BASE = "http://testserver"
 
 
@@ -60,11 +61,13 @@ def settings_in(home: Path) -> Settings:
     secrets.mkdir()
     (secrets / "store-token").write_text(STORE_TOKEN + "\n")
     (secrets / "cli-token").write_text(CLI_TOKEN + "\n")
+    (secrets / "gateway-token").write_text(GATEWAY_TOKEN + "\n")
     return Settings(
         home=home,
         port=8080,
         raw_days=0,
         store_token_file=secrets / "store-token",
+        gateway_token_file=secrets / "gateway-token",
         cli_token_file=secrets / "cli-token",
         console=home / "dist",
     )

@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 from starlette.types import Message, Receive, Scope, Send
 
 from cloud.admission import Admission
-from cloud.auth.roles import Role
+from cloud.auth.rights import Role
 from cloud.deps import find_principal
 from cloud.parts import Parts
 from cloud.places import QUERIES

@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 
 from cloud import db
 from cloud.auth import accounts
-from cloud.auth.roles import Role
+from cloud.auth.rights import Role
 from cloud.auth.tables import ApiToken, Login, User
 from cloud.parts import Parts
 from cloud.places import SESSIONS

@@ -14,7 +14,7 @@ from schemathesis import GenerationMode
 from starlette.testclient import TestClient
 
 from cloud.auth import accounts, proof
-from cloud.auth.roles import Role
+from cloud.auth.rights import Role
 from cloud.auth.tables import ApiToken, Login
 from cloud.openapi import document
 from cloud.parts import Parts

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Literal, NamedTuple
 
 import pytest
 from fastapi.routing import iter_route_contexts
@@ -12,60 +11,20 @@ from sqlalchemy import update
 from starlette.routing import Mount
 from starlette.testclient import TestClient
 
-from cloud.app import create_app
+from cloud.app import RIGHTS, create_app
 from cloud.auth import accounts, proof
-from cloud.auth.roles import Role
+from cloud.auth.rights import ACTIONS, Action, Role
 from cloud.auth.tables import ApiToken, Login, User
+from cloud.capabilities import CAPABILITIES
 from cloud.parts import Parts
 from cloud.settings import Settings
+from tests.cloud.conftest import GATEWAY_TOKEN
 
 PASSWORD = "correct horse"
 STORED = proof.hash_password(PASSWORD)
-HISTORY = "asset=cnc-01&signal=feed"
 
 
-class Row(NamedTuple):
-    """Who may: everybody, a gateway, a role (by cookie or token), or a role by cookie only."""
-
-    who: Literal["everybody", "gateway"] | Role
-    address: str = ""
-    body: object = None
-    person: bool = False
-
-
-ROWS: dict[str, Row] = {
-    "GET /api/v1/health": Row("everybody"),
-    "GET /api/v1/openapi.json": Row("everybody"),
-    "GET /api/v1/docs": Row("everybody"),
-    "GET /{page:path}": Row("everybody", "/machines/cnc-01"),
-    "POST /api/v1/auth/login": Row("everybody", body={"username": "nobody", "password": "wrong"}),
-    "POST /api/v1/auth/link": Row("everybody", body={"token": "wrong"}),
-    "POST /api/v1/auth/logout": Row(Role.VIEWER),
-    "GET /api/v1/auth/me": Row(Role.VIEWER),
-    "PUT /api/v1/auth/password": Row(Role.VIEWER, body={"current": PASSWORD, "new": "battery staple"}, person=True),
-    "GET /api/v1/users": Row(Role.ADMIN),
-    "POST /api/v1/users": Row(Role.ADMIN),
-    "PATCH /api/v1/users/{username}": Row(Role.ADMIN, "/api/v1/users/nobody", {}),
-    "DELETE /api/v1/users/{username}": Row(Role.ADMIN, "/api/v1/users/nobody"),
-    "GET /api/v1/tokens": Row(Role.VIEWER, person=True),
-    "POST /api/v1/tokens": Row(Role.VIEWER, body={"name": "new"}, person=True),
-    "DELETE /api/v1/tokens/{token_id}": Row(Role.VIEWER, "/api/v1/tokens/9999", person=True),
-    "GET /api/v1/plant": Row(Role.VIEWER),
-    "GET /api/v1/assets": Row(Role.VIEWER),
-    "GET /api/v1/assets/{asset}": Row(Role.VIEWER, "/api/v1/assets/cnc-01"),
-    "POST /api/v1/assets/{asset}/retire": Row(Role.ENGINEER, "/api/v1/assets/nothing/retire"),
-    "POST /api/v1/assets/{asset}/unretire": Row(Role.ENGINEER, "/api/v1/assets/nothing/unretire"),
-    "DELETE /api/v1/assets/{asset}": Row(Role.ADMIN, "/api/v1/assets/nothing?confirm=nothing"),
-    "GET /api/v1/ledger": Row(Role.VIEWER),
-    "GET /api/v1/telemetry/last": Row(Role.VIEWER),
-    "GET /api/v1/telemetry/history": Row(Role.VIEWER, f"/api/v1/telemetry/history?{HISTORY}"),
-    "GET /api/v1/telemetry/export": Row(Role.VIEWER, f"/api/v1/telemetry/export?{HISTORY}"),
-    "GET /api/v1/telemetry/states": Row(Role.VIEWER, "/api/v1/telemetry/states?asset=cnc-01"),
-    "GET /api/v1/telemetry/retention": Row(Role.VIEWER),
-    "GET /api/v1/telemetry/series": Row(Role.VIEWER),
-    "GET /api/v1/telemetry/stream": Row(Role.VIEWER),
-    "POST /api/v2/write": Row("gateway"),
-}
+ROWS = {**RIGHTS, **{address: right for one in CAPABILITIES for address, right in one.rights.items()}}
 # what an allowed request may answer when its object does not exist, or its password is wrong
 PASSES = {200, 201, 204, 404, 503}
 
@@ -107,6 +66,8 @@ def ask(parts: Parts) -> Ask:
         body = row.body
         if route == "POST /api/v1/users":
             body = {"username": proof.digest(proof.new_secret())[:12], "role": "viewer"}
+        if route == "PUT /api/v1/auth/password":
+            body = {"current": PASSWORD, "new": "battery staple"}
         parts.failures.clear()
         return (
             TestClient(app, base_url="http://testserver")
@@ -157,6 +118,8 @@ def test_nobody_and_wrong_and_ended_credentials_pass_only_public_routes(
 ) -> None:
     row = ROWS[route]
     if row.who != "gateway":
+        wrong = wrong | {"gateway token": {"authorization": f"Bearer {GATEWAY_TOKEN}"}}
+    if row.who != "store":
         wrong = wrong | {"store token": {"authorization": f"Bearer {parts.store_token}"}}
     is_login = route in ("POST /api/v1/auth/login", "POST /api/v1/auth/link")
     expected = PASSES if row.who == "everybody" and not is_login else {401}
@@ -164,21 +127,42 @@ def test_nobody_and_wrong_and_ended_credentials_pass_only_public_routes(
     assert {name: status for name, status in answers.items() if status not in expected} == {}
 
 
-@pytest.mark.parametrize("route", [route for route, row in ROWS.items() if isinstance(row.who, Role)])
-def test_a_role_passes_its_routes_and_no_others(route: str, ask: Ask, credentials: Credentials, parts: Parts) -> None:
-    row = ROWS[route]
-    assert isinstance(row.who, Role)
+@pytest.mark.parametrize("route", [route for route, row in ROWS.items() if isinstance(row.who, Action)])
+def test_a_role_passes_what_it_may_do_and_nothing_else(
+    route: str, ask: Ask, credentials: Credentials, parts: Parts
+) -> None:
+    action = ROWS[route].who
+    for role in Role:
+        expected = PASSES if action in ACTIONS[role] else {403}
+        cookie, token = credentials(role)
+        # the token says admin: it can do what its user can, not more
+        assert ask(route, authorization=f"Bearer {token}") in expected
+        assert ask(route, cookie=cookie) in expected
+    expected = PASSES if action in ACTIONS[Role.ENGINEER] else {403}
+    assert ask(route, authorization=f"Bearer {parts.cli_token}") in expected
+
+
+@pytest.mark.parametrize("route", [route for route, row in ROWS.items() if row.who == "somebody"])
+def test_whoever_is_logged_in_passes_and_a_token_only_where_no_person_is_needed(
+    route: str, ask: Ask, credentials: Credentials, parts: Parts
+) -> None:
+    by_token = {403} if ROWS[route].person else PASSES
     for role in Role:
         cookie, token = credentials(role)
-        by_cookie = PASSES if role.includes(row.who) else {403}
-        # the token says admin: it can do what its user can, not more
-        assert ask(route, authorization=f"Bearer {token}") in ({403} if row.person else by_cookie)
-        assert ask(route, cookie=cookie) in by_cookie
-    command_line_may = Role.ENGINEER.includes(row.who) and not row.person
-    assert ask(route, authorization=f"Bearer {parts.cli_token}") in (PASSES if command_line_may else {403})
+        assert ask(route, authorization=f"Bearer {token}") in by_token
+        assert ask(route, cookie=cookie) in PASSES
+    assert ask(route, authorization=f"Bearer {parts.cli_token}") in by_token
 
 
-def test_a_gateway_needs_the_store_token(ask: Ask, credentials: Credentials, parts: Parts) -> None:
+def test_a_gateway_needs_its_token(ask: Ask, credentials: Credentials, parts: Parts) -> None:
+    cookie, token = credentials(Role.ADMIN)
+    route = "POST /api/v1/chain"
+    assert ask(route, cookie=cookie) == ask(route, authorization=f"Bearer {token}") == 401
+    assert ask(route, authorization=f"Bearer {parts.cli_token}") == 401
+    assert ask(route, authorization=f"Bearer {GATEWAY_TOKEN}") == 200
+
+
+def test_a_write_needs_the_store_token(ask: Ask, credentials: Credentials, parts: Parts) -> None:
     cookie, token = credentials(Role.ADMIN)
     route = "POST /api/v2/write"
     assert ask(route, cookie=cookie) == ask(route, authorization=f"Bearer {token}") == 401

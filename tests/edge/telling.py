@@ -10,14 +10,15 @@ from typing import Any
 
 from contract.block import BLOCK, Block, Header, pack, read_block
 from contract.event import EVENT, Event, event_id, read_event
-from contract.loss import ENTRY, Entry
+from contract.loss import ENTRY
+from contract.loss import Entry as Loss
 from contract.model import Asset, Value
 from contract.sparkplug import Metric, decode
 from contract.topics import Node, parse_sparkplug
 from edge.budget import BlockBudget
 from edge.driver import Counters, Item, Tag, Written
+from edge.entry import BlockEntry, Entry, Place, SignalName
 from edge.ledger import SIGNALS, EdgeLedger
-from edge.machine import BlockEntry, Machine, Place, SignalName
 from edge.node import EdgeNode
 from edge.runner import Runner
 from spool import Spool
@@ -33,11 +34,11 @@ SIGNALS_OF_CNC: dict[str, Any] = {"speed": {}, "execution": {"datatype": "string
 def describe(node: EdgeNode) -> None:
     """Let the host know of the line and of its machine."""
     node.describe(LINE, node=True)
-    machine = Machine.model_validate({"driver": "teller", "address": "here", "signals": SIGNALS_OF_CNC})
+    machine = Entry.model_validate({"driver": "teller", "address": "here", "signals": SIGNALS_OF_CNC})
     node.describe(machine.asset(PLACE, "cnc-01"))
 
 
-class TellingMachine(Machine):
+class TellingEntry(Entry):
     """A machine whose driver gives blocks."""
 
     blocks: Mapping[SignalName, BlockEntry] = {}
@@ -89,7 +90,7 @@ class Telling:
         settings = {"driver": "teller", "address": "here", "signals": SIGNALS_OF_CNC} | dict(entry)
         self.runner = Runner(
             "cnc-01",
-            TellingMachine.model_validate(settings),
+            TellingEntry.model_validate(settings),
             lambda: self.machine,
             place=PLACE,
             outlet=self.node,
@@ -129,13 +130,13 @@ class Telling:
                 found += [(device, metric) for metric in decode(record.body).metrics if metric.name == name]
         return found
 
-    def entries(self) -> list[Entry]:
+    def entries(self) -> list[Loss]:
         """What the edge told of the ledger; of an entry that has grown, the newest."""
-        alias, found = self.node._devices[""].alias_of[ENTRY], dict[int, Entry]()
+        alias, found = self.node._devices[""].alias_of[ENTRY], dict[int, Loss]()
         for record in self.spool.read():
             for metric in decode(record.body).metrics if "NDATA" in record.topic else ():
                 if metric.alias == alias:
-                    entry = Entry.model_validate_json(str(metric.value))
+                    entry = Loss.model_validate_json(str(metric.value))
                     found[entry.id] = entry
         return list(found.values())
 

@@ -1,7 +1,7 @@
 import { createRouter, createWebHistory } from "vue-router";
 import { ApiError } from "./api/calls";
 import { pageRoutes } from "./pages/pages";
-import { loadMe, may, me, type Role } from "./session";
+import { loadMe, may, me, type Action } from "./session";
 import PlantView from "./views/PlantView.vue";
 
 export const router = createRouter({
@@ -26,6 +26,6 @@ router.beforeEach(async (to) => {
     if (error instanceof ApiError) return true;
     throw error;
   }
-  if (me.value && !me.value.must_set_password) return !to.meta["role"] || may(to.meta["role"] as Role) ? true : { path: "/" };
+  if (me.value && !me.value.must_set_password) return !to.meta["action"] || may(to.meta["action"] as Action) ? true : { path: "/" };
   return { name: "login", query: to.fullPath === "/" ? {} : { next: to.fullPath } };
 });

@@ -12,12 +12,14 @@ export const me = shallowRef<Me | null>(null);
 
 export type Role = Me["role"];
 
-/** Every role; each may do all that the one before it may. */
-export const ROLES: readonly Role[] = ["viewer", "operator", "engineer", "admin"];
+export type Action = Me["actions"][number];
 
-/** Whether who is signed in has a role, or a higher one. */
-export function may(role: Role): boolean {
-  return me.value !== null && ROLES.indexOf(me.value.role) >= ROLES.indexOf(role);
+/** Every role, as cloud/auth/rights.py has them; an admin may give each of them. */
+export const ROLES: readonly Role[] = ["viewer", "operator", "maintainer", "engineer", "trainer", "student", "maker", "admin"];
+
+/** Whether who is signed in may do this. */
+export function may(action: Action): boolean {
+  return me.value !== null && me.value.actions.includes(action);
 }
 
 /** Ask the server who we are; null when it does not know us. Raises ApiError when it cannot be asked. */

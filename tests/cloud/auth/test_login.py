@@ -13,7 +13,7 @@ from sqlalchemy import delete, select, update
 from starlette.testclient import TestClient
 
 from cloud.auth import accounts, first_link
-from cloud.auth.roles import Role
+from cloud.auth.rights import Action, Role
 from cloud.auth.tables import LoginLink, User
 from cloud.db import Base
 from cloud.parts import Parts
@@ -56,7 +56,13 @@ def test_first_link_is_in_a_private_file_logs_in_once_and_goes(
     assert address == "http://127.0.0.1:8080/login"
     assert client.post("/api/v1/auth/link", json={"token": old.split("#")[1]}).status_code == 401
     answer = client.post("/api/v1/auth/link", json={"token": secret})
-    assert answer.json() == {"username": "admin", "role": "admin", "must_set_password": True}
+    assert answer.json() == {
+        "username": "admin",
+        "role": "admin",
+        "actions": sorted(Action),
+        "roles": list(Role),
+        "must_set_password": True,
+    }
     cookie = answer.headers["set-cookie"]
     assert cookie.startswith("shopfloor_8080=")
     assert "HttpOnly" in cookie
@@ -85,6 +91,8 @@ def test_a_password_logs_in_until_logout(client: TestClient, admin: TestClient) 
     assert client.get("/api/v1/auth/me").json() == {
         "username": "li.wei",
         "role": "operator",
+        "actions": ["acknowledge", "export", "read"],
+        "roles": ["viewer", "operator", "student", "maker"],
         "must_set_password": False,
     }
     assert client.post("/api/v1/auth/logout").status_code == 204

@@ -13,6 +13,7 @@ import orjson
 import pytest
 from starlette.testclient import TestClient
 
+from cloud.capabilities import listens
 from cloud.live.hub import Change, LiveValue, Status, change_json
 from cloud.live.uns import MessageError, UnsListener, read_signals, silences
 from cloud.parts import Parts
@@ -56,7 +57,7 @@ def gateway(broker: Any) -> Iterator[Callable[[str, bytes], None]]:
 @pytest.fixture
 def listener(broker: Any, parts: Parts) -> Iterator[UnsListener]:
     reachable = Broker(url=broker.url, user=broker.user, password_file=broker.password_file)
-    listener = UnsListener(reachable, parts.sessions, parts.hub, "cloud-of-a-test", settle_s=0.3)
+    listener = UnsListener(reachable, parts.sessions, parts.hub, "cloud-of-a-test", listens=listens(), settle_s=0.3)
     yield listener
     listener.stop()
 

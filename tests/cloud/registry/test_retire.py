@@ -12,7 +12,7 @@ import pytest
 from starlette.testclient import TestClient
 from structlog.testing import capture_logs
 
-from cloud.auth.roles import Role
+from cloud.auth.rights import Role
 from cloud.live.hub import Hub
 from cloud.live.memory import remember
 from cloud.live.uns import UnsListener

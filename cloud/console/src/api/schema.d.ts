@@ -190,6 +190,113 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/blocks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Blocks
+         * @description Return which blocks there are, the newest first, page by page.
+         */
+        get: operations["blocks"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/blocks/{block}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Block
+         * @description Return a block: its numbers, a table of Arrow with its header in the metadata, or its spectrum.
+         */
+        get: operations["block"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/blocks/{block}/keep": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Keep
+         * @description Keep a block: it does not make room for newer ones. Half of the room may be kept.
+         */
+        post: operations["keep"];
+        /**
+         * Let Block Go
+         * @description Keep a block no longer; it goes when newer ones need its room.
+         */
+        delete: operations["let_block_go"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/chain": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Bring
+         * @description Keep what a gateway brings: one JSON object a line, at most 1000 lines and 1 MiB; gzip is taken.
+         *
+         *     200 means that all lines are durable but those in `refused`, which are no use to send again. To send what was taken
+         *     again is harmless. Any other answer: nothing was kept, send all of it again.
+         */
+        post: operations["bring"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Events
+         * @description Return events, the newest first, page by page.
+         */
+        get: operations["events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/health": {
         parameters: {
             query?: never;
@@ -202,6 +309,26 @@ export interface paths {
          * @description Answer `ok` while database and store work, else 503 and what to do; needs no login, and so names no address.
          */
         get: operations["health"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/kinds": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Kinds
+         * @description Return the known kinds of machines: how to call and draw them, and what the words of their states mean.
+         */
+        get: operations["list_kinds"];
         put?: never;
         post?: never;
         delete?: never;
@@ -513,6 +640,12 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /**
+         * Action
+         * @description What somebody does; an address needs one of these.
+         * @enum {string}
+         */
+        Action: "read" | "export" | "acknowledge" | "keep" | "write" | "configure" | "inject" | "teach" | "administer";
+        /**
          * AreaView
          * @description An area (workshop).
          */
@@ -528,6 +661,12 @@ export interface components {
          * @example {
          *       "condition": "running",
          *       "id": "cnc-01",
+         *       "key_signals": [
+         *         "spindle_speed",
+         *         "spindle_load",
+         *         "feed_rate",
+         *         "power"
+         *       ],
          *       "kind": "cnc",
          *       "label": "",
          *       "last_data": "2026-11-23T08:00:00.250000000Z",
@@ -584,6 +723,11 @@ export interface components {
             fault: string | null;
             /** Id */
             id: string;
+            /**
+             * Key Signals
+             * @description the few numbers to look at first: those of its kind, then others in the order of the plant file
+             */
+            key_signals: string[];
             /** Kind */
             kind: string;
             /**
@@ -637,7 +781,7 @@ export interface components {
             state: string | null;
             /**
              * State Signal
-             * @description the signal that tells its state: the one that the plant file names, else the first of execution, state, status and mode; null: it has none
+             * @description the signal that tells its state: the one that the plant file names, else the first that its kind knows; null: it has none
              */
             state_signal: string | null;
             /**
@@ -654,6 +798,12 @@ export interface components {
          * @example {
          *       "condition": "running",
          *       "id": "cnc-01",
+         *       "key_signals": [
+         *         "spindle_speed",
+         *         "spindle_load",
+         *         "feed_rate",
+         *         "power"
+         *       ],
          *       "kind": "cnc",
          *       "label": "",
          *       "last_data": "2026-11-23T08:00:00.250000000Z",
@@ -684,6 +834,11 @@ export interface components {
             fault: string | null;
             /** Id */
             id: string;
+            /**
+             * Key Signals
+             * @description the few numbers to look at first: those of its kind, then others in the order of the plant file
+             */
+            key_signals: string[];
             /** Kind */
             kind: string;
             /**
@@ -731,7 +886,7 @@ export interface components {
             state: string | null;
             /**
              * State Signal
-             * @description the signal that tells its state: the one that the plant file names, else the first of execution, state, status and mode; null: it has none
+             * @description the signal that tells its state: the one that the plant file names, else the first that its kind knows; null: it has none
              */
             state_signal: string | null;
             /**
@@ -741,6 +896,95 @@ export interface components {
             unchanged_s?: number | null;
             /** @description why it is offline or stale; null: it is not, or nobody says */
             why: components["schemas"]["WhyView"] | null;
+        };
+        /**
+         * BlockView
+         * @description What a block is: `count` numbers, `rate_hz` of them a second from `start` on.
+         */
+        BlockView: {
+            /**
+             * Asset
+             * @example cnc-01
+             */
+            asset: string;
+            /**
+             * Count
+             * @example 16384
+             */
+            count: number;
+            /** End */
+            end: string;
+            /**
+             * Evidence
+             * @description an event stands on it: it goes when no others are left
+             */
+            evidence: boolean;
+            /** Id */
+            id: string;
+            /**
+             * Kept
+             * @description somebody keeps it, so that it does not make room for newer ones
+             */
+            kept: boolean;
+            /**
+             * Number
+             * @description how each number stands in a message and in the file
+             * @enum {string}
+             */
+            number: "int16" | "int32" | "float32" | "float64";
+            /**
+             * Rate Hz
+             * @example 25600
+             */
+            rate_hz: number;
+            /**
+             * Reason
+             * @description why it was sent
+             * @enum {string}
+             */
+            reason: "request" | "detector" | "period";
+            /**
+             * Scale
+             * @description value = number · scale, in `unit`
+             */
+            scale: number;
+            /**
+             * Sensor
+             * @example spindle_vibration
+             */
+            sensor: string;
+            /**
+             * Start
+             * @example 2026-11-23T08:00:00.250000000Z
+             */
+            start: string;
+            /**
+             * Time Replaced
+             * @description the time is not the source's
+             */
+            time_replaced: boolean;
+            /**
+             * Unit
+             * @example m/s2
+             */
+            unit: string;
+        };
+        /**
+         * Blocks
+         * @description A page of blocks, the newest first.
+         * @example {
+         *       "after": "",
+         *       "blocks": []
+         *     }
+         */
+        Blocks: {
+            /**
+             * After
+             * @description to be asked for the next page; empty: there is none
+             */
+            after: string;
+            /** Blocks */
+            blocks: components["schemas"]["BlockView"][];
         };
         /**
          * BucketSeries
@@ -833,7 +1077,7 @@ export interface components {
              * Reason
              * @enum {string}
              */
-            reason: "sequence" | "overflow" | "driver_queue" | "not_understood" | "too_large" | "offline" | "edge_down" | "edge_spool" | "gateway_spool" | "gateway_full" | "gateway_away" | "block_budget" | "clock" | "source_time" | "identity";
+            reason: "sequence" | "overflow" | "driver_queue" | "not_understood" | "too_large" | "offline" | "edge_down" | "edge_spool" | "gateway_spool" | "gateway_full" | "cloud_full" | "gateway_away" | "block_budget" | "clock" | "source_time" | "identity";
             /**
              * Source
              * @description the machine; empty for the edge node itself
@@ -845,6 +1089,109 @@ export interface components {
              * @description ISO 8601, UTC
              * @example 2026-11-23T08:00:00.250000000Z
              */
+            start: string;
+        };
+        /**
+         * EventView
+         * @description Something that happened.
+         */
+        EventView: {
+            /**
+             * Asset
+             * @example cnc-01
+             */
+            asset: string;
+            /**
+             * Condition
+             * @description what holds for a time, by the source's own name; empty for what just happens
+             */
+            condition: string;
+            /** Evidence */
+            evidence: components["schemas"]["EvidenceView"][];
+            /**
+             * Id
+             * @description unique for its asset
+             * @example 4f1a9c
+             */
+            id: string;
+            /**
+             * Name
+             * @example Coolant low
+             */
+            name: string;
+            /**
+             * Severity
+             * @description 1 to 1000 (OPC UA part 9)
+             * @example 500
+             */
+            severity: number;
+            /**
+             * Source
+             * @description who tells it: the machine, or a detector
+             * @example machine
+             */
+            source: string;
+            /**
+             * State
+             * @description of the condition; empty for what just happens
+             * @enum {string}
+             */
+            state: "" | "active" | "cleared" | "acknowledged";
+            /**
+             * Texts
+             * @description by language; "" where the source does not say which
+             */
+            texts: {
+                [key: string]: string;
+            };
+            /**
+             * Time
+             * @description ISO 8601, UTC
+             * @example 2026-11-23T08:00:00.250000000Z
+             */
+            time: string;
+            /**
+             * Time Replaced
+             * @description the time is not the source's
+             */
+            time_replaced: boolean;
+            /** Values */
+            values: {
+                [key: string]: number | boolean | string;
+            };
+        };
+        /**
+         * Events
+         * @description A page of events, the newest first.
+         * @example {
+         *       "after": "",
+         *       "events": []
+         *     }
+         */
+        Events: {
+            /**
+             * After
+             * @description to be asked for the next page; empty: there is none
+             */
+            after: string;
+            /** Events */
+            events: components["schemas"]["EventView"][];
+        };
+        /**
+         * EvidenceView
+         * @description Which data an event stands on: a signal over a time, or a block by its id.
+         */
+        EvidenceView: {
+            /** Block */
+            block: string;
+            /** End */
+            end: string;
+            /**
+             * Signal
+             * @example spindle_speed
+             */
+            signal: string;
+            /** Start */
             start: string;
         };
         /**
@@ -956,6 +1303,60 @@ export interface components {
             series: (components["schemas"]["BucketSeries"] | components["schemas"]["RawSeries"])[];
             /** Start */
             start: string;
+        };
+        /**
+         * KindView
+         * @description A kind of machine: how it is called and drawn, and the words of its state.
+         * @example {
+         *       "icon": "cnc",
+         *       "names": {
+         *         "en": "Machine tool",
+         *         "zh": "数控机床"
+         *       },
+         *       "states": {
+         *         "active": {
+         *           "condition": "running",
+         *           "names": {
+         *             "en": "Active",
+         *             "zh": "运行"
+         *           }
+         *         }
+         *       }
+         *     }
+         */
+        KindView: {
+            /**
+             * Icon
+             * @description the name of an icon of the console
+             * @example cnc
+             */
+            icon: string;
+            /**
+             * Names
+             * @description by language
+             */
+            names: {
+                [key: string]: string;
+            };
+            /**
+             * States
+             * @description by the word, in small letters with _ between them
+             */
+            states: {
+                [key: string]: components["schemas"]["StateView"];
+            };
+        };
+        /**
+         * KindsView
+         * @description Kinds of machines.
+         */
+        KindsView: {
+            /** @description what holds for a machine of a kind that is not in `kinds` */
+            any: components["schemas"]["KindView"];
+            /** Kinds */
+            kinds: {
+                [key: string]: components["schemas"]["KindView"];
+            };
         };
         /**
          * LastColumns
@@ -1096,7 +1497,7 @@ export interface components {
              * Reason
              * @enum {string}
              */
-            reason: "sequence" | "overflow" | "driver_queue" | "not_understood" | "too_large" | "offline" | "edge_down" | "edge_spool" | "gateway_spool" | "gateway_full" | "gateway_away" | "block_budget" | "clock" | "source_time" | "identity";
+            reason: "sequence" | "overflow" | "driver_queue" | "not_understood" | "too_large" | "offline" | "edge_down" | "edge_spool" | "gateway_spool" | "gateway_full" | "cloud_full" | "gateway_away" | "block_budget" | "clock" | "source_time" | "identity";
             /**
              * Source
              * @example cnc-01
@@ -1136,8 +1537,8 @@ export interface components {
             days: number;
             /** Name */
             name: string;
-            /** @default viewer */
-            role: components["schemas"]["Role"];
+            /** @description none: viewer, or one's own where that may less */
+            role?: components["schemas"]["Role"] | null;
         };
         /**
          * NewUser
@@ -1156,6 +1557,83 @@ export interface components {
              * @example li.wei
              */
             username: string;
+        };
+        /**
+         * Numbers
+         * @description A block with its values.
+         */
+        Numbers: {
+            /**
+             * Asset
+             * @example cnc-01
+             */
+            asset: string;
+            /**
+             * Count
+             * @example 16384
+             */
+            count: number;
+            /** End */
+            end: string;
+            /**
+             * Evidence
+             * @description an event stands on it: it goes when no others are left
+             */
+            evidence: boolean;
+            /** Id */
+            id: string;
+            /**
+             * Kept
+             * @description somebody keeps it, so that it does not make room for newer ones
+             */
+            kept: boolean;
+            /**
+             * Number
+             * @description how each number stands in a message and in the file
+             * @enum {string}
+             */
+            number: "int16" | "int32" | "float32" | "float64";
+            /**
+             * Rate Hz
+             * @example 25600
+             */
+            rate_hz: number;
+            /**
+             * Reason
+             * @description why it was sent
+             * @enum {string}
+             */
+            reason: "request" | "detector" | "period";
+            /**
+             * Scale
+             * @description value = number · scale, in `unit`
+             */
+            scale: number;
+            /**
+             * Sensor
+             * @example spindle_vibration
+             */
+            sensor: string;
+            /**
+             * Start
+             * @example 2026-11-23T08:00:00.250000000Z
+             */
+            start: string;
+            /**
+             * Time Replaced
+             * @description the time is not the source's
+             */
+            time_replaced: boolean;
+            /**
+             * Unit
+             * @example m/s2
+             */
+            unit: string;
+            /**
+             * Values
+             * @description in `unit`, `scale` applied
+             */
+            values: number[];
         };
         /**
          * PasswordChange
@@ -1180,6 +1658,12 @@ export interface components {
          * @example {
          *       "condition": "running",
          *       "id": "cnc-01",
+         *       "key_signals": [
+         *         "spindle_speed",
+         *         "spindle_load",
+         *         "feed_rate",
+         *         "power"
+         *       ],
          *       "kind": "cnc",
          *       "label": "",
          *       "last_data": "2026-11-23T08:00:00.250000000Z",
@@ -1214,6 +1698,11 @@ export interface components {
             fault: string | null;
             /** Id */
             id: string;
+            /**
+             * Key Signals
+             * @description the few numbers to look at first: those of its kind, then others in the order of the plant file
+             */
+            key_signals: string[];
             /** Kind */
             kind: string;
             /**
@@ -1265,7 +1754,7 @@ export interface components {
             state: string | null;
             /**
              * State Signal
-             * @description the signal that tells its state: the one that the plant file names, else the first of execution, state, status and mode; null: it has none
+             * @description the signal that tells its state: the one that the plant file names, else the first that its kind knows; null: it has none
              */
             state_signal: string | null;
             /**
@@ -1381,6 +1870,23 @@ export interface components {
             value: (boolean | number | string | null)[];
         };
         /**
+         * RefusedLine
+         * @description A line that was not taken, and would not be if it came again.
+         */
+        RefusedLine: {
+            /**
+             * Line
+             * @description its number, from 1
+             * @example 3
+             */
+            line: number;
+            /**
+             * Reason
+             * @example there is no kind of message 'song'
+             */
+            reason: string;
+        };
+        /**
          * Retention
          * @description How long samples and their minutes are kept, in days; 0: for ever.
          */
@@ -1404,10 +1910,10 @@ export interface components {
         };
         /**
          * Role
-         * @description viewer: look; operator: also run machines; engineer: also set up the plant; admin: also users.
+         * @description What somebody is in the plant; `ACTIONS` says what each role may do.
          * @enum {string}
          */
-        Role: "viewer" | "operator" | "engineer" | "admin";
+        Role: "viewer" | "operator" | "maintainer" | "engineer" | "trainer" | "student" | "maker" | "admin";
         /**
          * SeriesColumns
          * @description Series that are stored, as columns of equal length; `announced`: whether the asset still has the signal.
@@ -1487,8 +1993,20 @@ export interface components {
              * @description whether the node keeps its messages until the gateway has them
              */
             acknowledges: boolean;
+            /**
+             * Blocks
+             * @description blocks of numbers that the cloud has
+             * @default 0
+             */
+            blocks: number;
             /** Entries */
             entries: components["schemas"]["EntryView"][];
+            /**
+             * Events
+             * @description events that the cloud has
+             * @default 0
+             */
+            events: number;
             /**
              * Losses
              * @default []
@@ -1545,6 +2063,100 @@ export interface components {
              * @description kept in a spool, on the way
              */
             waiting: number;
+        };
+        /**
+         * Spectrum
+         * @description The amplitudes of a block: single-sided, Hann window, the mean taken out and put in the first place.
+         */
+        Spectrum: {
+            /**
+             * Amplitude
+             * @description in `unit`; a sine of amplitude 1 at one of the frequencies has 1 there
+             */
+            amplitude: number[];
+            /**
+             * Asset
+             * @example cnc-01
+             */
+            asset: string;
+            /**
+             * Count
+             * @example 16384
+             */
+            count: number;
+            /** End */
+            end: string;
+            /**
+             * Evidence
+             * @description an event stands on it: it goes when no others are left
+             */
+            evidence: boolean;
+            /** Id */
+            id: string;
+            /**
+             * Kept
+             * @description somebody keeps it, so that it does not make room for newer ones
+             */
+            kept: boolean;
+            /**
+             * Number
+             * @description how each number stands in a message and in the file
+             * @enum {string}
+             */
+            number: "int16" | "int32" | "float32" | "float64";
+            /**
+             * Rate Hz
+             * @example 25600
+             */
+            rate_hz: number;
+            /**
+             * Reason
+             * @description why it was sent
+             * @enum {string}
+             */
+            reason: "request" | "detector" | "period";
+            /**
+             * Scale
+             * @description value = number · scale, in `unit`
+             */
+            scale: number;
+            /**
+             * Sensor
+             * @example spindle_vibration
+             */
+            sensor: string;
+            /**
+             * Start
+             * @example 2026-11-23T08:00:00.250000000Z
+             */
+            start: string;
+            /**
+             * Step Hz
+             * @description amplitude k belongs to the frequency k · step_hz
+             * @example 1.5625
+             */
+            step_hz: number;
+            /**
+             * Time Replaced
+             * @description the time is not the source's
+             */
+            time_replaced: boolean;
+            /**
+             * Unit
+             * @example m/s2
+             */
+            unit: string;
+            /**
+             * Used
+             * @description of so many numbers, from the first on, it is made: a power of two
+             */
+            used: number;
+            /**
+             * Window
+             * @default hann
+             * @constant
+             */
+            window: "hann";
         };
         /**
          * StateEvent
@@ -1608,6 +2220,29 @@ export interface components {
             why: components["schemas"]["WhyView"] | null;
         };
         /**
+         * StateView
+         * @description The word of a state.
+         */
+        StateView: {
+            /**
+             * Condition
+             * @description what it means
+             * @enum {string}
+             */
+            condition: "running" | "ready" | "interrupted" | "stopped" | "unknown";
+            /**
+             * Names
+             * @description by language
+             * @example {
+             *       "en": "Feed hold",
+             *       "zh": "进给保持"
+             *     }
+             */
+            names: {
+                [key: string]: string;
+            };
+        };
+        /**
          * States
          * @description The states of an asset as columns of equal length, in order of time: each holds until the next one.
          * @example {
@@ -1650,6 +2285,17 @@ export interface components {
              * @description when a state began; the first, which holds at `start`, up to a day before it
              */
             time: string[];
+        };
+        /**
+         * Taken
+         * @description What became of the lines of a request: all that are not refused are durable.
+         */
+        Taken: {
+            /**
+             * Refused
+             * @default []
+             */
+            refused: components["schemas"]["RefusedLine"][];
         };
         /**
          * TokenView
@@ -1783,15 +2429,36 @@ export interface components {
          * WhoAmI
          * @description Who is logged in.
          * @example {
+         *       "actions": [
+         *         "acknowledge",
+         *         "export",
+         *         "read"
+         *       ],
          *       "must_set_password": false,
          *       "role": "operator",
+         *       "roles": [
+         *         "viewer",
+         *         "operator",
+         *         "student",
+         *         "maker"
+         *       ],
          *       "username": "li.wei"
          *     }
          */
         WhoAmI: {
+            /**
+             * Actions
+             * @description what they may do
+             */
+            actions: components["schemas"]["Action"][];
             /** Must Set Password */
             must_set_password: boolean;
             role: components["schemas"]["Role"];
+            /**
+             * Roles
+             * @description what a token of theirs can be
+             */
+            roles: components["schemas"]["Role"][];
             /** Username */
             username: string;
         };
@@ -2439,6 +3106,386 @@ export interface operations {
             };
         };
     };
+    blocks: {
+        parameters: {
+            query?: {
+                /** @description assets; none: all */
+                asset?: string[];
+                sensor?: string;
+                start?: string | null;
+                /** @description like start; not included */
+                end?: string | null;
+                /** @description what the page before said */
+                after?: string;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Blocks"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    block: {
+        parameters: {
+            query?: {
+                as?: "numbers" | "arrow" | "spectrum";
+            };
+            header?: never;
+            path: {
+                block: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description numbers or a spectrum as JSON, or an Arrow stream */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Numbers"] | components["schemas"]["Spectrum"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    keep: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                block: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    let_block_go: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                block: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    bring: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /** @example {"kind": "event", "node": "demo:shanghai:machining/line1", "asset": "cnc-01", "event": {"id": "4f1a", "asset": "cnc-01", "name": "door", "time_ns": 1795420800000000000}} */
+                "application/x-ndjson": string;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Taken"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    events: {
+        parameters: {
+            query?: {
+                /** @description assets; none: all */
+                asset?: string[];
+                /** @description none: any */
+                state?: ("" | "active" | "cleared" | "acknowledged")[];
+                condition?: string;
+                /** @description the least */
+                severity?: number;
+                start?: string | null;
+                /** @description like start; not included */
+                end?: string | null;
+                /** @description only the newest event of each condition that holds now */
+                active?: boolean;
+                /** @description what the page before said */
+                after?: string;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Events"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
     health: {
         parameters: {
             query?: never;
@@ -2468,6 +3515,53 @@ export interface operations {
             };
             /** @description Service Unavailable */
             503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    list_kinds: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KindsView"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3010,7 +4104,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description server-sent events; each has the name `state` and data as below. First comes all that is known, then what changes, at most one value per signal every 0.1 s; a comment at least every 10 s */
+            /** @description server-sent events. `state` has data as below: first comes all that is known, then what changes, at most one value per signal every 0.1 s. `event` has the data of an event of `/events`, once it is kept; `missed` says how many of them did not come here. A comment at least every 10 s */
             200: {
                 headers: {
                     [name: string]: unknown;

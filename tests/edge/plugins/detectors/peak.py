@@ -8,7 +8,7 @@ from typing import Any, Literal
 from contract.block import Block
 from contract.model import Asset, Sample, Signal
 from edge.detector import Found
-from edge.machine import DetectorEntry, SignalName
+from edge.entry import DetectorEntry, SignalName
 
 
 class Options(DetectorEntry):

@@ -1,3 +1,3 @@
 import type { Page } from "../pages";
 
-export const page: Page = { noun: "password", icon: "lock", role: "viewer", order: 10, view: () => import("./View.vue") };
+export const page: Page = { noun: "password", icon: "lock", order: 10, view: () => import("./View.vue") };

@@ -1,3 +1,3 @@
 import type { Page } from "../pages";
 
-export const page: Page = { noun: "retired", icon: "archive", role: "engineer", order: 40, view: () => import("./View.vue") };
+export const page: Page = { noun: "retired", icon: "archive", action: "configure", order: 40, view: () => import("./View.vue") };

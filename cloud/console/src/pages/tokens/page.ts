@@ -1,3 +1,3 @@
 import type { Page } from "../pages";
 
-export const page: Page = { noun: "tokens", icon: "key", role: "viewer", order: 20, view: () => import("./View.vue") };
+export const page: Page = { noun: "tokens", icon: "key", order: 20, view: () => import("./View.vue") };

@@ -25,9 +25,13 @@ export const en = {
   askDeleteHint: "The user's logins and tokens end at once. It cannot be undone.",
   roleHint: {
     viewer: "sees everything, changes nothing",
-    operator: "also confirms and commands",
+    operator: "also acknowledges events",
+    maintainer: "also writes signals and keeps evidence",
     engineer: "also changes machines",
-    admin: "also manages users",
+    trainer: "also injects faults and manages exercises",
+    student: "sees everything, acts only in a lab",
+    maker: "sees the machines that it made",
+    admin: "may do everything, also manages users",
   },
 };
 
@@ -58,8 +62,12 @@ export const zh: typeof en = {
   askDeleteHint: "该用户的登录和令牌会立即失效，且无法恢复。",
   roleHint: {
     viewer: "可查看，不能更改",
-    operator: "还可确认和下发指令",
+    operator: "还可确认事件",
+    maintainer: "还可写入信号和保留证据",
     engineer: "还可更改机器",
-    admin: "还可管理用户",
+    trainer: "还可注入故障和管理练习",
+    student: "可查看，仅在实验范围内操作",
+    maker: "可查看本厂商的设备",
+    admin: "可执行全部操作，包括管理用户",
   },
 };

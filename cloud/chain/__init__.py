@@ -1,0 +1,1 @@
+"""The chain's end: what gateways bring that is no sample, given to the capabilities that keep it."""

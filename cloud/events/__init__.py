@@ -1,0 +1,1 @@
+"""Events: what happened to an asset, kept once, and which conditions hold now."""

@@ -1,0 +1,140 @@
+"""Events are kept once, for some days; of each condition it is known whether it holds."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+import orjson
+from sqlalchemy import and_, delete, exists, select, tuple_
+from sqlalchemy.orm import Session
+
+from cloud.blocks.blocks import stand_no_longer
+from cloud.events.tables import ConditionRow, EventRow
+from contract.event import Event, State
+
+SWEEP_S: Final = 60.0
+MOST_FORGOTTEN: Final = 10_000  # at once
+
+
+class CursorError(ValueError):
+    """What was given as the place to go on is none of ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Which events somebody wants; empty or None: all. Times are ns since 1970, UTC; `end_ns` is not in it."""
+
+    assets: Sequence[str] = ()
+    states: Sequence[State] = ()
+    condition: str = ""
+    severity: int = 1
+    start_ns: int | None = None
+    end_ns: int | None = None
+    active: bool = False
+
+
+def keep(db: Session, node: str, event: Event) -> EventRow | None:
+    """Keep an event and what it says of its condition; None when it was kept before."""
+    if db.get(EventRow, (event.asset, event.id)) is not None:
+        return None
+    row = EventRow(node=node, **event.model_dump(mode="json"))
+    db.add(row)
+    db.flush()
+    if event.condition and event.state:
+        _take(db, event)
+    return row
+
+
+def _take(db: Session, event: Event) -> None:
+    row = db.get(ConditionRow, (event.asset, event.condition))
+    if row is None:
+        row = ConditionRow(
+            asset=event.asset, name=event.condition, event_id="", time_ns=-1, is_active=True, changed_ns=-1
+        )
+        db.add(row)
+    # events may come out of order, a backlog behind what is live; of one time the later one counts
+    if event.time_ns >= row.time_ns:
+        row.event_id, row.time_ns = event.id, event.time_ns
+    if event.state != "acknowledged" and event.time_ns >= row.changed_ns:
+        row.is_active, row.changed_ns = event.state == "active", event.time_ns
+
+
+def find(db: Session, asked: Asked, after: str, limit: int) -> tuple[list[EventRow], str]:
+    """Return events, the newest first, and where to go on ("": that was all); raise CursorError.
+
+    `after` is what the last call returned, "" at first.
+    """
+    rows = select(EventRow).order_by(EventRow.time_ns.desc(), EventRow.asset.desc(), EventRow.id.desc())
+    if asked.active:
+        rows = rows.join(
+            ConditionRow, and_(ConditionRow.asset == EventRow.asset, ConditionRow.event_id == EventRow.id)
+        ).where(ConditionRow.is_active)
+    if asked.assets:
+        rows = rows.where(EventRow.asset.in_(asked.assets))
+    if asked.states:
+        rows = rows.where(EventRow.state.in_(asked.states))
+    if asked.condition:
+        rows = rows.where(EventRow.condition == asked.condition)
+    if asked.severity > 1:
+        rows = rows.where(EventRow.severity >= asked.severity)
+    if asked.start_ns is not None:
+        rows = rows.where(EventRow.time_ns >= asked.start_ns)
+    if asked.end_ns is not None:
+        rows = rows.where(EventRow.time_ns < asked.end_ns)
+    if after:
+        rows = rows.where(tuple_(EventRow.time_ns, EventRow.asset, EventRow.id) < tuple_(*_read_cursor(after)))
+    found = list(db.scalars(rows.limit(limit + 1)))
+    return found[:limit], _cursor(found[limit - 1]) if len(found) > limit else ""
+
+
+def forget(db: Session, before_ns: int) -> int:
+    """Forget events of before a time, at most MOST_FORGOTTEN, but those that say that a condition holds."""
+    holds = exists().where(
+        ConditionRow.asset == EventRow.asset, ConditionRow.event_id == EventRow.id, ConditionRow.is_active
+    )
+    old = db.execute(
+        select(EventRow.asset, EventRow.id)
+        .where(EventRow.time_ns < before_ns, ~holds)
+        .order_by(EventRow.time_ns)
+        .limit(MOST_FORGOTTEN)
+    ).all()
+    for asset, id_ in old:
+        db.execute(delete(EventRow).where(EventRow.asset == asset, EventRow.id == id_))
+        db.execute(delete(ConditionRow).where(ConditionRow.asset == asset, ConditionRow.event_id == id_))
+    return len(old)
+
+
+class Retention:
+    """Forgets what is older than `days` (0: never), a piece at a time; used by one thread at a time or by several."""
+
+    def __init__(self, days: int) -> None:
+        self._days = days
+        self._not_before_s = 0.0
+
+    def apply(self, db: Session, now: datetime, now_s: float) -> None:
+        """Forget a piece of what is too old, at most every SWEEP_S; `now_s` is monotonic."""
+        if not self._days or now_s < self._not_before_s:
+            return
+        self._not_before_s = now_s + SWEEP_S
+        before = now - timedelta(days=self._days)
+        forget(db, int(before.timestamp()) * 10**9)
+        stand_no_longer(db, before)
+
+
+def _cursor(row: EventRow) -> str:
+    return base64.urlsafe_b64encode(orjson.dumps([row.time_ns, row.asset, row.id])).decode().rstrip("=")
+
+
+def _read_cursor(text: str) -> tuple[int, str, str]:
+    try:
+        time_ns, asset, id_ = orjson.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+    except (binascii.Error, ValueError, TypeError) as error:
+        raise CursorError(f"{text[:80]!r} is no place that was given to go on") from error
+    if not (isinstance(time_ns, int) and isinstance(asset, str) and isinstance(id_, str)):
+        raise CursorError(f"{text[:80]!r} is no place that was given to go on")
+    return time_ns, asset, id_
