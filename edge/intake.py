@@ -87,6 +87,8 @@ class Intake:
         await self._ids.keep()
         by_asset, others = _by_asset(items)
         told, blocks = self._others(others, by_asset, now_ns) if others else ([], {})
+        if blocks:
+            self._health.last_data_ns = now_ns
         for asset, said in by_asset.items():
             source = self.sources.get(asset) or self.source(asset)
             if source is None:
@@ -129,7 +131,8 @@ class Intake:
                 continue
             by_asset.setdefault(asset, [])
             if isinstance(item, Block):
-                blocks.setdefault(asset, []).extend(self._blocks.check([item], now_ns))
+                if fresh := self._blocks.check([item], now_ns):
+                    blocks.setdefault(asset, []).extend(fresh)
             elif isinstance(item, Event | Refreshed):
                 told.append(item)
         return told, blocks
@@ -140,7 +143,10 @@ class Intake:
             if isinstance(event, Event) and event.evidence:
                 named = self._blocks.named(event.asset, (each.block for each in event.evidence if each.block))
                 await self._blocks.send(named, "detector", now_ns)
+        before = self._health.events
         await self._events.take(told, now_ns)
+        if self._health.events > before:
+            self._health.last_data_ns = now_ns
 
     @property
     def is_due(self) -> bool:
@@ -173,7 +179,6 @@ class Intake:
             return False
         source.heard_s = time.monotonic()
         source.online = True
-        self._health.last_data_ns = self._clock_ns()
         return True
 
     def recorded(self, source: Source, past: Filter, samples: Iterable[Sample]) -> list[Sample]:

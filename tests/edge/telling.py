@@ -78,9 +78,11 @@ class Teller:
 class Telling:
     """One machine `cnc-01` on one edge; `again` is the edge after a kill."""
 
-    def __init__(self, folder: Path, entry: Mapping[str, Any], *, node: Any = None, **limits: int) -> None:
+    def __init__(
+        self, folder: Path, entry: Mapping[str, Any], *, node: Any = None, spool_bytes: int = 1 << 28, **limits: int
+    ) -> None:
         self._folder, self._entry, self._limits = folder, entry, limits
-        self.spool = Spool.open(folder / "spool", linger_s=0.0) if node is None else node._spool
+        self.spool = Spool.open(folder / "spool", max_bytes=spool_bytes, linger_s=0.0) if node is None else node._spool
         blocks = BlockBudget(self.spool, **limits)
         self.node = node or EdgeNode(NODE, self.spool, "shopfloor", lambda _topic, _body: False, blocks=blocks)
         describe(self.node)

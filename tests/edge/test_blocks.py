@@ -84,6 +84,15 @@ async def test_blocks_of_a_sensor_that_the_plant_file_does_not_name_are_counted(
     assert edge.runner.health.refused == 1
 
 
+async def test_a_block_that_is_not_what_its_header_says_is_a_failure_of_the_driver(telling: Any, until: Any) -> None:
+    edge = telling(send_every_s=1)
+    edge.machine.say(block().model_copy(update={"data": b"123"}))
+    await until(lambda: edge.runner.health.failures == 1)
+    assert edge.blocks == []
+    await edge.say(Sample("cnc-01", "speed", time.time_ns(), 1.0))
+    assert edge.runner.health.connected
+
+
 async def test_a_start_that_cannot_be_one_is_that_of_its_arrival_and_flagged(telling: Any) -> None:
     edge = telling(send_every_s=1)
     said = block(start_ns=1, count=256, rate_hz=256.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -121,6 +122,34 @@ async def test_a_burst_of_a_thousand_events_in_one_batch_passes(telling: Any) ->
     await edge.say(*said)
     assert edge.events == said
     assert len({record.n for record in edge.spool.read(limit=2000)}) == 1000
+
+
+async def test_a_full_spool_stops_the_reading_and_each_event_is_kept_once(tmp_path: Path, until: Any) -> None:
+    edge = Telling(tmp_path, {}, spool_bytes=20_000)
+    said = [event(f"alarm {n}", time_ns=time.time_ns() + n) for n in range(150)]
+    heard = []
+    try:
+        edge.machine.say(*said)
+        await until(lambda: "max_bytes" in edge.runner.health.trouble or "full" in edge.runner.health.trouble)
+        while not edge.machine.taken:
+            heard += edge.events
+            edge.spool.remove([(1, edge.spool.stats.last_n)])
+            await asyncio.sleep(0.05)
+        heard += edge.events
+        assert heard == said
+        assert edge.runner.health.trouble == ""
+    finally:
+        await edge.kill()
+
+
+async def test_what_is_told_again_is_a_sign_of_life_and_no_news(telling: Any) -> None:
+    edge = telling()
+    said = event("door open")
+    await edge.say(said)
+    news_ns = edge.runner.health.last_data_ns
+    await edge.say(said)
+    assert edge.runner.health.last_data_ns == news_ns
+    assert edge.runner.health.alive_ns > news_ns
 
 
 async def test_events_of_an_asset_that_is_not_ours_are_counted(telling: Any) -> None:
