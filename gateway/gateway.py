@@ -166,7 +166,7 @@ class Gateway:
         )
         # a connection of its own: what people replay must not wait for the live data, nor hold it up
         token_file = self._settings.gateway_token_file
-        self._quarantine = Quarantine(self._ledger, spool, self._new_store(), token_file, ids)
+        self._quarantine = Quarantine(self._ledger, spool, self._new_store(), token_file, ids, cloud=self._new_cloud())
 
     def _open_ids(self) -> Ids:
         ids, self._taken_back = open_ids(self._spool, self._ledger.account, time.time_ns())
