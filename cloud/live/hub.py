@@ -11,17 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple
 
-from cloud.registry.state import (
-    Condition,
-    Seen,
-    Standing,
-    condition_of,
-    fault_of,
-    is_stale,
-    standing_of,
-    state_signal,
-    text_of,
-)
+from cloud.registry.kind import ANY, Condition, Kind, kind_of, text_of
+from cloud.registry.state import Seen, Standing, is_stale, standing_of
 from contract.model import Datatype, Quality, Value
 
 QUIET_S: Final = 60.0
@@ -96,6 +87,7 @@ class _Live:
     signals: dict[str, LiveValue] = field(default_factory=dict)
     state_signal: str | None = None  # as it was announced
     found: str | None = None  # among the values
+    kind: Kind = ANY
     retired: bool = False
     by_gateway: Why | None = None
     by_edge: Why | None = None
@@ -127,7 +119,7 @@ class _Live:
     def status(self, now_ms: int, quiet_s: float, silence: Why) -> Status:
         state_signal = self.state_signal or self.found
         state = None if state_signal is None else text_of(self._read(state_signal))
-        condition, fault = condition_of(state), fault_of(self._read, state)
+        condition, fault = self.kind.condition_of(state), self.kind.fault_of(self._read, state)
         seen_s, changed_s = _age_s(self.seen_ms, now_ms), _age_s(self.data_ms, now_ms)
         standing = standing_of(Seen(self.online, seen_s, changed_s, condition, fault, self.retired), quiet_s)
         # whether the edge node was started before or after its last word makes no difference
@@ -146,10 +138,10 @@ def _age_s(time_ms: int | None, now_ms: int) -> float | None:
     return None if time_ms is None else (now_ms - time_ms) / 1000
 
 
-def _state_signal(signals: Mapping[str, LiveValue]) -> str | None:
+def _state_signal(kind: Kind, signals: Mapping[str, LiveValue]) -> str | None:
     """Return the signal that tells the state of an asset that has not said what it is."""
-    kinds = {str: Datatype.STRING, bool: Datatype.BOOLEAN, int: Datatype.INT64}
-    return state_signal((name, kinds.get(type(each.value), Datatype.DOUBLE)) for name, each in signals.items())
+    types = {str: Datatype.STRING, bool: Datatype.BOOLEAN, int: Datatype.INT64}
+    return kind.state_signal((name, types.get(type(each.value), Datatype.DOUBLE)) for name, each in signals.items())
 
 
 class Listener:
@@ -268,18 +260,18 @@ class Hub:
                 changed = {name: value for name, value in changed.items() if name in live.signals}
             is_new = not changed.keys() <= live.signals.keys()
             live.signals.update(changed)
-            live.found = _state_signal(live.signals) if is_new else live.found
+            live.found = _state_signal(live.kind, live.signals) if is_new else live.found
             live.online = live.online if online is None else online
             live.seen_ms = max((t for t in (live.seen_ms, seen_ms) if t is not None), default=None)
             live.data_ms = max((t for t in (live.data_ms, data_ms) if t is not None), default=None)
             self._tell(asset, live, changed)
 
-    def announce(self, asset: str, state_signal: str | None) -> None:
-        """Take which signal tells the state of an asset, None for none."""
+    def announce(self, asset: str, kind: str, state_signal: str | None) -> None:
+        """Take of which kind an asset is, and which signal tells its state, None for none."""
         with self._lock:
             live = self._live(asset)
             if live is not None:
-                live.state_signal = state_signal
+                live.kind, live.state_signal = kind_of(kind), state_signal
                 self._tell(asset, live, {})
 
     def happened(self, asset: str, event: Mapping[str, Any]) -> None:

@@ -58,7 +58,7 @@ def _remember(hub: Hub, rows: Iterable[AssetRow], store: Store) -> None:
         last = {}
     now_ms = time.time_ns() // 1_000_000
     for row in rows:
-        hub.announce(row.id, row.state_signal)
+        hub.announce(row.id, row.kind, row.state_signal)
         signals = last.get(row.id, {})
         newest_ms = max((value.time_ms for value in signals.values()), default=None)
         data_ms = None if newest_ms is None else min(newest_ms, now_ms)

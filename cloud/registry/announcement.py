@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from cloud.registry.state import state_signal
+from cloud.registry.kind import kind_of
 from contract.model import Datatype
 from contract.topics import UnsTopic
 
@@ -65,7 +65,8 @@ class Announcement(BaseModel):
     @property
     def state_signal(self) -> str | None:
         """The signal that tells its state; None: none does."""
-        return state_signal(((signal.name, signal.datatype) for signal in self.signals), self.state)
+        signals = ((signal.name, signal.datatype) for signal in self.signals)
+        return kind_of(self.kind).state_signal(signals, self.state)
 
 
 def read_announcement(topic: UnsTopic, payload: bytes) -> Announcement:

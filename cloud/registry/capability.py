@@ -14,6 +14,7 @@ CAPABILITY: Final = Capability(
     routers=(routes.router,),
     tables=(AssetRow, SignalRow, DeletedAsset),
     rights={
+        "GET /api/v1/kinds": Right(Action.READ),
         "GET /api/v1/plant": Right(Action.READ),
         "GET /api/v1/assets": Right(Action.READ),
         "GET /api/v1/assets/{asset}": Right(Action.READ, "/api/v1/assets/cnc-01"),

@@ -17,8 +17,9 @@ from cloud.auth.rights import Action
 from cloud.deps import Db, GetParts, Now, need
 from cloud.live.hub import Hub, why_json
 from cloud.problems import Code, Problem, responses
+from cloud.registry.kind import ANY, KINDS, Condition, Kind, Names, key_signals, kind_of
 from cloud.registry.learn import come_back
-from cloud.registry.state import CONDITION_OF, Condition, Standing, WhyView
+from cloud.registry.state import Standing, WhyView
 from cloud.registry.tables import AssetRow, DeletedAsset
 from cloud.telemetry.times import format_time
 
@@ -38,6 +39,7 @@ class AssetStatus(BaseModel):
                     "names": {"en": "Milling center 1", "zh": "加工中心 1"},
                     "label": "",
                     "online": True,
+                    "key_signals": ["spindle_speed", "spindle_load", "feed_rate", "power"],
                     "state_signal": "execution",
                     "state": "active",
                     "condition": "running",
@@ -58,9 +60,12 @@ class AssetStatus(BaseModel):
     names: dict[str, str] = Field(description="display names by language")
     label: str = Field(description="what its source calls it, where that is not the id")
     online: bool = Field(description="whether its edge node is connected and has contact with it")
+    key_signals: list[str] = Field(
+        description="the few numbers to look at first: those of its kind, then others in the order of the plant file"
+    )
     state_signal: str | None = Field(
-        description="the signal that tells its state: the one that the plant file names, else the first of execution, "
-        "state, status and mode; null: it has none"
+        description="the signal that tells its state: the one that the plant file names, else the first that its kind "
+        "knows; null: it has none"
     )
     state: str | None = Field(description="what that signal says, as text")
     condition: Condition = Field(description="what the word of its state means")
@@ -117,6 +122,40 @@ class AssetDetail(PlacedAsset):
     signals: list[SignalView]
 
 
+class StateView(BaseModel):
+    """The word of a state."""
+
+    condition: Condition = Field(description="what it means")
+    names: Names = Field(description="by language", examples=[{"en": "Feed hold", "zh": "进给保持"}])
+
+
+class KindView(BaseModel):
+    """A kind of machine: how it is called and drawn, and the words of its state."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "names": {"en": "Machine tool", "zh": "数控机床"},
+                    "icon": "cnc",
+                    "states": {"active": {"condition": "running", "names": {"en": "Active", "zh": "运行"}}},
+                }
+            ]
+        }
+    )
+
+    names: Names = Field(description="by language")
+    icon: str = Field(description="the name of an icon of the console", examples=["cnc"])
+    states: dict[str, StateView] = Field(description="by the word, in small letters with _ between them")
+
+
+class KindsView(BaseModel):
+    """Kinds of machines."""
+
+    any: KindView = Field(description="what holds for a machine of a kind that is not in `kinds`")
+    kinds: dict[str, KindView]
+
+
 class LineView(BaseModel):
     """A production line."""
 
@@ -161,6 +200,7 @@ def _status(row: AssetRow, hub: Hub) -> dict[str, object]:
         "names": row.names,
         "label": row.label,
         "online": status.online,
+        "key_signals": key_signals(row.kind, tuple((each.name, each.datatype) for each in row.signals)),
         "state_signal": row.state_signal or status.state_signal,
         "state": status.state,
         "condition": status.condition,
@@ -220,6 +260,21 @@ AssetPath = Annotated[str, Path(max_length=64, examples=["cnc-01"])]
 _BY_PLACE = (AssetRow.enterprise, AssetRow.site, AssetRow.area, AssetRow.line, AssetRow.id)
 
 
+def _kind_view(kind: Kind) -> KindView:
+    states = {
+        word: StateView(condition=condition, names=names)
+        for condition, words in kind.states.items()
+        for word, names in words.items()
+    }
+    return KindView(names=kind.names, icon=kind.icon, states=states)
+
+
+@router.get("/kinds", responses=responses(401, 403))
+async def list_kinds() -> KindsView:
+    """Return the known kinds of machines: how to call and draw them, and what the words of their states mean."""
+    return KindsView(any=_kind_view(ANY), kinds={name: _kind_view(kind) for name, kind in KINDS.items()})
+
+
 @router.get("/plant", responses=responses(401, 403))
 def get_plant(db: Db, parts: GetParts) -> PlantView:
     """Return the tree of the plant with every asset that is not retired."""
@@ -247,7 +302,12 @@ def get_asset(db: Db, parts: GetParts, asset: AssetPath) -> AssetDetail:
     """Return an asset with its signals."""
     row = find_asset(db, asset)
     signals = [SignalView.model_validate(signal, from_attributes=True) for signal in row.signals]
-    own = {"edge_node": row.edge_node, "announced": row.announced, "conditions": CONDITION_OF, "signals": signals}
+    own = {
+        "edge_node": row.edge_node,
+        "announced": row.announced,
+        "conditions": kind_of(row.kind).conditions,
+        "signals": signals,
+    }
     return AssetDetail.model_validate({**_placed(row, parts.hub), **own})
 
 

@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from cloud.registry.state import Condition, Standing, WhyView
+from cloud.registry.kind import Condition
+from cloud.registry.state import Standing, WhyView
 
 Value = bool | int | float | str | None
 Integers = Literal["number", "text"]

@@ -24,7 +24,8 @@ from cloud.auth.rights import Action
 from cloud.deps import GetParts, GetStore, Now, need
 from cloud.parts import Parts
 from cloud.problems import Code, Problem, responses
-from cloud.registry.state import STALE_S, Condition, condition_of, text_of
+from cloud.registry.kind import ANY, Condition, kind_of, text_of
+from cloud.registry.state import STALE_S
 from cloud.registry.tables import AssetRow, SignalRow
 from cloud.telemetry.exact import values
 from cloud.telemetry.routes import MAX_JSON_ROWS, AssetName, End, Start, check_known, query_of
@@ -99,6 +100,7 @@ def states(
         gaps = _unheard([*vouched, *(time_ns for time_ns, _ in said if vouched and time_ns > vouched[0])], until_ns)
         gaps = _unfilled(samples, replace(query, signals=tuple(announced)), gaps)
         found = _changes(said, gaps, query.start_ns)
+    kind = ANY if row is None else kind_of(row.kind)
     return States(
         asset=asset,
         state_signal=signal,
@@ -106,7 +108,7 @@ def states(
         end=format_time(query.end_ns),
         time=[format_time(time_ns) for time_ns, _ in found],
         state=[state for _, state in found],
-        condition=[condition_of(state) for _, state in found],
+        condition=[kind.condition_of(state) for _, state in found],
     )
 
 

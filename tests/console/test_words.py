@@ -11,10 +11,10 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from cloud.problems import Code
-from cloud.registry.state import CONDITION_OF
+from cloud.registry.kind import KINDS
 from contract.model import Asset
+from edge.entry import Place
 from edge.health import node_asset
-from edge.machine import Place
 from simulators.factory import load
 from simulators.machine import SimulatedMachine
 
@@ -46,7 +46,7 @@ def words() -> set[str]:
     alarms = {said for name, said in re.findall(r"^(\w+): Final = \"(.+)\"", text, re.MULTILINE) if name in raised}
     alarms |= {trip.alarm for machine in shipped() for trip in machine.protection}
     modes = re.findall(r"_MODE: Final = _same\((.*?)\)", text)[0].replace('"', "").split(", ")
-    said = {word.upper() for word in CONDITION_OF} - {"FALSE", "TRUE"}
+    said = {word.upper() for kind in KINDS.values() for word in kind.conditions} - {"FALSE", "TRUE"}
     return said | alarms | set(modes) | {"good", "scrap"}
 
 

@@ -11,8 +11,8 @@ from starlette.testclient import TestClient
 from cloud.live.hub import Hub, LiveValue
 from cloud.parts import Parts
 from cloud.registry.announcement import Announcement
+from cloud.registry.kind import ANY, text_of
 from cloud.registry.learn import learn
-from cloud.registry.state import condition_of, fault_of, state_signal, text_of
 from contract.model import Datatype, Value
 
 NOW_MS = 1_795_420_800_000
@@ -35,7 +35,7 @@ NOW_MS = 1_795_420_800_000
 )
 def test_the_signal_that_tells_the_state(signals: str, stated: str, found: str | None) -> None:
     names = [each.split(":") for each in signals.split()]
-    assert state_signal(((name, Datatype(datatype)) for name, datatype in names), stated) == found
+    assert ANY.state_signal(((name, Datatype(datatype)) for name, datatype in names), stated) == found
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_the_signal_that_tells_the_state(signals: str, stated: str, found: str |
     ],
 )
 def test_what_a_state_means(value: Value | None, text: str | None, condition: str) -> None:
-    assert (text_of(value), condition_of(text_of(value))) == (text, condition)
+    assert (text_of(value), ANY.condition_of(text_of(value))) == (text, condition)
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_what_a_state_means(value: Value | None, text: str | None, condition: st
     ],
 )
 def test_what_is_wrong_is_said_in_the_machines_own_words(signals: dict[str, Any], fault: str | None) -> None:
-    assert fault_of(signals.get, signals.get("state")) == fault
+    assert ANY.fault_of(signals.get, signals.get("state")) == fault
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_a_machine_without_any_state_is_sound(
         learn(db, announce("press-01", kind="press", signals=[{"name": "force", "unit": "kN"}]))
         learn(db, announce("oven-01", state="heating", signals=[{"name": "heating", "datatype": "boolean"}]))
     now_ms = parts.hub._clock_ms()
-    parts.hub.announce("oven-01", "heating")
+    parts.hub.announce("oven-01", "oven", "heating")
     for asset, signals in (("press-01", {"force": 12.5}), ("oven-01", {"heating": True})):
         values = {name: LiveValue(value, 192, now_ms) for name, value in signals.items()}
         parts.hub.update(asset, online=True, seen_ms=now_ms, data_ms=now_ms, signals=values)

@@ -317,6 +317,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/kinds": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Kinds
+         * @description Return the known kinds of machines: how to call and draw them, and what the words of their states mean.
+         */
+        get: operations["list_kinds"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/ledger": {
         parameters: {
             query?: never;
@@ -641,6 +661,12 @@ export interface components {
          * @example {
          *       "condition": "running",
          *       "id": "cnc-01",
+         *       "key_signals": [
+         *         "spindle_speed",
+         *         "spindle_load",
+         *         "feed_rate",
+         *         "power"
+         *       ],
          *       "kind": "cnc",
          *       "label": "",
          *       "last_data": "2026-11-23T08:00:00.250000000Z",
@@ -697,6 +723,11 @@ export interface components {
             fault: string | null;
             /** Id */
             id: string;
+            /**
+             * Key Signals
+             * @description the few numbers to look at first: those of its kind, then others in the order of the plant file
+             */
+            key_signals: string[];
             /** Kind */
             kind: string;
             /**
@@ -750,7 +781,7 @@ export interface components {
             state: string | null;
             /**
              * State Signal
-             * @description the signal that tells its state: the one that the plant file names, else the first of execution, state, status and mode; null: it has none
+             * @description the signal that tells its state: the one that the plant file names, else the first that its kind knows; null: it has none
              */
             state_signal: string | null;
             /**
@@ -767,6 +798,12 @@ export interface components {
          * @example {
          *       "condition": "running",
          *       "id": "cnc-01",
+         *       "key_signals": [
+         *         "spindle_speed",
+         *         "spindle_load",
+         *         "feed_rate",
+         *         "power"
+         *       ],
          *       "kind": "cnc",
          *       "label": "",
          *       "last_data": "2026-11-23T08:00:00.250000000Z",
@@ -797,6 +834,11 @@ export interface components {
             fault: string | null;
             /** Id */
             id: string;
+            /**
+             * Key Signals
+             * @description the few numbers to look at first: those of its kind, then others in the order of the plant file
+             */
+            key_signals: string[];
             /** Kind */
             kind: string;
             /**
@@ -844,7 +886,7 @@ export interface components {
             state: string | null;
             /**
              * State Signal
-             * @description the signal that tells its state: the one that the plant file names, else the first of execution, state, status and mode; null: it has none
+             * @description the signal that tells its state: the one that the plant file names, else the first that its kind knows; null: it has none
              */
             state_signal: string | null;
             /**
@@ -1035,7 +1077,7 @@ export interface components {
              * Reason
              * @enum {string}
              */
-            reason: "sequence" | "overflow" | "driver_queue" | "not_understood" | "too_large" | "offline" | "edge_down" | "edge_spool" | "gateway_spool" | "gateway_full" | "cloud_full" | "gateway_away" | "clock" | "source_time" | "identity";
+            reason: "sequence" | "overflow" | "driver_queue" | "not_understood" | "too_large" | "offline" | "edge_down" | "edge_spool" | "gateway_spool" | "gateway_full" | "cloud_full" | "gateway_away" | "block_budget" | "clock" | "source_time" | "identity";
             /**
              * Source
              * @description the machine; empty for the edge node itself
@@ -1263,6 +1305,60 @@ export interface components {
             start: string;
         };
         /**
+         * KindView
+         * @description A kind of machine: how it is called and drawn, and the words of its state.
+         * @example {
+         *       "icon": "cnc",
+         *       "names": {
+         *         "en": "Machine tool",
+         *         "zh": "数控机床"
+         *       },
+         *       "states": {
+         *         "active": {
+         *           "condition": "running",
+         *           "names": {
+         *             "en": "Active",
+         *             "zh": "运行"
+         *           }
+         *         }
+         *       }
+         *     }
+         */
+        KindView: {
+            /**
+             * Icon
+             * @description the name of an icon of the console
+             * @example cnc
+             */
+            icon: string;
+            /**
+             * Names
+             * @description by language
+             */
+            names: {
+                [key: string]: string;
+            };
+            /**
+             * States
+             * @description by the word, in small letters with _ between them
+             */
+            states: {
+                [key: string]: components["schemas"]["StateView"];
+            };
+        };
+        /**
+         * KindsView
+         * @description Kinds of machines.
+         */
+        KindsView: {
+            /** @description what holds for a machine of a kind that is not in `kinds` */
+            any: components["schemas"]["KindView"];
+            /** Kinds */
+            kinds: {
+                [key: string]: components["schemas"]["KindView"];
+            };
+        };
+        /**
          * LastColumns
          * @description The newest sample of each series, as columns of equal length.
          * @example {
@@ -1401,7 +1497,7 @@ export interface components {
              * Reason
              * @enum {string}
              */
-            reason: "sequence" | "overflow" | "driver_queue" | "not_understood" | "too_large" | "offline" | "edge_down" | "edge_spool" | "gateway_spool" | "gateway_full" | "cloud_full" | "gateway_away" | "clock" | "source_time" | "identity";
+            reason: "sequence" | "overflow" | "driver_queue" | "not_understood" | "too_large" | "offline" | "edge_down" | "edge_spool" | "gateway_spool" | "gateway_full" | "cloud_full" | "gateway_away" | "block_budget" | "clock" | "source_time" | "identity";
             /**
              * Source
              * @example cnc-01
@@ -1562,6 +1658,12 @@ export interface components {
          * @example {
          *       "condition": "running",
          *       "id": "cnc-01",
+         *       "key_signals": [
+         *         "spindle_speed",
+         *         "spindle_load",
+         *         "feed_rate",
+         *         "power"
+         *       ],
          *       "kind": "cnc",
          *       "label": "",
          *       "last_data": "2026-11-23T08:00:00.250000000Z",
@@ -1596,6 +1698,11 @@ export interface components {
             fault: string | null;
             /** Id */
             id: string;
+            /**
+             * Key Signals
+             * @description the few numbers to look at first: those of its kind, then others in the order of the plant file
+             */
+            key_signals: string[];
             /** Kind */
             kind: string;
             /**
@@ -1647,7 +1754,7 @@ export interface components {
             state: string | null;
             /**
              * State Signal
-             * @description the signal that tells its state: the one that the plant file names, else the first of execution, state, status and mode; null: it has none
+             * @description the signal that tells its state: the one that the plant file names, else the first that its kind knows; null: it has none
              */
             state_signal: string | null;
             /**
@@ -2111,6 +2218,29 @@ export interface components {
              */
             state_signal: string | null;
             why: components["schemas"]["WhyView"] | null;
+        };
+        /**
+         * StateView
+         * @description The word of a state.
+         */
+        StateView: {
+            /**
+             * Condition
+             * @description what it means
+             * @enum {string}
+             */
+            condition: "running" | "ready" | "interrupted" | "stopped" | "unknown";
+            /**
+             * Names
+             * @description by language
+             * @example {
+             *       "en": "Feed hold",
+             *       "zh": "进给保持"
+             *     }
+             */
+            names: {
+                [key: string]: string;
+            };
         };
         /**
          * States
@@ -3385,6 +3515,53 @@ export interface operations {
             };
             /** @description Service Unavailable */
             503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    list_kinds: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KindsView"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
