@@ -18,10 +18,10 @@ import structlog
 from contract.backoff import Backoff
 from contract.topics import Node
 from gateway.ledger import STORE, Aside, Ledger, LedgerError
+from gateway.ledger.tally import Stored, Tally
 from gateway.reader import Reader
 from gateway.sinks import Cursors
 from gateway.store import Answer, Store
-from gateway.tally import Stored, Tally
 from spool import Record, Spool, SpoolError
 
 RECORDS: Final = 500

@@ -14,7 +14,6 @@ from contract.loss import SourceLedger
 from contract.mqtt import Broker, Session, Subscription, Will
 from contract.topics import SPARKPLUG, Node, state_topic
 from gateway.acks import Acks, rebirth_command
-from gateway.balance import GATEWAY, LedgerPublisher
 from gateway.cloud import Cloud
 from gateway.config import Settings, cloud_of, store_of
 from gateway.deliver import Deliverer
@@ -23,15 +22,16 @@ from gateway.forward import Forwarder
 from gateway.health import HealthServer
 from gateway.host import Gap, Host, Presence
 from gateway.ledger import Ledger, LedgerError
+from gateway.ledger.balance import GATEWAY, LedgerPublisher
+from gateway.ledger.quarantine import Quarantine
+from gateway.ledger.tally import Delivered, Tally
 from gateway.mirror import LOOK_AT_EDGE, Mirror, Why
-from gateway.quarantine import Quarantine
 from gateway.reader import Decoded, Reader
 from gateway.receive import Receiver
 from gateway.seed import open_ids
 from gateway.sinks import Cursors
 from gateway.standby import LONGEST_PATIENCE_S, PATIENCE_S, Ends, Standby
 from gateway.store import Store
-from gateway.tally import Delivered, Tally
 from gateway.view import CloudView, NodeView, View
 from spool import Spool, SpoolError
 

@@ -19,9 +19,9 @@ from contract.identity import Ids
 from contract.loss import BALANCE, ENTRY
 from contract.sparkplug import Batch, Odd, SparkplugError
 from contract.topics import Node, SparkplugTopic, parse_sparkplug
-from gateway.account import read_balance, read_entry
 from gateway.birth import NO_DEFINITIONS, Birth, valued
 from gateway.ledger import Aside, Ledger
+from gateway.ledger.account import read_balance, read_entry
 from gateway.runs import Runs
 from gateway.sinks import may_be_for_cloud
 from spool import Record

@@ -15,11 +15,11 @@ from contract.sparkplug import Batch, Decoder, SparkplugError, decode
 from contract.sparkplug_times import FIRST_MS
 from contract.topics import Node, SparkplugTopic, TopicError
 from gateway.acks import Acks
-from gateway.balance import NOBODY
 from gateway.birth import NO_DEFINITIONS, Birth, bdseq_of
 from gateway.events import EventMirror
 from gateway.host import Host
 from gateway.ledger import Aside, Ledger
+from gateway.ledger.balance import NOBODY
 from gateway.mirror import EDGE_DIED, Mirror
 from gateway.reader import Decoded, parse
 from gateway.seen import Seen

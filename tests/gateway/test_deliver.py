@@ -19,15 +19,15 @@ from contract.identity import Ids
 from contract.loss import SourceLedger
 from contract.sparkplug import Code, Metric, Payload, encode
 from contract.sparkplug_wire import COMPRESSED
-from gateway.balance import LedgerPublisher
 from gateway.cloud import Receipt
 from gateway.deliver import Deliverer
 from gateway.forward import Forwarder
 from gateway.ledger import Ledger
+from gateway.ledger.balance import LedgerPublisher
+from gateway.ledger.tally import Delivered, Tally
 from gateway.reader import Decoded, Reader
 from gateway.sinks import Cursors
 from gateway.store import Answer
-from gateway.tally import Delivered, Tally
 from spool import Spool
 from spool.records import checksum
 from tests.gateway.wire import CNC, LINE, START_NS, EdgeNode

@@ -16,7 +16,7 @@ from contract.sparkplug import Code, Metric, Payload, encode
 from gateway.cloud import HttpCloud
 from gateway.health import HealthServer
 from gateway.ledger import CLOUD, STORE, Aside, Ledger
-from gateway.quarantine import Quarantine
+from gateway.ledger.quarantine import Quarantine
 from gateway.store import HttpStore
 from spool import Spool
 from tests.gateway.cloud_server import TOKEN, FakeCloud

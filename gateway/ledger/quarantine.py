@@ -20,7 +20,7 @@ from contract.identity import Ids
 from contract.sparkplug import SparkplugError, decode
 from gateway.birth import Birth
 from gateway.cloud import Cloud
-from gateway.ledger import CLOUD, STORE, Aside, Ledger, LedgerError
+from gateway.ledger.file import CLOUD, STORE, Aside, Ledger, LedgerError
 from gateway.reader import Notes, parse
 from gateway.store import Store
 from spool import SpoolError
