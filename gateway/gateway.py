@@ -280,9 +280,11 @@ class Gateway:
         self._session.stop(1.0)
         if self._own_mirror_session is not None:
             self._own_mirror_session.stop(1.0)
+        if self._deliverer is not None:
+            self._deliverer.stop(0.0)  # both end at the same time
         self._forwarder.stop(1.0)
         if self._deliverer is not None:
-            self._deliverer.stop(1.0)
+            self._deliverer.stop(0.2)
         self.health.stop()
         self._quarantine.close()
         self._flush()
