@@ -12,6 +12,7 @@ from cloud.auth.accounts import Principal
 from cloud.auth.device import Devices
 from cloud.auth.journal import FailedLogins
 from cloud.auth.limiter import FailureLimiter
+from cloud.auth.scope import Limits
 from cloud.live.hub import Hub
 from cloud.places import EXPORTS, SESSIONS, AllPlaces
 from cloud.settings import Settings, make_private, read_secret
@@ -34,6 +35,7 @@ class Parts:
     places: AllPlaces
     proofs: db.Remembered[tuple[str, str], Principal]
     signals: db.Remembered[str, dict[str, tuple[str, str]]]
+    reaches: db.Remembered[Limits, frozenset[str]]
     units: db.Remembered[str, dict[tuple[str, str], str]]
     last: LastAnswer
     failures: FailureLimiter
@@ -70,6 +72,7 @@ def build_parts(settings: Settings) -> Parts:
         places=AllPlaces(),
         proofs=db.Remembered(sessions),
         signals=db.Remembered(sessions),
+        reaches=db.Remembered(sessions),
         units=db.Remembered(sessions),
         last=LastAnswer(),
         failures=FailureLimiter(),

@@ -50,6 +50,7 @@ class Code(StrEnum):
     USER_EXISTS = "user_exists"  # username
     TOO_MANY_USERS = "too_many_users"  # limit
     LAST_ADMIN = "last_admin"  # username
+    WRONG_SCOPE = "wrong_scope"  # role
     UNKNOWN_TOKEN = "unknown_token"  # noqa: S105  # id
     TOKEN_ROLE = "token_role"  # noqa: S105  # username, role
     TOO_MANY_TOKENS = "too_many_tokens"  # username, limit

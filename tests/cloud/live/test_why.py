@@ -140,7 +140,7 @@ async def test_a_listener_hears_that_values_are_stale_and_that_they_hold_again()
     now_ms = [100_000]
     hub = Hub(clock_ms=lambda: now_ms[0])
     hub.update("a", online=True, seen_ms=100_000, signals={"x": LiveValue(1, 192, 1)})
-    listener = hub.listen([])
+    listener = hub.listen(None)
     assert listener is not None
     told = []
     for at_ms, seen_ms in [(100_000, 100_000), (161_000, None), (162_000, 162_000)]:
