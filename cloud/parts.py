@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 from sqlalchemy import Engine
@@ -10,9 +11,11 @@ from sqlalchemy.orm import sessionmaker
 from cloud import db
 from cloud.auth.accounts import Principal
 from cloud.auth.device import Devices
-from cloud.auth.journal import FailedLogins
+from cloud.auth.journal import FailedLogins, Logins
 from cloud.auth.limiter import FailureLimiter
 from cloud.auth.scope import Limits
+from cloud.blocks.blocks import Blocks
+from cloud.events.events import Retention
 from cloud.live.hub import Hub
 from cloud.places import EXPORTS, SESSIONS, AllPlaces
 from cloud.settings import Settings, make_private, read_secret
@@ -40,8 +43,11 @@ class Parts:
     last: LastAnswer
     failures: FailureLimiter
     failed_logins: FailedLogins
+    logins: Logins
     devices: Devices
     cli_token: str | None
+    blocks: Blocks
+    retention: Retention
 
     @property
     def store_token(self) -> str | None:
@@ -58,6 +64,9 @@ def build_parts(settings: Settings) -> Parts:
     engine = db.connect(settings.sql_url, SESSIONS)
     db.migrate(engine)
     sessions = sessionmaker(engine)
+    blocks = Blocks(settings.block_folder or settings.cloud_home / "blocks", settings.block_bytes)
+    with sessions() as session:
+        blocks.open(session, time.time())
     return Parts(
         settings=settings,
         engine=engine,
@@ -77,8 +86,11 @@ def build_parts(settings: Settings) -> Parts:
         last=LastAnswer(),
         failures=FailureLimiter(),
         failed_logins=FailedLogins(),
+        logins=Logins(),
         devices=Devices(cli_token),  # a secret of the state folder: marks outlive a restart
         cli_token=cli_token,
+        blocks=blocks,
+        retention=Retention(settings.event_days),
     )
 
 

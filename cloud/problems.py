@@ -62,6 +62,8 @@ class Code(StrEnum):
     WRONG_TIME = "wrong_time"  # name, what
     EMPTY_RANGE = "empty_range"  # start, end
     TOO_MANY_SAMPLES = "too_many_samples"  # limit, start, end
+    UNKNOWN_BLOCK = "unknown_block"  # id
+    TOO_MUCH_KEPT = "too_much_kept"
     TOO_MANY_POINTS = "too_many_points"  # points, signals, limit, most
 
 

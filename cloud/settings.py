@@ -38,6 +38,10 @@ class Settings(BaseSettings):
     """Token that /api/v1/chain accepts: a gateway shows it with what is no sample. None: nobody may."""
     event_days: Annotated[int, Field(ge=0)] = 400
     """How long events are kept, but those of conditions that hold. 0: for ever."""
+    block_folder: Path | None = None
+    """Where blocks are; default: in `home`. Several clouds of one database need one that they share."""
+    block_bytes: Annotated[int, Field(ge=1 << 20)] = 2 << 30
+    """So much of blocks is kept; then the oldest make room for newer ones, but those that are kept."""
     store_org: str = "shopfloor"
     store_bucket: str = "shopfloor"
     raw_days: Annotated[int, Field(ge=0)] = 30

@@ -18,8 +18,8 @@ from contract.mqtt import BrokerSettings
 from contract.private import StrangerError, keep_private
 from contract.topics import HOST_ID
 from edge.config import Line, PlantFileError, load_plant
+from edge.entry import Context
 from edge.line import LineService
-from edge.machine import Context
 from edge.uplink import HOST
 from spool import SpoolError
 

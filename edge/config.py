@@ -17,7 +17,7 @@ from pydantic_core import ErrorDetails
 from contract.topics import Node
 from edge.birth import ROOM, least_birth_bytes
 from edge.drivers import UnknownDriverError, load
-from edge.machine import IS_FILE, Id, Machine, Model, Names, Place, as_written
+from edge.entry import IS_FILE, Entry, Id, Model, Names, Place, as_written
 from edge.yaml_lines import Document, Loc, YamlError, parse
 
 MAX_BYTES: Final = 8 * 2**20
@@ -57,7 +57,7 @@ class Line:
     """A production line: one Sparkplug edge node."""
 
     place: Place
-    machines: Mapping[str, Machine]
+    machines: Mapping[str, Entry]
     refused: Mapping[str, Problem] = field(default_factory=dict)
     """Machines that cannot be served, though their entries are right; their neighbors can."""
 
@@ -188,27 +188,27 @@ class _Reader:
                 lines.append(self._line(Place(enterprise, site, area, line), machines, loc))
         return lines
 
-    def _line(self, place: Place, machines: dict[str, Machine], loc: Loc) -> Line:
+    def _line(self, place: Place, machines: dict[str, Entry], loc: Loc) -> Line:
         refused = {}
-        for name, machine in machines.items():
-            size = _birth_bytes(machine, place, name)
+        for name, entry in machines.items():
+            size = _birth_bytes(entry, place, name)
             if size > ROOM:
                 text = (
-                    f"{len(machine.signals)} signals are too many: to announce them takes up to {size} bytes, and a "
+                    f"{len(entry.signals)} signals are too many: to announce them takes up to {size} bytes, and a "
                     f"message has at most {ROOM}; make two machines of it, or shorten the names of its signals"
                 )
                 refused[name] = Problem(self.document.line((*loc, name)), _where((*loc, name)), text)
         return Line(place, {n: m for n, m in machines.items() if n not in refused}, refused)
 
-    def _machines(self, entry: Any, loc: Loc) -> Iterator[tuple[str, Machine]]:
-        for name, body in _mapping(entry, "machines"):
+    def _machines(self, body: Any, loc: Loc) -> Iterator[tuple[str, Entry]]:
+        for name, said in _mapping(body, "machines"):
             where = (*loc, name)
             self._check_once(name, where)
-            if not isinstance(body, dict):
+            if not isinstance(said, dict):
                 continue  # the plant's own model has said so
-            machine = self._machine(body, where)
-            if machine is not None:
-                yield name, machine
+            entry = self._entry(said, where)
+            if entry is not None:
+                yield name, entry
 
     def _check_once(self, name: str, loc: Loc) -> None:
         line = self.document.line(loc)
@@ -217,25 +217,25 @@ class _Reader:
             self.problems.append(Problem(line, _where(loc), text))
         self.assets.setdefault(name, line)
 
-    def _machine(self, body: dict[str, Any], loc: Loc) -> Machine | None:
+    def _entry(self, body: dict[str, Any], loc: Loc) -> Entry | None:
         if not isinstance(body.get("driver"), str):
             text = "missing key 'driver'" if "driver" not in body else "driver must be the name of a driver"
             self.problems.append(Problem(self.document.line(loc), _where(loc), text))
             return None
         try:
-            model = load(body["driver"]).Machine
+            model = load(body["driver"]).Entry
         except UnknownDriverError as error:
             self.problems.append(Problem(self.document.line((*loc, "driver")), _where(loc), str(error)))
             return None
         try:
-            machine = model.model_validate(body)
+            entry = model.model_validate(body)
         except ValidationError as error:
             self._take(error, model, loc)
             return None
-        if not machine.signals:
+        if not entry.signals:
             text = "no signals: state at least one under `signals:` (`shopfloor browse` shows what a machine offers)"
             self.problems.append(Problem(self.document.line(loc), _where(loc), text))
-        return machine
+        return entry
 
     def _take(self, error: ValidationError, model: type[BaseModel], prefix: Loc) -> None:
         for detail in error.errors(include_url=False):
@@ -251,8 +251,8 @@ class _Reader:
 def _absent(lines: Iterable[Line], folder: Path, document: Document) -> Iterator[Problem]:
     for line in lines:
         place = ("areas", line.place.area, "lines", line.place.line, "machines")
-        for name, machine in line.machines.items():
-            for loc, file in _files(machine):
+        for name, entry in line.machines.items():
+            for loc, file in _files(entry):
                 if not (folder / file).exists():
                     full, missing = (*place, name, *loc), str(folder / file)
                     yield Problem(document.line(full), _where(full), f"there is no file {missing!r}", missing)
@@ -274,8 +274,8 @@ def _metadata(annotation: Any) -> list[Any]:
     return [mark for part in marked for mark in typing.get_args(part)[1:]]
 
 
-def _birth_bytes(machine: Machine, place: Place, name: str) -> int:
-    return least_birth_bytes(machine.asset(place, name)) if len(machine.signals) > _MANY_SIGNALS else 0
+def _birth_bytes(entry: Entry, place: Place, name: str) -> int:
+    return least_birth_bytes(entry.asset(place, name)) if len(entry.signals) > _MANY_SIGNALS else 0
 
 
 def _mapping(body: Any, key: str) -> list[tuple[str, Any]]:

@@ -12,10 +12,10 @@ from typing import Final, Literal
 from contract.model import Sample
 from edge.contain import Contained, Failed, check_sound
 from edge.driver import Lost, NoHistory
+from edge.entry import Entry
 from edge.filter import Filter
 from edge.intake import Intake
 from edge.ledger import EdgeLedger
-from edge.machine import Machine
 from edge.outlet import Outlet
 from edge.source import Source
 
@@ -54,7 +54,7 @@ class Gaps:
     def __init__(
         self,
         name: str,
-        machine: Machine,
+        machine: Entry,
         *,
         driver: Contained,
         intake: Intake,

@@ -15,9 +15,9 @@ from edge import health
 from edge.config import Line
 from edge.driver import Driver
 from edge.drivers import load
+from edge.entry import Context, Entry
 from edge.ids import AssetIds
 from edge.ledger import EdgeLedger
-from edge.machine import Context, Machine
 from edge.runner import Runner
 from edge.uplink import HOST, Uplink
 from spool import Spool, SpoolError
@@ -71,7 +71,7 @@ class LineService:
             await asyncio.to_thread(spool.close)
 
     async def _serve(self, spool: Spool) -> None:
-        uplink = Uplink(self._line.node, spool, self._broker, host=self._host_id)
+        uplink = await asyncio.to_thread(Uplink, self._line.node, spool, self._broker, host=self._host_id)
         self._refuse()
         everything = [*self._line.machines, *self._refused]
         uplink.node.describe(health.node_asset(self._line.place, everything), node=True)
@@ -129,5 +129,5 @@ class LineService:
             await asyncio.sleep(health.PERIOD_S)
 
 
-def _driver(name: str, machine: Machine, context: Context) -> Driver:
-    return load(machine.driver).connection(name, machine, context)
+def _driver(name: str, entry: Entry, context: Context) -> Driver:
+    return load(entry.driver).Driver(name, entry, context)

@@ -17,12 +17,12 @@ def plant_schema() -> dict[str, Any]:
     schema = PlantEntry.model_json_schema(ref_template=_TEMPLATE)
     choices = []
     for name in driver_names():
-        machine = load(name).Machine.model_json_schema(ref_template=f"#/$defs/{name}.{{model}}")
-        for part, body in machine.pop("$defs", {}).items():
+        entry = load(name).Entry.model_json_schema(ref_template=f"#/$defs/{name}.{{model}}")
+        for part, body in entry.pop("$defs", {}).items():
             schema["$defs"][f"{name}.{part}"] = body
-        machine["required"] = sorted({*machine.get("required", ()), "driver", "signals"})
-        schema["$defs"][f"{name}.Machine"] = machine
-        choices.append({"$ref": f"#/$defs/{name}.Machine"})
+        entry["required"] = sorted({*entry.get("required", ()), "driver", "signals"})
+        schema["$defs"][f"{name}.Entry"] = entry
+        choices.append({"$ref": f"#/$defs/{name}.Entry"})
     schema["$defs"]["LineEntry"]["properties"]["machines"]["additionalProperties"] = {"oneOf": choices}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "shopfloor plant file"} | schema
 

@@ -18,15 +18,14 @@ from pydantic import ValidationError
 
 from edge.config import said_of
 from edge.driver import Driver, DriverError, Tag
-from edge.drivers import driver_names, load
-from edge.machine import Context
+from edge.drivers import UnknownDriverError, driver_names, load, schemes
+from edge.entry import Context
 from shopfloor import known
 from shopfloor.errors import ConfigurationError, RefusedError, UnreachableError
 from shopfloor.home import Home
 from shopfloor.output import err, print_json, table
 
 _LOOKED_AT: Final = 2000  # variables, for what was probably meant
-SCHEMES: Final = {"opc.tcp": "opcua", "mqtt": "mqtt", "mqtts": "mqtt", "http": "mtconnect", "https": "mtconnect"}
 
 
 def browse(
@@ -42,6 +41,9 @@ def browse(
         ),
     ] = "",
     *,
+    driver: Annotated[
+        str | None, typer.Option("--driver", "-d", help="Needed when several drivers have such addresses.")
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, help="End after so many.")] = 200,
     option: Annotated[
         list[str] | None,
@@ -54,10 +56,11 @@ def browse(
     for name in ("contract", "edge"):  # what they log, the error says
         logging.getLogger(name).setLevel(logging.CRITICAL)
     options = dict(map(_option, option or ()))
-    driver = connection(address, {"browse_limit": limit, **options})
+    name = driver or _driver_of(address)
+    machine = connection(name, address, {"browse_limit": limit, **options})
     found: list[Tag] = []
     try:
-        asyncio.run(_browse(driver, path, limit, timeout, found))
+        asyncio.run(_browse(machine, path, limit, timeout, found))
     except DriverError as error:
         raise UnreachableError(str(error)) from error
     except TimeoutError:
@@ -72,7 +75,7 @@ def browse(
         rows = [(t.path, t.address, t.datatype, t.value, t.writable or None, t.description or None) for t in found]
         table(columns, rows)
     if not found and path:
-        others = connection(address, {**options, "browse_limit": _LOOKED_AT})
+        others = connection(name, address, {**options, "browse_limit": _LOOKED_AT})
         raise RefusedError(f"{address} has nothing that fits {path!r}", _nearest(others, path, timeout))
     if not found:
         err.print(f"{address} shows nothing", markup=False)
@@ -89,21 +92,34 @@ def _nearest(driver: Driver, path: str, timeout_s: float) -> str:
     return known.nearest(named, {"/".join(tag.path.split("/")[: named.count("/") + 1]) for tag in found})
 
 
-def connection(address: str, options: dict[str, Any]) -> Driver:
-    """Return the driver for an address, not connected; raise ConfigurationError."""
-    scheme = urlsplit(address).scheme
-    if scheme not in SCHEMES:
+def _driver_of(address: str) -> str:
+    """Return the name of the driver for an address; raise ConfigurationError when there is none, or several are."""
+    known = schemes()
+    found = known.get(urlsplit(address).scheme, [])
+    if not found:
         raise ConfigurationError(
             f"{address!r} is no address of a machine",
-            f"it begins with {', '.join(f'{known}://' for known in SCHEMES)}; drivers: {', '.join(driver_names())}",
+            f"it begins with {', '.join(f'{scheme}://' for scheme in known)}; drivers: {', '.join(driver_names())}",
         )
-    module = load(SCHEMES[scheme])
+    if len(found) > 1:
+        raise ConfigurationError(
+            f"{address}: {' and '.join(found)} have such addresses", f"say which, for example --driver {found[-1]}"
+        )
+    return found[0]
+
+
+def connection(name: str, address: str, options: dict[str, Any]) -> Driver:
+    """Return the driver `name` of an address, not connected; raise ConfigurationError."""
     try:
-        machine = module.Machine.model_validate({"driver": SCHEMES[scheme], "address": address, **options})
+        module = load(name)
+    except UnknownDriverError as error:
+        raise ConfigurationError(str(error)) from error
+    try:
+        entry = module.Entry.model_validate({"driver": name, "address": address, **options})
     except ValidationError as error:
-        where, text = said_of(error, module.Machine)
+        where, text = said_of(error, module.Entry)
         raise ConfigurationError(f"option {where or address}: {text}", "docs/drivers.md lists the options") from error
-    return module.connection("browse", machine, Context(home=Home.of(os.environ).path, folder=Path.cwd()))
+    return module.Driver("browse", entry, Context(home=Home.of(os.environ).path, folder=Path.cwd()))
 
 
 async def _browse(driver: Driver, path: str, limit: int, timeout_s: float, found: list[Tag]) -> None:

@@ -14,9 +14,9 @@ from simulators import faces, machines
 from simulators.face import Place
 from simulators.grid import Grid
 from simulators.journal import Journal
-from simulators.logistics import Logistics
 from simulators.machine import NS, SimulatedMachine
-from simulators.production import Plan, ProductionError, plan_of
+from simulators.production.logistics import Logistics
+from simulators.production.roles import Plan, ProductionError, plan_of
 
 DEFAULT: Final = "default.yaml"
 STEP_S: Final = 0.1

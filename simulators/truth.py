@@ -28,7 +28,7 @@ from simulators.action import ACTIONS
 from simulators.face import Face
 from simulators.factory import Factory
 from simulators.machine import Refused, SimulatedMachine
-from simulators.part import Part
+from simulators.production.part import Part
 
 MAX_BODY: Final = 64 * 1024
 MAX_SAMPLES: Final = 1 << 20

@@ -209,6 +209,7 @@ def _enter_by_password(body: Credentials, visit: Visit) -> WhoAmI:
             visit.parts.failed_logins.count(visit.network)
             todo = f"try again; {FORGOTTEN}"
             raise Problem(401, "the user name or the password is wrong", todo, code=Code.WRONG_NAME_OR_PASSWORD)
+        visit.parts.logins.note(db, user.username, visit.network, by="password")
         return visit.enter(db, user)
 
 
@@ -224,6 +225,7 @@ def redeem_link(body: LinkSecret, visit: GetVisit, db: Db) -> WhoAmI:
             401, "the link was used already, has expired, or is not complete", FORGOTTEN, code=Code.LINK_ENDED
         )
     first_link.forget(visit.parts.settings, secret)
+    visit.parts.logins.note(db, user.username, visit.network, by="link")
     return visit.enter(db, user, by_link=True)
 
 

@@ -6,16 +6,18 @@ import base64
 import binascii
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Final
 
 import orjson
 from sqlalchemy import and_, delete, exists, select, tuple_
 from sqlalchemy.orm import Session
 
+from cloud.blocks.blocks import stand_no_longer
 from cloud.events.tables import ConditionRow, EventRow
 from contract.event import Event, State
 
-DAY_NS: Final = 86_400 * 10**9
+SWEEP_S: Final = 60.0
 MOST_FORGOTTEN: Final = 10_000  # at once
 
 
@@ -36,16 +38,16 @@ class Asked:
     active: bool = False
 
 
-def keep(db: Session, node: str, event: Event) -> bool:
-    """Keep an event and what it says of its condition; False when it was kept before."""
+def keep(db: Session, node: str, event: Event) -> EventRow | None:
+    """Keep an event and what it says of its condition; None when it was kept before."""
     if db.get(EventRow, (event.asset, event.id)) is not None:
-        return False
-    said = event.model_dump(mode="json")
-    db.add(EventRow(node=node, **said))
+        return None
+    row = EventRow(node=node, **event.model_dump(mode="json"))
+    db.add(row)
     db.flush()
     if event.condition and event.state:
         _take(db, event)
-    return True
+    return row
 
 
 def _take(db: Session, event: Event) -> None:
@@ -105,6 +107,23 @@ def forget(db: Session, before_ns: int) -> int:
         db.execute(delete(EventRow).where(EventRow.asset == asset, EventRow.id == id_))
         db.execute(delete(ConditionRow).where(ConditionRow.asset == asset, ConditionRow.event_id == id_))
     return len(old)
+
+
+class Retention:
+    """Forgets what is older than `days` (0: never), a piece at a time; used by one thread at a time or by several."""
+
+    def __init__(self, days: int) -> None:
+        self._days = days
+        self._not_before_s = 0.0
+
+    def apply(self, db: Session, now: datetime, now_s: float) -> None:
+        """Forget a piece of what is too old, at most every SWEEP_S; `now_s` is monotonic."""
+        if not self._days or now_s < self._not_before_s:
+            return
+        self._not_before_s = now_s + SWEEP_S
+        before = now - timedelta(days=self._days)
+        forget(db, int(before.timestamp()) * 10**9)
+        stand_no_longer(db, before)
 
 
 def _cursor(row: EventRow) -> str:

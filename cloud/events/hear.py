@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import time
+from datetime import UTC, datetime
+
 from pydantic import ValidationError
+from sqlalchemy.event import listen
 from sqlalchemy.orm import Session
 
+from cloud.blocks.blocks import stand_on
 from cloud.chain.message import Message, RefusedError
 from cloud.events.events import keep
+from cloud.events.view import view
 from cloud.parts import Parts
 from contract.event import Event
 
 
-def hear(_parts: Parts, db: Session, message: Message) -> None:
+def hear(parts: Parts, db: Session, message: Message) -> None:
     """Keep an event."""
     try:
         event = Event.model_validate(message.content.get("event"))
@@ -22,7 +28,13 @@ def hear(_parts: Parts, db: Session, message: Message) -> None:
         raise RefusedError(f"it is of {event.asset!r}, and its line says {message.asset!r}")
     if _has_nul(event.model_dump()):
         raise RefusedError("a text of it has a NUL")
-    keep(db, message.node, event)
+    now = datetime.now(UTC)
+    parts.retention.apply(db, now, time.monotonic())
+    row = keep(db, message.node, event)
+    if row is not None:
+        shown = view(row).model_dump(mode="json")
+        listen(db, "after_commit", lambda _: parts.hub.happened(event.asset, shown), once=True)
+        stand_on(db, {each.block for each in event.evidence if each.block}, now)
 
 
 def _has_nul(value: object) -> bool:

@@ -65,9 +65,11 @@ async def _events(
                 checked = time.monotonic()
                 if not await run_in_threadpool(is_as_before):
                     return
-            yield (
-                b"".join(event("state", change_json(change, _format_ms, shown)) for change in changes) or b": ping\n\n"
-            )
+            happened, missed = listener.events()
+            said = [event("state", change_json(change, _format_ms, shown)) for change in changes]
+            said += [event("missed", {"events": missed})] if missed else []
+            said += [event("event", each) for each in happened]
+            yield b"".join(said) or b": ping\n\n"
     finally:
         parts.hub.leave(listener)
 
@@ -77,8 +79,9 @@ async def _events(
     response_class=EventStream,
     responses={
         200: {
-            "description": "server-sent events; each has the name `state` and data as below. First comes all that is "
-            "known, then what changes, at most one value per signal every 0.1 s; a comment at least every 10 s",
+            "description": "server-sent events. `state` has data as below: first comes all that is known, then what "
+            "changes, at most one value per signal every 0.1 s. `event` has the data of an event of `/events`, once it "
+            "is kept; `missed` says how many of them did not come here. A comment at least every 10 s",
             "model": StateEvent,
         },
         **responses(401, 403, 503),

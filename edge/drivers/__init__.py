@@ -1,7 +1,8 @@
 """The drivers: one module or package each, its name is the word that a plant file uses; only the named one is imported.
 
-A driver module offers `Machine` (an `edge.machine.Machine` with its own options) and `connection(name, machine,
-context)`, which returns an `edge.driver.Driver`. Names that begin with `_` are not drivers.
+A driver module offers `Entry`, what a plant file says of a machine (an `edge.entry.Entry` with its own options),
+`Driver`, which is made of that (an `edge.driver.Driver`), and `SCHEMES`, those of its addresses. Names that begin with
+`_` are not drivers: they are what drivers share.
 """
 
 from __future__ import annotations
@@ -9,12 +10,13 @@ from __future__ import annotations
 import difflib
 import importlib
 import pkgutil
-from typing import TYPE_CHECKING, Protocol, cast
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 if TYPE_CHECKING:
-    from edge import machine as base
-    from edge.driver import Driver
-    from edge.machine import Context
+    from collections.abc import Callable, Mapping
+
+    from edge import driver, entry
 
 
 class UnknownDriverError(ValueError):
@@ -24,10 +26,13 @@ class UnknownDriverError(ValueError):
 class DriverModule(Protocol):
     """What a module in this folder offers."""
 
-    Machine: type[base.Machine]
+    SCHEMES: Mapping[str, int]
+    """How its addresses begin, like `opc.tcp`, and the port that each has when it states none."""
 
-    def connection(self, name: str, machine: base.Machine, context: Context) -> Driver:
-        """Return the driver of the machine `name`, not yet connected."""
+    Entry: type[entry.Entry]
+
+    Driver: Callable[[str, Any, entry.Context], driver.Driver]
+    """Makes the driver of a machine, not yet connected: its name, its `Entry`, what the driver knows of the world."""
 
 
 def driver_names() -> list[str]:
@@ -53,3 +58,13 @@ def load(name: str) -> DriverModule:
         ) from error
     except Exception as error:
         raise UnknownDriverError(f"the driver {name!r} cannot be imported: {type(error).__name__}: {error}") from error
+
+
+def schemes() -> dict[str, list[str]]:
+    """Return the drivers of each scheme of addresses, but for those that cannot be imported; imports all others."""
+    found: dict[str, list[str]] = {}
+    for name in driver_names():
+        with suppress(UnknownDriverError):
+            for scheme in load(name).SCHEMES:
+                found.setdefault(scheme, []).append(name)
+    return found

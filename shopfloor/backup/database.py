@@ -19,6 +19,7 @@ from cloud.auth.scope import Scopes
 from cloud.settings import Settings
 from contract.loss import SourceLedger
 from shopfloor.errors import CommandError, RefusedError, UnreachableError
+from shopfloor.home import check_database
 
 TABLES: Final = tuple(each for each in capabilities.tables() if "not_in_backup" not in each.info)
 LEFT_OUT: Final = {each.name: each.info["not_in_backup"] for each in capabilities.tables() if each not in TABLES}
@@ -29,7 +30,8 @@ _SCOPES: Final = TypeAdapter(Scopes)
 
 
 def dump(settings: Settings) -> tuple[str, dict[str, list[Row]]]:
-    """Return the schema's revision and all rows by table, as of one moment."""
+    """Return the schema's revision and all rows by table, as of one moment; raise ConfigurationError, CommandError."""
+    check_database(settings.sql_url)
     engine = db.connect(settings.sql_url)
     try:
         with engine.connect() as connection, connection.begin():
@@ -98,7 +100,7 @@ def _value(column: Column[Any], value: Any, number: int) -> Any:
         return None
     if kind is datetime and isinstance(value, str):
         return datetime.fromisoformat(value).astimezone(UTC).replace(tzinfo=None)
-    allowed = {float: (int, float), dict: (dict, list)}.get(kind, kind)  # a JSON column says that it is a dict
+    allowed = (int, float) if kind is float else (dict, list) if kind is dict else kind
     length = getattr(column.type, "length", None)
     if not isinstance(value, allowed) or (isinstance(value, bool) and kind is not bool):
         raise ValueError(f"row {number} of {column.table.name!r}: {column.name} is no {kind.__name__}")

@@ -34,9 +34,10 @@ from contract.sparkplug import Payload, SparkplugError, code_of, decode, encode,
 from contract.sparkplug_split import split
 from contract.topics import Node
 from edge.driver import Counters
-from edge.drivers.mqtt import Machine as MqttMachine
+from edge.drivers._http import AnswerError
+from edge.drivers.mqtt import Entry as MqttEntry
 from edge.drivers.mqtt.mapping import Mapping as MqttMapping
-from edge.drivers.mtconnect.documents import AgentError, devices, streams
+from edge.drivers.mtconnect.documents import devices, streams
 from edge.drivers.opcua import decoding
 from edge.drivers.opcua.nodes import Item
 from edge.drivers.opcua.reading import Reader
@@ -118,7 +119,7 @@ def _json() -> tuple[list[bytes], Callable[[bytes], None]]:
         "s-boolean": "ok",
         "s-uint64": "n",
     }
-    machine = MqttMachine.model_validate(
+    entry = MqttEntry.model_validate(
         {
             "address": "mqtt://127.0.0.1",
             "topic": "m/1",
@@ -135,7 +136,7 @@ def _json() -> tuple[list[bytes], Callable[[bytes], None]]:
     ]
 
     def read(body: bytes) -> None:
-        _edge(MqttMapping("m-01", machine, Counters()).samples("m/1", body, NOW_NS), SIGNALS)
+        _edge(MqttMapping("m-01", entry, Counters()).samples("m/1", body, NOW_NS), SIGNALS)
 
     return corpus, read
 
@@ -198,8 +199,8 @@ def decoders() -> dict[str, Target]:
         "lines": Target(lines, lineprotocol.decode, (lineprotocol.LineError,)),
         "words": Target(words, _words, ()),
         "json": Target(*_json(), ()),
-        "mtconnect-streams": Target([_STREAMS], streams, (AgentError,)),
-        "mtconnect-devices": Target([_DEVICES], devices, (AgentError,)),
+        "mtconnect-streams": Target([_STREAMS], streams, (AnswerError,)),
+        "mtconnect-devices": Target([_DEVICES], devices, (AnswerError,)),
         "opcua-values": Target(*_opcua(), (_DamagedError,)),
     }
 
@@ -241,7 +242,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             findings = outcome.findings
             _say(
                 f"{name}: {outcome.damaged} damages, {outcome.samples} samples, lost {outcome.losses} times, "
-                f"failed {outcome.failures} times"
+                f"failed {outcome.failures} times; the computer stood still {outcome.stood} times"
             )
         for finding in findings:
             found = True

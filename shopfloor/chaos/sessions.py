@@ -22,13 +22,16 @@ from typing import Any, Final, cast
 import orjson
 from asyncua import Server, ua
 
+from contract.block import Block
+from contract.command import Reply
+from contract.event import Event
 from contract.loss import Reason
 from contract.model import Asset, Datatype, Sample
 from contract.mqtt import Broker, Session
 from edge.drivers import load
+from edge.entry import Context, Place
 from edge.filter import Read
 from edge.ledger import EdgeLedger
-from edge.machine import Context, Place
 from edge.runner import Runner
 from shopfloor.chaos.mangle import Mangler
 from simulators import factory as factories
@@ -39,18 +42,23 @@ DAMAGE_S: Final = 3.0
 RECOVERY_S: Final = 60.0
 """So long may a driver take to deliver again on a sound line: MQTT notices a dead one by two keep-alives."""
 _TICK_S: Final = 0.02
+_STOOD_S: Final = 0.5
 _PLACE: Final = Place("demo", "fuzz", "hall", "line1")
 _URI: Final = "urn:fuzz"
 
 
 @dataclass
 class Outcome:
-    """What a session came to: `findings` left the machine, `failures` were contained."""
+    """What a session came to: `findings` left the machine, `failures` were contained.
+
+    `stood`: so often this process had no time of the computer's for longer than a line may be silent.
+    """
 
     damaged: int = 0
     losses: int = 0
     failures: int = 0
     samples: int = 0
+    stood: int = 0
     findings: list[str] = field(default_factory=list)
 
 
@@ -76,6 +84,23 @@ class _Sink:
     ) -> list[Future[int | None]]:
         self.samples[asset] += sum(sample.value is not None for sample in samples)
         return []
+
+    def put_event(self, event: Event) -> Future[int | None]:
+        return self._kept()
+
+    def put_block(self, block: Block) -> Future[int | None]:
+        return self._kept()
+
+    def reply(self, reply: Reply) -> Future[int | None]:
+        return self._kept()
+
+    def _kept(self) -> Future[int | None]:
+        future: Future[int | None] = Future()
+        future.set_result(1)
+        return future
+
+    def conditions_before(self, asset: str) -> dict[str, Event]:
+        return {}
 
     def read_before(self, asset: str) -> dict[str, Read]:
         return {}
@@ -220,18 +245,20 @@ class _Session:
     def __init__(self, peer: _Peer, mangler: Mangler, folder: Path) -> None:
         self._peer, self._mangler = peer, mangler
         self._sink, self._outcome = _Sink(), Outcome()
+        self._has_stood = False  # since the last look
+        self._neighbor_lost = 0
         context, owners = Context(folder, folder), dict[str, str]()
         ports = {"mangled": mangler.port, "neighbor": peer.port}
         self._runners = {name: self._runner(name, port, context, owners) for name, port in ports.items()}
 
     def _runner(self, name: str, port: int, context: Context, owners: dict[str, str]) -> Runner:
-        entry = self._peer.entry(name, port)
-        module = load(entry["driver"])
-        machine = module.Machine.model_validate(entry)
+        said = self._peer.entry(name, port)
+        module = load(said["driver"])
+        entry = module.Entry.model_validate(said)
         return Runner(
             name,
-            machine,
-            lambda: module.connection(name, machine, context),
+            entry,
+            lambda: module.Driver(name, entry, context),
             place=_PLACE,
             outlet=self._sink,
             ledger=cast(EdgeLedger, self._sink),  # as far as a runner needs one
@@ -260,7 +287,11 @@ class _Session:
         for n in itertools.count():
             with suppress(ConnectionError):
                 await self._peer.tick(n)
+            before_s = time.monotonic()
             await asyncio.sleep(_TICK_S)
+            if time.monotonic() - before_s > _STOOD_S:
+                self._outcome.stood += 1
+                self._has_stood = True
 
     async def _heard(self, names: Sequence[str]) -> None:
         before = dict(self._sink.samples)
@@ -277,8 +308,11 @@ class _Session:
             if task.done():
                 self._outcome.findings.append(f"{name} has ended: {task.exception()!r}")
         health = self._runners["neighbor"].health
-        if health.losses or health.failures:
+        lost, self._neighbor_lost = health.losses - self._neighbor_lost, health.losses
+        # a machine that had no time for us makes every line silent
+        if health.failures or (lost and not self._has_stood):
             self._outcome.findings.append(f"the neighbor was lost: {health.trouble}")
+        self._has_stood = False
 
     def _counted(self) -> Outcome:
         health, outcome = self._runners["mangled"].health, self._outcome

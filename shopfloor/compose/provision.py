@@ -46,6 +46,7 @@ def _provide_tokens(root: Path) -> None:
     _secret(root / "gateway" / "gateway-token")
     # in the light variant the cloud is the store, and takes what has the gateway's token
     _copy(_secret(root / "gateway" / "store-token"), root / "cloud" / "store-token")
+    _copy(_secret(root / "gateway" / "cloud-token"), root / "cloud" / "cloud-token")
     (root / "postgres").chmod(0o755)  # its server runs as another user, and nobody else sees this folder
     passfile = root / "cloud" / "pgpass"
     if passfile.exists() and not (root / "postgres" / "password").exists():

@@ -23,7 +23,7 @@ def names() -> tuple[str, ...]:
     found = (
         path for path in Path(__file__).parent.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()
     )
-    return tuple(sorted(path.stem for path in found if path.stem != "__init__"))
+    return tuple(sorted(path.stem for path in found if not path.stem.startswith("_")))
 
 
 def load(name: str) -> type[Face]:

@@ -16,12 +16,13 @@ from pymodbus.constants import ExcCodes
 from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
-from simulators import mapped, registers
 from simulators.face import Face, Place, Setting, Shown
+from simulators.faces import _mapped as mapped
+from simulators.faces import _registers as registers
+from simulators.faces._mapped import COMMAND, Memory, check_port
+from simulators.faces._registers import TABLES, WORD_ORDERS, Field, Table
 from simulators.factory import FactoryFileError
 from simulators.machine import SimulatedMachine
-from simulators.mapped import COMMAND, Memory, check_port
-from simulators.registers import TABLES, WORD_ORDERS, Field, Table
 
 MAX_UNIT_ID: Final = 247
 _BITS: Final = 16

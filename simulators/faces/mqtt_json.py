@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from simulators.face import Face, Reading, Setting, Shown, described, snake
+from simulators.faces._mqtt import Client
 from simulators.machine import Signal, Value
-from simulators.mqtt import Client
 
 TOPIC: Final = "factory/{machine}/telemetry"
 NS_PER_MS: Final = 1_000_000

@@ -18,12 +18,12 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from simulators.catalogs.mtconnect import DataItem, items_of
 from simulators.face import Face, Setting, Shown, described
+from simulators.faces._mtconnect.agent import Agent, Refusal, Stream
+from simulators.faces._mtconnect.buffer import SIZE, Buffer, OutOfRange
+from simulators.faces._mtconnect.document import Writer, device_of
+from simulators.faces._mtconnect.observer import Observer, nothing, scaled
+from simulators.faces._mtconnect.tools import ToolTable
 from simulators.machine import Signal
-from simulators.mtconnect.agent import Agent, Refusal, Stream
-from simulators.mtconnect.buffer import SIZE, Buffer, OutOfRange
-from simulators.mtconnect.document import Writer, device_of
-from simulators.mtconnect.observer import Observer, nothing, scaled
-from simulators.mtconnect.tools import ToolTable
 
 MOST_CLIENTS: Final = 64
 BOUNDARY: Final = "shopfloor-agent"

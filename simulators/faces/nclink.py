@@ -19,8 +19,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from simulators.face import Face, Reading, Setting, Shown
+from simulators.faces._mqtt import Client
 from simulators.machine import Signal, SimulatedMachine, Value
-from simulators.mqtt import Client
 
 VERSION: Final = "1.0"
 CHANNEL: Final = "ch1"

@@ -21,12 +21,13 @@ from snap7.error import S7ConnectionError, S7ProtocolError
 from snap7.server import Server
 from snap7.type import SrvArea
 
-from simulators import datablock, mapped
-from simulators.datablock import Field
 from simulators.face import Face, Place, Setting, Shown
+from simulators.faces import _datablock as datablock
+from simulators.faces import _mapped as mapped
+from simulators.faces._datablock import Field
+from simulators.faces._mapped import COMMAND, Memory, check_port
 from simulators.factory import FactoryFileError
 from simulators.machine import SimulatedMachine
-from simulators.mapped import COMMAND, Memory, check_port
 
 MOST_CLIENTS: Final = 64
 MAX_DB: Final = 65535

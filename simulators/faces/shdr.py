@@ -12,8 +12,8 @@ import time
 from typing import Any, Final
 
 from simulators.face import Face, Setting, Shown
-from simulators.mtconnect.document import stamp
-from simulators.mtconnect.observer import Condition, Observed, Observer
+from simulators.faces._mtconnect.document import stamp
+from simulators.faces._mtconnect.observer import Condition, Observed, Observer
 
 HEARTBEAT_MS: Final = 10_000
 MOST_CLIENTS: Final = 8

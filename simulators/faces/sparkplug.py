@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from simulators.face import Face, Place, Setting, Shown
+from simulators.faces._mqtt import Client
 from simulators.machine import Signal, Value
-from simulators.mqtt import Client
 
 _CODES: Final = {"int64": 4, "double": 10, "boolean": 11, "string": 12}
 _VALUE_FIELDS: Final = {4: 11, 10: 13, 11: 14, 12: 15}

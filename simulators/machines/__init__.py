@@ -16,7 +16,7 @@ class UnknownKind(ValueError):
 
 def kinds() -> tuple[str, ...]:
     """Return the kinds of machines that there are, in alphabetical order."""
-    return tuple(sorted(path.stem for path in Path(__file__).parent.glob("*.py") if path.stem != "__init__"))
+    return tuple(sorted(path.stem for path in Path(__file__).parent.glob("*.py") if not path.stem.startswith("_")))
 
 
 def load(kind: str) -> type[SimulatedMachine]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from simulators.machinetool import MachineTool
+from simulators.machines._machinetool import MachineTool
 from simulators.physics.cutting import C45, Cut, Tool, sharp_cut
 from simulators.physics.program import Block
 

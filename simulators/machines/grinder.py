@@ -6,7 +6,7 @@ import math
 from typing import Final
 
 from simulators.catalogs.machinetool import GRINDER_MODES, GRINDER_TRIPS
-from simulators.machinetool import MachineTool
+from simulators.machines._machinetool import MachineTool
 from simulators.physics.cutting import NO_CUT, WEAR_LIMIT_MM, Cut, Tool
 from simulators.physics.program import Block
 from simulators.physics.spindle import SpindleData

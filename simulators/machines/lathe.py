@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from simulators.catalogs.machinetool import LATHE_MODES, LATHE_TRIPS
-from simulators.machinetool import MachineTool
+from simulators.machines._machinetool import MachineTool
 from simulators.physics.cutting import C45, NO_CUT, Cut, Tool, tool_life_min, turning_force
 from simulators.physics.program import Block
 

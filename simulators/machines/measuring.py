@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from simulators.catalogs import others as catalog
 from simulators.machine import SimulatedMachine, Value
-from simulators.part import Part
+from simulators.production.part import Part
 
 SECONDS: Final = 24.0
 UNCERTAINTY_UM: Final = 1.5

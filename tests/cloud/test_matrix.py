@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
-import orjson
 import pytest
 from fastapi.routing import iter_route_contexts
 from sqlalchemy import update
@@ -21,6 +20,7 @@ from cloud.capabilities import CAPABILITIES
 from cloud.parts import Parts
 from cloud.registry.learn import learn
 from cloud.settings import Settings
+from tests.cloud.chain import bring
 from tests.cloud.conftest import GATEWAY_TOKEN, announcement
 from tests.cloud.ledger.test_ledger import told
 
@@ -182,13 +182,8 @@ def spoken(parts: Parts) -> None:
     line = b"cnc,site=shanghai,area=machining,line=line1,asset=cnc-01 feed=1.5 1795420800000000000"
     token = {"Authorization": f"Token {parts.store_token}"}
     assert client.post("/api/v2/write", content=line, headers=token).status_code == 204
-    head = {"node": "demo:shanghai:machining/line1", "asset": "cnc-01"}
-    event = {"id": "e1", "asset": "cnc-01", "name": "door", "time_ns": 1_795_420_800_000_000_000}
-    ledger = told().model_dump(mode="json")
-    lines = [{**head, "kind": "event", "event": event}, {**head, "kind": "ledger", "ledger": ledger}]
-    body = b"\n".join(map(orjson.dumps, lines))
-    answer = client.post("/api/v1/chain", content=body, headers={"Authorization": f"Bearer {GATEWAY_TOKEN}"})
-    assert answer.json() == {"refused": []}
+    lines = (bring.event("e1"), bring.block("b1", [1.0]), bring.line("ledger", ledger=told().model_dump(mode="json")))
+    assert bring.bring(client, *lines) == []
     with parts.sessions.begin() as db:
         learn(db, announcement("robot-77", area="assembly"))
 
@@ -204,7 +199,7 @@ def test_what_is_out_of_scope_does_not_exist(
     nobodys, _ = credentials(Role.ENGINEER, scope="asset:gone")
     if route in OF_NO_ASSET:
         return
-    is_named = "{asset}" in route or "asset=" in ROWS[route].address
+    is_named = "{" in route or "asset=" in ROWS[route].address
     if route.startswith("GET") and not is_named:
         for cookie, is_told in ((everything, True), (ours, True), (others, False), (nobodys, False)):
             assert ask(route, cookie=cookie) == 200

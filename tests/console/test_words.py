@@ -13,8 +13,8 @@ from playwright.sync_api import Page, expect
 from cloud.problems import Code
 from cloud.registry.kind import KINDS
 from contract.model import Asset
+from edge.entry import Place
 from edge.health import node_asset
-from edge.machine import Place
 from simulators.factory import load
 from simulators.machine import SimulatedMachine
 

@@ -21,8 +21,8 @@ from contract.mqtt import Broker
 from edge.config import load_plant
 from edge.contain import Contained, Failed
 from edge.driver import Counters
+from edge.entry import Context
 from edge.line import LineService
-from edge.machine import Context
 
 PLUGINS = Path(__file__).with_name("plugins")
 
@@ -106,7 +106,7 @@ async def test_a6_a_driver_that_fails_in_any_method_is_trouble_of_its_machine_al
     host = await hosts(nats_broker)
     agent = await observe()
     speed = {"speed": {"datatype": "double"}}
-    ways = [*itertools.product(("connection", "connect", "read", "late_read", "close"), faulty.SORTS)]
+    ways = [*itertools.product(("make", "connect", "read", "late_read", "close"), faulty.SORTS)]
     broken = {
         f"{method.replace('_', '-')}-{sort}": {
             "driver": "faulty",

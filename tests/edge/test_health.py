@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from edge.entry import Place
 from edge.health import Health, node_asset, samples
-from edge.machine import Place
 from spool import Spool
 
 S = 1_000_000_000

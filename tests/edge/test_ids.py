@@ -16,9 +16,9 @@ from contract.birth import LABEL
 from contract.mqtt import Broker, Session
 from contract.topics import check_id
 from edge.config import parse_plant
+from edge.entry import Context
 from edge.ids import MAX_ASSETS, AssetIds
 from edge.line import LineService
-from edge.machine import Context
 from spool import Spool
 
 PLANT = """
@@ -111,6 +111,30 @@ async def test_b3_names_in_topics_that_look_alike_are_two_assets_for_good(
         machines({topic: value + 10 for topic, value in reversed(names.items())})
         await until(lambda: set(told(host)) >= {value + 10 for value in names.values()})
         assert {value: told(host)[value + 10] for value in before} == before
+    finally:
+        await edge.stop()
+
+
+async def test_assets_that_were_known_are_known_after_a_restart_though_they_say_nothing(
+    broker: Any, hosts: Any, context: Context, until: Any
+) -> None:
+    host = await hosts(broker)
+    edge = Edge(context, broker)
+    try:
+        await until(machines_are_connected(edge))
+        host.session.publish("a/dev(1)", b"1.0", qos=1)
+        host.session.publish("a/dev(2)", b"nothing that can be read", qos=1)
+        await until(lambda: 1.0 in told(host))
+        asset = told(host)[1.0]
+    finally:
+        await edge.stop()
+    host.heard.clear()
+    edge = Edge(context, broker)
+    try:
+        birth = (await host.wait_for("DBIRTH", device=asset))[-1]
+        assert birth.metric(LABEL).value == "dev(1)"
+        await host.wait_for("DDEATH", device=asset)  # its edge node waits for it
+        assert {heard.device for heard in host.of("DBIRTH")} <= {asset, "cnc-01"}
     finally:
         await edge.stop()
 

@@ -130,7 +130,7 @@ ADDRESSES = {
 def test_every_driver_takes_an_address_without_a_port_and_says_which_one_it_is() -> None:
     assert sorted(ADDRESSES) == driver_names()
     for name, addresses in ADDRESSES.items():
-        model = load(name).Machine
+        model = load(name).Entry
         for written, meant in addresses.items():
             assert model.model_validate({"driver": name, "address": written}).address == meant
             port = meant.split("://")[1].replace("[::1]", "").split(":")[1].split("/")[0]

@@ -20,12 +20,12 @@ from contract.model import Asset
 from contract.mqtt import Broker, Session
 from contract.topics import Node
 from edge.drivers import load
+from edge.entry import Context, Place
 from edge.ledger import SIGNALS, EdgeLedger
-from edge.machine import Context, Machine, Place
 from edge.runner import Runner
 from edge.uplink import Uplink
 from shopfloor.chaos.proxy import Link
-from simulators.mtconnect.observer import Condition
+from simulators.faces._mtconnect.observer import Condition
 from spool import Spool
 
 PLACE = Place("demo", "here", "machining", "line1")
@@ -47,11 +47,11 @@ class Workshop:
 
     def run(self, name: str, settings: dict[str, Any]) -> Runner:
         module = load(settings["driver"])
-        machine: Machine = module.Machine.model_validate(settings)
-        driver = module.connection(name, machine, self.context)
+        entry = module.Entry.model_validate(settings)
+        driver = module.Driver(name, entry, self.context)
         runner = Runner(
             name,
-            machine,
+            entry,
             lambda: driver,
             place=PLACE,
             outlet=self.uplink.node,

@@ -13,9 +13,9 @@ from contract.birth import node_birth
 from contract.model import Asset, Sample, Signal
 from contract.mqtt import Broker
 from contract.sparkplug import Payload, encode, stamp
+from edge.entry import Place
 from edge.health import node_asset
 from edge.ledger import EdgeLedger
-from edge.machine import Place
 from edge.uplink import Uplink
 from gateway.acks import ack_command
 from gateway.config import Settings

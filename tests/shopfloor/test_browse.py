@@ -53,6 +53,20 @@ def test_a_pattern_that_nothing_fits_is_refused_with_the_nearest_name(factory: d
     assert "did you mean Machines/cnc-01?" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("address", "driver", "said"),
+    [
+        ("foo://127.0.0.1", (), "it begins with mqtt://, mqtts://, "),
+        ("opc.tcp://127.0.0.1:1", ("--driver", "opcu"), "did you mean 'opcua'?"),
+        ("opc.tcp://127.0.0.1:1", ("--driver", "mtconnect"), "'opc.tcp://127.0.0.1:1' is not the address of an agent"),
+    ],
+)
+def test_a_driver_that_does_not_fit(address: str, driver: tuple[str, ...], said: str) -> None:
+    done = subprocess.run([SHOPFLOOR, "browse", address, *driver], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+
+
 def browse(environ: dict[str, str], folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     port = int(environ["SHOPFLOOR_PORT"]) + 3
     trust = "security={trust: simulators/opcua.der}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from edge.drivers.mqtt.options import ASSET
+from edge.drivers.mqtt.entry import ASSET
 
 
 def pattern(topic: str) -> re.Pattern[str]:

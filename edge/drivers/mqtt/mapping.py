@@ -1,45 +1,19 @@
-"""From messages to samples: which signals a topic carries, and where they stand in the payload."""
+"""From messages to samples: which signals a topic carries, and whose they are."""
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Final
 
-import orjson
-
-from contract.model import Datatype, Quality, Sample, Value
-from edge.dating import LAST_NS
+from contract.model import Quality, Sample
 from edge.driver import Counters
-from edge.drivers.mqtt import lenient, quality, times
+from edge.drivers import _json
+from edge.drivers.mqtt.entry import ASSET, Entry
 from edge.drivers.mqtt.filters import apart, pattern
-from edge.drivers.mqtt.options import ASSET, Machine, QualityOption, SignalEntry, TimeOption
-from edge.drivers.mqtt.paths import NULL, Search, leads, mark, search
 from edge.ids import AssetIds
 
-_MOST_ITEMS: Final = 10_000
-_MOST_BITS: Final = 64
-_LONE: Final = re.compile("[\ud800-\udfff]")
-# what is no number when nothing says that it is one: 0012, 1e5, 12E3 and 00E5 name programs and parts
-_PLAIN_NUMBER: Final = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]\d+)?\Z", re.ASCII)
-
-
-class MessageError(ValueError):
-    """A message that cannot be understood; the text says why."""
-
-
-QualityOf = Callable[[Any], tuple[int, int]]
-
-
-class Entry(NamedTuple):
-    """What is seldom asked of a signal."""
-
-    leads: bool  # so that null is what the message says of it
-    is_whole: bool
-    quality_of: QualityOf | None  # where it has its own
+_MOST_ASSETS: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,57 +21,26 @@ class Route:
     """The signals of the messages under one topic."""
 
     matches: re.Pattern[str]
-    signals: Sequence[tuple[str, Search, Entry]]
-    has_qualities: bool
+    fields: _json.Fields
     is_mixed: bool  # several topics may be taken for those of one asset
-
-
-_Common = tuple[str, int, int, int, bool]  # of the values of a message: asset, time, quality, status, may hold null
-_sample = partial(tuple.__new__, Sample)  # twice as fast as Sample(…)
-_KINDS: Final = frozenset((float, int, bool, str, type(None)))
 
 
 class Mapping:
     """The plant file's description of the messages of one machine entry, ready for use."""
 
-    def __init__(self, name: str, machine: Machine, counters: Counters, ids: AssetIds | None = None) -> None:
+    def __init__(self, name: str, entry: Entry, counters: Counters, ids: AssetIds | None = None) -> None:
         self._name = name
         self._ids = AssetIds() if ids is None else ids
         self._counters = counters
-        self._text = machine.payload == "text"
-        self._encoding = machine.encoding
-        self._items = None if machine.items is None else search(machine.items)
-        self._time = None if machine.time is None else (search(machine.time.path), machine.time)
-        self._scale = -1 if machine.time is None else times.NS.get(machine.time.unit, -1)  # of whole numbers
-        self._quality = None if machine.quality is None else self._quality_of(machine.quality)
-        self._routes = [self._route(machine, topic) for topic in sorted(machine.topics())]
+        self._reader = _json.Reader(name, entry, counters)
+        self._routes = [self._route(entry, topic) for topic in sorted(entry.topics())]
         self._topic_of: dict[tuple[int, str], str] = {}  # by route and asset, the first one
-        self.filters = apart(topic.replace(ASSET, "+") for topic in machine.topics())
+        self.filters = apart(topic.replace(ASSET, "+") for topic in entry.topics())
 
-    def _route(self, machine: Machine, topic: str) -> Route:
-        own = {name: each for name, each in machine.signals.items() if (each.topic or machine.topic) == topic}
-        signals = [(name, *self._entry(each)) for name, each in own.items()]
-        is_mixed = not machine.one_asset and not {"+", "#"}.isdisjoint(topic)
-        return Route(pattern(topic), signals, any(each.quality for each in own.values()), is_mixed)
-
-    def _entry(self, entry: SignalEntry) -> tuple[Search, Entry]:
-        find = search(entry.path)
-        if self._text:
-            find = _of_text(find, entry.path, entry.datatype)
-        own = None if entry.quality is None else self._quality_of(entry.quality)
-        return find, Entry(leads(entry.path), entry.path == "@", own)
-
-    def _quality_of(self, option: QualityOption) -> QualityOf:
-        find = search(option.path)
-
-        def quality_of(item: Any) -> tuple[int, int]:
-            try:
-                return quality.read(find(item), option.good)
-            except Exception as error:  # noqa: BLE001 (whatever a path comes upon is trouble of that message alone)
-                self._counters.notes.tell("quality", f"{self._name}: no quality at {option.path}: {error}", option.path)
-                return Quality.UNCERTAIN, 0
-
-        return quality_of
+    def _route(self, entry: Entry, topic: str) -> Route:
+        own = {name: each for name, each in entry.signals.items() if (each.topic or entry.topic) == topic}
+        is_mixed = not entry.one_asset and not {"+", "#"}.isdisjoint(topic)
+        return Route(pattern(topic), self._reader.fields(own), is_mixed)
 
     def samples(self, topic: str, payload: bytes, arrived_ns: int, untimed: int = Quality.GOOD) -> list[Sample]:
         """Return the samples of a message; what is wrong in it is counted and left out. Never raises.
@@ -105,44 +48,28 @@ class Mapping:
         `untimed` is the quality of what states no time of its own. A time that is stated but cannot be read is 0.
         """
         samples: list[Sample] = []
-        data: Any = None
-        may_hold_null: bool | None = None  # None: not parsed yet
+        message: _json.Message | None = None
         for index, route in enumerate(self._routes):
             match = route.matches.match(topic)
             if match is None:
                 continue
             try:
-                if may_hold_null is None:
-                    data, may_hold_null = self._parse(payload)
-                    if data is None:
+                if message is None:
+                    message = self._reader.parse(payload)
+                    if message[0] is None:
                         text = f"{self._name}: a message on {topic!r} is null: its values are kept as bad"
                         self._counters.notes.tell("null message", text)
                 asset = self._asset(match)
                 if route.is_mixed:
                     self._tell_mixture(index, asset, topic)
-                for item in self._entries(data):
-                    common = asset, *self._common(item, arrived_ns, untimed), may_hold_null
-                    self._take(samples, route, item, common)
-            except MessageError as error:
-                self._reject(str(error), topic, payload)
+                self._reader.take(samples, route.fields, asset, message, arrived_ns, untimed=untimed)
             except Exception as error:  # noqa: BLE001 (a message that we cannot take must not come again for ever)
-                self._reject(f"it cannot be read: {type(error).__name__}: {error}", topic, payload)
+                self._reader.reject(f"message on {topic!r}", error, payload)
         return samples
-
-    def _reject(self, why: str, topic: str, payload: bytes) -> None:
-        self._counters.rejected += 1
-        sort = why.split(":", maxsplit=1)[0]
-        self._counters.notes.tell(
-            sort, f"{self._name}: message on {topic!r} left out: {why}; it begins {payload[:80]!r}"
-        )
-
-    def _leave_out(self, kind: str, signal: str, why: str) -> None:
-        self._counters.rejected += 1
-        self._counters.notes.tell(kind, f"{self._name}: {signal}: {why}", signal)
 
     def _tell_mixture(self, route: int, asset: str, topic: str) -> None:
         first = self._topic_of.get((route, asset))
-        if first is None and len(self._topic_of) < _MOST_ITEMS:
+        if first is None and len(self._topic_of) < _MOST_ASSETS:
             self._topic_of[route, asset] = topic
         elif first is not None and first != topic:
             self._counters.notes.tell(
@@ -151,177 +78,7 @@ class Mapping:
                 "let {asset} stand for the level that differs, or state `one_asset: true` if that is meant",
             )
 
-    def _parse(self, payload: bytes) -> tuple[Any, bool]:
-        """Return what a message says, and whether there may be null in it."""
-        if self._text:
-            try:
-                return lenient.decode(payload, self._encoding or "utf-8"), False
-            except ValueError as error:
-                raise MessageError(f"not text: {error}") from error
-        try:
-            if self._encoding is None:
-                return orjson.loads(payload), b"null" in payload
-            text = payload.decode(self._encoding)
-            return orjson.loads(text), "null" in text
-        except (orjson.JSONDecodeError, UnicodeDecodeError) as error:
-            strict = error
-        try:
-            data = lenient.loads(payload, self._encoding)
-        except (ValueError, RecursionError) as error:
-            raise MessageError(f"not JSON: {error}") from error
-        text = f"{self._name}: not quite JSON ({strict}): what is odd in it is left out; it begins {payload[:80]!r}"
-        self._counters.notes.tell("not quite JSON", text)
-        return data, True
-
     def _asset(self, match: re.Match[str]) -> str:
         if match.lastindex is None:
             return self._name
         return self._ids.of(self._name, match[1])
-
-    def _entries(self, data: Any) -> Sequence[Any]:
-        if self._items is None:
-            return (data,)
-        items = self._items(data)
-        if not isinstance(items, list):
-            raise MessageError("no list where `items` points")
-        if len(items) > _MOST_ITEMS:
-            raise MessageError(f"more than {_MOST_ITEMS} items")
-        return items
-
-    def _common(self, item: Any, arrived_ns: int, untimed: int) -> tuple[int, int, int]:
-        """Return what the values of a message have in common: time, quality and status."""
-        time_ns, said = arrived_ns, untimed
-        if self._time is not None:
-            time_ns = self._time_of(*self._time, item, arrived_ns)
-            said = Quality.GOOD if time_ns else untimed
-        if self._quality is None:
-            return time_ns, said, 0
-        stated, status = self._quality(item)
-        return time_ns, quality.worse(said, stated), status
-
-    def _take(self, samples: list[Sample], route: Route, item: Any, common: _Common) -> None:
-        """Add the samples of a message, or of an item of it."""
-        asset, time_ns, said, status, may_hold_null = common
-        own, code = said, status
-        marked: Any = None
-        for name, find, entry in route.signals:
-            try:
-                value = find(item)
-            except Exception as error:  # noqa: BLE001 (functions of JMESPath raise anything: ceil('inf'), max_by)
-                self._leave_out("path", name, f"its path cannot be applied: {type(error).__name__}: {error}")
-                continue
-            if value is None:
-                if not may_hold_null or not entry.leads or (item is None and not self._is_whole(entry)):
-                    continue  # not in this message
-                marked = _marked(item) if marked is None else marked
-                if not _is_null(find, marked):
-                    continue
-            if route.has_qualities:
-                own, code = (said, status) if entry.quality_of is None else self._own_quality(entry, item, said)
-            kind = type(value)
-            if kind not in _KINDS:
-                self._leave_out("structure", name, f"its path leads to a {kind.__name__}, not to a value")
-                continue
-            best = own
-            if not (value - value == 0 if kind is float else _is_plain(kind, value)):
-                value, best = self._odd(name, value, own)
-            samples.append(_sample((asset, name, time_ns, value, best, code)))
-
-    def _is_whole(self, entry: Entry) -> bool:
-        """Tell whether an item that is null is what the message says of a signal, and no gap in a list."""
-        return self._items is None or entry.is_whole
-
-    def _own_quality(self, entry: Entry, item: Any, said: int) -> tuple[int, int]:
-        assert entry.quality_of is not None
-        own, status = entry.quality_of(item)
-        return quality.worse(own, said), status
-
-    def _odd(self, signal: str, value: Value | None, quality_: int) -> tuple[Value | None, int]:
-        """Return a value that needs a second look as one that all else can hold, and its quality."""
-        if value is None:
-            return None, quality.worse(quality_, Quality.BAD)
-        found = sound(value)
-        if found is None:
-            self._leave_out(
-                "no value", signal, "NaN, or what is no number, stands where its value should: it is kept as bad"
-            )
-            return None, quality.worse(quality_, Quality.BAD)
-        if not isinstance(found, str) or found == value:
-            return found, quality_
-        text = f"{self._name}: {signal}: a text in another encoding: {found!r:.80}; state the machine's `encoding`"
-        self._counters.notes.tell("encoding", text, signal)
-        return found, quality.worse(quality_, Quality.UNCERTAIN)
-
-    def _time_of(self, find: Search, option: TimeOption, item: Any, arrived_ns: int) -> int:
-        try:
-            value = find(item)
-            if type(value) is int and 0 < (time_ns := value * self._scale) < LAST_NS:
-                return time_ns
-            return times.time_of(option, value, arrived_ns, self._note)
-        except Exception as error:  # noqa: BLE001 (whatever a path comes upon is trouble of that message alone)
-            self._note("no time at `time.path`", f"no time at `time.path`: {error}")
-            return 0
-
-    def _note(self, sort: str, text: str) -> None:
-        self._counters.notes.tell(sort, f"{self._name}: {text}")
-
-
-def _marked(item: Any) -> Any:
-    try:
-        return mark(item)
-    except RecursionError:
-        return item
-
-
-def _is_null(find: Search, marked: Any) -> bool:
-    """Tell whether a path that found nothing leads to null."""
-    try:
-        return find(marked) is NULL
-    except Exception:  # noqa: BLE001 (of data that is marked a path may find what it cannot be applied to)
-        return False
-
-
-def _is_plain(kind: type, value: Any) -> bool:
-    if kind is str:
-        return value.isascii()  # type: ignore[no-any-return]
-    return kind is bool or (kind is int and value.bit_length() <= _MOST_BITS)
-
-
-def sound(value: Value | None) -> Value | None:
-    """Return a value as one that all else can hold: with characters that exist, of 64 bits; None for NaN."""
-    if isinstance(value, str):
-        return _LONE.sub("\ufffd", value)
-    if value is None or (isinstance(value, int) and value.bit_length() <= _MOST_BITS):
-        return value
-    try:
-        number = float(value)
-    except OverflowError:
-        return None
-    return number if math.isfinite(number) else None
-
-
-def _of_text(find: Search, path: str, datatype: Datatype | None) -> Search:
-    """Return what finds a signal in a payload of text, which is the text itself where that is stated."""
-    if path == "@" and datatype is Datatype.STRING:
-        return find
-    if path == "@" and datatype in (Datatype.DOUBLE, Datatype.FLOAT):
-        return _float
-    is_stated = datatype is not None
-    return lambda text: find(_guess(text.strip(), is_stated=is_stated))
-
-
-def _float(text: str) -> float | str:
-    """Return the number that a text is to be; the text, if it is none."""
-    try:
-        return text if "_" in text else float(text)  # to Python 1_0 is ten
-    except ValueError:
-        return text
-
-
-def _guess(text: str, *, is_stated: bool) -> Value:
-    """Return the number that a text is, when nothing says that it is none; `is_stated`: it is to be one."""
-    if not _PLAIN_NUMBER.match(text):
-        return _float(text) if is_stated else text
-    if "." in text or "e" in text or "E" in text:
-        return float(text)
-    return int(text) if len(text) <= 20 else float(text)

@@ -3,50 +3,40 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import aclosing, contextmanager
+from collections.abc import AsyncGenerator
+from contextlib import AbstractContextManager, aclosing
 from typing import Final
 from urllib.parse import quote
 
 import httpx2
 
 from edge.driver import Lost, Unreachable
+from edge.drivers import _http
+from edge.drivers._http import AnswerError
 from edge.drivers.mtconnect import documents
-from edge.drivers.mtconnect.documents import AgentError, Device, Refusal, Streams
+from edge.drivers.mtconnect.documents import Device, Refusal, Streams
+from edge.drivers.mtconnect.entry import Entry
 from edge.drivers.mtconnect.multipart import boundary_of, parts
-from edge.drivers.mtconnect.options import Machine
-from edge.machine import Context
+from edge.entry import Context
 
-MOST_BYTES: Final = 16 << 20  # of one document: a thousand observations have half a million, a large model some more
 _COUNT: Final = 1000  # observations in one document
-_CONNECTIONS: Final = 4
 
 
-class NotStreaming(AgentError):
+class NotStreaming(AnswerError):
     """An agent that answers a request to stream by a document."""
 
 
 class Agent:
     """Asks one agent; `close` it."""
 
-    def __init__(self, machine: Machine, context: Context) -> None:
-        self._machine = machine
+    def __init__(self, entry: Entry, context: Context) -> None:
+        self._entry = entry
         self._count = _COUNT
-        tls: ssl.SSLContext | bool = False  # to read the usual authorities takes 20 ms, each time that one connects
-        if machine.address.startswith("https:"):
-            path = None if machine.ca_file is None else context.folder / machine.ca_file
-            try:
-                tls = ssl.create_default_context(cafile=path)
-            except OSError as error:
-                raise AgentError(f"the ca_file {path} cannot be read: {error}") from error
-        self._client = httpx2.AsyncClient(
-            verify=tls,
-            # what is not compressed cannot be a bomb
-            headers={"Accept": "application/xml, text/xml, multipart/x-mixed-replace", "Accept-Encoding": "identity"},
-            timeout=httpx2.Timeout(machine.timeout_s, read=None),  # a stream may be silent; `ask` has its own time
-            limits=httpx2.Limits(max_connections=_CONNECTIONS),
-            trust_env=False,
+        self._client = _http.client(
+            entry.address,
+            None if entry.ca_file is None else context.folder / entry.ca_file,
+            accept="application/xml, text/xml, multipart/x-mixed-replace",
+            timeout_s=entry.timeout_s,
         )
 
     async def devices(self) -> list[Device]:
@@ -73,15 +63,15 @@ class Agent:
         query = {
             "from": start,
             "count": self._count,
-            "interval": round(self._machine.interval_s * 1000),
-            "heartbeat": round(self._machine.heartbeat_s * 1000),
+            "interval": round(self._entry.interval_s * 1000),
+            "heartbeat": round(self._entry.heartbeat_s * 1000),
         }
         async with self._client.stream("GET", self._url(_path(device, "sample")), params=query) as response:
             boundary = boundary_of(response.headers.get("content-type", ""))
             if boundary is None or response.status_code != 200:
                 documents.streams(await _body(response))
                 raise NotStreaming("it does not stream")
-            async with aclosing(parts(response.aiter_raw(), boundary, MOST_BYTES)) as bodies:
+            async with aclosing(parts(response.aiter_raw(), boundary, _http.MOST_BYTES)) as bodies:
                 async for body in bodies:
                     yield documents.streams(body)
 
@@ -91,51 +81,30 @@ class Agent:
 
     async def _ask(self, path: str, **query: int) -> bytes:
         async with (
-            asyncio.timeout(self._machine.timeout_s),
+            asyncio.timeout(self._entry.timeout_s),
             self._client.stream("GET", self._url(path), params=query) as response,
         ):
             return await _body(response)
 
     def _url(self, path: str) -> str:
-        return f"{self._machine.address}/{path}"
+        return f"{self._entry.address}/{path}"
 
 
 async def _body(response: httpx2.Response) -> bytes:
-    """Return the body of an answer, which may tell of an error in XML, whatever its status; raise AgentError."""
-    body = bytearray()
-    async for chunk in response.aiter_raw():
-        body += chunk
-        if len(body) > MOST_BYTES:
-            raise AgentError(f"its answer has more than {MOST_BYTES} bytes")
+    """Return the body of an answer, which may tell of an error in XML, whatever its status; raise AnswerError."""
+    body = await _http.body(response)
     if response.status_code != 200 and b"MTConnectError" not in body:
-        status = f"{response.status_code} {response.reason_phrase}".strip()
-        raise AgentError(f"it answers {status} to {response.url.path}: is that the address of an agent?")
-    return bytes(body)
+        raise AnswerError(f"it answers {_http.status(response)}: is that the address of an agent?")
+    return body
 
 
 def _path(device: str, request: str) -> str:
     return f"{quote(device, safe='')}/{request}" if device else request
 
 
-@contextmanager
-def translated(address: str, wanted: type[Unreachable] | type[Lost]) -> Iterator[None]:
+def translated(address: str, wanted: type[Unreachable] | type[Lost]) -> AbstractContextManager[None]:
     """Turn every error of an agent or of the line into `wanted`, with what to do."""
-    try:
-        yield
-    except (AgentError, httpx2.HTTPError, httpx2.InvalidURL, OSError, TimeoutError) as error:
-        what, do = _explain(error)
-        raise wanted(f"{address}: {what}", do) from error
-
-
-def _explain(error: Exception) -> tuple[str, str]:
-    """Return what an error means, and what to do about it: one text in two parts."""
-    if isinstance(error, TimeoutError | httpx2.TimeoutException):
-        return "no answer in time: ", "is the agent on, and is the address right?"
-    if isinstance(error, httpx2.ConnectError):
-        return f"no connection ({error}): ", "is the agent on, and is the port right?"
-    if isinstance(error, httpx2.HTTPError):
-        return f"the line was lost: {error or type(error).__name__}", ""
-    return str(error) or type(error).__name__, ""
+    return _http.translated(address, wanted, "agent")
 
 
 def fell_behind(refusal: Refusal) -> bool:

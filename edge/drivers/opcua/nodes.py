@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from asyncua import Client, ua
 
-from edge.drivers.opcua.options import SignalEntry
+from edge.drivers.opcua.entry import SignalEntry
 from edge.drivers.opcua.values import UTF_8, escaped, text
 
 

@@ -17,9 +17,9 @@ from asyncua.ua.uaerrors import UaError, UaStatusCodeError, UaStructParsingError
 
 from edge.driver import Lost, Unreachable
 from edge.drivers.opcua.decoding import is_damage
-from edge.drivers.opcua.options import Machine
+from edge.drivers.opcua.entry import Entry
 from edge.drivers.opcua.security import APPLICATION_URI, Identity, TrustList, own_identity
-from edge.machine import Context
+from edge.entry import Context
 
 # what asyncua raises when a server, or the line to it, does not do what it should
 UA_ERRORS: Final = (
@@ -128,18 +128,22 @@ class Session(Client):  # type: ignore[misc]
         await super().send_hello()
 
 
-async def open_session(machine: Machine, context: Context) -> Session:
-    """Open a session with the server of `machine`; raise Unreachable with what to do."""
-    client = Session(machine.address, timeout=machine.timeout_s, watchdog_intervall=machine.timeout_s)
+async def open_session(entry: Entry, context: Context) -> Session:
+    """Open a session with the server of an entry; raise Unreachable with what to do."""
+    client = Session(entry.address, timeout=entry.timeout_s, watchdog_intervall=entry.timeout_s)
     client.application_uri = APPLICATION_URI
     client.name = client.description = "shopfloor edge"
-    with translated(machine.address, Unreachable, context):
-        if machine.security.policy != "none":
-            await _secure(client, machine, context)
-        if machine.user is not None and machine.password_file is not None:
-            client.set_user(machine.user)
-            client.set_password(_password(context, machine.password_file))
-        await client.connect()
+    try:
+        with translated(entry.address, Unreachable, context):
+            if entry.security.policy != "none":
+                await _secure(client, entry, context)
+            if entry.user is not None and entry.password_file is not None:
+                client.set_user(entry.user)
+                client.set_password(_password(context, entry.password_file))
+            await client.connect()
+    except BaseException:
+        client.disconnect_socket()  # asyncua leaves it open when it is canceled
+        raise
     return client
 
 
@@ -152,8 +156,8 @@ def _password(context: Context, file: str) -> str:
         raise Unreachable(text, code="unreadable_password") from error
 
 
-async def _secure(client: Client, machine: Machine, context: Context) -> None:
-    security, pki = machine.security, context.home / "edge" / "pki"
+async def _secure(client: Client, entry: Entry, context: Context) -> None:
+    security, pki = entry.security, context.home / "edge" / "pki"
     policy = getattr(security_policies, f"SecurityPolicy{security.policy}")
     mode = _MODES[security.mode]
     endpoints = await client.connect_and_get_server_endpoints()
@@ -161,7 +165,7 @@ async def _secure(client: Client, machine: Machine, context: Context) -> None:
     if not matching:
         offered = sorted({f"{e.SecurityPolicyUri.rpartition('#')[2]}/{e.SecurityMode.name}" for e in endpoints})
         raise Unreachable(
-            f"{machine.address}: the server does not offer {security.policy} with {security.mode}; it offers: "
+            f"{entry.address}: the server does not offer {security.policy} with {security.mode}; it offers: "
             f"{', '.join(offered)}. ",
             "Choose one of them under `security`, or enable it on the server",
             code="wrong_security",
@@ -169,7 +173,7 @@ async def _secure(client: Client, machine: Machine, context: Context) -> None:
     der = first_certificate(matching[0].ServerCertificate or b"")
     own_list = (pki / "trusted",)
     trusted = own_list if security.trust is None else (context.folder / security.trust, *own_list)
-    TrustList(trusted, pki / "rejected").check(der, machine.address)
+    TrustList(trusted, pki / "rejected").check(der, entry.address)
     if security.certificate is not None and security.key is not None:
         identity = Identity(context.folder / security.certificate, context.folder / security.key)
     else:

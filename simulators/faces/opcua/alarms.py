@@ -19,8 +19,8 @@ from asyncua.common.events import Event
 
 from simulators.catalogs.mtconnect import Limit, limits_of
 from simulators.face import Reading
+from simulators.faces._mtconnect.observer import NORMAL, Condition, watched
 from simulators.machine import Signal, SimulatedMachine
-from simulators.mtconnect.observer import NORMAL, Condition, watched
 
 Status = ua.StatusCodes
 CONTROLLER: Final = "controller"

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import httpx2
+import orjson
 import pytest
 from sqlalchemy import update
 from starlette.testclient import TestClient
@@ -20,11 +21,13 @@ from starlette.testclient import TestClient
 from cloud.auth import accounts
 from cloud.auth.rights import Role
 from cloud.auth.tables import Login, User
-from cloud.live.hub import Hub, Listener, LiveValue, Status
+from cloud.live.hub import MOST_EVENTS, Hub, Listener, LiveValue, Status
 from cloud.parts import Parts
 from cloud.settings import Settings
 from cloud.telemetry.models import StateEvent
 from cloud.telemetry.times import format_time
+from tests.cloud.chain import bring
+from tests.cloud.conftest import GATEWAY_TOKEN
 
 WAIT_S = 10.0
 
@@ -164,6 +167,29 @@ def test_streams_end_when_the_hub_closes(address: str, parts: Parts) -> None:
         next(events)
         parts.hub.close()
         assert list(events) == []
+
+
+def test_a_stream_tells_events_that_are_kept_each_once(address: str, parts: Parts) -> None:
+    with stream(address, parts, "?asset=cnc-01") as told:
+        lines = [bring.event(*each) for each in (("door",), ("other", 0.0, "cnc-02"), ("door",), ("lamp",))]
+        body = b"\n".join(map(orjson.dumps, lines))
+        headers = {"Authorization": f"Bearer {GATEWAY_TOKEN}"}
+        assert httpx2.post(f"{address}/api/v1/chain", content=body, headers=headers).json() == {"refused": []}
+        heard = [next(told), next(told)]
+    answer = httpx2.get(f"{address}/api/v1/events?asset=cnc-01", headers={"Authorization": f"Bearer {parts.cli_token}"})
+    assert sorted(heard, key=str) == sorted(answer.json()["events"], key=str)
+
+
+async def test_a_listener_that_is_slow_misses_the_oldest_events_and_knows_how_many() -> None:
+    hub = Hub()
+    listener = hub.listen(None)
+    assert listener is not None
+    for n in range(MOST_EVENTS + 3):
+        hub.happened("cnc-01", {"n": n})
+    await listener.changes(1.0)
+    events, missed = listener.events()
+    assert (events[0], len(events), missed) == ({"n": 3}, MOST_EVENTS, 3)
+    assert listener.events() == ([], 0)
 
 
 async def test_a_listener_keeps_one_value_per_signal_however_late_it_asks() -> None:

@@ -10,18 +10,18 @@ import pytest
 from contract.model import Sample
 from contract.mqtt import Broker, Session
 from edge.driver import Counters
-from edge.drivers.mqtt import Machine, MqttDriver, connection
+from edge.drivers.mqtt import Driver, Entry
 from edge.drivers.mqtt.mapping import Mapping
-from edge.machine import Context
+from edge.entry import Context
 
 
-def machine(**options: Any) -> Machine:
+def machine(**options: Any) -> Entry:
     settings = {
         "address": "mqtt://127.0.0.1:1883",
         "topic": "factory/{asset}/telemetry",
         "signals": {"temperature": {"path": "joints[0].temperature"}, "mode": {"path": "mode"}},
     }
-    return Machine.model_validate(settings | options)
+    return Entry.model_validate(settings | options)
 
 
 def mapped(
@@ -32,7 +32,7 @@ def mapped(
 
 
 @pytest.fixture(name="machine")
-def _machine() -> Callable[..., Machine]:
+def _machine() -> Callable[..., Entry]:
     """`machine(topic=…)`: a machine on MQTT with these options."""
     return machine
 
@@ -46,12 +46,12 @@ def _mapped() -> Callable[..., Any]:
 @pytest.fixture
 async def connect(context: Context) -> AsyncIterator[Callable[..., Any]]:
     """`await connect(broker, **options)`: a driver that is connected until the end of the test."""
-    drivers: list[MqttDriver] = []
+    drivers: list[Driver] = []
 
-    async def start(broker: Any, **options: Any) -> MqttDriver:
+    async def start(broker: Any, **options: Any) -> Driver:
         (context.folder / "password").write_bytes(broker.password_file.read_bytes())
         account = {"address": broker.url, "user": broker.user, "password_file": "password"}
-        driver = connection("robots", machine(**(account | options)), context)
+        driver = Driver("robots", machine(**(account | options)), context)
         drivers.append(driver)
         await driver.connect()
         return driver

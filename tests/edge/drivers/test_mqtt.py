@@ -11,9 +11,9 @@ import pytest
 
 from contract.model import Sample
 from edge.driver import Lost, Unreachable
-from edge.drivers.mqtt import connection
-from edge.drivers.mqtt.paths import search
-from edge.machine import Context
+from edge.drivers._json.paths import search
+from edge.drivers.mqtt import Driver
+from edge.entry import Context
 
 
 def values(samples: list[Sample]) -> dict[tuple[str, str], Any]:
@@ -105,7 +105,7 @@ async def test_browse_listens(nats_broker: Any, connect: Any, publisher: Any) ->
 
 
 async def test_it_does_not_write(machine: Any, context: Context) -> None:
-    reply = await connection("robots", machine(), context).write("robot-01", "mode", "auto")
+    reply = await Driver("robots", machine(), context).write("robot-01", "mode", "auto")
     assert reply.outcome == "refused"
 
 

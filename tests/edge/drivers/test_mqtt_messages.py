@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from contract.model import Quality, Sample
-from edge.drivers.mqtt.lenient import MOST_BYTES
+from edge.drivers._json.lenient import MOST_BYTES
 
 GOOD, UNCERTAIN, BAD = Quality.GOOD, Quality.UNCERTAIN, Quality.BAD
 

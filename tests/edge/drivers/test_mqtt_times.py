@@ -10,8 +10,8 @@ import orjson
 import pytest
 from pydantic import ValidationError
 
-from edge.drivers.mqtt.options import TimeOption
-from edge.drivers.mqtt.times import TimeError, time_of
+from edge.drivers._json.entry import TimeOption
+from edge.drivers._json.times import TimeError, time_of
 
 MS = 1_000_000
 S = 1_000_000_000

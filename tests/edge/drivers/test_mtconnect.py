@@ -19,15 +19,15 @@ from pydantic import ValidationError
 
 from contract.model import Datatype, Quality, Sample
 from edge.driver import Historian, Lost, NoHistory, Unreachable
-from edge.drivers.mtconnect import Machine, MtconnectDriver, connection
-from edge.drivers.mtconnect.agent import MOST_BYTES
+from edge.drivers._http import MOST_BYTES
+from edge.drivers.mtconnect import Driver, Entry
 from edge.drivers.mtconnect.documents import nanoseconds
 from edge.drivers.mtconnect.multipart import parts
+from edge.entry import Context, Place
 from edge.filter import Filter
-from edge.machine import Context, Place
 from shopfloor.chaos.proxy import Link
 from simulators.emitted import Emitted
-from simulators.mtconnect.observer import Condition
+from simulators.faces._mtconnect.observer import Condition
 from tests.edge.reading import read_until
 
 SPEED = {"speed": {"data_item": "spindle_speed"}}
@@ -36,12 +36,12 @@ SPEED = {"speed": {"data_item": "spindle_speed"}}
 @pytest.fixture
 async def connect(context: Context) -> AsyncIterator[Callable[..., Any]]:
     """Connect a driver to an agent: `await connect(url, signals, heartbeat_s=…)`; closed at the end of the test."""
-    drivers: list[MtconnectDriver] = []
+    drivers: list[Driver] = []
 
-    async def start(url: str, signals: dict[str, Any] | None = None, **options: Any) -> MtconnectDriver:
+    async def start(url: str, signals: dict[str, Any] | None = None, **options: Any) -> Driver:
         settings = {"interval_s": 0.01, "heartbeat_s": 1, "poll_s": 0.02} | options
-        machine = Machine.model_validate({"address": url, "signals": signals or SPEED} | settings)
-        driver = connection("cnc-01", machine, context)
+        machine = Entry.model_validate({"address": url, "signals": signals or SPEED} | settings)
+        driver = Driver("cnc-01", machine, context)
         drivers.append(driver)
         await driver.connect()
         return driver
@@ -181,8 +181,8 @@ async def test_every_value_is_as_the_machine_emitted_it(observe: Any, connect: A
 async def test_the_plant_file_of_the_simulators_fits(observe: Any, context: Context) -> None:
     """Each of its signals is found, and each of its values fits the datatype that it states."""
     agent = await observe()
-    machine = Machine.model_validate(agent.face.entry(agent.face.shown[0]))
-    driver = connection("cnc-01", machine, context)
+    machine = Entry.model_validate(agent.face.entry(agent.face.shown[0]))
+    driver = Driver("cnc-01", machine, context)
     await driver.connect()
     await driver.read()
     assert driver.counters.notes == {}
@@ -346,7 +346,7 @@ async def test_what_an_old_agent_says_and_what_has_no_single_value(scripted: Any
 def test_a_wrong_entry_is_refused_before_any_socket_opens(settings: dict[str, Any], message: str) -> None:
     """The plant file is checked in full, and says what to write instead."""
     with pytest.raises(ValidationError, match=message):
-        Machine.model_validate({"address": "http://127.0.0.1:5000", "signals": SPEED} | settings)
+        Entry.model_validate({"address": "http://127.0.0.1:5000", "signals": SPEED} | settings)
 
 
 async def test_an_unknown_data_item_is_named_with_the_nearest_one(observe: Any, connect: Any) -> None:
@@ -817,7 +817,7 @@ async def test_a2_whatever_time_an_agent_states_its_value_arrives(
     odd = observations(seen("p", "1.5", 1, stamp=stamp), seen("q", "2", 2))
     server = await scripted({"/probe": http(model(item("p"), item("q"))), "/vmc/current": http(odd)})
     driver = await connect(server.url, {"p": {}, "q": {}})
-    passing = Filter(driver.machine.asset(Place("demo", "test", "hall", "line1"), "cnc-01").signals)
+    passing = Filter(driver.entry.asset(Place("demo", "test", "hall", "line1"), "cnc-01").signals)
     now_ns = nanoseconds("2026-01-01T00:01:00Z")
     found, other = passing.update(await driver.read(), now_ns).live
     true_ns = nanoseconds("2026-01-01T00:00:00Z")
@@ -854,7 +854,7 @@ async def test_browse(observe: Any, connect: Any, scripted: Any, context: Contex
     probe = model(item("p", units="MILLIMETER").replace("/>", f">{bound}</m:DataItem>"), devices=("vmc", "lathe"))
     server = await scripted({"/probe": http(probe), "/current": http(observations())})
     settings = {"address": server.url, "browse_limit": 1, "device": "lathe"}
-    browser = connection("browse", Machine.model_validate(settings), context)
+    browser = Driver("browse", Entry.model_validate(settings), context)
     await browser.connect()
     assert [(t.path, t.description) async for t in browser.browse()] == [
         ("lathe/p", "SAMPLE POSITION, MILLIMETER, 0 to 9")
@@ -864,7 +864,7 @@ async def test_browse(observe: Any, connect: Any, scripted: Any, context: Contex
 
 async def test_close_is_safe_twice_and_unconnected(context: Context) -> None:
     """The runner closes whatever has happened before."""
-    driver = connection("cnc-01", Machine.model_validate({"address": "http://127.0.0.1:1", "signals": SPEED}), context)
+    driver = Driver("cnc-01", Entry.model_validate({"address": "http://127.0.0.1:1", "signals": SPEED}), context)
     await driver.close()
     await driver.close()
     with pytest.raises(Lost, match="not connected"):

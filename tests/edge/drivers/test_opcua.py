@@ -24,9 +24,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from contract.model import Datatype, Quality, Sample
 from edge.driver import Lost, NoHistory, Unreachable
-from edge.drivers.opcua import Machine, OpcuaDriver, connection
+from edge.drivers.opcua import Driver, Entry
 from edge.drivers.opcua.security import own_identity
-from edge.machine import Context
+from edge.entry import Context
 from tests.edge.reading import read_until
 
 URI = "urn:test:machine"
@@ -40,13 +40,13 @@ def node(name: str) -> str:
 @pytest.fixture
 async def connect(context: Context) -> AsyncIterator[Callable[..., Any]]:
     """Connect a driver to a server: `await connect(server, Speed=…)`; closed at the end of the test."""
-    drivers: list[OpcuaDriver] = []
+    drivers: list[Driver] = []
 
-    async def start(server: Any, signals: dict[str, Any] | None = None, **options: Any) -> OpcuaDriver:
+    async def start(server: Any, signals: dict[str, Any] | None = None, **options: Any) -> Driver:
         names = signals or {"speed": {"node": node("Speed")}}
         settings = {"security": "none", "publish_s": 0.02, "keep_alive_s": 0.2} | options
-        machine = Machine.model_validate({"address": server.url, "signals": names} | settings)
-        driver = connection("cnc-01", machine, context)
+        machine = Entry.model_validate({"address": server.url, "signals": names} | settings)
+        driver = Driver("cnc-01", machine, context)
         drivers.append(driver)
         await driver.connect()
         return driver
@@ -222,7 +222,7 @@ async def test_browse(serve: Any, connect: Any) -> None:
         ("Machine/State", node("State"), Datatype.STRING, "idle", True),
     ]
     assert len([tag async for tag in driver.browse()]) == 6
-    driver.machine = driver.machine.model_copy(update={"browse_limit": 2})
+    driver.entry = driver.entry.model_copy(update={"browse_limit": 2})
     assert len([tag async for tag in driver.browse()]) == 2
 
 
@@ -314,8 +314,8 @@ async def test_our_own_certificate_is_made_once_and_stays_private(tmp_path: Path
 
 
 async def test_close_is_safe_twice_and_unconnected(context: Context) -> None:
-    machine = Machine(address="opc.tcp://127.0.0.1:1", signals={})
-    driver = connection("cnc-01", machine, context)
+    machine = Entry(address="opc.tcp://127.0.0.1:1", signals={})
+    driver = Driver("cnc-01", machine, context)
     await driver.close()
     await driver.close()
     with pytest.raises(Lost, match="not connected"):

@@ -16,8 +16,8 @@ from asyncua.ua import ua_binary
 
 from contract.model import Quality, Sample
 from edge.driver import Lost, NoHistory, Unreachable
-from edge.drivers.opcua import OpcuaDriver
-from edge.machine import Context
+from edge.drivers.opcua import Driver
+from edge.entry import Context
 from tests.edge.drivers.test_opcua import URI, OneUser, connect, node, server_pki
 from tests.edge.reading import read_until
 
@@ -222,9 +222,9 @@ async def test_a11_a_server_without_a_list_of_namespaces(serve: Any, connect: An
     assert f"ns={index};s=Machine/Speed" in [tag.address async for tag in driver.browse()]
 
 
-async def with_password(connect: Any, context: Context, server: Any) -> OpcuaDriver:
+async def with_password(connect: Any, context: Context, server: Any) -> Driver:
     (context.folder / "password").write_text("secret\n")
-    driver: OpcuaDriver = await connect(server, user="operator", password_file="password")
+    driver: Driver = await connect(server, user="operator", password_file="password")
     return driver
 
 

@@ -12,7 +12,7 @@ from asyncua import ua
 from pydantic import ValidationError
 
 from contract.model import TIME_REPLACED, Quality, Sample
-from edge.drivers.opcua import Machine, OpcuaDriver
+from edge.drivers.opcua import Driver, Entry
 from tests.edge.drivers.test_opcua import connect, node
 from tests.edge.reading import read_until
 
@@ -26,7 +26,7 @@ def as_sent(text: str, encoding: str) -> str:
     return text.encode(encoding).decode("utf-8", "surrogateescape")
 
 
-async def read_next(driver: OpcuaDriver, server: Any, name: str, value: Any, **options: Any) -> Sample:
+async def read_next(driver: Driver, server: Any, name: str, value: Any, **options: Any) -> Sample:
     """Let the server say a value; return what becomes of it."""
     await server.write(name, value, **options)
     return (await read_until(driver))[-1]
@@ -75,7 +75,7 @@ async def test_a1_a_text_is_written_in_the_encoding_of_the_machine(serve: Any, c
 @pytest.mark.parametrize("encoding", ["gbq", "utf-16", "base64", "idna", "", "cp037"])
 def test_a1_an_encoding_that_cannot_be_one_is_refused(encoding: str) -> None:
     with pytest.raises(ValidationError, match="encoding"):
-        Machine.model_validate({"address": "opc.tcp://127.0.0.1:1", "encoding": encoding})
+        Entry.model_validate({"address": "opc.tcp://127.0.0.1:1", "encoding": encoding})
 
 
 async def test_a1_names_that_are_not_utf_8_are_listed_and_found(serve: Any, connect: Any) -> None:
@@ -140,7 +140,7 @@ async def _say(server: Any, data: ua.DataValue) -> None:
     await server.server.write_attribute_value(server.nodes["Speed"].nodeid, data)
 
 
-async def _find(driver: OpcuaDriver, value: float) -> Sample:
+async def _find(driver: Driver, value: float) -> Sample:
     while True:
         for sample in await read_until(driver):
             if sample.value == value:

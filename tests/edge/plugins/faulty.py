@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, Literal
 
 from contract.model import Sample, Value
-from edge import machine as base
+from edge import entry as base
 from edge.driver import Counters, Lost, NoHistory, Tag, Written
-from edge.machine import Context
+from edge.entry import Context
 
 IS_HEALED = threading.Event()
 
@@ -23,30 +23,30 @@ SORTS: dict[str, Callable[[], BaseException]] = {
 }
 
 
-class Machine(base.Machine):
+class Entry(base.Entry):
     """`fails` is the method, `sort` how."""
 
-    fails: Literal["connection", "connect", "read", "late_read", "history", "close", "nothing"]
+    fails: Literal["make", "connect", "read", "late_read", "history", "close", "nothing"]
     sort: Literal["error", "canceled", "exit", "group", "nonsense"] = "error"
 
 
-class Faulty:
-    def __init__(self, name: str, machine: Machine) -> None:
+class Driver:
+    def __init__(self, name: str, entry: Entry, _context: Context) -> None:
         self.counters = Counters()
-        self._name, self._machine = name, machine
+        self._name, self._entry = name, entry
         self._count = 0
-        self._fail("connection")
+        self._fail("make")
 
     def _fail(self, method: str) -> None:
-        if method == self._machine.fails and not IS_HEALED.is_set():
-            raise SORTS[self._machine.sort]()
+        if method == self._entry.fails and not IS_HEALED.is_set():
+            raise SORTS[self._entry.sort]()
 
     async def connect(self) -> None:
         self._fail("connect")
 
     async def read(self) -> Sequence[Sample]:
         await asyncio.sleep(0.01)
-        if self._machine.sort == "nonsense" and not IS_HEALED.is_set():
+        if self._entry.sort == "nonsense" and not IS_HEALED.is_set():
             nonsense: Any = [
                 ("speed", 1.0),
                 None,
@@ -59,7 +59,7 @@ class Faulty:
         if self._count > 10:
             self._count = 0
             self._fail("late_read")
-            if self._machine.fails == "close" and not IS_HEALED.is_set():
+            if self._entry.fails == "close" and not IS_HEALED.is_set():
                 raise Lost("the line dropped")
         self._count += 1
         return [Sample(self._name, "speed", time.time_ns(), float(self._count))]
@@ -77,7 +77,3 @@ class Faulty:
 
     async def close(self) -> None:
         self._fail("close")
-
-
-def connection(name: str, machine: Machine, _context: Context) -> Faulty:
-    return Faulty(name, machine)

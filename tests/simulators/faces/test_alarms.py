@@ -15,9 +15,9 @@ from asyncua.common.subscription import Subscription
 
 from simulators import factory as factories
 from simulators.__main__ import build_faces
-from simulators.control import ToolController
 from simulators.face import Face, Setting
 from simulators.factory import Factory
+from simulators.machines._control import ToolController
 from tests.simulators.faces.client import make_certificate, secured
 
 NOW_NS = 1_700_000_000_000_000_000

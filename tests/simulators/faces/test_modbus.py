@@ -20,11 +20,11 @@ from pymodbus.client import AsyncModbusTcpClient
 from simulators import factory as factories
 from simulators import registers
 from simulators.face import Setting
+from simulators.faces._registers import WORD_ORDERS, Field
 from simulators.faces.modbus import FACE, Modbus
 from simulators.factory import FactoryFileError
 from simulators.fault import LinkFault
 from simulators.machines.cnc import MACHINE as CNC
-from simulators.registers import WORD_ORDERS, Field
 
 NOW_NS = 1_700_000_000_000_000_000
 TICK_NS = 200_000_000

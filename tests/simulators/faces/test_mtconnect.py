@@ -16,10 +16,10 @@ from simulators import factory as factories
 from simulators import machines
 from simulators.__main__ import build_faces
 from simulators.face import Setting
+from simulators.faces._mtconnect.agent import MOST_COUNT
 from simulators.faces.mtconnect import BOUNDARY, MOST_CLIENTS, MtConnect
 from simulators.factory import Factory
 from simulators.fault import LinkFault, SensorFault
-from simulators.mtconnect.agent import MOST_COUNT
 
 etree = pytest.importorskip("lxml.etree", reason="lxml reads the official schemas")
 

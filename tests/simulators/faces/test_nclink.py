@@ -16,11 +16,11 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from simulators import factory as factories
 from simulators.__main__ import build_faces
-from simulators.control import ToolController
 from simulators.face import Face, Setting
 from simulators.faces.nclink import path_of
 from simulators.factory import Factory
 from simulators.fault import LinkFault
+from simulators.machines._control import ToolController
 
 NOW_MS = 1_700_000_000_000
 FACTORY = """

@@ -23,8 +23,8 @@ from snap7.util import get_bool, get_dint, get_real, get_string, set_bool, set_s
 
 from simulators import datablock
 from simulators import factory as factories
-from simulators.datablock import Field
 from simulators.face import Setting
+from simulators.faces._datablock import Field
 from simulators.faces.s7 import FACE, MOST_CLIENTS, S7
 from simulators.factory import FactoryFileError
 from simulators.fault import LinkFault

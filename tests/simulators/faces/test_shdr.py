@@ -17,10 +17,10 @@ from simulators import factory as factories
 from simulators.__main__ import build_faces
 from simulators.catalogs.mtconnect import items_of
 from simulators.face import Setting
+from simulators.faces._mtconnect.observer import Condition
 from simulators.faces.shdr import MOST_CLIENTS, Shdr, line
 from simulators.factory import Factory
 from simulators.fault import SensorFault
-from simulators.mtconnect.observer import Condition
 
 RECORDED = Path(__file__).parents[4] / "shared" / "data" / "cnc_nist" / "raw"
 NOW_NS = 1_700_000_000_000_000_000

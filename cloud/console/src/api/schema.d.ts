@@ -190,6 +190,70 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/blocks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Blocks
+         * @description Return which blocks there are, the newest first, page by page.
+         */
+        get: operations["blocks"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/blocks/{block}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Block
+         * @description Return a block: its numbers, a table of Arrow with its header in the metadata, or its spectrum.
+         */
+        get: operations["block"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/blocks/{block}/keep": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Keep
+         * @description Keep a block: it does not make room for newer ones. Half of the room may be kept.
+         */
+        post: operations["keep"];
+        /**
+         * Let Block Go
+         * @description Keep a block no longer; it goes when newer ones need its room.
+         */
+        delete: operations["let_block_go"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/chain": {
         parameters: {
             query?: never;
@@ -836,6 +900,95 @@ export interface components {
             why: components["schemas"]["WhyView"] | null;
         };
         /**
+         * BlockView
+         * @description What a block is: `count` numbers, `rate_hz` of them a second from `start` on.
+         */
+        BlockView: {
+            /**
+             * Asset
+             * @example cnc-01
+             */
+            asset: string;
+            /**
+             * Count
+             * @example 16384
+             */
+            count: number;
+            /** End */
+            end: string;
+            /**
+             * Evidence
+             * @description an event stands on it: it goes when no others are left
+             */
+            evidence: boolean;
+            /** Id */
+            id: string;
+            /**
+             * Kept
+             * @description somebody keeps it, so that it does not make room for newer ones
+             */
+            kept: boolean;
+            /**
+             * Number
+             * @description how each number stands in a message and in the file
+             * @enum {string}
+             */
+            number: "int16" | "int32" | "float32" | "float64";
+            /**
+             * Rate Hz
+             * @example 25600
+             */
+            rate_hz: number;
+            /**
+             * Reason
+             * @description why it was sent
+             * @enum {string}
+             */
+            reason: "request" | "detector" | "period";
+            /**
+             * Scale
+             * @description value = number · scale, in `unit`
+             */
+            scale: number;
+            /**
+             * Sensor
+             * @example spindle_vibration
+             */
+            sensor: string;
+            /**
+             * Start
+             * @example 2026-11-23T08:00:00.250000000Z
+             */
+            start: string;
+            /**
+             * Time Replaced
+             * @description the time is not the source's
+             */
+            time_replaced: boolean;
+            /**
+             * Unit
+             * @example m/s2
+             */
+            unit: string;
+        };
+        /**
+         * Blocks
+         * @description A page of blocks, the newest first.
+         * @example {
+         *       "after": "",
+         *       "blocks": []
+         *     }
+         */
+        Blocks: {
+            /**
+             * After
+             * @description to be asked for the next page; empty: there is none
+             */
+            after: string;
+            /** Blocks */
+            blocks: components["schemas"]["BlockView"][];
+        };
+        /**
          * BucketSeries
          * @description Numbers of a signal per bucket, as columns of equal length, in order of time; empty buckets are absent.
          */
@@ -926,7 +1079,7 @@ export interface components {
              * Reason
              * @enum {string}
              */
-            reason: "sequence" | "overflow" | "driver_queue" | "not_understood" | "too_large" | "offline" | "edge_down" | "edge_spool" | "gateway_spool" | "gateway_full" | "cloud_full" | "gateway_away" | "clock" | "source_time" | "identity";
+            reason: "sequence" | "overflow" | "driver_queue" | "not_understood" | "too_large" | "offline" | "edge_down" | "edge_spool" | "gateway_spool" | "gateway_full" | "cloud_full" | "gateway_away" | "block_budget" | "clock" | "source_time" | "identity";
             /**
              * Source
              * @description the machine; empty for the edge node itself
@@ -1346,7 +1499,7 @@ export interface components {
              * Reason
              * @enum {string}
              */
-            reason: "sequence" | "overflow" | "driver_queue" | "not_understood" | "too_large" | "offline" | "edge_down" | "edge_spool" | "gateway_spool" | "gateway_full" | "cloud_full" | "gateway_away" | "clock" | "source_time" | "identity";
+            reason: "sequence" | "overflow" | "driver_queue" | "not_understood" | "too_large" | "offline" | "edge_down" | "edge_spool" | "gateway_spool" | "gateway_full" | "cloud_full" | "gateway_away" | "block_budget" | "clock" | "source_time" | "identity";
             /**
              * Source
              * @example cnc-01
@@ -1422,6 +1575,83 @@ export interface components {
              * @example li.wei
              */
             username: string;
+        };
+        /**
+         * Numbers
+         * @description A block with its values.
+         */
+        Numbers: {
+            /**
+             * Asset
+             * @example cnc-01
+             */
+            asset: string;
+            /**
+             * Count
+             * @example 16384
+             */
+            count: number;
+            /** End */
+            end: string;
+            /**
+             * Evidence
+             * @description an event stands on it: it goes when no others are left
+             */
+            evidence: boolean;
+            /** Id */
+            id: string;
+            /**
+             * Kept
+             * @description somebody keeps it, so that it does not make room for newer ones
+             */
+            kept: boolean;
+            /**
+             * Number
+             * @description how each number stands in a message and in the file
+             * @enum {string}
+             */
+            number: "int16" | "int32" | "float32" | "float64";
+            /**
+             * Rate Hz
+             * @example 25600
+             */
+            rate_hz: number;
+            /**
+             * Reason
+             * @description why it was sent
+             * @enum {string}
+             */
+            reason: "request" | "detector" | "period";
+            /**
+             * Scale
+             * @description value = number · scale, in `unit`
+             */
+            scale: number;
+            /**
+             * Sensor
+             * @example spindle_vibration
+             */
+            sensor: string;
+            /**
+             * Start
+             * @example 2026-11-23T08:00:00.250000000Z
+             */
+            start: string;
+            /**
+             * Time Replaced
+             * @description the time is not the source's
+             */
+            time_replaced: boolean;
+            /**
+             * Unit
+             * @example m/s2
+             */
+            unit: string;
+            /**
+             * Values
+             * @description in `unit`, `scale` applied
+             */
+            values: number[];
         };
         /**
          * PasswordChange
@@ -1851,6 +2081,100 @@ export interface components {
              * @description kept in a spool, on the way
              */
             waiting: number;
+        };
+        /**
+         * Spectrum
+         * @description The amplitudes of a block: single-sided, Hann window, the mean taken out and put in the first place.
+         */
+        Spectrum: {
+            /**
+             * Amplitude
+             * @description in `unit`; a sine of amplitude 1 at one of the frequencies has 1 there
+             */
+            amplitude: number[];
+            /**
+             * Asset
+             * @example cnc-01
+             */
+            asset: string;
+            /**
+             * Count
+             * @example 16384
+             */
+            count: number;
+            /** End */
+            end: string;
+            /**
+             * Evidence
+             * @description an event stands on it: it goes when no others are left
+             */
+            evidence: boolean;
+            /** Id */
+            id: string;
+            /**
+             * Kept
+             * @description somebody keeps it, so that it does not make room for newer ones
+             */
+            kept: boolean;
+            /**
+             * Number
+             * @description how each number stands in a message and in the file
+             * @enum {string}
+             */
+            number: "int16" | "int32" | "float32" | "float64";
+            /**
+             * Rate Hz
+             * @example 25600
+             */
+            rate_hz: number;
+            /**
+             * Reason
+             * @description why it was sent
+             * @enum {string}
+             */
+            reason: "request" | "detector" | "period";
+            /**
+             * Scale
+             * @description value = number · scale, in `unit`
+             */
+            scale: number;
+            /**
+             * Sensor
+             * @example spindle_vibration
+             */
+            sensor: string;
+            /**
+             * Start
+             * @example 2026-11-23T08:00:00.250000000Z
+             */
+            start: string;
+            /**
+             * Step Hz
+             * @description amplitude k belongs to the frequency k · step_hz
+             * @example 1.5625
+             */
+            step_hz: number;
+            /**
+             * Time Replaced
+             * @description the time is not the source's
+             */
+            time_replaced: boolean;
+            /**
+             * Unit
+             * @example m/s2
+             */
+            unit: string;
+            /**
+             * Used
+             * @description of so many numbers, from the first on, it is made: a power of two
+             */
+            used: number;
+            /**
+             * Window
+             * @default hann
+             * @constant
+             */
+            window: "hann";
         };
         /**
          * StateEvent
@@ -2830,6 +3154,244 @@ export interface operations {
             };
         };
     };
+    blocks: {
+        parameters: {
+            query?: {
+                /** @description assets; none: all */
+                asset?: string[];
+                sensor?: string;
+                start?: string | null;
+                /** @description like start; not included */
+                end?: string | null;
+                /** @description what the page before said */
+                after?: string;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Blocks"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    block: {
+        parameters: {
+            query?: {
+                as?: "numbers" | "arrow" | "spectrum";
+            };
+            header?: never;
+            path: {
+                block: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description numbers or a spectrum as JSON, or an Arrow stream */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Numbers"] | components["schemas"]["Spectrum"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    keep: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                block: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    let_block_go: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                block: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
     bring: {
         parameters: {
             query?: never;
@@ -3590,7 +4152,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description server-sent events; each has the name `state` and data as below. First comes all that is known, then what changes, at most one value per signal every 0.1 s; a comment at least every 10 s */
+            /** @description server-sent events. `state` has data as below: first comes all that is known, then what changes, at most one value per signal every 0.1 s. `event` has the data of an event of `/events`, once it is kept; `missed` says how many of them did not come here. A comment at least every 10 s */
             200: {
                 headers: {
                     [name: string]: unknown;

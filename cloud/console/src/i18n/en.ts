@@ -247,6 +247,8 @@ export default {
     empty_range: { what: "The time range is empty.", todo: "Choose a start before the end." },
     too_many_samples: { what: "These are more than {limit} samples.", todo: "Choose a shorter time range or fewer signals." },
     too_many_points: { what: "{points} points of {signals} signals are too many: {most} points are possible.", todo: "Choose fewer signals." },
+    unknown_block: { what: "There is no block {id}, or it made room for newer ones.", todo: "Choose another one." },
+    too_much_kept: { what: "Half of the room for blocks is kept already.", todo: "Let other blocks go first." },
     too_many_streams: { what: "Too many screens are live at once.", todo: "Close screens that nobody looks at." },
   },
 };

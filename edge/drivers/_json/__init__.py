@@ -1,0 +1,9 @@
+"""What drivers of machines that say JSON share: entry, values by path with time and quality, a look around."""
+
+from __future__ import annotations
+
+from edge.drivers._json.browse import tags
+from edge.drivers._json.entry import Entry, SignalEntry
+from edge.drivers._json.values import Fields, Message, Reader
+
+__all__ = ["Entry", "Fields", "Message", "Reader", "SignalEntry", "tags"]

@@ -1,0 +1,67 @@
+"""What a plant file says of a machine on MTConnect."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, model_validator
+
+from edge import entry as base
+from edge.drivers._http import SCHEMES
+
+
+def _address(text: str) -> str:
+    parts = urlsplit(base.with_port(text, "the address of an agent", SCHEMES))
+    if parts.username or parts.password:
+        raise ValueError("an agent has no users: leave them out of the address")
+    if parts.query or parts.fragment:
+        raise ValueError(f"{text!r} has more than an address: leave out what follows the {'?' if parts.query else '#'}")
+    return parts.geturl().rstrip("/")
+
+
+class SignalEntry(base.SignalEntry):
+    """A signal and the data item that holds it."""
+
+    data_item: Annotated[str, Field(min_length=1)] | None = Field(
+        None, description="id or name of the data item; without it the signal is called like it"
+    )
+    index: Annotated[int, Field(ge=0)] | None = Field(None, description="which number, when the item has three (…_3D)")
+    key: Annotated[str, Field(min_length=1)] | None = Field(None, description="which entry, when it is a DATA_SET")
+
+    @model_validator(mode="after")
+    def _read_only(self) -> Self:
+        if self.writable:
+            raise ValueError("MTConnect is read-only: leave out `writable`")
+        return self
+
+
+class Entry(base.Entry):
+    """A device of an MTConnect agent."""
+
+    driver: Literal["mtconnect"] = "mtconnect"
+    address: Annotated[str, AfterValidator(_address)]
+    device: Annotated[str, Field(min_length=1)] | None = Field(
+        None, description="name or uuid of the device; needed when the agent has several"
+    )
+    ca_file: base.File | None = Field(
+        None, description="authority of the agent's certificate, relative to the plant file"
+    )
+    interval_s: Annotated[float, Field(ge=0.01, le=60)] = Field(
+        0.1, description="how often the agent sends what is new"
+    )
+    heartbeat_s: Annotated[float, Field(ge=0.1, le=60)] = Field(
+        2.5, description="the agent says at least so often that it lives; after twice that it counts as lost"
+    )
+    poll_s: Annotated[float, Field(gt=0, le=3600)] = Field(
+        1.0, description="how often an agent is asked that does not stream"
+    )
+    timeout_s: Annotated[float, Field(gt=0, le=60)] = Field(4.0, description="time for one answer")
+    signals: Mapping[base.SignalName, SignalEntry] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.ca_file is not None and not self.address.startswith("https:"):
+            raise ValueError("ca_file needs an https:// address")
+        return self
