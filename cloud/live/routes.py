@@ -14,7 +14,7 @@ from starlette.concurrency import run_in_threadpool
 
 from cloud.auth.accounts import Principal
 from cloud.auth.rights import Action
-from cloud.deps import GetParts, Reach, find_principal, need, reach_of, within
+from cloud.deps import GetParts, Reach, find_principal, need, proofs_of, reach_of, within
 from cloud.live.hub import Listener, change_json
 from cloud.parts import Parts
 from cloud.places import busy
@@ -102,9 +102,7 @@ async def stream(
     listener = parts.hub.listen(within(reach, asset), me.username)
     if listener is None:
         raise busy("live streams, of all or of this user")
-    authorization = request.headers.get("authorization", "")
-    bearer = authorization.partition(" ")[2].strip() or None
-    cookie = request.cookies.get(parts.settings.cookie)
+    cookie, bearer = proofs_of(request, parts.settings)
     return EventStream(
         _events(parts, listener, partial(_is_as_before, parts, cookie, bearer, reach), integers),
         send_timeout_s=parts.settings.stream_send_timeout_s,
