@@ -204,6 +204,14 @@ def need(action: Action) -> Any:
 
     async def check(request: Request, principal: Me) -> Principal:
         if action not in principal.actions:
+            if any(action in actions_of(principal.role, whole_plant=whole) for whole in (True, False)):
+                raise Problem(
+                    403,
+                    f"{principal.username} may do this only with another scope",
+                    "ask an admin, or use a token that has it",
+                    code=Code.SCOPE_NEEDED,
+                    args={"username": principal.username},
+                )
             role = lowest(action)
             raise Problem(
                 403,

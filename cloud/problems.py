@@ -40,6 +40,7 @@ class Code(StrEnum):
     FOREIGN_SITE = "foreign_site"  # site
     MUST_SET_PASSWORD = "must_set_password"  # noqa: S105  # username
     ROLE_NEEDED = "role_needed"  # role, username, has
+    SCOPE_NEEDED = "scope_needed"  # username
     PERSON_NEEDED = "person_needed"
     WRONG_NAME_OR_PASSWORD = "wrong_name_or_password"  # noqa: S105
     WRONG_PASSWORD = "wrong_password"  # noqa: S105
