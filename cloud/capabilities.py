@@ -21,6 +21,7 @@ _FOLDERS: Final = (
     "chain",
     "events",
     "blocks",
+    "commands",
 )
 CAPABILITIES: Final[tuple[Capability, ...]] = tuple(
     import_module(f"cloud.{folder}.capability").CAPABILITY for folder in _FOLDERS

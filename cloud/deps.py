@@ -150,19 +150,24 @@ async def get_principal(
 Me = Annotated[Principal, Depends(get_principal)]
 
 
+def demand(principal: Principal, action: Action) -> None:
+    """Raise Problem 403 for who may not do this."""
+    if action not in principal.actions:
+        role = lowest(action)
+        raise Problem(
+            403,
+            f"this needs the role {role.value}, and {principal.username} is {principal.role.value}",
+            "ask an admin",
+            code=Code.ROLE_NEEDED,
+            args={"role": role, "username": principal.username, "has": principal.role},
+        )
+
+
 def need(action: Action) -> Any:
     """Return a dependency that lets only those pass who may do this; it gives who asks."""
 
     async def check(principal: Me) -> Principal:
-        if action not in principal.actions:
-            role = lowest(action)
-            raise Problem(
-                403,
-                f"this needs the role {role.value}, and {principal.username} is {principal.role.value}",
-                "ask an admin",
-                code=Code.ROLE_NEEDED,
-                args={"role": role, "username": principal.username, "has": principal.role},
-            )
+        demand(principal, action)
         return principal
 
     return Depends(check)

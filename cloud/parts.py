@@ -14,6 +14,7 @@ from cloud.auth.device import Devices
 from cloud.auth.journal import FailedLogins
 from cloud.auth.limiter import FailureLimiter
 from cloud.blocks.blocks import Blocks
+from cloud.commands.bell import Bell
 from cloud.events.events import Retention
 from cloud.live.hub import Hub
 from cloud.places import EXPORTS, SESSIONS, AllPlaces
@@ -45,6 +46,7 @@ class Parts:
     cli_token: str | None
     blocks: Blocks
     retention: Retention
+    bell: Bell
 
     @property
     def store_token(self) -> str | None:
@@ -86,6 +88,7 @@ def build_parts(settings: Settings) -> Parts:
         cli_token=cli_token,
         blocks=blocks,
         retention=Retention(settings.event_days),
+        bell=Bell(),
     )
 
 

@@ -26,7 +26,7 @@ STORED = proof.hash_password(PASSWORD)
 
 ROWS = {**RIGHTS, **{address: right for one in CAPABILITIES for address, right in one.rights.items()}}
 # what an allowed request may answer when its object does not exist, or its password is wrong
-PASSES = {200, 201, 204, 404, 503}
+PASSES = {200, 201, 202, 204, 404, 503}
 
 
 def routes() -> Iterator[str]:
