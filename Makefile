@@ -40,7 +40,7 @@ demo: $(RUN)  ## start the whole plant and print the link to it (Ctrl-C ends it)
 	@exec $(BIN)/shopfloor demo $(ARGS)
 
 test: $(DEV)  ## run the tests (not the end-to-end ones)
-	$(BIN)/pytest -n 2 --dist loadfile -m 'not e2e and not load' $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'not e2e and not load' $(ARGS)
 
 e2e: $(DEV)  ## run the end-to-end tests: the whole plant from the command line
 	$(BIN)/pytest -m e2e --timeout 600 -o faulthandler_timeout=590 tests/plant $(ARGS)
@@ -83,7 +83,7 @@ lock: $(DEV)  ## resolve the dependencies anew (needs uv in .venv)
 	@test -x $(BIN)/uv || $(PIP) uv
 	$(UV_COMPILE) --all-extras --group build --group dev -o requirements.lock
 	$(UV_COMPILE) --extra demo --group build -c requirements.lock -o requirements-demo.lock
-	$(UV_COMPILE) --extra opcua --extra mqtt --extra provision --group build -c requirements.lock -o requirements-edge-gateway.lock
+	$(UV_COMPILE) --extra drivers --extra provision --group build -c requirements.lock -o requirements-edge-gateway.lock
 	$(UV_COMPILE) --extra simulators -c requirements.lock -o requirements-simulators.lock
 	$(UV_COMPILE) --extra cloud --extra postgres --group build -c requirements.lock -o requirements-cloud.lock
 

@@ -81,9 +81,12 @@ def fault_table() -> Iterator[tuple[Path, bytes]]:
     for kind in sorted(machines.kinds(), key=lambda kind: (kind not in ("cnc", "robot"), kind)):
         for code, fault in machines.load(kind)("m").faults.items():
             first.setdefault(code, (fault.mode, []))[1].append(kind)
+    loaded = [machines.load(kind) for kind in machines.kinds()]
+    goes_on = {mode.code for machine in loaded if not machine.stops_at_alarm for mode in machine.modes}
     rows = [
         f"| {mode.row if 0 < mode.row <= 21 else '–'} | `{code}` | {mode.component} | {', '.join(sorted(kinds))} "
-        f"| {', '.join(mode.signals)} | {mode.evidence or 'these signals'} | {mode.alarm or '–'} |"
+        f"| {', '.join(mode.signals)} | {mode.evidence or 'these signals'} | {mode.alarm or '–'}"
+        f"{', and goes on' if mode.alarm and code in goes_on else ''} |"
         for code, (mode, kinds) in sorted(first.items(), key=lambda each: (each[1][0].row or 99, each[0]))
     ]
     path = ROOT / "docs" / "simulation.md"

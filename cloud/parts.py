@@ -11,7 +11,7 @@ from sqlalchemy.orm import sessionmaker
 from cloud import db
 from cloud.auth.accounts import Principal
 from cloud.auth.device import Devices
-from cloud.auth.journal import FailedLogins
+from cloud.auth.journal import FailedLogins, Logins
 from cloud.auth.limiter import FailureLimiter
 from cloud.blocks.blocks import Blocks
 from cloud.commands.bell import Bell
@@ -42,6 +42,7 @@ class Parts:
     last: LastAnswer
     failures: FailureLimiter
     failed_logins: FailedLogins
+    logins: Logins
     devices: Devices
     cli_token: str | None
     blocks: Blocks
@@ -84,6 +85,7 @@ def build_parts(settings: Settings) -> Parts:
         last=LastAnswer(),
         failures=FailureLimiter(),
         failed_logins=FailedLogins(),
+        logins=Logins(),
         devices=Devices(cli_token),  # a secret of the state folder: marks outlive a restart
         cli_token=cli_token,
         blocks=blocks,

@@ -230,5 +230,7 @@ class AllPlaces:
     long_writes: Places = field(
         default_factory=lambda: Places("long writes", INGEST_THREADS - 1, waiting=16, wait_s=30.0)
     )
-    ingest_bodies: Budget = field(default_factory=lambda: Budget("bytes to write", 64 * 1024 * 1024))
+    ingest_bodies: Budget = field(
+        default_factory=lambda: Budget("bytes to write", 64 * 1024 * 1024, share=40 * 1024 * 1024)
+    )
     ingest_threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(INGEST_THREADS, "ingest"))

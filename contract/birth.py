@@ -3,8 +3,9 @@
 A DBIRTH of ours has the string metrics `Properties/Kind` and `Properties/Names` (JSON), `Properties/Label` where the
 source has another name for the asset, `Properties/State` where its plant file says which signal tells its state,
 `Properties/Online` = false where the edge node has no contact with it (a DDEATH follows), then each signal with name,
-alias, datatype, value or null, time, and the properties below. A foreign birth has none of them: its asset is of kind
-"device" and its signals have no units.
+alias, datatype, value or null, time, and the properties below. `Spool/Event` and `Spool/Block` say, without a value,
+that events and blocks of the asset may come by these names, `Spool/Reply` in an NBIRTH that replies to commands may. A
+foreign birth has none of them: its asset is of kind "device" and its signals have no units.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from contract.ack import SPOOL_ACK
+from contract.block import BLOCK
+from contract.command import REPLY
+from contract.event import EVENT
 from contract.identity import Ids, IsLive, is_canonical, path_of, shortened
 from contract.lineprotocol import TYPED
 from contract.loss import LEDGER
@@ -67,6 +71,7 @@ def node_birth(bd_seq: int, time_ns: int, given: str = "") -> list[Metric]:
         Metric(BD_SEQ, None, Code.INT64, bd_seq, time_ns),
         Metric(REBIRTH, None, Code.BOOLEAN, False, time_ns),
         Metric(SPOOL_ACK, None, Code.STRING, given, time_ns),
+        Metric(REPLY, None, Code.STRING, None, time_ns),
     ]
 
 
@@ -90,6 +95,8 @@ def device_birth(
         *([Metric(STATE, None, Code.STRING, asset.state, time_ns)] if asset.state else []),
         *([] if online else [Metric(ONLINE, None, Code.BOOLEAN, False, time_ns)]),
         *signal_metrics(asset.signals, alias_of, last, time_ns),
+        Metric(EVENT, None, Code.STRING, None, time_ns),
+        Metric(BLOCK, None, Code.BYTES, None, time_ns),
     ]
 
 

@@ -247,6 +247,11 @@ class Ids:
                     self._give(Row(scope, name, held))
             return held
 
+    def names(self, scope: str) -> list[str]:
+        """Return the names that have an id in a scope of the caller's own."""
+        with self._lock:
+            return list(self._scope(scope).id_of)
+
     def seed(self, rows: Iterable[Row]) -> None:
         """Take ids that were given before there was a table."""
         with self._lock:

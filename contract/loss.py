@@ -32,6 +32,7 @@ Reason = Literal[
     "gateway_full",  # the gateway's spool was full, and the node does not send again
     "cloud_full",  # more was held for the cloud than the gateway's spool has room for: events, blocks, replies
     "gateway_away",  # the gateway did not listen, and the node does not wait for it
+    "block_budget",  # blocks that the edge's spool has no room for beside the samples
     "clock",  # the clock of the edge was set
     "source_time",  # times of a source that were replaced, or that are odd otherwise
     "identity",  # names that had one id have ids of their own from then on; messages in another's name

@@ -33,6 +33,20 @@ def keep_private(*folders: Path) -> None:
                 make_private(Path(path, name))
 
 
+def check_owner(path: Path) -> None:
+    """Raise StrangerError when a file or folder, or what a link in its place leads to, is neither ours nor root's.
+
+    What is not there, or cannot be seen, belongs to nobody.
+    """
+    for follows in (False, True):
+        try:
+            owner = path.stat(follow_symlinks=follows).st_uid
+        except OSError:
+            return
+        if owner not in (os.geteuid(), _ROOT):
+            raise StrangerError(path, owner)
+
+
 def make_private(path: Path) -> None:
     """Take the rights of group and others away from a file or folder, if it is there.
 

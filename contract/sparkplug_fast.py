@@ -35,6 +35,8 @@ _PACKED: Final = COMPRESSED.encode()
 QUALITY: Final = "Quality"
 STATUS: Final = "StatusCode"
 """Property with the source's own status of 32 bits (OPC UA's), beside the quality."""
+NO_SAMPLE: Final = "Spool/"
+"""What the names of events, blocks, replies and acknowledgements begin with: they are no samples."""
 
 _DOUBLE: Final = struct.Struct("<cd").pack
 
@@ -159,7 +161,8 @@ class Batch:
     holds, by index, each quality that is not GOOD, `statuses` each status of the source that is not 0. `unknown` counts
     metrics that no birth explained (ask for a rebirth), `skipped` those whose datatype no signal can hold (tables,
     files, arrays, …) or whose value does not fit it; `odd` has a note on each of both, and on all else that was not
-    taken as it came. `named`: each metric of a historical payload carries its name.
+    taken as it came. `named`: each metric of a historical payload carries its name. Metrics of NO_SAMPLE are no part of
+    it: see contract.event, contract.block and contract.command.
     """
 
     names: list[str] = field(default_factory=list)
@@ -202,7 +205,7 @@ class Decoder:
             if metric.alias is not None:
                 if self._name_of.setdefault(metric.alias, metric.name) != metric.name:
                     self._ambiguous.add(metric.alias)
-                entry = _entry(metric.name, metric.datatype)
+                entry = None if metric.name.startswith(NO_SAMPLE) else _entry(metric.name, metric.datatype)
                 if metric.alias and entry is not None:
                     self._by_alias[metric.alias] = entry
                     if metric.datatype == Code.DOUBLE:
@@ -321,6 +324,8 @@ class Decoder:
         if entry is not None:
             return entry
         name, code = key
+        if name.startswith(NO_SAMPLE):
+            return None
         if name and code:
             entry = _entry(name, code)
             if len(self._entries) >= _MOST_ENTRIES:

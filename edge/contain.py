@@ -12,8 +12,21 @@ from collections.abc import AsyncGenerator, Callable, Container, Coroutine, Iter
 from contextlib import aclosing, contextmanager
 from typing import Any, Final, TypeVar
 
+from contract.block import Block, BlockError
+from contract.event import Event
 from contract.model import Sample
-from edge.driver import Counters, Driver, DriverError, Historian, Kept, Lost, NoHistory, Unreachable
+from edge.driver import (
+    Counters,
+    Driver,
+    DriverError,
+    Historian,
+    Item,
+    Kept,
+    Lost,
+    NoHistory,
+    Refreshed,
+    Unreachable,
+)
 
 CONNECT_S: Final = 300.0  # thousands of nodes of a slow server take minutes
 CLOSE_S: Final = 10.0
@@ -88,7 +101,7 @@ class Contained:
             self._driver = self._make()
         await self._driver.connect()
 
-    async def read(self) -> Sequence[Sample]:
+    async def read(self) -> Sequence[Item]:
         """Wait for the next batch; raise Lost, Unreachable, Failed."""
         if self._driver is None:
             raise Lost("not connected")
@@ -149,18 +162,32 @@ def outcome(task: asyncio.Task[_T], method: str) -> _T:
     return task.result()
 
 
-def check_sound(samples: Any, signals: Container[str]) -> None:
-    """Raise Failed when something that a driver handed over is no sample of these signals.
+def check_sound(items: Any, signals: Container[str]) -> None:
+    """Raise Failed when something that a driver handed over is no sample of these signals, no event and no block.
 
     To be asked after an error of ours, whether it was brought about by that: nearly all samples are sound.
     """
-    of_them = samples if isinstance(samples, Sequence) else (samples,)
-    for sample in of_them:
-        if not _is_sound(sample, signals):
-            raise Failed(f"the driver handed over what is no sample: {sample!r}"[:_MOST_TEXT])
+    of_them = items if isinstance(items, Sequence) else (items,)
+    for item in of_them:
+        if not _is_sound(item, signals):
+            raise Failed(f"the driver handed over what is no sample: {item!r}"[:_MOST_TEXT])
 
 
-def _is_sound(sample: Any, signals: Container[str]) -> bool:
+def _is_sound(item: Any, signals: Container[str]) -> bool:
+    if isinstance(item, Event):
+        return True  # its model has looked at it
+    if isinstance(item, Block):
+        try:
+            item.numbers()
+        except BlockError:
+            return False
+        return True
+    if isinstance(item, Refreshed):
+        return isinstance(item.asset, str) and isinstance(item.time_ns, int) and isinstance(item.conditions, frozenset)
+    return _is_sample(item, signals)
+
+
+def _is_sample(sample: Any, signals: Container[str]) -> bool:
     return (
         isinstance(sample, Sample)
         and isinstance(sample.asset, str)

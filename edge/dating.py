@@ -31,6 +31,13 @@ WORDS: Final[dict[Sort, str]] = {
 }
 
 
+def no_time(time_ns: int, now_ns: int) -> Sort | None:
+    """Return why a time cannot be that of a source, whatever it is the time of; None when it can."""
+    if time_ns < FIRST_NS:
+        return "none" if time_ns == 0 else "before 1970"
+    return "ahead" if time_ns > now_ns + AHEAD_NS else None
+
+
 class Date(NamedTuple):
     """The time that a sample is given; `is_replaced`: not the source's. `sort` says what is odd about that."""
 
@@ -118,10 +125,8 @@ class Dating:
         return Date(self.last_ns)
 
     def _unusable(self, time_ns: int, now_ns: int, bounds: Bounds) -> Sort | None:
-        if time_ns < FIRST_NS:
-            return "none" if time_ns == 0 else "before 1970"
-        if time_ns > now_ns + AHEAD_NS:
-            return "ahead"
+        if sort := no_time(time_ns, now_ns):
+            return sort
         return "too old" if time_ns < bounds.oldest_ns and bounds.holds and self.seen is None else None
 
     def _arrival(self, now_ns: int, sort: Sort) -> Date:

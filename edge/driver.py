@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple, Protocol, runtime_checkable
+from typing import Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
+from contract.block import Block
+from contract.event import Event
 from contract.model import Datatype, Sample, Value
 from edge.notes import Notes
 
@@ -61,6 +63,23 @@ class Counters:
     notes: Notes = field(default_factory=Notes)
 
 
+@dataclass(frozen=True, slots=True)
+class Refreshed:
+    """A source's word that these conditions of an asset are active at a time, and none of its others.
+
+    It comes behind the events of those that are active. What was active and is not among them was cleared while nobody
+    listened.
+    """
+
+    asset: str
+    conditions: frozenset[str]
+    time_ns: int
+
+
+Item: TypeAlias = Sample | Event | Block | Refreshed
+"""What a machine says. The id of an event is the same when it is told again (contract.event.event_id)."""
+
+
 class Written(NamedTuple):
     """What became of a write. `value` is what was read back after it; `unknown`: it may have been done."""
 
@@ -77,7 +96,7 @@ class Driver(Protocol):
     async def connect(self) -> None:
         """Connect and get ready to read; raise Unreachable. Ends within seconds."""
 
-    async def read(self) -> Sequence[Sample]:
+    async def read(self) -> Sequence[Item]:
         """Wait for the next batch (it may be empty: the machine is alive, nothing changed); raise Lost.
 
         It is called again only when the batch before is durable: a driver may then acknowledge it to its source.

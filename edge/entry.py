@@ -110,6 +110,26 @@ class SignalEntry(Model):
         return self
 
 
+class BlockEntry(Model):
+    """One sensor of a machine that measures in blocks. A driver adds where it is found (`node`, `path`, …)."""
+
+    rate_hz: Annotated[float, Field(gt=0, le=1e9)] | None = Field(
+        None, description="samples a second; not stated: as the source says"
+    )
+    unit: Text = ""
+    send_every_s: Seconds = Field(0.0, description="one block is sent each so often; 0: when it is asked for alone")
+    keep_minutes: Annotated[float, Field(gt=0, le=1440)] = Field(
+        30.0, description="so long the edge holds each block, for whoever asks"
+    )
+    description: Text = ""
+
+
+def _none(blocks: Mapping[str, BlockEntry]) -> Mapping[str, BlockEntry]:
+    if blocks:
+        raise ValueError("this driver gives no blocks")
+    return blocks
+
+
 class Entry(Model):
     """One entry under `machines:`. A driver adds its options."""
 
@@ -122,7 +142,11 @@ class Entry(Model):
     state: Text = Field(
         "", description="the signal that tells its state; none: the first of execution, state, status and mode"
     )
+    browse_limit: Annotated[int, Field(ge=1, le=100_000)] = 1000
     signals: Mapping[SignalName, SignalEntry] = Field(default_factory=dict)
+    blocks: Annotated[Mapping[SignalName, BlockEntry], AfterValidator(_none)] = Field(
+        default_factory=dict, description="sensors that measure in blocks; a driver that gives them states its own"
+    )
 
     @model_validator(mode="after")
     def _check_state(self) -> Self:

@@ -34,10 +34,28 @@ class Health:
     misfits: int = 0  # values that do not fit the datatype of their signal, kept as bad
     times_replaced: int = 0  # samples whose source gave no time that can be theirs
     rounded: int = 0  # integers of more digits than a double has, kept as uncertain
-    too_large: int = 0  # values that no message can hold
+    too_large: int = 0  # values and events that no message can hold
+    events: int = 0  # events taken, those of detectors too
+    events_repeated: int = 0  # events that were told again, and left out
+    blocks: int = 0  # blocks taken
+    blocks_repeated: int = 0
+    blocks_sent: int = 0
+    blocks_refused: int = 0  # blocks to be sent that the spool had no room for
+    detector_failures: int = 0
     todo: str = ""  # the part of `trouble` that says what to do
     code: str = ""  # what kind of trouble it is, for programs
     trouble: str = ""  # why the machine is not connected or not served, or why reading stands still
+
+
+_COUNTED: Final = {
+    "events_total": ("events", "events taken since the start, those of detectors too"),
+    "events_repeated_total": ("events_repeated", "events that were told again, and left out"),
+    "blocks_total": ("blocks", "blocks taken since the start"),
+    "blocks_repeated_total": ("blocks_repeated", "blocks that were told again, and left out"),
+    "blocks_sent_total": ("blocks_sent", "blocks sent since the start"),
+    "blocks_refused_total": ("blocks_refused", "blocks to be sent that the spool had no room for"),
+    "detector_failures_total": ("detector_failures", "failures of detectors since the start"),
+}
 
 
 def node_asset(place: Place, machines: Iterable[str]) -> Asset:
@@ -49,6 +67,7 @@ def node_asset(place: Place, machines: Iterable[str]) -> Asset:
         Signal("Health/samples_total", description="samples taken since the start"),
         Signal("Health/tasks", description="tasks of the process"),
         Signal("Health/dropped_total", description="values or messages thrown away since the start, for any reason"),
+        *(Signal(f"Health/{name}", description=text) for name, (_, text) in _COUNTED.items()),
     ]
     for machine in machines:
         signals += [
@@ -83,6 +102,8 @@ def samples(
         "Health/tasks": float(tasks),
         "Health/dropped_total": float(dropped + refused + stats.dropped),
     }
+    for name, (counter, _) in _COUNTED.items():
+        values[f"Health/{name}"] = float(sum(getattr(health, counter) for health in machines.values()))
     for name, health in machines.items():
         age_s = (now_ns - health.last_data_ns) / 1e9 if health.last_data_ns else -1.0
         silent_s = (now_ns - health.alive_ns) / 1e9 if health.alive_ns else -1.0

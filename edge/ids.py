@@ -59,6 +59,10 @@ class AssetIds:
                 self._labels[asset] = name
         return asset
 
+    def known(self, entry: str) -> list[str]:
+        """Return the assets of a machine entry of which an earlier run had data."""
+        return [asset for name in self._ids.names(f"topics/{entry}") if (asset := self.of(entry, name)) in self._old]
+
     def label(self, asset: str) -> str:
         """Return the name that an asset has in its topics, where that is not its id."""
         return self._labels.get(asset, "")

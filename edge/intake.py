@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 import structlog
 
+from contract.block import Block
+from contract.event import Event
 from contract.model import MAX_TEXT_BYTES, Sample
 from contract.topics import TopicError, check_id
+from edge.blocks import Blocks
 from edge.dating import WORDS, Bounds
+from edge.driver import Item, Refreshed
 from edge.entry import Entry, Place
+from edge.events import Events
 from edge.filter import Filter, Read
 from edge.health import Health
 from edge.ids import MAX_ASSETS, AssetIds
@@ -21,9 +26,8 @@ from edge.ledger import EdgeLedger
 from edge.notes import Notes
 from edge.outlet import Outlet
 from edge.source import Source
-from spool import SpoolError
+from edge.way import Way
 
-_RETRY_SPOOL_S: Final = 1.0
 _DAY_NS: Final = 86_400_000_000_000
 
 _log = structlog.get_logger(__name__)
@@ -60,34 +64,66 @@ class Intake:
         self._clock_ns = clock_ns
         self.notes = Notes()
         self._log = _log.bind(machine=name, address=machine.address)
+        self._way = Way(name, outlet=outlet, ledger=ledger, health=health, notes=self.notes, address=machine.address)
+        self._events = Events(self._way)
+        self._blocks = Blocks(machine.blocks, self._way)
 
     @property
     def waits(self) -> bool:
         """Whether samples wait for the end of their period."""
         return any(source.filter.waits for source in self.sources.values())
 
-    async def take(self, samples: Sequence[Sample]) -> None:
-        """Filter a batch and wait until the rest of it is durable."""
+    async def take(self, items: Sequence[Item]) -> None:
+        """Filter a batch and wait until the rest of it is durable; raise TypeError for what is no item."""
         now_ns = self._clock_ns()
-        by_asset: dict[str, list[Sample]] = {}
         await self._ids.keep()
-        for sample in samples:
-            by_asset.setdefault(sample.asset, []).append(sample)
-        for asset, group in by_asset.items():
+        by_asset, others = _by_asset(items)
+        for asset, samples in by_asset.items():
             source = self.sources.get(asset) or self.source(asset)
             if source is None:
-                self._health.refused += len(group)
+                self._health.refused += len(samples)
                 continue
-            self._learn(source, group)
-            passed = source.filter.update(group, now_ns)
+            self._learn(source, samples)
+            passed = source.filter.update(samples, now_ns)
             self._tell_too_large(source, source.filter)
             source.heard_s = time.monotonic()
             if source.filter.has_news:
                 self._health.last_data_ns = max(self._health.last_data_ns, source.filter.news_ns)
-            self._health.samples += len(group)
-            await self.send(source, passed.live)
-            await self.send(source, passed.past, past=True)
+            self._health.samples += len(samples)
+            if passed.live:
+                await self.send(source, passed.live)
+            if passed.past:
+                await self.send(source, passed.past, past=True)
             self._tell_oddities(source.filter, asset, now_ns)
+        if others:
+            await self._take_others(others, now_ns)
+
+    async def _take_others(self, others: Sequence[Item], now_ns: int) -> None:
+        """Take what is no sample: blocks, then events, which may stand on them."""
+        blocks: list[Block] = []
+        told: list[Event | Refreshed] = []
+        for item in others:
+            if isinstance(item, Block) and self._is_ours(item.header.asset):
+                blocks.append(item)
+            elif isinstance(item, Event | Refreshed) and self._is_ours(item.asset):
+                told.append(item)
+        await self._blocks.send(self._blocks.due(self._blocks.check(blocks, now_ns)), "period", now_ns)
+        await self._events.take(told, now_ns)
+
+    async def send_blocks(self, asset: str, sensor: str, start_ns: int | None = None, end_ns: int | None = None) -> int:
+        """Send the blocks of a sensor that are held of a time (ns), without one the newest; return how many."""
+        return await self._blocks.send(self._blocks.held(asset, sensor, start_ns, end_ns), "request", self._clock_ns())
+
+    def _is_ours(self, asset: str) -> bool:
+        """Note a sign of life that is no sample; return whether it is of an asset of ours."""
+        source = self.sources.get(asset) or self.source(asset)
+        if source is None:
+            self._health.refused += 1
+            return False
+        source.heard_s = time.monotonic()
+        source.online = True
+        self._health.last_data_ns = self._clock_ns()
+        return True
 
     def recorded(self, source: Source, past: Filter, samples: Iterable[Sample]) -> list[Sample]:
         """Return what of samples that the machine recorded passes `past`, which counts them as read: send it."""
@@ -107,30 +143,16 @@ class Intake:
 
     async def send(self, source: Source, samples: Sequence[Sample], *, past: bool = False) -> None:
         """Put samples into the spool, for as long as it takes: meanwhile nothing more is read."""
-        standing = ""
-        source.online = source.online or bool(samples)
+        if not samples:
+            return
+        source.online = True
         read: dict[str, Read] = {}
         if not past and self.keeps_history:
             read = source.filter.read((sample.signal for sample in samples), source.past)
         datatypes = source.inferred if source.has_news else {}
-        while samples:
-            try:
-                for future in self._outlet.put(source.asset.id, samples, past=past, read=read, datatypes=datatypes):
-                    if not future.done():
-                        await asyncio.wrap_future(future)
-                    future.result()
-            except SpoolError as error:
-                if not standing:
-                    self._log.error("reading stands still until the spool takes more", reason=str(error))
-                    standing = self._health.trouble = str(error)
-                await asyncio.sleep(_RETRY_SPOOL_S)
-            else:
-                source.has_news = source.has_news and not datatypes
-                break
-        if standing:
-            self._log.info("the spool takes data again; reading goes on")
-            if self._health.trouble == standing:
-                self._health.trouble = ""
+        put = partial(self._outlet.put, source.asset.id, samples, past=past, read=read, datatypes=datatypes)
+        await self._way.put(put)
+        source.has_news = source.has_news and not datatypes
 
     def resume(self, now_ns: int) -> None:
         """Begin to read after a loss."""
@@ -229,3 +251,21 @@ class Intake:
             self._health.too_large += 1
             text = f"a text of {size} bytes is left out, {MAX_TEXT_BYTES} fit into a message"
             self.notes.tell("too large", f"{signal} of {source.asset.id}: {text}", f"{source.asset.id}/{signal}")
+
+
+def _by_asset(items: Sequence[Item]) -> tuple[dict[str, list[Sample]], list[Item]]:
+    """Return the samples of a batch by asset, and what else is in it; raise TypeError for what is no item."""
+    by_asset: dict[str, list[Sample]] = {}
+    others: list[Item] = []
+    asset, samples = None, list[Sample]()
+    for item in items:
+        if item.__class__ is Sample:
+            if item.asset != asset:
+                asset = item.asset
+                samples = by_asset.setdefault(asset, [])
+            samples.append(item)
+        elif isinstance(item, Event | Refreshed | Block):
+            others.append(item)
+        else:
+            raise TypeError(f"{item!r:.80} is no sample, no event and no block")
+    return by_asset, others

@@ -71,7 +71,7 @@ class LineService:
             await asyncio.to_thread(spool.close)
 
     async def _serve(self, spool: Spool) -> None:
-        uplink = Uplink(self._line.node, spool, self._broker, host=self._host_id)
+        uplink = await asyncio.to_thread(Uplink, self._line.node, spool, self._broker, host=self._host_id)
         self._refuse()
         everything = [*self._line.machines, *self._refused]
         uplink.node.describe(health.node_asset(self._line.place, everything), node=True)

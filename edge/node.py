@@ -6,51 +6,41 @@ Machines put samples from any thread; everything is sent by one thread that call
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future
-from dataclasses import dataclass, field
-from types import MappingProxyType
+from dataclasses import dataclass
 from typing import Final
 
-import orjson
 import structlog
 
 from contract.ack import SPOOL_ACK, AckError, format_given, format_uuid, parse_ack
 from contract.birth import REBIRTH, device_birth, node_birth, node_death, signal_metrics
-from contract.model import Asset, Datatype, Sample
+from contract.model import Asset, Sample
 from contract.mqtt import MAX_MESSAGE_BYTES
 from contract.sparkplug import (
     Metric,
     Payload,
     SparkplugError,
-    code_of,
     decode,
     encode,
-    encode_samples,
     stamp,
     to_historical,
 )
 from contract.topics import MessageType, Node, parse_sparkplug
-from edge.aliases import Aliases
 from edge.aside import SetAside
 from edge.birth import fitting_birth, is_long
+from edge.budget import BlockBudget
 from edge.confirmation import Confirmation
-from edge.dating import LAST_NS
-from edge.filter import Read
 from edge.given import Given
 from edge.host import PrimaryHost
+from edge.inlet import Device, Inlet
 from edge.suspects import Suspects
 from edge.window import Window
 from spool import Record, Spool, SpoolError
 
-_MOST_METRICS: Final = 500  # in one message
-_MOST_BYTES: Final = 256 * 1024  # of one message; a NATS server takes 1 MiB
-_MOST_EVENTS: Final = 10_000
+_MOST_REPORTS: Final = 10_000
 _IDLE_S: Final = 1.0
 _BUSY_S: Final = 0.05
-_PUT_TIMEOUT_S: Final = 0.05
 _PATIENCE_S: Final = 2.0
 _LONGEST_PATIENCE_S: Final = 60.0
 _MOST_BARREN: Final = 3
@@ -65,22 +55,6 @@ Publish = Callable[[str, bytes], bool]
 
 
 @dataclass(slots=True)
-class _Device:
-    """What is known of an asset; `born` is what the host was told in this session."""
-
-    asset: Asset
-    alias_of: dict[str, int]
-    code_of: dict[str, int]
-    aliases: frozenset[int]
-    last: dict[str, Sample] = field(default_factory=dict)
-    online: bool = False
-    born: bool = False
-    changed: bool = False
-    less: int = 0  # detail that its birth has, so that it fits into a message
-    unborn: bool = False  # it does not fit into a message at all
-
-
-@dataclass(slots=True)
 class Sent:
     """What was sent since the start."""
 
@@ -92,24 +66,29 @@ class Sent:
     aside: int = 0  # messages that no broker would take
 
 
-class EdgeNode:
-    """The edge node of one line."""
+class EdgeNode(Inlet):
+    """The edge node of one line: what it takes from machines (see edge.inlet), it sends."""
 
-    def __init__(self, node: Node, spool: Spool, host: str, publish: Publish, *, window: Window | None = None) -> None:
-        self.node = node
+    def __init__(
+        self,
+        node: Node,
+        spool: Spool,
+        host: str,
+        publish: Publish,
+        *,
+        window: Window | None = None,
+        blocks: BlockBudget | None = None,
+    ) -> None:
+        super().__init__(node, spool, blocks=blocks)
         self.sent = Sent()
         self.window = window or Window(spool)
         self.host = PrimaryHost(host)
-        self._spool = spool
         self._publish = publish
-        self._aliases = Aliases(spool)
         self._aside = SetAside(spool)
         self.suspects = Suspects()
         self._barren = 0  # connections in a row that were cut before anything was acknowledged
         self._is_terse = False  # births leave out long texts: the broker may end the connection for one of them
-        self._lock = threading.RLock()
-        self._devices: dict[str, _Device] = {}  # "" is the node itself
-        self._events: deque[tuple[str, str, bytes]] = deque(maxlen=_MOST_EVENTS)
+        self._reports: deque[tuple[str, str, bytes]] = deque(maxlen=_MOST_REPORTS)
         self._given = Given(spool)
         self.confirmation = Confirmation(spool, host)
         self._bd_seq = int(spool.note(_BD_SEQ_NOTE) or b"-1")
@@ -120,96 +99,8 @@ class EdgeNode:
         self._hurry = False
         self._connected_s = 0.0
         self._patience_s = _PATIENCE_S
-        self.wake: Callable[[], None] = lambda: None
         self.leave: Callable[[], None] = lambda: None  # asks for a new MQTT session
         self.renewed: Callable[[int, str], None] = lambda _now_ns, _detail: None  # the spool has a new epoch
-
-    # from the machines
-
-    def describe(self, asset: Asset, *, node: bool = False) -> None:
-        """Tell what an asset (or the node itself) is; again when its signals changed."""
-        name = "" if node else asset.id
-        aliases = self._aliases_of(name, asset)
-        codes = {signal.name: int(code_of(signal.datatype)) for signal in asset.signals}
-        with self._lock:
-            old = self._devices.get(name)
-            device = self._devices[name] = _Device(
-                asset, aliases, codes, frozenset(aliases.values()), changed=True, online=node
-            )
-            if old is not None:
-                device.last = {s: v for s, v in old.last.items() if old.code_of.get(s) == codes.get(s)}
-                device.online, device.born, device.less = old.online, old.born, old.less
-        self.wake()
-
-    def _aliases_of(self, device: str, asset: Asset) -> dict[str, int]:
-        with self._lock:
-            return self._aliases.assign(device, asset.signals)
-
-    def offline(self, asset: str) -> None:
-        """Tell that an asset is lost."""
-        with self._lock:
-            self._devices[asset].online = False
-        self.wake()
-
-    def put(
-        self,
-        asset: str,
-        samples: Sequence[Sample],
-        *,
-        past: bool = False,
-        read: Mapping[str, Read] = MappingProxyType({}),
-        datatypes: Mapping[str, Datatype] = MappingProxyType({}),
-    ) -> list[Future[int | None]]:
-        """Keep samples of an asset ("": of the node); it is online by that. Raises SpoolError.
-
-        `past`: they are late, or history that was read; newer ones may have been put before. What is durable with
-        these samples: `read`, by signal, what has been read of it (see `read_before`), and `datatypes`, all those of
-        the asset that were taken from first values (see `datatypes_before`).
-        """
-        with self._lock:
-            device = self._devices[asset]
-            alias_of, codes = device.alias_of, device.code_of
-        groups = [samples[start : start + _MOST_METRICS] for start in range(0, len(samples), _MOST_METRICS)]
-        bodies = [body for group in groups for body in _bodies(group, alias_of, codes)]
-        told = {_read_note(asset, signal): orjson.dumps([*each]) for signal, each in read.items()}
-        if datatypes:
-            told[_datatypes_note(asset)] = orjson.dumps(datatypes)
-        with self._lock:  # not before they are encoded: what cannot be must not come into a birth
-            device = self._devices[asset]
-            device.online = True
-            if not past:
-                last = device.last
-                for sample in samples:
-                    last[sample.signal] = sample
-        topic = self.node.topic("DDATA", asset) if asset else self.node.topic("NDATA")
-        futures = []
-        for index, plain in enumerate(bodies, start=1):
-            body = to_historical(plain, {}, {}) if past else plain
-            # with the last: all before it is durable by then
-            notes = told if index == len(bodies) else {}
-            future = self._spool.put(topic, body, notes=notes, timeout_s=_PUT_TIMEOUT_S)
-            future.add_done_callback(self._put_done)
-            futures.append(future)
-        return futures
-
-    def read_before(self, asset: str) -> dict[str, Read]:
-        """Return, by signal, what was read and is durable, also of an earlier run; see `put`."""
-        notes = {s.name: self._spool.note(_read_note(asset, s.name)) for s in self._devices[asset].asset.signals}
-        return {
-            signal: Read(until_ns, tuple((first, last) for first, last in intervals))
-            for signal, note in notes.items()
-            if note is not None
-            for until_ns, intervals in [orjson.loads(note)]
-            if 0 < until_ns < LAST_NS  # earlier versions noted times that no clock says
-        }
-
-    def datatypes_before(self, asset: str) -> dict[str, Datatype]:
-        """Return, by signal, the datatypes that an earlier `put` told, also one of an earlier run."""
-        told = orjson.loads(self._spool.note(_datatypes_note(asset)) or b"{}")
-        return {signal: Datatype(datatype) for signal, datatype in told.items()}
-
-    def _put_done(self, _: Future[int | None]) -> None:
-        self.wake()
 
     # from the MQTT session
 
@@ -239,20 +130,20 @@ class EdgeNode:
         self._note("message", topic, payload)
         self._hurry = self._hurry or _REBIRTH in payload
 
-    def _note(self, event: str, topic: str = "", payload: bytes = b"") -> None:
-        self._events.append((event, topic, payload))
+    def _note(self, report: str, topic: str = "", payload: bytes = b"") -> None:
+        self._reports.append((report, topic, payload))
         self.wake()
 
     # the sending thread
 
     def step(self, now_s: float, now_ns: int) -> float:
         """Do all that is to be done now; return after how many seconds there may be more."""
-        acknowledged = self._take_events(now_s, now_ns)
+        acknowledged = self._take_reports(now_s, now_ns)
         if acknowledged:
             self._barren = 0
             self.suspects.acknowledged(acknowledged)
             self.window.acknowledged(acknowledged, now_s)
-            self._spool.remove(acknowledged)
+            self._remove(acknowledged)
         if not self._connected or not self.host.online:
             self.confirmation.nothing_sent()
             self._look_for_host(now_s)
@@ -276,7 +167,11 @@ class EdgeNode:
             self.confirmation.nothing_sent()
         elif self.confirmation.is_silent(now_s) and (delivered := self.window.settle(now_s)):
             self.suspects.acknowledged(delivered)
-            self._spool.remove(delivered)
+            self._remove(delivered)
+
+    def _remove(self, intervals: list[tuple[int, int]]) -> None:
+        self._spool.remove(intervals)
+        self._blocks.gone(intervals)
 
     def _look_for_host(self, now_s: float) -> None:
         """Ask for a new session when this one never brought a STATE.
@@ -297,19 +192,19 @@ class EdgeNode:
                 self._publish(*self._death(self._bd_seq, now_ns))
             self._born = False
 
-    def _take_events(self, now_s: float, now_ns: int) -> list[tuple[int, int]]:
+    def _take_reports(self, now_s: float, now_ns: int) -> list[tuple[int, int]]:
         acknowledged: list[tuple[int, int]] = []
         epoch = self._spool.epoch
         self._hurry = False
-        while self._events:
-            event, topic, payload = self._events.popleft()
-            if event == "message":
+        while self._reports:
+            report, topic, payload = self._reports.popleft()
+            if report == "message":
                 acknowledged += self._message(topic, payload, now_ns)
             else:
-                was_cut = self._connected and event == "disconnected"
-                self._connected = event == "connected"
+                was_cut = self._connected and report == "disconnected"
+                self._connected = report == "connected"
                 self._born = False
-                if event == "disconnected":
+                if report == "disconnected":
                     self.host.forget()
                 if was_cut:
                     self._look_at_cut(now_s)
@@ -394,7 +289,7 @@ class EdgeNode:
         begin = not self._born
         with self._lock:
             metrics = node_birth(self._bd_seq, now_ns, format_given(self._spool.epoch, self._given.n))
-            own = self._devices.get("") or _Device(_NOBODY, {}, {}, frozenset())
+            own = self._devices.get("") or Device(_NOBODY, {}, {}, frozenset())
             metrics += signal_metrics(own.asset.signals, own.alias_of, self._last(own), now_ns)
             self._seq, self._born, self._rebirth = 0, False, False
             if not self._send_birth("NBIRTH", None, own, metrics, now_ns):
@@ -423,13 +318,13 @@ class EdgeNode:
                 device.born, device.changed = not device.unborn, False
         return True
 
-    def _last(self, device: _Device) -> Mapping[str, Sample]:
+    def _last(self, device: Device) -> Mapping[str, Sample]:
         if not self._is_terse:
             return device.last
         return {name: sample for name, sample in device.last.items() if not is_long(sample.value)}
 
     def _send_birth(
-        self, kind: MessageType, name: str | None, device: _Device, metrics: list[Metric], now_ns: int
+        self, kind: MessageType, name: str | None, device: Device, metrics: list[Metric], now_ns: int
     ) -> bool:
         """Publish a birth; True also for one that no message can hold, then the device stays unborn."""
         found = fitting_birth(metrics, now_ns // 1_000_000, device.less)
@@ -468,7 +363,7 @@ class EdgeNode:
         while records := self.window.live(now_s, now_ns):
             if not self._send_records(records, historical=False):
                 return False
-            if self._events:
+            if self._reports:
                 break
         return True
 
@@ -508,6 +403,7 @@ class EdgeNode:
             named = to_historical(record.body, self._aliases.name_of, self._aliases.code_of)
         self._aside.put(record, named, why, most_bytes)
         self.window.gone(record.n)
+        self._blocks.gone([(record.n, record.n)])
         self.sent.aside += 1
 
     def _is_born(self, topic: str) -> bool:
@@ -521,20 +417,3 @@ class EdgeNode:
             is_told = device is not None and device.born and not device.changed
             born = device.aliases if device is not None and is_told else frozenset()
             return to_historical(record.body, self._aliases.name_of, self._aliases.code_of, born)
-
-
-def _read_note(asset: str, signal: str) -> str:
-    return f"read:{asset}:{signal}"
-
-
-def _datatypes_note(asset: str) -> str:
-    return f"datatypes:{asset}"
-
-
-def _bodies(samples: Sequence[Sample], alias_of: dict[str, int], codes: dict[str, int]) -> list[bytes]:
-    """Return samples as DATA payloads, in halves where a message would be too large."""
-    body = encode_samples(samples, alias_of, codes)
-    if len(body) <= _MOST_BYTES or len(samples) == 1:
-        return [body]
-    half = len(samples) // 2
-    return _bodies(samples[:half], alias_of, codes) + _bodies(samples[half:], alias_of, codes)

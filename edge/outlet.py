@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from typing import Protocol
 
+from contract.block import Block
+from contract.command import Reply
+from contract.event import Event
 from contract.model import Asset, Datatype, Sample
 from edge.filter import Read
 
@@ -41,3 +44,21 @@ class Outlet(Protocol):
 
     def datatypes_before(self, asset: str) -> dict[str, Datatype]:
         """Return the newest `datatypes` that are durable, also of an earlier run."""
+
+    def put_event(self, event: Event) -> Future[int | None]:
+        """Take an event of an asset, which is online by that; the future ends when it is durable.
+
+        Raises SpoolError (also through the future), and EventError for an event that is too long.
+        """
+
+    def put_block(self, block: Block) -> Future[int | None]:
+        """Take a block of an asset, which is online by that; the future ends when it is durable.
+
+        Raises SpoolError (also through the future), and edge.budget.BlockBudgetError while too many blocks wait.
+        """
+
+    def reply(self, reply: Reply) -> Future[int | None]:
+        """Take the reply to a command; the future ends when it is durable. Raises SpoolError."""
+
+    def conditions_before(self, asset: str) -> dict[str, Event]:
+        """Return, by condition, the event that made it active, of all that are, also of an earlier run."""

@@ -12,9 +12,9 @@ from typing import Final
 import structlog
 
 from contract.loss import Reason
-from contract.model import MAX_TEXT_BYTES, Sample
+from contract.model import MAX_TEXT_BYTES
 from edge.contain import CLOSE_S, CONNECT_S, Contained, Failed, check_sound, outcome
-from edge.driver import Counters, Driver, DriverError, Lost, Unreachable
+from edge.driver import Counters, Driver, DriverError, Item, Lost, Unreachable
 from edge.entry import Entry, Place
 from edge.gaps import Gaps
 from edge.health import Health
@@ -75,6 +75,7 @@ class Runner:
         self._driver = Contained(make, connect_s=connect_s, close_s=close_s)
         self._ledger = ledger
         self._clock_ns = clock_ns
+        self._ids = AssetIds() if ids is None else ids
         self._intake = Intake(
             name,
             machine,
@@ -84,7 +85,7 @@ class Runner:
             ledger=ledger,
             owners=owners,
             raw_days=raw_days,
-            ids=AssetIds() if ids is None else ids,
+            ids=self._ids,
             clock_ns=clock_ns,
         )
         self._gaps = Gaps(
@@ -120,9 +121,16 @@ class Runner:
             return start_ns
         return self._clock_ns() if self.health.connected and not self._driver.is_direct else self._listened_ns
 
+    async def send_blocks(self, asset: str, sensor: str, start_ns: int | None = None, end_ns: int | None = None) -> int:
+        """Send the blocks of a sensor that are held of a time (ns since 1970), without one the newest.
+
+        Return how many there are and there was room for, once they are durable.
+        """
+        return await self._intake.send_blocks(asset, sensor, start_ns, end_ns)
+
     async def run(self) -> None:
         """Serve the machine until cancelled."""
-        for asset in self._machine.asset_ids(self.name):
+        for asset in self._machine.asset_ids(self.name) or self._ids.known(self.name):
             self._intake.source(asset)
         attempts = 0
         try:
@@ -194,13 +202,13 @@ class Runner:
         self.health.trouble = self.health.todo = ""
         self.health.code = "overdue" if self._machine.offline_after_s else ""  # why it is offline while nothing comes
 
-    def _heard(self, samples: Sequence[Sample]) -> None:
+    def _heard(self, items: Sequence[Item]) -> None:
         """Take a batch for a sign of life; one of which nothing could be read is none, and trouble."""
         self._listened_ns = self._clock_ns()
         before, self._rejected = self._rejected, self._driver.counters.rejected
-        if samples or self._rejected == before:
+        if items or self._rejected == before:
             self.health.alive_ns = self._listened_ns
-            if samples and self.health.code == "unreadable":
+            if items and self.health.code == "unreadable":
                 self._not_troubled()
         else:
             self.health.trouble, self.health.todo = _UNREADABLE + _READ, _READ
@@ -222,15 +230,15 @@ class Runner:
                 timeout_s = _TICK_S if waits else self._machine.offline_after_s / 4 or None
                 await asyncio.wait((reading,), timeout=timeout_s)
                 if reading.done():
-                    samples = outcome(reading, "read")
+                    items = outcome(reading, "read")
                     try:
-                        await self._intake.take(samples)
+                        await self._intake.take(items)
                     except Exception:
-                        check_sound(samples, self._machine.signals)
+                        check_sound(items, self._machine.signals)
                         raise
                     self._account()
                     self._say_notes()
-                    self._heard(samples)
+                    self._heard(items)
                     reading = asyncio.create_task(self._driver.read())
                 elif waits:
                     await self._intake.flush()

@@ -20,7 +20,7 @@ from gateway.config import Settings
 from gateway.deliver import Deliverer
 from gateway.events import EventMirror
 from gateway.forward import Forwarder
-from gateway.health import HealthServer, NodeView, View
+from gateway.health import HealthServer
 from gateway.host import Gap, Host, Presence
 from gateway.ledger import Ledger, LedgerError
 from gateway.mirror import LOOK_AT_EDGE, Mirror, Why
@@ -32,6 +32,7 @@ from gateway.sinks import Cursors
 from gateway.standby import LONGEST_PATIENCE_S, PATIENCE_S, Ends, Standby
 from gateway.store import HttpStore
 from gateway.tally import Delivered, Tally
+from gateway.view import CloudView, NodeView, View
 from spool import Spool, SpoolError
 
 MIRROR_WAITS_S: Final = 3.0  # a broker acknowledges in milliseconds; NATS after 5 s what its disk has no room for
@@ -131,7 +132,7 @@ class Gateway:
         reader.load()
         self._acks = Acks(lambda node, epoch: spool.received("/".join(node), epoch))
         delivered = Delivered(spool)
-        cursors = Cursors(spool, has_cloud=self._cloud is not None)
+        cursors = self._cursors = Cursors(spool, has_cloud=self._cloud is not None)
         held = cursors.load()
         self._deliverer: Deliverer | None = None
         self._commands = self._new_commands(ids)
@@ -349,12 +350,22 @@ class Gateway:
             forwarding=self._forwarder.alive,
             progress=self._forwarder.progress,
             spool=self._spool.stats,
+            cloud=self._cloud_view(),
+            kept=self._cursors.kept,
+            not_shown=self._events.missed,
             ledger_trouble=self._ledger_trouble,
             nodes=nodes,
             counters=self._ledger.totals(),
             stuck_s=settings.stuck_s,
             mirror_trouble=self._mirror_trouble(),
         )
+
+    def _cloud_view(self) -> CloudView | None:
+        deliverer = self._deliverer
+        if deliverer is None:
+            return None
+        most = self._settings.gateway_cloud_bytes
+        return CloudView(deliverer.alive, deliverer.progress, *deliverer.held, most)
 
     def _trouble(self) -> str:
         if self._standby is not None:

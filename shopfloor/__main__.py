@@ -9,10 +9,12 @@ import sys
 from importlib.metadata import version as version_of
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 from pydantic import ValidationError
+from typer.core import TyperGroup
+from typer.main import get_command
 
 from contract import log
 from edge.config import PlantFileError, load_plant
@@ -42,7 +44,33 @@ def _version(asked: bool) -> None:
         raise typer.Exit
 
 
+class _Commands(TyperGroup):
+    """All commands; `chaos`, a developer's tool that brings all parts of a plant along, is loaded when it is asked for.
+
+    An image has only some of those parts, and no `chaos`.
+    """
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return their names."""
+        return super().list_commands(ctx) + ["chaos"] * _has_chaos()
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return one of them, or None."""
+        if cmd_name != "chaos" or not _has_chaos():
+            return super().get_command(ctx, cmd_name)
+        from shopfloor.chaos import command as chaos  # noqa: PLC0415  (more than half a second, which no other needs)
+
+        alone = typer.Typer(add_completion=False)
+        alone.command(name="chaos")(chaos.command)
+        return get_command(alone)
+
+
+def _has_chaos() -> bool:
+    return bool(find_spec("simulators") and find_spec("pyarrow"))
+
+
 app = typer.Typer(
+    cls=_Commands,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -70,11 +98,6 @@ app.add_typer(query.app, name="query")
 app.command()(simulate)
 app.add_typer(fault.app, name="fault")
 app.add_typer(quarantine.app, name="quarantine")
-if find_spec("simulators") and find_spec("pyarrow"):
-    # a developer's tool, which runs all parts of a plant: an image has only some of them
-    from shopfloor.chaos import command as chaos
-
-    app.command(name="chaos")(chaos.command)
 
 
 @app.command()

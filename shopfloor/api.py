@@ -38,12 +38,12 @@ class Api:
     def of(cls, environ: Mapping[str, str]) -> Self:
         """Return a client for the plant that SHOPFLOOR_PORT (or SHOPFLOOR_API_URL) and SHOPFLOOR_HOME name."""
         url = url_of(environ)
-        file = Home.of(environ).secret("cli-token")
+        home = Home.of(environ)
         try:
-            return cls(url, file.read_text().strip())
+            return cls(url, home.read_secret("cli-token"))
         except OSError as error:
             raise RefusedError(
-                f"no token for {url}: cannot read {file}: {error.strerror}",
+                f"no token for {url}: cannot read {home.secret('cli-token')}: {error.strerror}",
                 "run this where the plant was started, or set SHOPFLOOR_HOME to its state folder",
             ) from error
 

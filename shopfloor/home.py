@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from contract.private import StrangerError, keep_private, make_private
+from contract.private import StrangerError, check_owner, keep_private, make_private
 from shopfloor.errors import ConfigurationError
 
 FREE_BYTES: Final = 256 * 1024 * 1024
@@ -44,6 +44,21 @@ class Home:
     def secret(self, name: str) -> Path:
         """Return the file of a secret."""
         return self.path / "secrets" / name
+
+    def check_owner(self, *files: Path) -> None:
+        """Raise ConfigurationError when this folder, or one of `files` or their folders, is another user's.
+
+        Who could have planted what we read could make us believe it, or learn what we send by it.
+        """
+        with _explained(self.path):
+            for path in (self.path, *(each for file in files for each in (file.parent, file))):
+                check_owner(path)
+
+    def read_secret(self, name: str) -> str:
+        """Return a secret; raise OSError, and ConfigurationError when it is another user's."""
+        file = self.secret(name)
+        self.check_owner(file)
+        return file.read_text().strip()
 
     @property
     def plant(self) -> Path:
@@ -100,6 +115,14 @@ class Home:
             yield
         finally:
             os.close(descriptor)
+
+
+def check_database(url: str) -> None:
+    """Raise ConfigurationError when the database at an SQLAlchemy URL is a file of another user's."""
+    scheme, _, file = url.partition(":///")
+    if scheme.startswith("sqlite") and file:
+        path = Path(file).absolute()
+        Home(path.parent).check_owner(path)
 
 
 def port_of(environ: Mapping[str, str]) -> int:

@@ -151,6 +151,7 @@ def _name(key: bytes) -> str:
 def _key(home: Home) -> bytes:
     """Return the key of this plant's reports, made at its first use."""
     file = home.secret("ledger-key")
+    home.check_owner(file)
     try:
         if not file.exists():
             file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -13,7 +13,7 @@ import typer
 
 from shopfloor.api import Api, url_of
 from shopfloor.errors import RefusedError, UnreachableError
-from shopfloor.home import Home
+from shopfloor.home import Home, check_database
 from shopfloor.output import err, out, print_json
 
 PATIENCE_S: Final = 120.0
@@ -28,6 +28,8 @@ def login(
     json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
     """Wait until the console answers, then print a new link that lets the admin in once, to choose a password."""
+    home = Home.of(os.environ)
+    home.check_owner(home.secret("cli-token"))
     url = url_of(os.environ)
     wait_for_console(url, wait_s)
     check_same_plant(url)
@@ -95,6 +97,7 @@ def new_link(username: str) -> tuple[str, str]:
     file = make_url(settings.sql_url).database or ""
     if settings.sql_url.startswith("sqlite") and not Path(file).is_file():
         raise RefusedError(f"there is no plant here: {file} does not exist", "set SHOPFLOOR_HOME to its state folder")
+    check_database(settings.sql_url)
     now = datetime.now(UTC)
     engine = db.connect(settings.sql_url)
     try:

@@ -44,12 +44,12 @@ class Gateway:
 
     def __init__(self, port: int | None) -> None:
         self.url = f"http://127.0.0.1:{port or port_of(os.environ) + GATEWAY}"
-        file = Home.of(os.environ).secret("gateway-token")
+        home = Home.of(os.environ)
         try:
-            token = file.read_text().strip()
+            token = home.read_secret("gateway-token")
         except OSError as error:
             raise RefusedError(
-                f"no token for {self.url}: cannot read {file}: {error.strerror}",
+                f"no token for {self.url}: cannot read {home.secret('gateway-token')}: {error.strerror}",
                 "run this where the gateway runs, or set SHOPFLOOR_HOME to its state folder",
             ) from error
         self._client = httpx2.Client(

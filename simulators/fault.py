@@ -26,7 +26,7 @@ class FaultMode:
 
     `row` is the row of the fault table (docs), `does` what happens in one plain sentence, `signals` every measured
     signal that the fault physically touches, `evidence` what shows it in a vibration block or a test if no slow signal
-    does, `alarm` what the controller stops with when the fault is complete; empty when it measures nothing of it.
+    does, `alarm` what the controller tells when the fault is complete; empty when it measures nothing of it.
     """
 
     code: str

@@ -81,7 +81,8 @@ class SimulatedMachine(ABC):
     A kind of machine is a subclass with `kind`, `signals`, `modes`, `_advance(dt)` and `_values()`. `at_s` is the
     time inside a step (machines cut steps into pieces), `silent` names signals whose sensor has no contact now,
     `energy_mj` is the electric energy since the start in whole millijoules, so that sums over machines are exact.
-    `protection` is what the controller stops for; with the option `supervised: false` it goes on whatever it measures.
+    `protection` is what the controller stops for (or, unless it `stops_at_alarm`, only tells); with the option
+    `supervised: false` it goes on whatever it measures.
     """
 
     kind: ClassVar[str]
@@ -89,6 +90,7 @@ class SimulatedMachine(ABC):
     signals: tuple[Signal, ...]
     modes: ClassVar[tuple[FaultMode, ...]] = ()
     protection: ClassVar[tuple[Trip, ...]] = ()
+    stops_at_alarm: ClassVar[bool] = True
 
     def __init__(
         self, id_: str, seed: int = 0, names: Mapping[str, str] | None = None, options: Mapping[str, Any] | None = None

@@ -289,16 +289,26 @@ class SpoolFile:
         return [Dropped(*row) for row in self.connection.execute("SELECT * FROM dropped ORDER BY rowid")]
 
     def set_notes(self, notes: Mapping[str, bytes]) -> None:
-        """Write notes."""
+        """Write notes; an empty one takes the note away."""
         self.connection.executemany(
             "INSERT OR REPLACE INTO notes VALUES (?, ?, ?)",
-            [(key, value, checksum(key, value)) for key, value in notes.items()],
+            [(key, value, checksum(key, value)) for key, value in notes.items() if value],
         )
+        gone = [(key,) for key, value in notes.items() if not value]
+        if gone:
+            self.connection.executemany("DELETE FROM notes WHERE key = ?", gone)
 
     def note(self, key: str) -> bytes | None:
         """Return a note, None when there is none or it is damaged."""
         row = self.connection.execute("SELECT value, crc FROM notes WHERE key = ?", (key,)).fetchone()
         return bytes(row[0]) if row is not None and row[1] == checksum(key, row[0]) else None
+
+    def notes(self, prefix: str) -> dict[str, bytes]:
+        """Return the notes whose keys begin so, without the damaged ones."""
+        rows = self.connection.execute(
+            "SELECT key, value, crc FROM notes WHERE key >= ? AND key < ?", (prefix, prefix + "\U0010ffff")
+        )
+        return {key: bytes(value) for key, value, crc in rows if crc == checksum(key, value)}
 
     def read(self, after: int, limit: int, most_bytes: int) -> list[Record]:
         """Return records with a number above `after`, at least one if there is one; raise Damaged."""

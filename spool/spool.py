@@ -227,7 +227,7 @@ class Spool:
         self._change(Change([], {}, epoch=new_epoch()))
 
     def set_notes(self, notes: Mapping[str, bytes]) -> None:
-        """Write notes; return when durable. Raises SpoolError."""
+        """Write notes (an empty one takes the note away); return when durable. Raises SpoolError."""
         self.remove([], notes)
 
     def give_reserve(self) -> None:
@@ -243,6 +243,14 @@ class Spool:
         with self._file_lock:
             try:
                 return self._open_file().note(key)
+            except sqlite3.Error as error:
+                raise explain(error, self.path) from error
+
+    def notes(self, prefix: str) -> dict[str, bytes]:
+        """Return the notes whose keys begin so."""
+        with self._file_lock:
+            try:
+                return self._open_file().notes(prefix)
             except sqlite3.Error as error:
                 raise explain(error, self.path) from error
 

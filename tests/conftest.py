@@ -44,6 +44,8 @@ class RunningBroker:
     program: str
     port: int
     user: str = _USER
+    ack_wait_s: float = 2.0
+    """After this NATS delivers again what was not acknowledged; Mosquitto does so with the next connection only."""
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     @property
@@ -82,7 +84,7 @@ def _nats(broker: RunningBroker) -> str:
 server_name: "test"
 listen: "127.0.0.1:-1"
 jetstream: {{ store_dir: "{broker.folder / "jetstream"}" }}
-mqtt: {{ listen: "127.0.0.1:{broker.port}", ack_wait: "2s" }}
+mqtt: {{ listen: "127.0.0.1:{broker.port}", ack_wait: "{round(broker.ack_wait_s * 1000)}ms" }}
 authorization: {{ users: [ {{ user: "{_USER}", password: "{_PASSWORD}",
     permissions: {{ publish: {{ deny: "refused.>" }}, subscribe: {{ deny: "refused.>" }} }} }} ] }}
 """

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -28,6 +28,8 @@ from cloud.problems import Code, Problem, responses
 
 router = APIRouter(prefix="/auth", tags=["login"])
 
+_OPEN: Final[dict[str, Any]] = {"security": []}
+"""In the document: nobody has to be logged in."""
 DEVICE_LASTS: Final = timedelta(days=365)
 FORGOTTEN: Final = (
     "an admin can make a login link for you, and `shopfloor login`, run where the plant runs, one for the admin"
@@ -180,7 +182,7 @@ async def get_visit(request: Request, response: Response, parts: GetParts, now: 
 GetVisit = Annotated[Visit, Depends(get_visit)]
 
 
-@router.post("/login", responses=responses(401, 403, 429, 503))
+@router.post("/login", responses=responses(401, 403, 429, 503), openapi_extra=_OPEN)
 async def login(body: Credentials, visit: GetVisit) -> WhoAmI:
     """Log in with a password; the answer sets the session cookie."""
     device = visit.device(body.username)
@@ -205,10 +207,11 @@ def _enter_by_password(body: Credentials, visit: Visit) -> WhoAmI:
             visit.parts.failed_logins.count(visit.network)
             todo = f"try again; {FORGOTTEN}"
             raise Problem(401, "the user name or the password is wrong", todo, code=Code.WRONG_NAME_OR_PASSWORD)
+        visit.parts.logins.note(db, user.username, visit.network, by="password")
         return visit.enter(db, user)
 
 
-@router.post("/link", responses=responses(401, 403))
+@router.post("/link", responses=responses(401, 403), openapi_extra=_OPEN)
 def redeem_link(body: LinkSecret, visit: GetVisit, db: Db) -> WhoAmI:
     """Log in with a one-time link, to choose a password; the answer sets the session cookie."""
     # not slowed: nobody guesses 256 bits, and whoever tries would keep the others of their address out
@@ -220,6 +223,7 @@ def redeem_link(body: LinkSecret, visit: GetVisit, db: Db) -> WhoAmI:
             401, "the link was used already, has expired, or is not complete", FORGOTTEN, code=Code.LINK_ENDED
         )
     first_link.forget(visit.parts.settings, secret)
+    visit.parts.logins.note(db, user.username, visit.network, by="link")
     return visit.enter(db, user, by_link=True)
 
 

@@ -185,7 +185,7 @@ def _arrow(read: Block, values: list[float]) -> bytes:
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, schema) as writer:
         writer.write_table(pa.table({"value": pa.array(values, pa.float64())}, schema=schema))
-    return sink.getvalue().to_pybytes()
+    return bytes(sink.getvalue())
 
 
 @router.post("/{block}/keep", status_code=204, responses=responses(401, 403, 404, 409))

@@ -38,16 +38,16 @@ class Asked:
     active: bool = False
 
 
-def keep(db: Session, node: str, event: Event) -> bool:
-    """Keep an event and what it says of its condition; False when it was kept before."""
+def keep(db: Session, node: str, event: Event) -> EventRow | None:
+    """Keep an event and what it says of its condition; None when it was kept before."""
     if db.get(EventRow, (event.asset, event.id)) is not None:
-        return False
-    said = event.model_dump(mode="json")
-    db.add(EventRow(node=node, **said))
+        return None
+    row = EventRow(node=node, **event.model_dump(mode="json"))
+    db.add(row)
     db.flush()
     if event.condition and event.state:
         _take(db, event)
-    return True
+    return row
 
 
 def _take(db: Session, event: Event) -> None:

@@ -6,11 +6,13 @@ import time
 from datetime import UTC, datetime
 
 from pydantic import ValidationError
+from sqlalchemy.event import listen
 from sqlalchemy.orm import Session
 
 from cloud.blocks.blocks import stand_on
 from cloud.chain.message import Message, RefusedError
 from cloud.events.events import keep
+from cloud.events.view import view
 from cloud.parts import Parts
 from contract.event import Event
 
@@ -28,7 +30,10 @@ def hear(parts: Parts, db: Session, message: Message) -> None:
         raise RefusedError("a text of it has a NUL")
     now = datetime.now(UTC)
     parts.retention.apply(db, now, time.monotonic())
-    if keep(db, message.node, event):
+    row = keep(db, message.node, event)
+    if row is not None:
+        shown = view(row).model_dump(mode="json")
+        listen(db, "after_commit", lambda _: parts.hub.happened(event.asset, shown), once=True)
         stand_on(db, {each.block for each in event.evidence if each.block}, now)
 
 

@@ -7,7 +7,7 @@ from typing import Final
 from cloud.auth.rights import Action
 from cloud.capability import Capability, Right
 from cloud.ledger import routes
-from cloud.ledger.hear import hear, hear_topic
+from cloud.ledger.hear import hear
 from cloud.ledger.tables import LedgerRow
 
 CAPABILITY: Final = Capability(
@@ -15,6 +15,5 @@ CAPABILITY: Final = Capability(
     routers=(routes.router,),
     tables=(LedgerRow,),
     hears={"ledger": hear},
-    listens={"ledger": hear_topic},
     rights={"GET /api/v1/ledger": Right(Action.READ)},
 )

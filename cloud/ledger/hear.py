@@ -8,21 +8,11 @@ from sqlalchemy.orm import Session
 from cloud.chain.message import Message, RefusedError
 from cloud.ledger.keep import LedgerError, keep, read_ledger
 from cloud.parts import Parts
-from contract.topics import UnsTopic
 
 
 def hear(_parts: Parts, db: Session, message: Message) -> None:
     """Keep the ledger of a source."""
-    _keep(db, orjson.dumps(message.content.get("ledger")))
-
-
-def hear_topic(db: Session, _topic: UnsTopic, payload: bytes) -> None:
-    """Keep the ledger of a source as the unified namespace has it."""
-    _keep(db, payload)
-
-
-def _keep(db: Session, said: bytes) -> None:
     try:
-        keep(db, read_ledger(said))
+        keep(db, read_ledger(orjson.dumps(message.content.get("ledger"))))
     except LedgerError as error:
         raise RefusedError(str(error)) from error

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple
@@ -15,6 +16,7 @@ from cloud.registry.state import Seen, Standing, is_stale, standing_of
 from contract.model import Datatype, Quality, Value
 
 QUIET_S: Final = 60.0
+MOST_EVENTS: Final = 1000  # that wait for one listener
 SEEN_STEP_MS: Final = 5_000
 """Listeners hear of an asset that says nothing new when it was seen so much later than they know."""
 
@@ -150,6 +152,8 @@ class Listener:
         self._loop = asyncio.get_running_loop()
         self._wake = asyncio.Event()
         self._pending: dict[str, Change] = {}
+        self._events: deque[Mapping[str, Any]] = deque(maxlen=MOST_EVENTS)
+        self._missed = 0
         self.user = user
         self.closed = False
 
@@ -160,6 +164,22 @@ class Listener:
     def offer(self, change: Change) -> None:
         """Take a change, from any thread."""
         self._on_loop(self._take, change)
+
+    def offer_event(self, event: Mapping[str, Any]) -> None:
+        """Take an event, from any thread; the oldest goes when too many wait."""
+        self._on_loop(self._take_event, event)
+
+    def _take_event(self, event: Mapping[str, Any]) -> None:
+        self._missed += len(self._events) == MOST_EVENTS
+        self._events.append(event)
+        self._wake.set()
+
+    def events(self) -> tuple[list[Mapping[str, Any]], int]:
+        """Return the events that came since the last time, and how many others are not among them."""
+        waiting, missed = list(self._events), self._missed
+        self._events.clear()
+        self._missed = 0
+        return waiting, missed
 
     def close(self) -> None:
         """Let the waiting `changes` return; `closed` says that no more will come. From any thread."""
@@ -253,6 +273,13 @@ class Hub:
             if live is not None:
                 live.kind, live.state_signal = kind_of(kind), state_signal
                 self._tell(asset, live, {})
+
+    def happened(self, asset: str, event: Mapping[str, Any]) -> None:
+        """Tell the listeners an event of an asset, as it is shown."""
+        with self._lock:
+            for listener in self._listeners:
+                if listener.wants(asset):
+                    listener.offer_event(event)
 
     def retire(self, asset: str, since_ms: int) -> None:
         """Take that an asset is no longer a part of the plant since a time (ms since 1970)."""

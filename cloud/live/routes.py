@@ -13,7 +13,7 @@ from starlette.concurrency import run_in_threadpool
 
 from cloud.auth.accounts import Principal
 from cloud.auth.rights import Action
-from cloud.deps import GetParts, find_principal, need
+from cloud.deps import GetParts, find_principal, need, proofs_of
 from cloud.live.hub import Listener, change_json
 from cloud.parts import Parts
 from cloud.places import busy
@@ -62,9 +62,11 @@ async def _events(
                 checked = time.monotonic()
                 if not await run_in_threadpool(_still_allowed, parts, cookie, bearer):
                     return
-            yield (
-                b"".join(event("state", change_json(change, _format_ms, shown)) for change in changes) or b": ping\n\n"
-            )
+            happened, missed = listener.events()
+            said = [event("state", change_json(change, _format_ms, shown)) for change in changes]
+            said += [event("missed", {"events": missed})] if missed else []
+            said += [event("event", each) for each in happened]
+            yield b"".join(said) or b": ping\n\n"
     finally:
         parts.hub.leave(listener)
 
@@ -74,8 +76,9 @@ async def _events(
     response_class=EventStream,
     responses={
         200: {
-            "description": "server-sent events; each has the name `state` and data as below. First comes all that is "
-            "known, then what changes, at most one value per signal every 0.1 s; a comment at least every 10 s",
+            "description": "server-sent events. `state` has data as below: first comes all that is known, then what "
+            "changes, at most one value per signal every 0.1 s. `event` has the data of an event of `/events`, once it "
+            "is kept; `missed` says how many of them did not come here. A comment at least every 10 s",
             "model": StateEvent,
         },
         **responses(401, 403, 503),
@@ -94,9 +97,7 @@ async def stream(
     listener = parts.hub.listen(asset, me.username)
     if listener is None:
         raise busy("live streams, of all or of this user")
-    authorization = request.headers.get("authorization", "")
-    bearer = authorization.partition(" ")[2].strip() or None
-    cookie = request.cookies.get(parts.settings.cookie)
+    cookie, bearer = proofs_of(request, parts.settings)
     return EventStream(
         _events(parts, listener, cookie, bearer, integers),
         send_timeout_s=parts.settings.stream_send_timeout_s,

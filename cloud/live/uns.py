@@ -278,9 +278,23 @@ class UnsListener:
         for machine, quiet_ms in quiets(signals):
             if asset := self._assets.get((*topic[:4], machine)):
                 self._hub.update(asset, data_ms=now_ms - quiet_ms)
-        for machine, why in troubles(signals):
-            if asset := self._assets.get((*topic[:4], machine)):
+        self._explain(topic, dict(troubles(signals)))
+
+    def _explain(self, topic: UnsTopic, whys: Mapping[str, Why]) -> None:
+        """Take why nothing comes of machines; an entry that is no machine itself speaks of all that no entry names.
+
+        Where several such entries say different things, nobody knows which of them a machine is of.
+        """
+        place = topic[:4]
+        fleets = [why for machine, why in whys.items() if (*place, machine) not in self._assets]
+        for machine, why in whys.items():
+            if asset := self._assets.get((*place, machine)):
                 self._hub.explain(asset, why, "edge")
+        if not fleets or any(why != fleets[0] for why in fleets):
+            return
+        for (*where, called), asset in self._assets.items():
+            if tuple(where) == place and called not in whys and asset != topic.asset:
+                self._hub.explain(asset, fleets[0], "edge")
 
     def _read_announcement(self, topic: UnsTopic, payload: bytes) -> Announcement:
         with self._news:

@@ -9,6 +9,7 @@ from typing import Annotated, Literal, TypeVar
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
+from cloud.auth.limiter import network_of
 from cloud.auth.proof import is_same
 from cloud.deps import GetParts
 from cloud.parts import Parts
@@ -94,16 +95,18 @@ async def write(
     encoding = request.headers.get("content-encoding", "identity").lower()
     if encoding not in ("gzip", "identity"):
         raise Problem(415, f"content encoding {encoding!r} is not known", "use gzip or none", code=InfluxCode.INVALID)
-    with parts.places.ingest_bodies.part() as part:
+    sender = network_of(request.client.host if request.client else "")
+    with parts.places.ingest_bodies.part(sender) as part:
         body = bytearray()
-        async for chunk in request.stream():
-            part.grow(len(chunk))
-            body += chunk
-        await _store(parts, bytes(body), is_gzip=encoding == "gzip", is_minutes=bucket == minutes)
+        async with parts.places.ingest_bodies.coming(part):
+            async for chunk in request.stream():
+                part.grow(len(chunk))
+                body += chunk
+        await _store(parts, sender, bytes(body), is_gzip=encoding == "gzip", is_minutes=bucket == minutes)
     return Response(status_code=204)
 
 
-async def _store(parts: Parts, body: bytes, *, is_gzip: bool, is_minutes: bool) -> None:
+async def _store(parts: Parts, sender: str, body: bytes, *, is_gzip: bool, is_minutes: bool) -> None:
     """Store a body; a long one waits after each piece for others, and leaves a thread to short ones."""
 
     def store_whole() -> bool:
@@ -112,7 +115,7 @@ async def _store(parts: Parts, body: bytes, *, is_gzip: bool, is_minutes: bool) 
             (parts.store.write_minutes if is_minutes else parts.store.write)(lines)
         return lines is not None
 
-    async with parts.places.ingest.one():
+    async with parts.places.ingest.one(sender):
         is_stored = await _in_ingest_thread(parts, partial(_store_lines, store_whole))
     if is_stored:
         return
@@ -129,9 +132,9 @@ async def _store(parts: Parts, body: bytes, *, is_gzip: bool, is_minutes: bool) 
         parts.store.write(piece)
         return piece.count(b"\n")
 
-    async with parts.places.long_writes.one():
+    async with parts.places.long_writes.one(sender):
         while True:
-            async with parts.places.ingest.one(has_begun=True):
+            async with parts.places.ingest.one(sender, has_begun=True):
                 stored = await _in_ingest_thread(parts, partial(_store_lines, store_next, before))
             if stored is None:
                 return

@@ -18,6 +18,7 @@ from cloud.auth.rights import Role
 from cloud.settings import Settings
 from contract.loss import SourceLedger
 from shopfloor.errors import CommandError, RefusedError, UnreachableError
+from shopfloor.home import check_database
 
 TABLES: Final = tuple(each for each in capabilities.tables() if "not_in_backup" not in each.info)
 LEFT_OUT: Final = {each.name: each.info["not_in_backup"] for each in capabilities.tables() if each not in TABLES}
@@ -27,7 +28,8 @@ Row = dict[str, Any]
 
 
 def dump(settings: Settings) -> tuple[str, dict[str, list[Row]]]:
-    """Return the schema's revision and all rows by table, as of one moment."""
+    """Return the schema's revision and all rows by table, as of one moment; raise ConfigurationError, CommandError."""
+    check_database(settings.sql_url)
     engine = db.connect(settings.sql_url)
     try:
         with engine.connect() as connection, connection.begin():

@@ -24,7 +24,7 @@ from shopfloor.backup.database import Row, load, refuse_inhabited
 from shopfloor.backup.samples import BATCH, Kept, Writer, minutes_of, points, rolled_up
 from shopfloor.backup.verify import Backup, verified
 from shopfloor.errors import CommandError
-from shopfloor.home import Home
+from shopfloor.home import Home, check_database
 from shopfloor.output import err, plural
 
 ENDED: Final = "all logins, login links (also printed ones) and API tokens of this plant have ended"
@@ -39,7 +39,8 @@ def restore(file: str, store_url: str, store_token_file: Path | None, *, force: 
     """
     settings = Settings()
     url = store_url or (settings.telemetry if settings.telemetry != "duckdb" else url_of(os.environ))
-    token_file = store_token_file or settings.store_token_file or Home.of(os.environ).secret("store-token")
+    check_database(settings.sql_url)
+    token_file = store_token_file or settings.store_token_file or _own_token(Home.of(os.environ))
     raw = Writer(url, token_file, settings, settings.store_bucket)
     minutes = Writer(url, token_file, settings, minutes_bucket(settings.store_bucket))
     with reading(file) as source:
@@ -50,6 +51,13 @@ def restore(file: str, store_url: str, store_token_file: Path | None, *, force: 
     _withdraw_link(settings)
     err.print(f"restored {plural(len(backup.rows['assets']), 'asset')}, {plural(samples, 'sample')}")
     err.print(f"{ENDED}; {_way_in(backup.rows['users'])}", markup=False)
+
+
+def _own_token(home: Home) -> Path:
+    """Return the file of this plant's token; raise ConfigurationError when it is another user's."""
+    file = home.secret("store-token")
+    home.check_owner(file)
+    return file
 
 
 def _write(backup: Backup, raw: Writer, minutes: Writer) -> int:

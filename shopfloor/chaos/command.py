@@ -40,7 +40,7 @@ def command(
 ) -> None:
     """Run a factory of its own under faults, and check that all that was produced is stored, once and unchanged.
 
-    Takes twelve ports from SHOPFLOOR_PORT on. Ends with 1 when anything was lost, doubled or altered, or did not come
+    Takes thirteen ports from SHOPFLOOR_PORT on. Ends with 1 when anything was lost, doubled or altered, or did not come
     back.
     """
     known = WORLD if world else KINDS

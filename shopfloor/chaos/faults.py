@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from edge import health
-from shopfloor.chaos.odd import OnMqtt, OnOpcua, OnSparkplug, Row
+from shopfloor.chaos.odd import OnMqtt, OnMtconnect, OnNumbers, OnOpcua, OnSparkplug, Row
 from shopfloor.chaos.plant import DIRECT, FAKETIME, FOREIGN, MTCONNECT, OPCUA, RECORDED, SOURCES, ChaosPlant
 from shopfloor.chaos.poison import messages
 from shopfloor.chaos.proxy import Link, StoreMode
@@ -19,6 +19,7 @@ BURST: Final = 10
 ODD_AT_ONCE: Final = 8
 SESSION_S: Final = 6.0
 """A session that was stalled may deliver what was held back and be given up only then, by its own time-out."""
+BEFORE_S: Final = 1.0
 NOBODY: Final[frozenset[str]] = frozenset()
 READER_OF: Final[Mapping[str, frozenset[str]]] = {
     "broker": DIRECT | FOREIGN,
@@ -35,12 +36,13 @@ RECORDED_FOR: Final[Mapping[str, frozenset[str]]] = {"edge": RECORDED}
 class Harm(NamedTuple):
     """What was done, to which sources it may cost samples, how long before it and how long after their return.
 
-    `moved`: sources of which it may cost the times of samples, and no sample.
+    `before_s` less than 0: it costs nothing in its first seconds. `moved`: sources of which it may cost the times of
+    samples, and no sample.
     """
 
     detail: str
     sources: frozenset[str]
-    before_s: float = 1.0
+    before_s: float = BEFORE_S
     after_s: float = 0.5
     moved: frozenset[str] = NOBODY
 
@@ -220,13 +222,18 @@ async def world_opcua(plant: ChaosPlant, dice: random.Random, hold_s: float) -> 
     return await _odd(plant, dice, OnOpcua)
 
 
+async def world_mtconnect(plant: ChaosPlant, dice: random.Random, hold_s: float) -> Harm:
+    """An MTConnect agent dates what it observes as no clock does."""
+    return await _odd(plant, dice, OnMtconnect)
+
+
 async def world_sparkplug(plant: ChaosPlant, dice: random.Random, hold_s: float) -> Harm:
     """Edge nodes of others are born, and send what others send."""
     return await _odd(plant, dice, OnSparkplug)
 
 
-async def _odd(plant: ChaosPlant, dice: random.Random, sort: type[Row]) -> Harm:
-    rows = plant.world.draw(sort, ODD_AT_ONCE, dice)
+async def _odd(plant: ChaosPlant, dice: random.Random, sort: type[Row], at_once: int = ODD_AT_ONCE) -> Harm:
+    rows = plant.world.draw(sort, at_once, dice)
     for row in rows:
         await plant.world.say(row)
     return Harm(", ".join(row.name for row in rows), NOBODY)
@@ -244,11 +251,28 @@ async def world_restart(plant: ChaosPlant, dice: random.Random, hold_s: float) -
     return Harm(name, READER_OF[name], moved=RECORDED_FOR.get(name, NOBODY))
 
 
+async def world_forged(plant: ChaosPlant, dice: random.Random, hold_s: float) -> Harm:
+    """Somebody sends in the name of an edge node, under numbers that were acknowledged or come next."""
+    return await _odd(plant, dice, OnNumbers, at_once=1)
+
+
+async def world_put_back(plant: ChaosPlant, dice: random.Random, hold_s: float) -> Harm:
+    """The state folder of the edge is put back to an earlier copy, after the edge has sent on and told its health."""
+    await plant.copy_edge()
+    sent_on_s = hold_s + 2 * health.PERIOD_S
+    await asyncio.sleep(sent_on_s)
+    plant.put_back()
+    # what was read and not sent is lost with the folder that was replaced, and nothing of before
+    return Harm("", RECORDED | DIRECT, before_s=BEFORE_S - sent_on_s)
+
+
 def _named(*faults: Fault) -> dict[str, Fault]:
     return {fault.__name__.replace("_", "-"): fault for fault in faults}
 
 
-WORLD: Final[Mapping[str, Fault]] = _named(world_mqtt, world_opcua, world_sparkplug, world_restart)
+WORLD: Final[Mapping[str, Fault]] = _named(
+    world_mqtt, world_opcua, world_mtconnect, world_sparkplug, world_forged, world_put_back, world_restart
+)
 """Nothing is harmed but by odd inputs, which may harm nothing else."""
 
 KINDS: Final[Mapping[str, Fault]] = _named(

@@ -34,9 +34,10 @@ from contract.sparkplug import Payload, SparkplugError, code_of, decode, encode,
 from contract.sparkplug_split import split
 from contract.topics import Node
 from edge.driver import Counters
+from edge.drivers._http import AnswerError
 from edge.drivers.mqtt import Entry as MqttEntry
 from edge.drivers.mqtt.mapping import Mapping as MqttMapping
-from edge.drivers.mtconnect.documents import AgentError, devices, streams
+from edge.drivers.mtconnect.documents import devices, streams
 from edge.drivers.opcua import decoding
 from edge.drivers.opcua.nodes import Item
 from edge.drivers.opcua.reading import Reader
@@ -198,8 +199,8 @@ def decoders() -> dict[str, Target]:
         "lines": Target(lines, lineprotocol.decode, (lineprotocol.LineError,)),
         "words": Target(words, _words, ()),
         "json": Target(*_json(), ()),
-        "mtconnect-streams": Target([_STREAMS], streams, (AgentError,)),
-        "mtconnect-devices": Target([_DEVICES], devices, (AgentError,)),
+        "mtconnect-streams": Target([_STREAMS], streams, (AnswerError,)),
+        "mtconnect-devices": Target([_DEVICES], devices, (AnswerError,)),
         "opcua-values": Target(*_opcua(), (_DamagedError,)),
     }
 

@@ -1,7 +1,7 @@
 """What the world sends: rows of odd inputs, each with what must be stored of it and where there must be a word.
 
-A new case is one row, in `mqtt_rows`, `opcua_rows` or `sparkplug_rows`. A row is said again and again in a run, each
-time at a `Moment` of its own.
+A new case is one row, in `odd_mqtt`, `odd_opcua`, `odd_mtconnect` or `odd_sparkplug`. A row is said again and again in
+a run, each time at a `Moment` of its own.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ STEP: Final = 10
 """A row may number what it says at one moment by n to n + 9."""
 NODE: Final = "world"
 """Group of the edge nodes of others."""
+LINE: Final = "forming", "line1"
+"""Area and line of the machines that send odd inputs, and of a healthy one."""
 
 _FILL: Final = re.compile(rb"<(n|ms|s|iso)([+-]\d+)?>")
 
@@ -59,11 +61,11 @@ class Want(NamedTuple):
 
 
 class Word(NamedTuple):
-    """Where it is told: in the ledger by a reason, `times` for each saying, in health by a counter of the machine, or
-    in quarantine by a text.
+    """Where it is told: in the ledger by a reason, `times` for each saying, as of the machine or (`node`) at least so
+    often as of its edge node; in health by a counter of the machine, or in quarantine by a text.
     """
 
-    where: Literal["ledger", "health", "quarantine"]
+    where: Literal["ledger", "node", "health", "quarantine"]
     what: str
     times: int = 1
 
@@ -87,7 +89,12 @@ class Message(NamedTuple):
 
     def at(self, moment: Moment) -> bytes:
         """Return the body."""
-        return _FILL.sub(lambda found: _filled(found, moment), self.body)
+        return filled(self.body, moment)
+
+
+def filled(template: bytes, moment: Moment) -> bytes:
+    """Return a template with its moment."""
+    return _FILL.sub(lambda found: _filled(found, moment), template)
 
 
 def _filled(found: re.Match[bytes], moment: Moment) -> bytes:
@@ -117,6 +124,32 @@ class OnOpcua(Row):
 
     value: Callable[[Moment], Any] = lambda moment: moment.n  # a ua.DataValue
     options: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Observation(NamedTuple):
+    """What an MTConnect agent observes of a data item; `stamp` (None: it states none) and `value` as in a Message."""
+
+    item: str
+    stamp: bytes | None
+    value: bytes
+    pause_s: float = 0.0  # before it
+
+
+@dataclass(frozen=True)
+class OnMtconnect(Row):
+    """Observations of the data items `v` and `ok` of a device."""
+
+    observations: tuple[Observation, ...] = ()
+
+
+@dataclass(frozen=True)
+class OnNumbers(OnMqtt):
+    """Messages of a device, and then data in the name of its edge node, by somebody who has listened to it.
+
+    `numbers`: of those messages, from the newest one of the node; the k-th says that `v` is n + k, k ms later.
+    """
+
+    numbers: tuple[int, ...] = ()
 
 
 class Device(NamedTuple):

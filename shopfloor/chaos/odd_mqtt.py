@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from shopfloor.chaos.odd import BAD, GOOD, REPLACED, UNCERTAIN, Message, N, OnMqtt, Want, Word
+from shopfloor.chaos.odd import BAD, GOOD, REPLACED, UNCERTAIN, Message, N, OnMqtt, OnNumbers, Want, Word
 
 OK: Final = Want("ok", N())
 UNREAD: Final = (Word("ledger", "not_understood"),)
@@ -196,4 +196,17 @@ ROWS: Final = (
         Want("v", N(1), BAD, status=2150891520),
         **_signals(quality="q"),
     ),
+)
+
+
+def _forged(name: str, numbers: tuple[int, ...], word: Word) -> OnNumbers:
+    # a stated type: an edge node announces a signal without one only when it has a value
+    sent = _one(name, b'{"v":<n>,"ok":<n>}', Want("v", N()), **_signals(datatype="double"))
+    wants = tuple(Want("v", N(k), ms=k) for k in range(1, len(numbers) + 1))
+    return OnNumbers(name, (*sent.wants, *wants), (word,), sent.messages, sent.options, numbers)
+
+
+FORGED: Final = (
+    _forged("f2-acknowledged", (-6, -5, -4, -3, -2), Word("node", "identity", 5)),
+    _forged("f2-next", (1, 2, 3, 4, 500), Word("node", "edge_spool")),
 )

@@ -21,6 +21,7 @@ import yaml
 
 from shopfloor.chaos import source
 from shopfloor.chaos import world as worlds
+from shopfloor.chaos.odd import LINE
 from shopfloor.chaos.proxy import HOST, Link, StoreLine
 from shopfloor.demo import Demo
 from shopfloor.errors import CommandError
@@ -42,7 +43,7 @@ SOURCES: Final = RECORDED | DIRECT | FOREIGN
 
 
 class ChaosPlant:
-    """All processes of a demo, supervised, on twelve ports from `port` on. `start` it, and `stop` it in the end."""
+    """All processes of a demo, supervised, on thirteen ports from `port` on. `start` it, and `stop` it in the end."""
 
     def __init__(
         self, home: Home, port: int, *, small_disk: bool = False, fake_time: bool = False, world: bool = False
@@ -62,7 +63,9 @@ class ChaosPlant:
         self.fake_time = fake_time
         self.kills: Counter[str] = Counter()
         self._has_world = world
-        self._world_port = port + 11
+        self._world_ports = port + 11, port + 12
+        self.put_backs = 0
+        """How often the state folder of the edge was put back."""
         self._machine_links = (self.opcua_link, self.mtconnect_link)
         self._lines = (self.edge_link, self.gateway_link, self.store_line, *self._machine_links)
         self._pressing: asyncio.Task[None] | None = None
@@ -91,8 +94,8 @@ class ChaosPlant:
         self._pressing = asyncio.create_task(self.press.run())
 
     async def _start_world(self) -> None:
-        machine, simulator = (self.home.secret(f"mqtt-{user}").read_text() for user in ("machine", "simulator"))
-        self.world = worlds.World(self.demo.mqtt_port, self._world_port, (machine, simulator))
+        passwords = [self.home.secret(f"mqtt-{user}").read_text() for user in worlds.USERS]
+        self.world = worlds.World(self.demo.mqtt_port, *self._world_ports, passwords)
         await self.world.start()
 
     async def stop(self) -> None:
@@ -166,6 +169,28 @@ class ChaosPlant:
         """Return the spool files of `edge` or `gateway`."""
         return sorted((self.home.path / name).glob("*.spool"))
 
+    async def copy_edge(self) -> None:
+        """Copy the state folder of the edge at one moment, as a snapshot of a machine does."""
+        self.signal("edge", signal.SIGSTOP)
+        try:
+            await asyncio.to_thread(shutil.copytree, self.home.path / "edge", self._copy, dirs_exist_ok=True)
+        finally:
+            self.signal("edge", signal.SIGCONT)
+
+    def put_back(self) -> None:
+        """Kill the edge, and put the copy of its state folder back; the copy is gone then."""
+        self.put_backs += 1
+        self.kill("edge", self._put_back)
+
+    def _put_back(self) -> None:
+        folder = self.home.path / "edge"
+        shutil.rmtree(folder)
+        self._copy.rename(folder)
+
+    @property
+    def _copy(self) -> Path:
+        return self.home.path / "edge-before"
+
     def set_clock(self, name: str, offset_s: int) -> None:
         """Let the wall clock of a process be wrong by `offset_s` within a second."""
         self._clock(name).write_text(f"{offset_s:+d}")
@@ -215,9 +240,15 @@ class ChaosPlant:
             press = source.entry(f"mqtt://{HOST}:{self.demo.mqtt_port}", "secrets/mqtt-edge")
             machines = {source.ASSET: press}
             if self._has_world:  # on the same line, so that they share its spool
-                opcua = f"opc.tcp://{HOST}:{self._world_port}"
-                machines |= worlds.entries(f"mqtt://{HOST}:{self.demo.mqtt_port}", "secrets/mqtt-edge", opcua)
-            plant["areas"]["forming"] = {"lines": {"line1": {"machines": machines}}}
+                opcua, agent = self._world_ports
+                machines |= worlds.entries(
+                    f"mqtt://{HOST}:{self.demo.mqtt_port}",
+                    "secrets/mqtt-edge",
+                    f"opc.tcp://{HOST}:{opcua}",
+                    f"http://{HOST}:{agent}",
+                )
+            area, line = LINE
+            plant["areas"][area] = {"lines": {line: {"machines": machines}}}
             path.write_text(yaml.safe_dump(plant, allow_unicode=True, sort_keys=False))
         return True
 

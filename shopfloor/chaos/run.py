@@ -266,6 +266,8 @@ class _Run:
         rows = list({each.row.name: each.row for each in said}.values())
         kept = words.read_kept(api, rows, self.plant.quarantine, self._start_ns - LOOK_NS, end_ns + LOOK_NS)
         self.report.odd = dict(sorted(words.check(said, kept, verdict).items()))
+        lines = ["/".join(path.name.split(".")[:2]) for path in self.plant.spools("edge")]
+        words.check_put_backs(lines, self.plant.put_backs, kept, verdict)
         if unexplained := kept.losses["", "unexplained"]:
             verdict.note(Finding("untold", "", "", end_ns, f"{unexplained} messages are unexplained"))
         for name in ("edge", "gateway", "cloud"):

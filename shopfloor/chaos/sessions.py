@@ -22,6 +22,9 @@ from typing import Any, Final, cast
 import orjson
 from asyncua import Server, ua
 
+from contract.block import Block
+from contract.command import Reply
+from contract.event import Event
 from contract.loss import Reason
 from contract.model import Asset, Datatype, Sample
 from contract.mqtt import Broker, Session
@@ -81,6 +84,23 @@ class _Sink:
     ) -> list[Future[int | None]]:
         self.samples[asset] += sum(sample.value is not None for sample in samples)
         return []
+
+    def put_event(self, event: Event) -> Future[int | None]:
+        return self._kept()
+
+    def put_block(self, block: Block) -> Future[int | None]:
+        return self._kept()
+
+    def reply(self, reply: Reply) -> Future[int | None]:
+        return self._kept()
+
+    def _kept(self) -> Future[int | None]:
+        future: Future[int | None] = Future()
+        future.set_result(1)
+        return future
+
+    def conditions_before(self, asset: str) -> dict[str, Event]:
+        return {}
 
     def read_before(self, asset: str) -> dict[str, Read]:
         return {}

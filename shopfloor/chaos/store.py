@@ -94,9 +94,11 @@ def gaps_of(known: Iterable[tuple[int, int]], last_n: int) -> list[tuple[int, in
 
     >>> gaps_of([(1, 3), (2, 4), (7, 7)], 9)
     [(5, 6), (8, 9)]
+    >>> gaps_of([(1, 3), (7, 7)], 3)  # somebody else has used a number that was never given out
+    []
     """
     gaps, expected = [], 1
-    for first, last in sorted(known):
+    for first, last in sorted((first, last) for first, last in known if first <= last_n):
         if first > expected:
             gaps.append((expected, first - 1))
         expected = max(expected, last + 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 from urllib.request import Request, urlopen
@@ -15,7 +16,7 @@ import pyarrow.parquet as pq
 
 from shopfloor.api import Api
 from shopfloor.chaos.checker import Finding, Value, Verdict
-from shopfloor.chaos.odd import UNSAID, Moment, N, OnOpcua, OnSparkplug, Row, Said, Want
+from shopfloor.chaos.odd import LINE, UNSAID, Moment, N, OnOpcua, OnSparkplug, Row, Said, Want
 from shopfloor.chaos.store import SECOND_NS, iso
 
 ARRIVAL_NS: Final = 30 * SECOND_NS
@@ -39,14 +40,15 @@ class Sample(NamedTuple):
 class Kept(NamedTuple):
     """What the platform has: samples by (asset, signal) as rows name them, losses, and what is in quarantine.
 
-    `losses`: (source, reason) and how many; `health`: (machine, counter) that were ever more than 0; `aside`: edge node
-    and reason of each message that was set aside.
+    `losses`: (source, reason) and how many; `nodes`: the same of edge nodes themselves (area/line); `health`: (machine,
+    counter) that were ever more than 0; `aside`: edge node and reason of each message that was set aside.
     """
 
     samples: Mapping[tuple[str, str], Sequence[Sample]]
     losses: Counter[tuple[str, str]]
     health: Collection[tuple[str, str]]
     aside: Sequence[tuple[str, str]]
+    nodes: Mapping[tuple[str, str], int] = MappingProxyType({})
 
 
 def check(said: Sequence[Said], kept: Kept, verdict: Verdict) -> Counter[str]:
@@ -104,6 +106,10 @@ def _check_words(verdict: Verdict, row: Row, said: Sequence[Said], kept: Kept) -
             if told < due or (told > due and not isinstance(row, OnOpcua)):
                 detail = f"the ledger has {told} {word.what}, {due} are due"
                 verdict.note(Finding("untold", row.name, "", at_ns, detail))
+        elif word.where == "node":
+            detail = _untold(kept, ("/".join(LINE), word.what), word.times * len(said))
+            if detail:
+                verdict.note(Finding("untold", row.name, "", at_ns, detail))
         elif word.where == "health":
             if (row.name, word.what) not in kept.health:
                 verdict.note(Finding("untold", row.name, "", at_ns, f"its health never says {word.what}"))
@@ -112,6 +118,19 @@ def _check_words(verdict: Verdict, row: Row, said: Sequence[Said], kept: Kept) -
             if not any(node in nodes and word.what in reason for node, reason in kept.aside):
                 detail = f"nothing in quarantine says {word.what!r}"
                 verdict.note(Finding("untold", row.name, "", at_ns, detail))
+
+
+def check_put_backs(lines: Collection[str], times: int, kept: Kept, verdict: Verdict) -> None:
+    """Note each edge node (area/line) of which the ledger does not tell that its spool was put back so often."""
+    for line in lines:
+        if detail := _untold(kept, (line, "edge_spool"), times):
+            verdict.note(Finding("untold", line, "", 0, detail))
+
+
+def _untold(kept: Kept, entry: tuple[str, str], due: int) -> str:
+    """Say what the ledger of an edge node lacks, empty when it has all."""
+    told = kept.nodes.get(entry, 0)
+    return f"the ledger has {told} {entry[1]} of {entry[0]}, {due} are due" if told < due else ""
 
 
 def read_kept(api: Api, rows: Collection[Row], quarantine: Request, start_ns: int, end_ns: int) -> Kept:
@@ -128,13 +147,17 @@ def read_kept(api: Api, rows: Collection[Row], quarantine: Request, start_ns: in
     health = [counter for counter in counters if _counted(api, assets, counter, start_ns, end_ns)]
     ledger = api.get("ledger")
     losses: Counter[tuple[str, str]] = Counter()
+    nodes: Counter[tuple[str, str]] = Counter()
     for source in ledger["sources"]:
+        line = source["source"].rpartition(":")[2]
         for loss in source["losses"]:
             losses[loss["source"], loss["reason"]] += loss["count"]
+            if not loss["source"]:  # what nobody can count is told once for each time
+                nodes[line, loss["reason"]] += max(loss["count"], loss["entries"])
     losses["", "unexplained"] = ledger["unexplained"]
     with urlopen(quarantine, timeout=TIMEOUT_S) as answer:  # noqa: S310 - our own gateway
         aside = [(each["node"], each["reason"]) for each in orjson.loads(answer.read())]
-    return Kept(samples, losses, health, aside)
+    return Kept(samples, losses, health, aside, nodes)
 
 
 def _counted(api: Api, assets: Any, counter: tuple[str, str], start_ns: int, end_ns: int) -> bool:

@@ -16,14 +16,32 @@ from asyncua import Server, ua
 from paho.mqtt.enums import CallbackAPIVersion
 
 from contract import sparkplug_b_pb2 as pb
-from shopfloor.chaos import odd_mqtt, odd_opcua, odd_sparkplug
+from shopfloor.chaos import odd_mqtt, odd_mtconnect, odd_opcua, odd_sparkplug
+from shopfloor.chaos.agent import OddAgent
 from shopfloor.chaos.narrow import NarrowServer, state_limits
-from shopfloor.chaos.odd import STEP, UNSAID, Moment, OnMqtt, OnOpcua, OnSparkplug, Row, Said
-from shopfloor.chaos.odd_sparkplug import BOOLEAN, INT64, payload
+from shopfloor.chaos.odd import (
+    LINE,
+    STEP,
+    UNSAID,
+    Moment,
+    OnMqtt,
+    OnMtconnect,
+    OnNumbers,
+    OnOpcua,
+    OnSparkplug,
+    Row,
+    Said,
+    filled,
+)
+from shopfloor.chaos.odd_sparkplug import BOOLEAN, DOUBLE, INT64, payload
 from shopfloor.errors import CommandError
 
-ROWS: Final[Sequence[Row]] = (*odd_mqtt.ROWS, *odd_opcua.ROWS, *odd_sparkplug.ROWS)
+ON_MQTT: Final = (*odd_mqtt.ROWS, *odd_mqtt.FORGED)
+ROWS: Final[Sequence[Row]] = (*ON_MQTT, *odd_opcua.ROWS, *odd_mtconnect.ROWS, *odd_sparkplug.ROWS)
+USERS: Final = ("machine", "simulator", "gateway")
+"""Devices, edge nodes of others, and who listens to what is not theirs."""
 SENT_S: Final = 10.0
+HEARD_S: Final = 10.0
 _URI: Final = "urn:shopfloor:world"
 _MS: Final = 1_000_000
 _APART_S: Final = 0.005  # a row may say things of the next milliseconds
@@ -32,34 +50,43 @@ _APART_S: Final = 0.005  # a row may say things of the next milliseconds
 class World:
     """Says rows on request, and remembers what it said. `start` it, `stop` it."""
 
-    def __init__(self, mqtt_port: int, opcua_port: int, passwords: tuple[str, str]) -> None:
-        """`passwords` are those of the broker's users machine and simulator."""
+    def __init__(self, mqtt_port: int, opcua_port: int, mtconnect_port: int, passwords: Sequence[str]) -> None:
+        """`passwords` are those of the broker's users of USERS."""
         self.said: list[Said] = []
         self._mqtt_port = mqtt_port
         self._opcua_port = opcua_port
-        self._clients = [_client(user, word) for user, word in zip(("machine", "simulator"), passwords, strict=True)]
+        self._agent = OddAgent(mtconnect_port, [row.name for row in odd_mtconnect.ROWS])
+        self._clients = [_client(user, word) for user, word in zip(USERS, passwords, strict=True)]
+        self._listener = self._clients[USERS.index("gateway")]
+        self._heard: asyncio.Future[tuple[str, str, int]] | None = None  # group, epoch and number of a message
+        self._awaited = ""  # the device that sends it
         self._numbers = itertools.count(STEP, STEP)
         self._bd_seq = itertools.count()
         self._left: dict[type[Row], list[Row]] = {}
 
     async def start(self) -> None:
-        """Connect to the broker, and let the OPC UA server answer."""
+        """Connect to the broker, and let the OPC UA server and the MTConnect agent answer."""
         logging.getLogger("asyncua").setLevel(logging.CRITICAL)
+        topic = f"spBv1.0/+/DDATA/{LINE[1]}/#"
+        self._listener.on_connect = lambda client, *_: client.subscribe(topic)
+        self._listener.on_message = self._hear
         for client in self._clients:
             client.connect_async("127.0.0.1", self._mqtt_port, keepalive=30)
             client.loop_start()
         await self._serve()
+        await self._agent.start()
 
     async def stop(self) -> None:
-        """Let go of broker and server."""
+        """Let go of broker, server and agent."""
         for client in self._clients:
             client.disconnect()
             await asyncio.to_thread(client.loop_stop)
         await self._server.stop()
+        await self._agent.stop()
 
     def draw(self, sort: type[Row], count: int, dice: random.Random) -> list[Row]:
         """Return the next rows of a sort at random, each as often as any other."""
-        rows = [row for row in ROWS if isinstance(row, sort)]
+        rows = [row for row in ROWS if type(row) is sort]
         left = self._left.setdefault(sort, [])
         while len(left) < count:
             left += dice.sample(rows, len(rows))
@@ -71,10 +98,14 @@ class World:
         await asyncio.sleep(_APART_S)
         moment = Moment(next(self._numbers), time.time_ns() // _MS)
         match row:
+            case OnNumbers():
+                await self._forge(row, moment)
             case OnMqtt():
                 await self._tell(row, moment)
             case OnOpcua():
                 await self._show(row, moment)
+            case OnMtconnect():
+                await self._observe(row, moment)
             case OnSparkplug():
                 await self._bear(row, moment)
         self.said.append(Said(row, moment, time.time_ns()))
@@ -84,6 +115,34 @@ class World:
             await asyncio.sleep(message.pause_s)
             topic = f"machines/{message.topic or f'{row.name}/t'}"
             await self._publish(0, topic, message.at(moment), retain=message.retain)
+
+    async def _observe(self, row: OnMtconnect, moment: Moment) -> None:
+        for item, stamp, value, pause_s in row.observations:
+            await asyncio.sleep(pause_s)
+            stated = None if stamp is None else filled(stamp, moment).decode()
+            self._agent.observe(row.name, item, stated, filled(value, moment).decode())
+
+    def _hear(self, _client: paho.Client, _data: object, message: paho.MQTTMessage) -> None:
+        """Take the number of a message of the line; called by the client's thread."""
+        heard, (_, group, _, _, device) = self._heard, message.topic.split("/")
+        epoch, _, n = pb.Payload.FromString(bytes(message.payload)).uuid.partition(":")
+        if heard is not None and group.endswith(f":{LINE[0]}") and device == self._awaited and n.isdecimal():
+            self._heard = None
+            heard.get_loop().call_soon_threadsafe(heard.set_result, (group, epoch, int(n)))
+
+    async def _forge(self, row: OnNumbers, moment: Moment) -> None:
+        # what comes before the birth of its device is not taken from anybody, and comes again
+        self._awaited, self._heard = row.name, asyncio.get_running_loop().create_future()
+        heard = self._heard
+        await self._tell(row, moment)
+        try:
+            group, epoch, n = await asyncio.wait_for(heard, HEARD_S)
+        except TimeoutError as error:
+            raise CommandError(f"nothing was heard of {row.name} for {HEARD_S:.0f} s") from error
+        for k, number in enumerate(row.numbers, start=1):
+            value = pb.Metric(name="v", timestamp=moment.ms + k, datatype=DOUBLE, double_value=moment.n + k)
+            body = payload(moment, [value], uuid=f"{epoch}:{n + number}")
+            await self._publish(1, f"spBv1.0/{group}/DDATA/{LINE[1]}/{row.name}", body + _seq(k))
 
     async def _bear(self, row: OnSparkplug, moment: Moment) -> None:
         bd_seq = next(self._bd_seq) % 256
@@ -156,11 +215,13 @@ def _seq(number: int) -> bytes:
     return b"\x18" + bytes([number % 128])
 
 
-def entries(broker: str, password_file: str, opcua: str) -> dict[str, Any]:
+def entries(broker: str, password_file: str, opcua: str, agent: str) -> dict[str, Any]:
     """Return the machines' entries in a plant file."""
-    return {row.name: _mqtt_entry(row, broker, password_file) for row in odd_mqtt.ROWS} | {
-        row.name: _opcua_entry(row, opcua) for row in odd_opcua.ROWS
-    }
+    return (
+        {row.name: _mqtt_entry(row, broker, password_file) for row in ON_MQTT}
+        | {row.name: _opcua_entry(row, opcua) for row in odd_opcua.ROWS}
+        | {row.name: _mtconnect_entry(row, agent) for row in odd_mtconnect.ROWS}
+    )
 
 
 def _mqtt_entry(row: OnMqtt, broker: str, password_file: str) -> dict[str, Any]:
@@ -174,3 +235,9 @@ def _opcua_entry(row: OnOpcua, address: str) -> dict[str, Any]:
     signals = {name: {"node": f"nsu={_URI};s={row.name}/{node}"} for name, node in nodes.items()}
     common = {"kind": "odd", "driver": "opcua", "address": address, "security": "none", "period_s": 0.0}
     return {**common, "signals": signals, **row.options}
+
+
+def _mtconnect_entry(row: OnMtconnect, address: str) -> dict[str, Any]:
+    signals = {name: {"data_item": f"{row.name}-{name}"} for name in ("v", "ok")}
+    common = {"kind": "odd", "driver": "mtconnect", "address": address, "device": row.name, "poll_s": 0.2}
+    return {**common, "period_s": 0.0, "signals": signals}

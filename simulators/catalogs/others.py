@@ -14,6 +14,10 @@ RESISTANCE: Final = "BATTERY RESISTANCE TOO HIGH"
 AIR: Final = "AIR PRESSURE TOO LOW"
 OUTLET: Final = "OUTLET TEMPERATURE TOO HIGH"
 MOTOR: Final = "MOTOR VIBRATION TOO HIGH"
+STRING: Final = "STRING CURRENT TOO LOW"
+CELLS: Final = "CELL TEMPERATURE TOO HIGH"
+DISCHARGED: Final = "STATE OF CHARGE TOO LOW"
+OVERCHARGED: Final = "STATE OF CHARGE TOO HIGH"
 
 EXECUTION: Final = Signal(
     "execution", "Controller/Execution", datatype="string", description="Execution state (MTConnect words)"
@@ -174,6 +178,8 @@ COMPRESSOR_TRIPS: Final = (
 )
 
 PV: Final = (
+    EXECUTION,
+    ALARM,
     Signal("irradiance", "Sun/Irradiance", "W/m²", low=0, high=1400, deadband=1, noise=0.5),
     Signal("module_temperature", "Sun/ModuleTemperature", "°C", low=-20, high=90, deadband=0.1, period_s=1, noise=0.05),
     POWER,
@@ -196,11 +202,16 @@ PV_MODES: Final = (
         "one of four strings",
         ("power", "energy"),
         shape="step",
+        alarm=STRING,
         does="One of four strings is gone: a quarter of the power at once.",
     ),
 )
+PV_TRIPS: Final = (Trip("weakest_string", STRING, low=0.6, seconds=30.0),)
+"""What the inverter tells; `weakest_string` is the current of a string over the mean of the others, in the sun."""
 
 BATTERY: Final = (
+    EXECUTION,
+    ALARM,
     Signal("charge", "State/Charge", "%", low=0, high=100, deadband=0.01, period_s=1),
     Signal("setpoint", "State/Setpoint", "kW", low=-30, high=30, writable=True, description="Above 0 charges"),
     Signal("temperature", "State/Temperature", "°C", low=-20, high=70, deadband=0.05, period_s=1, noise=0.02),
@@ -217,6 +228,14 @@ BATTERY_MODES: Final = (
         ("voltage", "temperature"),
         shape="linear",
         growth_s=2e7,
+        alarm=RESISTANCE,
         does="The resistance of the cells rises: voltage swings with the current, the battery warms.",
     ),
 )
+BATTERY_TRIPS: Final = (
+    Trip("cell_resistance", RESISTANCE, high=0.36),
+    Trip("temperature", CELLS, high=55.0),
+    Trip("charge", DISCHARGED, low=5.0),
+    Trip("charge", OVERCHARGED, high=99.0),
+)
+"""What opens the contactors; `cell_resistance` (Ω) is the swing of the voltage over the current."""

@@ -12,15 +12,22 @@ from simulators.machine import SimulatedMachine, Value
 CLEAR_W_M2: Final = 950.0
 NOCT_C: Final = 45.0
 PER_KELVIN: Final = -0.004
+SUN_W_M2: Final = 100.0
+"""With less sun the inverter does not compare its strings."""
 
 
 class Pv(SimulatedMachine):
-    """Modules of `peak_kw` (option). `energy_mj` and `power` count what it gives. The day starts at `start_hour`."""
+    """Modules of `peak_kw` (option) in four strings. The inverter tells of a string that fails, and goes on.
+
+    `energy_mj` and `power` count what it gives. The day starts at `start_hour`.
+    """
 
     kind = "pv"
     model = "SF-PV inverter"
     signals = catalog.PV
     modes = catalog.PV_MODES
+    protection = catalog.PV_TRIPS
+    stops_at_alarm = False
 
     def __init__(
         self, id_: str, seed: int = 0, names: Mapping[str, str] | None = None, options: Mapping[str, Any] | None = None
@@ -46,8 +53,20 @@ class Pv(SimulatedMachine):
         power = self.peak_w * self.irradiance / 1000.0 * (1.0 + PER_KELVIN * (self.module_c - 25.0)) * lost
         self.add_energy(power * 0.97, dt)
 
+    def set_reset(self, _value: Value) -> None:
+        """Take an alarm away."""
+        self._reset()
+
+    def _measured(self) -> Mapping[str, Value | None]:
+        said = self.read()
+        sun = said["irradiance"]
+        is_sunny = isinstance(sun, float) and sun >= SUN_W_M2
+        return {**said, "weakest_string": 1.0 - self.severity["string_loss"] if is_sunny else None}
+
     def _values(self) -> dict[str, Value]:
         return {
+            "execution": "ACTIVE" if self.power_w > 0.0 else "READY",
+            "alarm": self.alarm,
             "irradiance": self.irradiance,
             "module_temperature": self.module_c,
             "power": self.power_w / 1000.0,

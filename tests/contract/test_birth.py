@@ -36,7 +36,7 @@ def test_an_asset_survives_its_birth() -> None:
     last = {"spindle/speed": Sample("cnc-01", "spindle/speed", 5_000_001, 7.5)}
     payload = decode(encode(Payload(device_birth(ASSET, ALIASES, last, 9_000_000), time_ms=9)))
     assert asset_of(NODE, "cnc-01", payload) == ASSET
-    kind, names, speed, program, _ = payload.metrics
+    kind, names, speed, program, *_ = payload.metrics
     assert (kind.name, kind.value, names.name) == (KIND, "cnc", NAMES)
     assert (speed.alias, speed.value, speed.time_ns) == (1, 7.5, 5_000_001)
     assert speed.properties["Quality"] == Property(Code.INT32, Quality.GOOD)
@@ -61,6 +61,18 @@ def test_what_the_source_calls_it_survives_a_birth() -> None:
     asset = Asset("demo", "shanghai", "machining", "line1", "dev-1", "robot", {}, (signal,), label="dev 1")
     payload = decode(encode(Payload(device_birth(asset, {"WenDu": 1}, {}, 9_000_000), time_ms=9)))
     assert asset_of(NODE, "dev-1", payload) == asset
+
+
+def test_births_declare_what_comes_by_name_and_none_of_it_is_a_signal() -> None:
+    device = encode(Payload(device_birth(ASSET, ALIASES, {}, 9_000_000), time_ms=9))
+    node = encode(Payload(node_birth(3, 9), time_ms=9))
+    declared = {metric.name: metric for metric in [*decode(device).metrics, *decode(node).metrics]}
+    assert declared["Spool/Event"].datatype == declared["Spool/Reply"].datatype == Code.STRING
+    assert declared["Spool/Block"].datatype == Code.BYTES
+    assert all(declared[name].value is None for name in ("Spool/Event", "Spool/Block", "Spool/Reply"))
+    batch = Decoder(decode(device).metrics).read(device)
+    assert (batch.skipped, batch.unknown, batch.odd) == (0, 0, ())
+    assert not [name for name in batch.names if name.startswith("Spool/")]
 
 
 def test_a_node_is_an_asset_too() -> None:

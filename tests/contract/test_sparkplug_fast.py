@@ -11,6 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contract import sparkplug_b_pb2 as pb
+from contract.block import BLOCK, Block, Header, block_metric, pack
+from contract.event import EVENT, Event, event_metric
 from contract.model import Quality, Sample, Value
 from contract.sparkplug import (
     Code,
@@ -256,3 +258,22 @@ def test_d4_23_4_is_23_4() -> None:
     assert Decoder(BIRTH).read(odd).values == [23.4]
     birth = encode(Payload([Metric("float", 1, Code.FLOAT, 23.4)]))
     assert decode(birth).metrics[0].value == 23.4
+
+
+@pytest.mark.parametrize("is_declared", [True, False])
+def test_events_and_blocks_are_no_samples_and_nothing_odd(is_declared: bool) -> None:
+    event = Event(id="e1", asset="cnc-01", name="door open", time_ns=5_000_000)
+    header = Header(id="b1", asset="cnc-01", sensor="vibration", start_ns=5_000_000, rate_hz=100.0, count=2)
+    block = Block(header=header, data=pack([1.0, 2.0]))
+    names = [Metric(EVENT, 7, Code.STRING), Metric(BLOCK, None, Code.BYTES), Metric("speed", 1, Code.DOUBLE)]
+    decoder = Decoder(names if is_declared else ())
+    for metric in (event_metric(event), block_metric(block)):
+        for body in (encode(Payload([metric])), to_historical(encode(Payload([metric])), {}, {})):
+            batch = decoder.read(body)
+            assert (batch.names, batch.unknown, batch.skipped, batch.odd) == ([], 0, 0, ())
+
+
+def test_an_event_by_an_alias_of_a_foreign_birth_is_no_sample_either() -> None:
+    body = encode(Payload([Metric(None, 7, Code.STRING, "{}", 5), Metric(None, 1, Code.DOUBLE, 2.5, 5)]))
+    batch = Decoder([Metric(EVENT, 7, Code.STRING), Metric("speed", 1, Code.DOUBLE)]).read(body)
+    assert (batch.names, batch.values, batch.odd) == (["speed"], [2.5], ())

@@ -116,6 +116,10 @@ async def machine_server(
     try:
         yield result
     finally:
+        if (clock := server.iserver.time_task) is not None:
+            # it looks only once a second whether it shall stop, and asyncua waits for it
+            clock.cancel()
+            server.iserver.time_task = None
         await server.stop()
 
 
@@ -177,24 +181,29 @@ class MachineAgent:
         return times_ns
 
 
+@asynccontextmanager
+async def machine_agent(port: int = 0, *, buffer_size: int = 1 << 12, run: int = 0) -> AsyncIterator[MachineAgent]:
+    factory = factories.parse(ONE_MACHINE, seed=3)
+    face = MtConnect(Setting(Path("unused"), mtconnect_port=port), buffer_size)
+    face.show(factory.stands[0].machine, factory.stands[0].place)
+    await face.start()
+    machine = MachineAgent(factory, face)
+    machine.agent.writer.instance += run  # an agent counts its runs in seconds: too slow for a test
+    try:
+        yield machine
+    finally:
+        await face.stop()
+
+
 @pytest.fixture
 async def observe() -> AsyncIterator[Callable[..., Any]]:
     """Start MTConnect agents that end with the test: `await observe(port=…, buffer_size=…)`."""
-    faces: list[MtConnect] = []
+    async with AsyncExitStack() as stack:
 
-    async def start(port: int = 0, *, buffer_size: int = 1 << 12, run: int = 0) -> MachineAgent:
-        factory = factories.parse(ONE_MACHINE, seed=3)
-        face = MtConnect(Setting(Path("unused"), mtconnect_port=port), buffer_size)
-        face.show(factory.stands[0].machine, factory.stands[0].place)
-        await face.start()
-        faces.append(face)
-        machine = MachineAgent(factory, face)
-        machine.agent.writer.instance += run  # an agent counts its runs in seconds: too slow for a test
-        return machine
+        async def start(port: int = 0, **options: Any) -> MachineAgent:
+            return await stack.enter_async_context(machine_agent(port, **options))
 
-    yield start
-    for face in faces:
-        await face.stop()
+        yield start
 
 
 @pytest.fixture

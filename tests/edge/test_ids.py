@@ -115,6 +115,30 @@ async def test_b3_names_in_topics_that_look_alike_are_two_assets_for_good(
         await edge.stop()
 
 
+async def test_assets_that_were_known_are_known_after_a_restart_though_they_say_nothing(
+    broker: Any, hosts: Any, context: Context, until: Any
+) -> None:
+    host = await hosts(broker)
+    edge = Edge(context, broker)
+    try:
+        await until(machines_are_connected(edge))
+        host.session.publish("a/dev(1)", b"1.0", qos=1)
+        host.session.publish("a/dev(2)", b"nothing that can be read", qos=1)
+        await until(lambda: 1.0 in told(host))
+        asset = told(host)[1.0]
+    finally:
+        await edge.stop()
+    host.heard.clear()
+    edge = Edge(context, broker)
+    try:
+        birth = (await host.wait_for("DBIRTH", device=asset))[-1]
+        assert birth.metric(LABEL).value == "dev(1)"
+        await host.wait_for("DDEATH", device=asset)  # its edge node waits for it
+        assert {heard.device for heard in host.of("DBIRTH")} <= {asset, "cnc-01"}
+    finally:
+        await edge.stop()
+
+
 def machines_are_connected(edge: Edge) -> Callable[[], bool]:
     runners = edge.service._runners
     return lambda: len(runners) == 3 and all(runner.health.connected for runner in runners.values())

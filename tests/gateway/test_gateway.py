@@ -299,15 +299,23 @@ def test_f8_of_two_gateways_with_one_name_one_yields_and_takes_over_when_the_oth
     def standing_by() -> list[Running]:
         return [each for each in both if "stands by" in each.red().get("broker", "")]
 
-    time.sleep(8.0)  # both may have yielded at first
-    wait_for(lambda: len(standing_by()) == 1 and len(online()) == 1, 40.0)
+    def stands() -> tuple[object, ...]:
+        return (*online(), *standing_by(), *(each.gateway._presence.time_ms for each in online()))
+
+    stands_since: list[Any] = [(), 0.0]
+
+    def is_settled() -> bool:
+        if stands_since[0] != stands():  # both may yield at first
+            stands_since[:] = stands(), time.monotonic()
+        # either of them would have come back by then
+        return len(online()) == len(standing_by()) == 1 and time.monotonic() - stands_since[1] > 8.0
+
+    wait_for(is_settled, 48.0)
     [first], [second] = online(), standing_by()
-    connected = first.gateway._presence.time_ms
     edge_node.sent = 0
     peer.send(edge_node.nbirth(), edge_node.dbirth(), *(edge_node.ddata(n) for n in range(1, 6)))
     fake_store.until(5)
-    time.sleep(8.0)  # either of them would have come back by now
-    assert (online(), first.gateway._presence.time_ms) == ([first], connected)
+    assert stands() == stands_since[0]
     first.stop()
     wait_for(lambda: second.gateway.view().state_online, 30.0)
     edge_node.sent = 5

@@ -15,8 +15,9 @@ import pytest
 
 from contract.topics import Node
 from gateway.forward import Progress
-from gateway.health import MOST_CONNECTIONS, REQUEST_S, HealthServer, NodeView, View, checks, report
+from gateway.health import MOST_CONNECTIONS, REQUEST_S, HealthServer
 from gateway.quarantine import Quarantine
+from gateway.view import CloudView, NodeView, View, checks, report
 from spool import Stats
 
 LINE = Node("demo:shanghai:machining", "line1")
@@ -34,6 +35,8 @@ EMPTY = Stats(
     buffered=0,
     commits=0,
 )
+CLOUD = CloudView(delivering=True, progress=Progress(moved=999.0), records=2, bytes=500, max_bytes=1000)
+AWAY = Progress(moved=1.0, failing_since=990.0, trouble="401: token")
 GREEN = View(
     now=1000.0,
     now_ns=2_000_000_000_000,
@@ -65,6 +68,8 @@ def test_green() -> None:
         ({"forwarding": False}, "forward", "restart the gateway"),
         ({"progress": Progress(moved=1.0, failing_since=990.0, trouble="401: token")}, "forward", "10 s: 401: token"),
         ({"progress": Progress(moved=969.0), "spool": replace(EMPTY, records=1)}, "forward", "31 s"),
+        ({"cloud": replace(CLOUD, delivering=False)}, "cloud", "restart the gateway"),
+        ({"cloud": replace(CLOUD, progress=AWAY)}, "cloud", "10 s: 401: token; 2 records are held for it (50%"),
         ({"spool": FULL_OF_OLD}, "spool", "95% full"),
         ({"ledger_trouble": "disk is full"}, "ledger", "disk is full"),
         ({"nodes": []}, "nodes", "no edge node is online"),
@@ -87,6 +92,9 @@ def test_red(change: dict[str, object], name: str, says: str) -> None:
         # a store that restarts, a backlog that moves, and one silent node that is offline: no reason for an alarm
         {"progress": Progress(moved=1.0, failing_since=997.0, trouble="503")},
         {"progress": Progress(moved=999.0), "spool": replace(FULL_OF_OLD, bytes=500)},
+        {"cloud": replace(CLOUD, progress=replace(AWAY, failing_since=997.0))},
+        # what the store has, and is kept for the cloud, does not wait for the store
+        {"progress": Progress(moved=969.0), "spool": replace(EMPTY, records=1), "kept": 1},
         {"nodes": [*GREEN.nodes, NodeView(Node("a", "b"), online=False, age_s=999.0, silent_s=15.0)]},
         # nor is one that is gone for good, or that has only just gone
         {"nodes": [*GREEN.nodes, replace(MISSED, age_s=8 * 86400.0)]},
@@ -95,6 +103,16 @@ def test_red(change: dict[str, object], name: str, says: str) -> None:
 )
 def test_still_green(change: dict[str, object]) -> None:
     assert report(replace(GREEN, **change))[0] is True  # type: ignore[arg-type]
+
+
+def test_both_sinks_say_what_waits_for_them_and_since_when() -> None:
+    spool = replace(EMPTY, records=7)
+    view = replace(GREEN, spool=spool, kept=2, cloud=replace(CLOUD, progress=AWAY))
+    assert orjson.loads(report(view)[1])["sinks"] == {
+        "store": {"waiting": 5, "away_s": 0.0, "trouble": ""},
+        "cloud": {"waiting": 2, "away_s": 10.0, "trouble": "401: token", "bytes": 500, "max_bytes": 1000},
+    }
+    assert list(orjson.loads(report(GREEN)[1])["sinks"]) == ["store"]
 
 
 @pytest.fixture

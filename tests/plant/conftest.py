@@ -166,16 +166,16 @@ class Plant:
 
 
 def free_ports() -> int:
-    """Return a port that is free together with the eleven behind it."""
-    for port in random.sample(range(20000, 32000, 12), 200):
+    """Return a port that is free together with the twelve behind it."""
+    for port in random.sample(range(20000, 32000, 13), 200):
         with ExitStack() as stack:
             try:
-                for each in range(port, port + 12):
+                for each in range(port, port + 13):
                     stack.enter_context(socket.create_server(("127.0.0.1", each)))
             except OSError:
                 continue
             return port
-    raise AssertionError("no twelve free ports in a row")
+    raise AssertionError("no thirteen free ports in a row")
 
 
 @pytest.fixture(scope="module")

@@ -36,5 +36,5 @@ def test_nothing_is_lost_in_a_short_chaos_run(make_plant: Callable[[], Any]) -> 
 
 def test_odd_inputs_are_told_and_harm_nothing_else(make_plant: Callable[[], Any]) -> None:
     report = chaos(make_plant, "--world", "--seed", "2", "--rounds", "1")
-    assert len(report["odd"]) == 24
-    assert report["explained"].keys() <= {"world-restart"}
+    assert len(report["odd"]) == 33
+    assert report["explained"].keys() <= {"world-restart", "world-put-back"}

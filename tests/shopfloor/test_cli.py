@@ -64,7 +64,13 @@ def test_version(run: Any) -> None:
 
 def test_help_names_every_command(run: Any) -> None:
     done = run("--help")
-    assert all(command in done.stdout for command in ("demo", "check", "browse", "watch", "query", "version"))
+    assert all(command in done.stdout for command in ("demo", "check", "browse", "watch", "query", "version", "chaos"))
+
+
+def test_a_command_is_not_kept_waiting_by_the_parts_of_another(run: Any) -> None:
+    loaded = run("--version", PYTHONPROFILEIMPORTTIME="1").stderr
+    assert "edge.config" in loaded
+    assert not any(part in loaded for part in ("asyncua", "simulators.machine", "shopfloor.chaos"))
 
 
 def test_check_says_that_a_plant_file_is_right(run: Any, tmp_path: Path) -> None:

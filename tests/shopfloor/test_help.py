@@ -23,10 +23,16 @@ def commands(
     command: TyperCommand | TyperGroup, name: tuple[str, ...] = ()
 ) -> Iterator[tuple[tuple[str, ...], TyperCommand | TyperGroup]]:
     if isinstance(command, TyperGroup):
-        for word, inner in command.commands.items():
-            yield from commands(inner, (*name, word))
+        for word in command.list_commands(context := typer.Context(command)):
+            yield from commands(inside(command, context, word), (*name, word))
     else:
         yield name, command
+
+
+def inside(group: TyperGroup, context: typer.Context, word: str) -> TyperCommand | TyperGroup:
+    command = group.get_command(context, word)
+    assert isinstance(command, TyperCommand | TyperGroup), word
+    return command
 
 
 EVERY = dict(commands(ROOT))
@@ -59,7 +65,7 @@ def test_every_example_is_a_command_with_options_that_there_are(line: str) -> No
     while isinstance(command, TyperGroup):
         if not words or words[0].startswith("-"):
             break
-        command = command.commands[words.pop(0)]
+        command = inside(command, typer.Context(command), words.pop(0))
     if not {"--help", "--version"} & set(words):
         command.make_context("shopfloor", words)
 

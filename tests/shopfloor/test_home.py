@@ -4,12 +4,20 @@ import os
 import stat
 import subprocess
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from cloud.settings import Settings
+from shopfloor.__main__ import app
+from shopfloor.backup.database import dump
+from shopfloor.backup.restore import restore
 from shopfloor.errors import ConfigurationError
 from shopfloor.home import SECRETS, Home, port_of
+from shopfloor.ledger import write_report
+from shopfloor.login import new_link
 
 
 def test_prepare_makes_secrets_once_and_for_their_owner_only(tmp_path: Path) -> None:
@@ -141,3 +149,73 @@ def test_the_default_port() -> None:
     assert port_of({}) == 8080
     assert port_of({"SHOPFLOOR_PORT": ""}) == 8080
     assert port_of({"SHOPFLOOR_PORT": "9000"}) == 9000
+
+
+READS = {
+    "query last": "secrets/cli-token",
+    "login": "secrets/cli-token",
+    "ledger --json": "secrets/cli-token",
+    "quarantine list": "secrets/gateway-token",
+    "backup x.backup": "secrets/cli-token",
+    "restore x.backup --force": "secrets/store-token",
+}
+
+
+@pytest.mark.parametrize("command", READS)
+@pytest.mark.parametrize("planted", [".", "secrets", ""])
+def test_no_command_believes_a_secret_of_another_user(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, planted: str
+) -> None:
+    home = Home(tmp_path / "home")
+    home.prepare()
+    path = home.path / (planted or READS[command])
+    give_away(path)
+    monkeypatch.setenv("SHOPFLOOR_HOME", str(home.path))
+    done = CliRunner().invoke(app, command.split())
+    assert isinstance(done.exception, ConfigurationError)
+    assert str(done.exception) == f"{path} belongs to user 65534, not to user {os.geteuid()}, who runs this"
+    assert "delete" in done.exception.hint
+
+
+def test_no_report_is_signed_with_a_key_of_another_user(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    home.prepare()
+    home.secret("ledger-key").write_text("known to who planted it")
+    give_away(home.secret("ledger-key"))
+    with pytest.raises(ConfigurationError, match="belongs to user 65534"):
+        write_report(tmp_path / "report.json", {}, home, datetime.now(UTC))
+    assert not (tmp_path / "report.json").exists()
+
+
+def test_a_link_to_a_secret_of_another_user_is_not_followed(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    home.prepare()
+    planted = tmp_path / "planted"
+    planted.write_text("known to who planted it")
+    home.secret("cli-token").unlink()
+    home.secret("cli-token").symlink_to(planted)
+    assert home.read_secret("cli-token") == "known to who planted it"  # our own link to our own file
+    give_away(planted)
+    with pytest.raises(ConfigurationError, match="belongs to user 65534"):
+        home.read_secret("cli-token")
+
+
+@pytest.mark.parametrize("planted", ["cloud", "cloud/shopfloor.db"])
+def test_no_link_is_made_in_and_no_backup_of_a_database_of_another_user(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, planted: str
+) -> None:
+    home = Home(tmp_path / "home")
+    home.prepare()
+    (home.path / "cloud" / "shopfloor.db").touch()
+    give_away(home.path / planted)
+    monkeypatch.setenv("SHOPFLOOR_HOME", str(home.path))
+    for act in (lambda: new_link(""), lambda: dump(Settings()), lambda: restore("x", "", None, force=True)):
+        with pytest.raises(ConfigurationError, match=f"{planted} belongs to user 65534"):
+            act()
+
+
+def give_away(path: Path) -> None:
+    try:
+        os.chown(path, 65534, 65534, follow_symlinks=False)
+    except PermissionError:
+        pytest.skip("only root gives files away")

@@ -14,7 +14,9 @@ from simulators.catalogs.mtconnect import limits_of
 from simulators.factory import Factory
 from simulators.fault import SensorFault
 from simulators.machine import Refused, SimulatedMachine
+from simulators.machines.battery import Battery
 from simulators.machines.measuring import Measuring
+from simulators.machines.pv import Pv
 from simulators.production.part import Operation, Part
 from simulators.supervision import Supervision, Trip
 
@@ -72,9 +74,9 @@ def test_a_failed_machine_stops_with_its_alarm_and_runs_again_when_it_is_repaire
     mode = machine.faults[code].mode
     assert until_alarm(machine, ACT_S) == mode.alarm
     said = machine.read()
-    assert said["execution"] == "INTERRUPTED"
     assert said.get("protective_stop", True) is True
-    assert not until_produced(machine, 60.0)
+    assert said["execution"] == ("INTERRUPTED" if machine.stops_at_alarm else "ACTIVE")
+    assert until_produced(machine, 60.0) is not machine.stops_at_alarm
     machine.clear(code)
     assert until_produced(machine, BACK_S)
     assert machine.truth()["faults"] == {}
@@ -193,6 +195,42 @@ def test_a_vehicle_that_has_an_alarm_stands_and_keeps_its_trip() -> None:
     step(machine)
     assert (machine.truth()["values"]["x_position"], machine.read()["task"]) == (where, "round")
     assert task == "round"
+
+
+@pytest.mark.parametrize(("size", "alarm"), [(-60.0, "STATE OF CHARGE TOO LOW"), (60.0, "STATE OF CHARGE TOO HIGH")])
+def test_a_battery_opens_its_contactors_beyond_its_charge(size: float, alarm: str) -> None:
+    battery = Battery("m", 1)
+    battery.command("setpoint", 0.0)
+    battery.sensor_faults["charge"] = SensorFault("charge", "drift", 0.0, size=size * 60.0)
+    assert until_alarm(battery, 120.0) == alarm
+    battery.command("setpoint", 5.0)
+    step(battery)
+    assert (battery.read()["execution"], battery.power_w) == ("INTERRUPTED", 0.0)
+    with pytest.raises(Refused, match=alarm):
+        battery.command("reset", True)
+    del battery.sensor_faults["charge"]
+    step(battery)
+    battery.command("reset", True)
+    step(battery)
+    assert battery.power_w > 0.0
+
+
+def test_worn_cells_at_full_power_get_too_hot_before_their_resistance_is_too_high() -> None:
+    battery = Battery("m", 1)
+    battery.command("setpoint", battery.limit_kw)
+    battery.charge_j = 0.1 * battery.capacity_j
+    battery.inject("cell_resistance", 0.0, 0.0, 0.6)
+    battery.ambient_c = 30.0
+    assert until_alarm(battery, 2 * 3600.0) == "CELL TEMPERATURE TOO HIGH"
+
+
+def test_at_night_an_inverter_says_nothing_of_its_strings() -> None:
+    pv = Pv("m", 1, options={"start_hour": 5.0})
+    pv.inject("string_loss", 0.0, 0.0)
+    assert until_alarm(pv, 3600.0) == ""
+    assert pv.read()["execution"] == "READY"
+    assert until_alarm(pv, 2 * 3600.0) == "STRING CURRENT TOO LOW"
+    assert pv.read()["execution"] == "ACTIVE"
 
 
 @pytest.mark.parametrize(

@@ -120,6 +120,14 @@ def test_removing_and_notes_are_one_step(path: Path) -> None:
         assert spool.stats.bytes == 5 * (1 + 4 + RECORD_OVERHEAD)
 
 
+def test_notes_are_found_by_how_their_keys_begin_and_an_empty_one_is_none(path: Path) -> None:
+    with Spool.open(path, linger_s=0) as spool:
+        spool.set_notes({"a:x": b"1", "a:ü": b"2", "a": b"3", "b:x": b"4"})
+        assert spool.notes("a:") == {"a:x": b"1", "a:ü": b"2"}
+        assert result(spool.put("t", b"a", notes={"a:x": b""})) == 1
+        assert spool.notes("a:") == {"a:ü": b"2"}
+
+
 def test_notes_are_written_with_their_message(path: Path) -> None:
     with Spool.open(path, max_bytes=500) as spool:
         commits = spool.stats.commits
@@ -307,7 +315,7 @@ class SpoolModel(RuleBasedStateMachine):
     def agrees(self) -> None:
         assert {record.n: record.body for record in self.spool.read()} == self.records
         assert {n for first, last in self.spool.received("node", "e") for n in range(first, last + 1)} == self.seen
-        assert self.spool.note("k") == self.notes.get("k")
+        assert self.spool.note("k") == (self.notes.get("k") or None)
         stats = self.spool.stats
         assert (stats.records, stats.last_n, self.spool.epoch) == (len(self.records), self.last_n, self.epoch)
         assert stats.bytes == sum(len(body) + 1 + RECORD_OVERHEAD for body in self.records.values())

@@ -97,6 +97,7 @@ class MqttDriver:
             self._broker(),
             f"shopfloor-{self.name}-{secrets.token_hex(4)}" if known is None else known.client_id,
             subscriptions=[(topic, self.entry.qos) for topic in filters],
+            keepalive_s=self.entry.keep_alive_s,
             on_message=self._received,
             on_delivery=self._delivered if is_persistent else None,
             leave=[] if known is None else sorted({*known.filters} - {*filters}),
@@ -270,9 +271,10 @@ class MqttDriver:
 
     async def close(self) -> None:
         """End the session; safe twice."""
-        session, self._session = self._session, None
+        session = self._session
         if session is not None:
             await asyncio.to_thread(session.stop)
+            self._session = None  # not before: what is canceled here is to be ended by the next call
             await asyncio.to_thread(self._memory.save)
 
 

@@ -84,8 +84,10 @@ class Entry(_json.Entry):
         "are thrown away and counted",
     )
     timeout_s: Annotated[float, Field(gt=0, le=60)] = Field(5.0, description="time for the broker to accept us")
+    keep_alive_s: Annotated[int, Field(ge=1, le=600)] = Field(
+        15, description="after so long without a word the broker is asked for one; after twice that it counts as lost"
+    )
     browse_s: Annotated[float, Field(gt=0, le=60)] = Field(5.0, description="how long browsing listens")
-    browse_limit: Annotated[int, Field(ge=1, le=100_000)] = 1000
     signals: Mapping[base.SignalName, SignalEntry] = Field(default_factory=dict)
 
     @model_validator(mode="after")

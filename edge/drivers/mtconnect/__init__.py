@@ -1,6 +1,7 @@
 """MTConnect: streams an agent's samples, events and conditions, polls where it does not stream, re-reads its buffer."""
 
+from edge.drivers._http import SCHEMES
 from edge.drivers.mtconnect.driver import MtconnectDriver as Driver
-from edge.drivers.mtconnect.entry import SCHEMES, Entry
+from edge.drivers.mtconnect.entry import Entry
 
 __all__ = ["SCHEMES", "Driver", "Entry"]

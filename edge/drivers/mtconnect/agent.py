@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import aclosing, contextmanager
+from collections.abc import AsyncGenerator
+from contextlib import AbstractContextManager, aclosing
 from typing import Final
 from urllib.parse import quote
 
 import httpx2
 
 from edge.driver import Lost, Unreachable
+from edge.drivers import _http
+from edge.drivers._http import AnswerError
 from edge.drivers.mtconnect import documents
-from edge.drivers.mtconnect.documents import AgentError, Device, Refusal, Streams
+from edge.drivers.mtconnect.documents import Device, Refusal, Streams
 from edge.drivers.mtconnect.entry import Entry
 from edge.drivers.mtconnect.multipart import boundary_of, parts
 from edge.entry import Context
 
-MOST_BYTES: Final = 16 << 20  # of one document: a thousand observations have half a million, a large model some more
 _COUNT: Final = 1000  # observations in one document
-_CONNECTIONS: Final = 4
 
 
-class NotStreaming(AgentError):
+class NotStreaming(AnswerError):
     """An agent that answers a request to stream by a document."""
 
 
@@ -33,20 +32,11 @@ class Agent:
     def __init__(self, entry: Entry, context: Context) -> None:
         self._entry = entry
         self._count = _COUNT
-        tls: ssl.SSLContext | bool = False  # to read the usual authorities takes 20 ms, each time that one connects
-        if entry.address.startswith("https:"):
-            path = None if entry.ca_file is None else context.folder / entry.ca_file
-            try:
-                tls = ssl.create_default_context(cafile=path)
-            except OSError as error:
-                raise AgentError(f"the ca_file {path} cannot be read: {error}") from error
-        self._client = httpx2.AsyncClient(
-            verify=tls,
-            # what is not compressed cannot be a bomb
-            headers={"Accept": "application/xml, text/xml, multipart/x-mixed-replace", "Accept-Encoding": "identity"},
-            timeout=httpx2.Timeout(entry.timeout_s, read=None),  # a stream may be silent; `ask` has its own time
-            limits=httpx2.Limits(max_connections=_CONNECTIONS),
-            trust_env=False,
+        self._client = _http.client(
+            entry.address,
+            None if entry.ca_file is None else context.folder / entry.ca_file,
+            accept="application/xml, text/xml, multipart/x-mixed-replace",
+            timeout_s=entry.timeout_s,
         )
 
     async def devices(self) -> list[Device]:
@@ -81,7 +71,7 @@ class Agent:
             if boundary is None or response.status_code != 200:
                 documents.streams(await _body(response))
                 raise NotStreaming("it does not stream")
-            async with aclosing(parts(response.aiter_raw(), boundary, MOST_BYTES)) as bodies:
+            async with aclosing(parts(response.aiter_raw(), boundary, _http.MOST_BYTES)) as bodies:
                 async for body in bodies:
                     yield documents.streams(body)
 
@@ -101,41 +91,20 @@ class Agent:
 
 
 async def _body(response: httpx2.Response) -> bytes:
-    """Return the body of an answer, which may tell of an error in XML, whatever its status; raise AgentError."""
-    body = bytearray()
-    async for chunk in response.aiter_raw():
-        body += chunk
-        if len(body) > MOST_BYTES:
-            raise AgentError(f"its answer has more than {MOST_BYTES} bytes")
+    """Return the body of an answer, which may tell of an error in XML, whatever its status; raise AnswerError."""
+    body = await _http.body(response)
     if response.status_code != 200 and b"MTConnectError" not in body:
-        status = f"{response.status_code} {response.reason_phrase}".strip()
-        raise AgentError(f"it answers {status} to {response.url.path}: is that the address of an agent?")
-    return bytes(body)
+        raise AnswerError(f"it answers {_http.status(response)}: is that the address of an agent?")
+    return body
 
 
 def _path(device: str, request: str) -> str:
     return f"{quote(device, safe='')}/{request}" if device else request
 
 
-@contextmanager
-def translated(address: str, wanted: type[Unreachable] | type[Lost]) -> Iterator[None]:
+def translated(address: str, wanted: type[Unreachable] | type[Lost]) -> AbstractContextManager[None]:
     """Turn every error of an agent or of the line into `wanted`, with what to do."""
-    try:
-        yield
-    except (AgentError, httpx2.HTTPError, httpx2.InvalidURL, OSError, TimeoutError) as error:
-        what, do = _explain(error)
-        raise wanted(f"{address}: {what}", do) from error
-
-
-def _explain(error: Exception) -> tuple[str, str]:
-    """Return what an error means, and what to do about it: one text in two parts."""
-    if isinstance(error, TimeoutError | httpx2.TimeoutException):
-        return "no answer in time: ", "is the agent on, and is the address right?"
-    if isinstance(error, httpx2.ConnectError):
-        return f"no connection ({error}): ", "is the agent on, and is the port right?"
-    if isinstance(error, httpx2.HTTPError):
-        return f"the line was lost: {error or type(error).__name__}", ""
-    return str(error) or type(error).__name__, ""
+    return _http.translated(address, wanted, "agent")
 
 
 def fell_behind(refusal: Refusal) -> bool:

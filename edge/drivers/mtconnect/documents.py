@@ -9,16 +9,14 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from xml.etree.ElementTree import Element, ParseError, TreeBuilder, XMLParser
 
+from edge.drivers._http import AnswerError
+
 _STAMP: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)?", re.ASCII)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _CONTAINERS: Final = ("Components", "DataItems")
 
 
-class AgentError(Exception):
-    """An answer that is of no use; the text says what it is."""
-
-
-class Refusal(AgentError):
+class Refusal(AnswerError):
     """A MTConnectError: the agent has understood, and says no."""
 
     def __init__(self, code: str, text: str) -> None:
@@ -75,17 +73,17 @@ class _Builder(TreeBuilder):
     """Builds a tree, but of no document that declares a type: nobody's entities are ever looked at."""
 
     def doctype(self, name: str, public: str | None, system: str | None) -> None:
-        raise AgentError(f"its answer declares a document type ({name}), which no MTConnect document does")
+        raise AnswerError(f"its answer declares a document type ({name}), which no MTConnect document does")
 
 
 def parse(body: bytes) -> Element:
-    """Return the root of a document; raise Refusal for a MTConnectError, AgentError for what is none at all."""
+    """Return the root of a document; raise Refusal for a MTConnectError, AnswerError for what is none at all."""
     parser = XMLParser(target=_Builder())  # noqa: S314 _Builder refuses what makes XML unsafe
     try:
         parser.feed(body)
         root: Element = parser.close()
     except (ParseError, ValueError, LookupError) as error:  # the last two: of its encoding
-        raise AgentError(f"its answer is no XML ({error}); it begins {body[:80]!r}") from error
+        raise AnswerError(f"its answer is no XML ({error}); it begins {body[:80]!r}") from error
     if local(root) == "MTConnectError":
         raise _refusal(root)
     return root
@@ -101,7 +99,7 @@ def _refusal(root: Element) -> Refusal:
 
 
 def streams(body: bytes) -> Streams:
-    """Return a document of observations; raise AgentError."""
+    """Return a document of observations; raise AnswerError."""
     root = parse(body)
     head = _head(root, "MTConnectStreams")
     try:
@@ -110,12 +108,12 @@ def streams(body: bytes) -> Streams:
         size, changed = int(head.get("bufferSize", 0)), head.get("deviceModelChangeTime", "")
         header = Header(head["instanceId"], size, first, last, following, changed)
     except (KeyError, ValueError) as error:
-        raise AgentError(f"the header of its answer lacks a number: {error}") from error
+        raise AnswerError(f"the header of its answer lacks a number: {error}") from error
     return Streams(header, [element for element in root.iter() if element.get("dataItemId")])
 
 
 def devices(body: bytes) -> list[Device]:
-    """Return the devices of a model; raise AgentError."""
+    """Return the devices of a model; raise AnswerError."""
     root = parse(body)
     _head(root, "MTConnectDevices")
     found = []
@@ -130,7 +128,7 @@ def devices(body: bytes) -> list[Device]:
 
 def _head(root: Element, kind: str) -> Mapping[str, str]:
     if local(root) != kind:
-        raise AgentError(f"its answer is a document {local(root)!r}, not {kind}: is that the address of an agent?")
+        raise AnswerError(f"its answer is a document {local(root)!r}, not {kind}: is that the address of an agent?")
     return next((child.attrib for child in root if local(child) == "Header"), {})
 
 

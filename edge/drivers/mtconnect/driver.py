@@ -9,9 +9,10 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
 from contract.model import Quality, Sample, Value
 from edge.driver import Counters, Lost, NoHistory, Tag, Unreachable, Written
+from edge.drivers._http import AnswerError
 from edge.drivers.mtconnect import browse, history
 from edge.drivers.mtconnect.agent import Agent, NotStreaming, fell_behind, translated
-from edge.drivers.mtconnect.documents import AgentError, Header, Refusal, Streams
+from edge.drivers.mtconnect.documents import Header, Refusal, Streams
 from edge.drivers.mtconnect.entry import Entry
 from edge.drivers.mtconnect.history import Gap, Position
 from edge.drivers.mtconnect.items import Conditions, Reader, choose, resolve
@@ -113,9 +114,9 @@ class MtconnectDriver:
             async with asyncio.timeout(silence_s):
                 return await anext(self._stream)
         except TimeoutError as error:
-            raise AgentError(f"the stream is silent: neither a change nor a heartbeat for {silence_s:g} s") from error
+            raise AnswerError(f"the stream is silent: neither a change nor a heartbeat for {silence_s:g} s") from error
         except StopAsyncIteration as error:
-            raise AgentError("the agent has ended the stream") from error
+            raise AnswerError("the agent has ended the stream") from error
         except NotStreaming:
             await self._end_stream()
         self._polls = True
@@ -133,11 +134,11 @@ class MtconnectDriver:
 
     def _checked(self, header: Header, position: Position) -> Header:
         if header.instance != position.instance:
-            raise AgentError(f"the agent was started anew (instanceId {position.instance}, now {header.instance})")
+            raise AnswerError(f"the agent was started anew (instanceId {position.instance}, now {header.instance})")
         if header.next < position.sequence:
-            raise AgentError(f"the agent counts anew ({header.next} after {position.sequence})")
+            raise AnswerError(f"the agent counts anew ({header.next} after {position.sequence})")
         if header.model_changed != self._model_changed:
-            raise AgentError(
+            raise AnswerError(
                 f"the model of the agent's devices has changed ({header.model_changed}): asking for it anew"
             )
         return header
@@ -166,7 +167,7 @@ class MtconnectDriver:
             self._position = Position(position.instance, oldest + 1)
             self._conditions = Conditions()
             return self._reader.state(state.observations, self._conditions)
-        raise AgentError("the agent's buffer turns over before it can be read: raise its BufferSize")
+        raise AnswerError("the agent's buffer turns over before it can be read: raise its BufferSize")
 
     async def write(self, asset: str, signal: str, value: Value) -> Written:
         """Refuse: MTConnect has no way to set anything."""

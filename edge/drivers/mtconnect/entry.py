@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
 from edge import entry as base
-
-SCHEMES: Final = {"http": 80, "https": 443}
+from edge.drivers._http import SCHEMES
 
 
 def _address(text: str) -> str:
@@ -59,7 +58,6 @@ class Entry(base.Entry):
         1.0, description="how often an agent is asked that does not stream"
     )
     timeout_s: Annotated[float, Field(gt=0, le=60)] = Field(4.0, description="time for one answer")
-    browse_limit: Annotated[int, Field(ge=1, le=100_000)] = 1000
     signals: Mapping[base.SignalName, SignalEntry] = Field(default_factory=dict)
 
     @model_validator(mode="after")

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from contract.model import Sample
 from edge.driver import NoHistory
+from edge.drivers._http import AnswerError
 from edge.drivers.mtconnect.agent import Agent, fell_behind
-from edge.drivers.mtconnect.documents import AgentError, Header, Refusal, Streams, time_of
+from edge.drivers.mtconnect.documents import Header, Refusal, Streams, time_of
 from edge.drivers.mtconnect.items import Conditions, Reader
 
 
@@ -38,7 +39,7 @@ async def record(agent: Agent, reader: Reader, gap: Gap, start_ns: int) -> Async
     try:
         async for samples in _pages(agent, reader, gap, start_ns):
             yield samples
-    except AgentError as error:
+    except AnswerError as error:
         raise NoHistory(str(error)) from error
 
 
@@ -62,7 +63,7 @@ async def _pages(agent: Agent, reader: Reader, gap: Gap, start_ns: int) -> Async
             missing = "the agent's buffer turned over while it was read"
             continue
         if _same_run(found.header, gap.end).next <= sequence:
-            raise AgentError(f"it answers nothing from observation {sequence} on, though it has more")
+            raise AnswerError(f"it answers nothing from observation {sequence} on, though it has more")
         sequence = found.header.next
         ready, held = _parted(held + reader.samples(found.observations, conditions, gap.end.sequence))
         yield ready
@@ -115,7 +116,7 @@ async def _restore(agent: Agent, reader: Reader, device: str, conditions: Condit
 
 def _same_run(header: Header, end: Position) -> Header:
     if header.instance != end.instance:
-        raise AgentError("the agent was started anew")
+        raise AnswerError("the agent was started anew")
     return header
 
 

@@ -10,7 +10,8 @@ from xml.etree.ElementTree import Element
 
 from contract.model import Quality, Sample, Value
 from edge.driver import Counters
-from edge.drivers.mtconnect.documents import AgentError, DataItem, Device, local, time_of
+from edge.drivers._http import AnswerError
+from edge.drivers.mtconnect.documents import DataItem, Device, local, time_of
 from edge.drivers.mtconnect.entry import SignalEntry
 
 UNAVAILABLE: Final = "UNAVAILABLE"
@@ -41,16 +42,16 @@ class Item:
 
 
 def choose(devices: Sequence[Device], wanted: str | None) -> Device:
-    """Return the device that a plant file means; raise AgentError with those that there are."""
+    """Return the device that a plant file means; raise AnswerError with those that there are."""
     if wanted is not None:
         for device in devices:
             if wanted in (device.uuid, device.name):
                 return device
-        raise AgentError(f"no device {_choice(wanted, [device.name for device in devices])}")
+        raise AnswerError(f"no device {_choice(wanted, [device.name for device in devices])}")
     machines = [device for device in devices if device.kind == "Device"]
     if len(machines) != 1:
         names = ", ".join(device.name for device in machines[:_SHOWN]) or "none"
-        raise AgentError(f"it has {len(machines)} devices ({names}): name one under `device`")
+        raise AnswerError(f"it has {len(machines)} devices ({names}): name one under `device`")
     return machines[0]
 
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from email.message import Message
 from typing import Final
 
-from edge.drivers.mtconnect.documents import AgentError
+from edge.drivers._http import AnswerError
 
 _MOST_HEAD: Final = 16 * 1024
 _BLANK: Final = re.compile(rb"\r?\n\r?\n")
@@ -26,7 +26,7 @@ def boundary_of(content_type: str) -> bytes | None:
 
 
 async def parts(chunks: AsyncIterator[bytes], boundary: bytes, most: int) -> AsyncGenerator[bytes, None]:
-    """Yield the body of each part; raise AgentError when one has more than `most` bytes. Ends with the stream."""
+    """Yield the body of each part; raise AnswerError when one has more than `most` bytes. Ends with the stream."""
     source = _Source(chunks)
     mark = re.compile(rb"--" + re.escape(boundary))
     # without a length, the end of the document is the end of the part: the next boundary comes with the next part
@@ -39,7 +39,7 @@ async def parts(chunks: AsyncIterator[bytes], boundary: bytes, most: int) -> Asy
         if length is not None:
             size = int(length[1])
             if size > most:
-                raise AgentError(f"it sends a part of {size} bytes; {most} are the most")
+                raise AnswerError(f"it sends a part of {size} bytes; {most} are the most")
             if not await source.has(size):
                 return
         else:
@@ -57,12 +57,12 @@ class _Source:
         self._buffer = bytearray()
 
     async def find(self, pattern: re.Pattern[bytes], most: int) -> re.Match[bytes] | None:
-        """Return where the pattern is, None when the stream ends before; raise AgentError behind so many bytes."""
+        """Return where the pattern is, None when the stream ends before; raise AnswerError behind so many bytes."""
         searched = 0
         while (match := pattern.search(self._buffer, searched)) is None:
             searched = max(0, len(self._buffer) - _OVERLAP)
             if len(self._buffer) > most + _OVERLAP:
-                raise AgentError(f"it sends more than {most} bytes in one piece")
+                raise AnswerError(f"it sends more than {most} bytes in one piece")
             if not await self.has(len(self._buffer) + 1):
                 return None
         return match

@@ -285,7 +285,8 @@ class OpcuaDriver:
         except Exception as error:
             if not is_foreign(error):
                 raise
-            services.client.disconnect_socket()
+        finally:
+            services.client.disconnect_socket()  # also when this is canceled
 
 
 def _value_of(item: Item) -> ua.ReadValueId:

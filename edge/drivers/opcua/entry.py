@@ -101,7 +101,6 @@ class Entry(base.Entry):
     encoding: Annotated[str, AfterValidator(_encoding)] = Field(
         "utf-8", description="of the server's texts and names, where it does not keep to UTF-8: gbk, latin-1, …"
     )
-    browse_limit: Annotated[int, Field(ge=1, le=100_000)] = 1000
     signals: Mapping[base.SignalName, SignalEntry] = Field(default_factory=dict)
 
     @model_validator(mode="after")

@@ -133,13 +133,17 @@ async def open_session(entry: Entry, context: Context) -> Session:
     client = Session(entry.address, timeout=entry.timeout_s, watchdog_intervall=entry.timeout_s)
     client.application_uri = APPLICATION_URI
     client.name = client.description = "shopfloor edge"
-    with translated(entry.address, Unreachable, context):
-        if entry.security.policy != "none":
-            await _secure(client, entry, context)
-        if entry.user is not None and entry.password_file is not None:
-            client.set_user(entry.user)
-            client.set_password(_password(context, entry.password_file))
-        await client.connect()
+    try:
+        with translated(entry.address, Unreachable, context):
+            if entry.security.policy != "none":
+                await _secure(client, entry, context)
+            if entry.user is not None and entry.password_file is not None:
+                client.set_user(entry.user)
+                client.set_password(_password(context, entry.password_file))
+            await client.connect()
+    except BaseException:
+        client.disconnect_socket()  # asyncua leaves it open when it is canceled
+        raise
     return client
 
 

@@ -240,6 +240,10 @@ class OpcUa(Face):
         """Close the sessions and the port."""
         server, self.server = self.server, None
         if server is not None:
+            if (clock := server.iserver.time_task) is not None:
+                # it looks only once a second whether it shall stop, and asyncua waits for it
+                clock.cancel()
+                server.iserver.time_task = None
             await server.stop()
 
     def entry(self, shown: Shown) -> dict[str, Any]:

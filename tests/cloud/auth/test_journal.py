@@ -8,7 +8,8 @@ import pytest
 from starlette.testclient import TestClient
 from structlog.testing import capture_logs
 
-from cloud.auth.journal import MAX_ADDRESSES, MAX_TOLD, FailedLogins
+from cloud.auth.journal import MAX_KEYS, MAX_TOLD, FailedLogins
+from cloud.parts import Parts
 
 PASSWORD = "correct horse"
 
@@ -38,6 +39,7 @@ def test_who_changed_whom_is_logged_without_secrets(admin: TestClient, client: T
         {"event": "a user was changed", "username": "li.wei", "role": "operator", "by": by},
         {"event": "a user was changed", "username": "li.wei", "disabled": True, "by": by},
         {"event": "a user was changed", "username": "li.wei", "disabled": False, "new_link": True, "by": by},
+        {"event": "a user logged in", "username": "li.wei", "address": "testclient", "by": "link"},
         {"event": "a password was set", "username": "li.wei"},
         {"event": "a token was made", "role": "viewer", **of_token},
         {"event": "a token was ended", **of_token, "by": by},
@@ -49,7 +51,7 @@ def test_who_changed_whom_is_logged_without_secrets(admin: TestClient, client: T
 def test_failed_log_ins_are_told_together_and_bounded() -> None:
     failed = FailedLogins(every_s=0.2)
     with capture_logs() as logs:
-        for number in range(MAX_ADDRESSES + 5):
+        for number in range(MAX_KEYS + 5):
             failed.count(f"address {number}")
         failed.count("address 0")
         deadline = time.monotonic() + 10
@@ -58,8 +60,21 @@ def test_failed_log_ins_are_told_together_and_bounded() -> None:
     (line,) = logs
     assert (line["event"], line["number"], line["addresses"]) == (
         "log-ins failed",
-        MAX_ADDRESSES + 6,
-        MAX_ADDRESSES + 1,
+        MAX_KEYS + 6,
+        MAX_KEYS + 1,
     )
     assert line["reason"].startswith("others: 5, address 0: 2, ")
     assert line["reason"].count(":") == MAX_TOLD
+
+
+def test_log_ins_are_told_at_once_and_many_together(admin: TestClient, client: TestClient, parts: Parts) -> None:
+    admin.post("/api/v1/users", json={"username": "li.wei", "role": "viewer", "password": PASSWORD})
+    with capture_logs() as logs:
+        for password in (PASSWORD, PASSWORD, "wrong horse", PASSWORD):
+            client.post("/api/v1/auth/login", json={"username": "li.wei", "password": password})
+        parts.logins._end()  # as if its minute was over
+    told = [{name: value for name, value in line.items() if name != "log_level"} for line in logs]
+    assert told == [
+        {"event": "a user logged in", "username": "li.wei", "address": "testclient", "by": "password"},
+        {"event": "users logged in again", "number": 2, "reason": "li.wei from testclient: 2"},
+    ]

@@ -8,6 +8,7 @@ from starlette.testclient import TestClient
 from cloud.ledger.keep import LedgerError, keep, read_ledger
 from cloud.parts import Parts
 from contract.loss import Entry, Loss, MachineLedger, SourceLedger
+from tests.cloud.chain.bring import bring, line
 
 NOON_MS = 1_795_420_800_000
 NOON_NS = NOON_MS * 1_000_000
@@ -67,3 +68,11 @@ def test_what_was_told_is_served(parts: Parts, viewer: TestClient) -> None:
 def test_what_is_no_ledger_is_refused(payload: bytes) -> None:
     with pytest.raises(LedgerError):
         read_ledger(payload)
+
+
+def test_a_gateway_brings_it_and_what_is_none_is_refused(client: TestClient, viewer: TestClient) -> None:
+    said = told(unexplained=1).model_dump(mode="json")
+    assert [number for number, _ in bring(client, line("ledger", ledger={"time": 1}), line("ledger", ledger=said))] == [
+        1
+    ]
+    assert viewer.get("/api/v1/ledger").json()["unexplained"] == 1

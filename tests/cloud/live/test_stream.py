@@ -13,16 +13,19 @@ from datetime import UTC, datetime
 from typing import Any
 
 import httpx2
+import orjson
 import pytest
 
 from cloud.auth import accounts
 from cloud.auth.rights import Role
 from cloud.auth.tables import Login
-from cloud.live.hub import Hub, Listener, LiveValue, Status
+from cloud.live.hub import MOST_EVENTS, Hub, Listener, LiveValue, Status
 from cloud.parts import Parts
 from cloud.settings import Settings
 from cloud.telemetry.models import StateEvent
 from cloud.telemetry.times import format_time
+from tests.cloud.chain import bring
+from tests.cloud.conftest import GATEWAY_TOKEN
 
 WAIT_S = 10.0
 
@@ -124,6 +127,19 @@ def test_a_stream_ends_with_its_login(address: str, parts: Parts) -> None:
         assert [line for line in lines if line.startswith("data: ")] == []
 
 
+def test_a_stream_goes_on_beside_what_another_scheme_sends(address: str, parts: Parts) -> None:
+    now = datetime.now(UTC)
+    with parts.sessions.begin() as db:
+        cookie = accounts.start_login(db, accounts.add_user(db, "behind-a-proxy", Role.VIEWER, now), now)
+    headers = {"Cookie": f"shopfloor_8080={cookie}", "Authorization": "Basic b2Y6YSBwcm94eQ=="}
+    parts.hub.update("cnc-01", online=True)
+    with httpx2.stream("GET", f"{address}/api/v1/telemetry/stream", headers=headers, timeout=WAIT_S) as answer:
+        lines = (line for line in answer.iter_lines() if line.startswith("data: "))
+        assert next(lines)
+        parts.hub.update("cnc-01", online=False)
+        assert next(lines, None) is not None, "it ended, although its login holds"
+
+
 def test_too_many_streams_are_refused(address: str, parts: Parts) -> None:
     parts.hub.update("cnc-01", online=True)
     with stream(address, parts) as events, stream(address, parts) as others:
@@ -141,6 +157,29 @@ def test_streams_end_when_the_hub_closes(address: str, parts: Parts) -> None:
         next(events)
         parts.hub.close()
         assert list(events) == []
+
+
+def test_a_stream_tells_events_that_are_kept_each_once(address: str, parts: Parts) -> None:
+    with stream(address, parts, "?asset=cnc-01") as told:
+        lines = [bring.event(*each) for each in (("door",), ("other", 0.0, "cnc-02"), ("door",), ("lamp",))]
+        body = b"\n".join(map(orjson.dumps, lines))
+        headers = {"Authorization": f"Bearer {GATEWAY_TOKEN}"}
+        assert httpx2.post(f"{address}/api/v1/chain", content=body, headers=headers).json() == {"refused": []}
+        heard = [next(told), next(told)]
+    answer = httpx2.get(f"{address}/api/v1/events?asset=cnc-01", headers={"Authorization": f"Bearer {parts.cli_token}"})
+    assert sorted(heard, key=str) == sorted(answer.json()["events"], key=str)
+
+
+async def test_a_listener_that_is_slow_misses_the_oldest_events_and_knows_how_many() -> None:
+    hub = Hub()
+    listener = hub.listen([])
+    assert listener is not None
+    for n in range(MOST_EVENTS + 3):
+        hub.happened("cnc-01", {"n": n})
+    await listener.changes(1.0)
+    events, missed = listener.events()
+    assert (events[0], len(events), missed) == ({"n": 3}, MOST_EVENTS, 3)
+    assert listener.events() == ([], 0)
 
 
 async def test_a_listener_keeps_one_value_per_signal_however_late_it_asks() -> None:

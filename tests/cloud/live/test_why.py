@@ -124,6 +124,29 @@ def test_a_silent_machine_stands_as_before_when_its_edge_was_started_again(
     assert (overdue["standing"], overdue["why"]["code"]) == ("offline", "overdue")
 
 
+@pytest.mark.parametrize(("others", "standing", "code"), [("", "stale", "no_data"), ("unreachable", "offline", "died")])
+def test_a_silent_machine_of_an_entry_with_many_stands_as_before_when_its_edge_was_started_again(
+    viewer: TestClient, hear: Hear, announce: Callable[..., Announcement], others: str, standing: str, code: str
+) -> None:
+    """Another entry with many on its line, of which it could be as well, says the same or nothing is known."""
+    long_ago_ms = time.time_ns() // 1_000_000 - 300_000
+    connected = health(trouble="", todo="", trouble_code="", connected=True)["signals"]
+    fleets = {
+        name.replace("cnc-01", fleet): value | ({"value": others} if fleet == "agvs" and "trouble" in name else {})
+        for fleet in ("robots", "agvs")
+        for name, value in connected.items()
+    }
+    hear("line1/info", info(announce, asset="line1", kind="node"))
+    hear("cnc-01/info", info(announce, online=True))
+    feed = {"feed": {"value": 5.0, "quality": 192, "time": long_ago_ms}}
+    hear("cnc-01/tele", {"time": long_ago_ms, "signals": feed})
+    died = {"reason_code": "died", "reason": "its edge node says that it has no contact with it (DDEATH)"}
+    hear("cnc-01/info", info(announce, online=False, **died))
+    hear("line1/state", {"time": long_ago_ms + 300_000, "seq": 1, "signals": fleets})
+    found = viewer.get("/api/v1/assets/cnc-01").json()
+    assert (found["standing"], found["why"]["code"]) == (standing, code)
+
+
 def test_what_a_stale_machine_said_last_is_stale_until_it_is_heard_again() -> None:
     now_ms = [100_000]
     hub = Hub(clock_ms=lambda: now_ms[0])

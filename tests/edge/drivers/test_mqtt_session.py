@@ -25,6 +25,15 @@ TOPIC = "factory/robot-01/telemetry"
 NUMBER = {"signals": {"n": {"path": "n"}}}
 
 
+@pytest.fixture
+def hasty(broker: Any) -> Any:
+    """A broker that waits for an acknowledgement half a second, if it waits at all."""
+    broker.stop()
+    broker.ack_wait_s = 0.5
+    broker.start()
+    return broker
+
+
 async def read(driver: Driver, *, until: Callable[[list[Sample]], bool]) -> list[Sample]:
     samples: list[Sample] = []
     async with asyncio.timeout(10):
@@ -60,19 +69,19 @@ async def test_e10_what_is_published_while_the_edge_is_away_is_kept(broker: Any,
     assert numbers(await read(again, until=lambda s: len(s) >= 50)) == list(range(50))
 
 
-async def test_e10_what_was_read_but_is_not_durable_comes_again(broker: Any, connect: Any, publisher: Any) -> None:
-    machines = await publisher(broker)
-    driver = await connect(broker, **NUMBER)
+async def test_e10_what_was_read_but_is_not_durable_comes_again(hasty: Any, connect: Any, publisher: Any) -> None:
+    machines = await publisher(hasty)
+    driver = await connect(hasty, **NUMBER)
     await publish(machines, 1)
     assert numbers(await driver.read()) == [1]
     reading = asyncio.create_task(driver.read())  # that it is called again says that 1 is durable
     await publish(machines, 2)
     assert numbers(await reading) == [2]
     await driver.close()  # without another read: as if killed
-    again = await connect(broker, **NUMBER)
+    again = await connect(hasty, **NUMBER)
     await publish(machines, 3)
     found = await read(again, until=lambda s: len(s) == 2)
-    assert set(numbers(found)) == {2, 3}  # NATS waits two seconds before it delivers again
+    assert set(numbers(found)) == {2, 3}  # NATS waits before it delivers again
 
 
 async def test_e10_a_clean_session_has_what_comes_while_it_is_there(
@@ -108,9 +117,9 @@ async def test_e10_a_topic_that_is_no_longer_listened_to_is_forgotten(
     assert [message.delivery.topic for message in again._queue] == ["elsewhere/robot-01"]
 
 
-async def test_e10_a_full_queue_stops_the_broker_and_loses_nothing(broker: Any, connect: Any, publisher: Any) -> None:
-    driver = await connect(broker, queue=10, **NUMBER)
-    machines = await publisher(broker)
+async def test_e10_a_full_queue_stops_the_broker_and_loses_nothing(hasty: Any, connect: Any, publisher: Any) -> None:
+    driver = await connect(hasty, queue=10, **NUMBER)
+    machines = await publisher(hasty)
     await publish(machines, *range(100))
     found: list[Any] = []
     async with asyncio.timeout(30):
@@ -124,15 +133,13 @@ async def test_e10_a_full_queue_stops_the_broker_and_loses_nothing(broker: Any, 
     assert len(found) == 100
 
 
-async def test_e10_messages_that_nats_delivers_again_are_taken_once(
-    nats_broker: Any, connect: Any, publisher: Any
-) -> None:
-    """It waits two seconds for an acknowledgement."""
-    driver = await connect(nats_broker, **NUMBER)
-    machines = await publisher(nats_broker)
+@pytest.mark.parametrize("broker", ["nats"], indirect=True)
+async def test_e10_messages_that_nats_delivers_again_are_taken_once(hasty: Any, connect: Any, publisher: Any) -> None:
+    driver = await connect(hasty, **NUMBER)
+    machines = await publisher(hasty)
     await publish(machines, 5, 5, 6)
     found = await read(driver, until=lambda s: len(s) >= 3)
-    await asyncio.sleep(5)  # the spool takes nothing for so long
+    await asyncio.sleep(2.5 * hasty.ack_wait_s)  # the spool takes nothing for so long
     assert len(driver._queue) == 0
     reading = asyncio.create_task(driver.read())
     await publish(machines, 7)
@@ -141,12 +148,12 @@ async def test_e10_messages_that_nats_delivers_again_are_taken_once(
 
 
 async def test_e10_a_line_that_is_cut_before_the_acknowledgement_doubles_nothing(
-    broker: Any, connect: Any, publisher: Any, free_port: int
+    hasty: Any, connect: Any, publisher: Any, free_port: int
 ) -> None:
-    line = Link(free_port, broker.port)
+    line = Link(free_port, hasty.port)
     await line.start()
-    driver = await connect(broker, address=f"mqtt://127.0.0.1:{free_port}", timeout_s=10, **NUMBER)
-    machines = await publisher(broker)
+    driver = await connect(hasty, address=f"mqtt://127.0.0.1:{free_port}", timeout_s=10, **NUMBER)
+    machines = await publisher(hasty)
     await publish(machines, 1, 1, 2)
     found = await read(driver, until=lambda s: len(s) >= 3)
     line.stall()
@@ -154,12 +161,12 @@ async def test_e10_a_line_that_is_cut_before_the_acknowledgement_doubles_nothing
     await line.stop()
     with pytest.raises(Lost):
         found += await driver.read()
-    line = Link(free_port, broker.port)
+    line = Link(free_port, hasty.port)
     await line.start()
     await driver.connect()
     await publish(machines, 3)
     found += await read(driver, until=lambda s: 3 in numbers(s))
-    await asyncio.sleep(2.5)  # NATS waits two seconds before it delivers again
+    await asyncio.sleep(2.5 * hasty.ack_wait_s)  # NATS waits before it delivers again
     await durable(driver)
     assert numbers(found) == [1, 1, 2, 3]
     await line.stop()

@@ -19,8 +19,8 @@ from pydantic import ValidationError
 
 from contract.model import Datatype, Quality, Sample
 from edge.driver import Historian, Lost, NoHistory, Unreachable
+from edge.drivers._http import MOST_BYTES
 from edge.drivers.mtconnect import Driver, Entry
-from edge.drivers.mtconnect.agent import MOST_BYTES
 from edge.drivers.mtconnect.documents import nanoseconds
 from edge.drivers.mtconnect.multipart import parts
 from edge.entry import Context, Place

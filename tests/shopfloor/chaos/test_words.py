@@ -9,8 +9,22 @@ import pytest
 
 from contract.model import TIME_REPLACED, Quality
 from shopfloor.chaos.checker import Finding, Verdict
-from shopfloor.chaos.odd import Device, Message, Moment, N, OnMqtt, OnOpcua, OnSparkplug, Row, Said, Want, Word
-from shopfloor.chaos.words import Kept, Sample, check
+from shopfloor.chaos.odd import (
+    Device,
+    Message,
+    Moment,
+    N,
+    OnMqtt,
+    OnMtconnect,
+    OnOpcua,
+    OnSparkplug,
+    Row,
+    Said,
+    Want,
+    Word,
+    filled,
+)
+from shopfloor.chaos.words import Kept, Sample, check, check_put_backs
 from shopfloor.chaos.world import ROWS
 
 GOOD, REPLACED = Quality.GOOD, Quality.GOOD | TIME_REPLACED
@@ -20,12 +34,13 @@ OWN = Sample(7 * S, 10.0, GOOD, 0)
 LATER = Sample(8 * S, 11.0, REPLACED, 0)
 WANTS = (Want("v", N(), ms=0), Want("v", N(1), REPLACED))
 ROW = OnMqtt("a", WANTS, (Word("ledger", "source_time"),))
+NODES = Counter({("forming/line1", "identity"): 5, ("forming/line1", "edge_spool"): 1})
 TOLD = Counter({("a", "source_time"): 1})
 
 
 def findings(stored: Sequence[Sample], losses: Counter[tuple[str, str]] = TOLD, row: Row = ROW) -> list[Finding]:
     verdict = Verdict()
-    kept = Kept({("a", "v"): stored}, losses, [("a", "rounded_total")], [("world/a", "no datatype 99")])
+    kept = Kept({("a", "v"): stored}, losses, [("a", "rounded_total")], [("world/a", "no datatype 99")], NODES)
     times = check([Said(row, MOMENT, 8 * S)], kept, verdict)
     assert times == {row.name: 1}
     return verdict.findings
@@ -83,6 +98,19 @@ def test_what_is_not_in_quarantine_is_found() -> None:
     assert [finding.what for finding in findings([], row=elsewhere)] == ["untold"]
 
 
+@pytest.mark.parametrize(("times", "wrong"), [(5, []), (6, ["untold"])])
+def test_f2_what_the_ledger_of_the_edge_node_does_not_tell_is_found(times: int, wrong: list[str]) -> None:
+    row = OnMqtt("a", (), (Word("node", "identity", times),))
+    assert [finding.what for finding in findings([], row=row)] == wrong
+
+
+@pytest.mark.parametrize(("line", "times", "wrong"), [("line1", 1, 0), ("line1", 2, 1), ("line2", 1, 1)])
+def test_f1_a_spool_that_was_put_back_without_a_word_is_found(line: str, times: int, wrong: int) -> None:
+    verdict = Verdict()
+    check_put_backs([f"forming/{line}"], times, Kept({}, TOLD, (), (), NODES), verdict)
+    assert verdict.wrong["untold"] == wrong
+
+
 def test_a_message_is_of_its_moment() -> None:
     message = Message(b'{"n":<n>,"m":<n+3>,"ts":<ms-500>,"s":<s>,"iso":"<iso+500>"}')
     assert message.at(Moment(10, 1_700_000_000_123)) == (
@@ -103,6 +131,9 @@ def test_each_row_expects_something_and_can_be_said(row: Row) -> None:
                 assert all(message.at(moment) for message in row.messages)
             case OnOpcua():
                 assert row.value(moment).Value is not None
+            case OnMtconnect():
+                assert all(filled(each.value, moment).isdigit() for each in row.observations)
+                assert row.observations[-1].stamp is not None
             case OnSparkplug():
                 assert row.birth(moment)
                 assert all(row.data(moment))

@@ -1370,7 +1370,7 @@ export interface components {
              * Reason
              * @enum {string}
              */
-            reason: "sequence" | "overflow" | "driver_queue" | "not_understood" | "too_large" | "offline" | "edge_down" | "edge_spool" | "gateway_spool" | "gateway_full" | "cloud_full" | "gateway_away" | "clock" | "source_time" | "identity";
+            reason: "sequence" | "overflow" | "driver_queue" | "not_understood" | "too_large" | "offline" | "edge_down" | "edge_spool" | "gateway_spool" | "gateway_full" | "cloud_full" | "gateway_away" | "block_budget" | "clock" | "source_time" | "identity";
             /**
              * Source
              * @description the machine; empty for the edge node itself
@@ -1791,7 +1791,7 @@ export interface components {
              * Reason
              * @enum {string}
              */
-            reason: "sequence" | "overflow" | "driver_queue" | "not_understood" | "too_large" | "offline" | "edge_down" | "edge_spool" | "gateway_spool" | "gateway_full" | "cloud_full" | "gateway_away" | "clock" | "source_time" | "identity";
+            reason: "sequence" | "overflow" | "driver_queue" | "not_understood" | "too_large" | "offline" | "edge_down" | "edge_spool" | "gateway_spool" | "gateway_full" | "cloud_full" | "gateway_away" | "block_budget" | "clock" | "source_time" | "identity";
             /**
              * Source
              * @example cnc-01
@@ -4771,7 +4771,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description server-sent events; each has the name `state` and data as below. First comes all that is known, then what changes, at most one value per signal every 0.1 s; a comment at least every 10 s */
+            /** @description server-sent events. `state` has data as below: first comes all that is known, then what changes, at most one value per signal every 0.1 s. `event` has the data of an event of `/events`, once it is kept; `missed` says how many of them did not come here. A comment at least every 10 s */
             200: {
                 headers: {
                     [name: string]: unknown;

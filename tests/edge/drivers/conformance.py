@@ -1,0 +1,381 @@
+"""What every driver does, whatever it speaks: one suite, with a peer for each driver.
+
+A peer is a real machine on loopback. `peers/<name>.py` has `peer(request)`, an asynchronous context manager that starts
+one; the test cuts the cable to it, says values there, and reads them by the driver.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
+from contextlib import aclosing, asynccontextmanager
+from typing import Any, ClassVar, cast
+
+import pytest
+
+from contract.model import Quality, Sample
+from edge import drivers
+from edge.driver import Driver, Lost, Tag, Unreachable
+from edge.entry import Context
+from tests.edge.conftest import until, unused_port
+from tests.edge.drivers.cable import Cable, Way
+
+NAME = "machine-1"
+CONNECT_S = 8.0  # so soon a driver says that it cannot connect
+LOST_S = 8.0  # so soon it notices that its line has become silent, by the options that its peer states
+_MOST = 20_000  # samples in one batch
+
+
+class Peer(ABC):
+    """A machine with the signal `speed`, a double."""
+
+    port: int
+    """Where it listens on loopback."""
+
+    is_sampled: ClassVar[bool] = False
+    """What it says is seen when the driver asks: of several values the newest."""
+
+    is_writable: ClassVar[bool] = False
+
+    @abstractmethod
+    def entry(self, port: int) -> dict[str, Any]:
+        """Return the entry in a plant file, with the signal `speed`, of the machine behind a port."""
+
+    @abstractmethod
+    def unknown(self) -> dict[str, Any]:
+        """Return the entry of a signal that the machine does not have."""
+
+    @abstractmethod
+    async def say(self, value: float, time_ns: int) -> None:
+        """Let the speed be so; `time_ns` is whole milliseconds."""
+
+    async def shown(self) -> Any:
+        """Return the speed of the machine."""
+        raise NotImplementedError
+
+
+def now_ns() -> int:
+    return time.time_ns() // 1_000_000 * 1_000_000
+
+
+async def read_until(driver: Driver, value: float) -> list[Sample]:
+    """Read until the speed is so; return all that came."""
+    samples: list[Sample] = []
+    async with asyncio.timeout(10):
+        while not any(s.signal == "speed" and s.value == value for s in samples):
+            batch = await driver.read()
+            assert len(batch) <= _MOST
+            samples += batch
+    return samples
+
+
+async def read_until_lost(driver: Driver) -> Lost:
+    with pytest.raises(Lost) as lost:
+        while True:
+            await driver.read()
+    return lost.value
+
+
+async def canceled(call: Coroutine[Any, Any, Any], turns: int) -> bool:
+    """Cancel a call after so many turns of the event loop; tell whether it was still under way."""
+    task = asyncio.create_task(call)
+    for _ in range(turns):
+        if task.done():
+            break
+        await asyncio.sleep(0)
+    is_under_way = task.cancel()
+    async with asyncio.timeout(CONNECT_S):
+        await asyncio.wait((task,))
+    if not task.cancelled() and task.exception() is not None:
+        raise task.exception()  # type: ignore[misc]
+    return is_under_way
+
+
+def turns() -> list[int]:
+    """1, 2, 3, 5, 8, … turns: at each await at the beginning, and often enough later."""
+    found = [0, 1]
+    while found[-1] < 20_000:
+        found.append(found[-1] + found[-2])
+    return found
+
+
+@asynccontextmanager
+async def nothing_left_of(driver: Driver) -> AsyncIterator[None]:
+    """Check that no task, thread or connection of a driver outlives it; those of its peer end with its connections."""
+    await driver.connect()  # what is made once is made
+    await driver.close()
+    tasks, threads = len(asyncio.all_tasks()), _threads()
+    yield
+    await until(lambda: len(asyncio.all_tasks()) <= tasks and _threads() <= threads)
+
+
+def _threads() -> int:
+    """Return how many threads there are, but for those that asyncio lends."""
+    return sum(not thread.name.startswith("asyncio") for thread in threading.enumerate())
+
+
+class Conformance:
+    """The suite; `peer` and `name` come from who runs it."""
+
+    @pytest.fixture
+    async def cable(self, peer: Peer) -> AsyncIterator[Cable]:
+        cable = Cable(unused_port(), peer.port)
+        await cable.start()
+        yield cable
+        await cable.stop()
+
+    @pytest.fixture
+    async def make(self, name: str, peer: Peer, cable: Cable, context: Context) -> AsyncIterator[Callable[..., Driver]]:
+        """`make(signals={…})`: a driver at the cable, not connected, with further options; closed with the test."""
+        made: list[Driver] = []
+
+        def make(**options: Any) -> Driver:
+            module = drivers.load(name)
+            driver = module.Driver(NAME, module.Entry.model_validate(peer.entry(cable.port) | options), context)
+            made.append(driver)
+            return driver
+
+        yield make
+        for driver in made:
+            await driver.close()
+
+    @pytest.fixture
+    async def driver(self, make: Callable[..., Driver]) -> Driver:
+        """A driver that is connected."""
+        driver = make()
+        await driver.connect()
+        return driver
+
+    # what it says
+
+    async def test_a_value_comes_with_its_asset_its_quality_and_the_time_of_its_source(
+        self, driver: Driver, peer: Peer
+    ) -> None:
+        time_ns = now_ns() - 2_000_000_000
+        await peer.say(1234.5, time_ns)
+        [sample] = [sample for sample in await read_until(driver, 1234.5) if sample.value == 1234.5]
+        assert sample == Sample(NAME, "speed", time_ns, 1234.5, Quality.GOOD)
+
+    async def test_values_come_in_order_in_batches_that_are_bounded(self, driver: Driver, peer: Peer) -> None:
+        """Nobody reads while the machine talks; what does not come is counted."""
+        start_ns = now_ns()
+        for number in range(1, 501):
+            await peer.say(float(number), start_ns + number * 1_000_000)
+        samples = [s for s in await read_until(driver, 500.0) if s.time_ns > start_ns]
+        values = [sample.value for sample in samples]
+        assert values == sorted(values)
+        if not peer.is_sampled:
+            assert len(values) == 500 or driver.counters.overflows or driver.counters.dropped
+
+    async def test_a_signal_that_the_machine_does_not_have_leaves_the_others_alone(
+        self, make: Callable[..., Driver], peer: Peer, cable: Cable
+    ) -> None:
+        signals = {**peer.entry(cable.port)["signals"], "gone": peer.unknown()}
+        driver = make(signals=signals)
+        await driver.connect()
+        await peer.say(7.0, now_ns())
+        said = [(sample.value, sample.quality) for sample in await read_until(driver, 7.0) if sample.signal == "gone"]
+        assert set(said) <= {(None, Quality.BAD)}
+
+    async def test_a_slow_machine_is_waited_for(self, make: Callable[..., Driver], peer: Peer, cable: Cable) -> None:
+        cable.delay_s = 0.1
+        driver = make()
+        await driver.connect()
+        await peer.say(8.0, now_ns())
+        await read_until(driver, 8.0)
+
+    async def test_a_look_around_finds_the_address_for_the_plant_file(
+        self, make: Callable[..., Driver], peer: Peer, cable: Cable
+    ) -> None:
+        driver = make(signals={})
+        await driver.connect()
+        saying = asyncio.create_task(_keep_saying(peer))
+        try:
+            assert await _is_found(driver, peer.entry(cable.port)["signals"]["speed"])
+        finally:
+            saying.cancel()
+
+    # the line
+
+    async def test_nobody_there_is_told_and_tried_again(
+        self, make: Callable[..., Driver], peer: Peer, cable: Cable
+    ) -> None:
+        await cable.pull("unplugged")
+        driver = make()
+        async with asyncio.timeout(CONNECT_S):
+            with pytest.raises(Unreachable) as told:
+                await driver.connect()
+        assert str(cable.port) in told.value.what, "the text names the address"
+        await cable.mend()
+        await driver.connect()
+        await peer.say(1.0, now_ns())
+        await read_until(driver, 1.0)
+
+    @pytest.mark.parametrize("way", ["black hole", "noise"])
+    async def test_what_answers_nothing_or_nonsense_is_not_waited_for(
+        self, make: Callable[..., Driver], cable: Cable, way: str
+    ) -> None:
+        if way == "noise":
+            cable.noise = True
+        else:
+            await cable.pull("black hole")
+        driver = make()
+        async with asyncio.timeout(CONNECT_S):
+            with pytest.raises(Unreachable):
+                await driver.connect()
+
+    async def test_reading_unconnected_is_lost(self, make: Callable[..., Driver]) -> None:
+        with pytest.raises(Lost):
+            await make().read()
+
+    @pytest.mark.parametrize("way", ["reset", "half open", "black hole", "unplugged"])
+    async def test_a_cable_that_is_pulled_is_noticed_and_it_comes_back(
+        self, driver: Driver, peer: Peer, cable: Cable, way: Way
+    ) -> None:
+        await peer.say(1.0, now_ns())
+        await read_until(driver, 1.0)
+        await cable.pull(way)
+        async with asyncio.timeout(LOST_S):
+            await read_until_lost(driver)
+        if way in ("black hole", "unplugged"):
+            async with asyncio.timeout(CONNECT_S):
+                with pytest.raises(Unreachable):
+                    await driver.connect()
+            await cable.mend()
+        await driver.connect()
+        await peer.say(2.0, now_ns())
+        await read_until(driver, 2.0)
+
+    async def test_nonsense_in_the_middle_is_lost_or_left_out(self, driver: Driver, peer: Peer, cable: Cable) -> None:
+        """No other error comes out of a driver, whatever bytes come in."""
+        await peer.say(1.0, now_ns())
+        await read_until(driver, 1.0)
+        cable.noise = True
+        saying = asyncio.create_task(_keep_saying(peer))
+        try:
+            async with asyncio.timeout(LOST_S):
+                await read_until_lost(driver)
+        finally:
+            saying.cancel()
+        await cable.mend()
+        await driver.connect()
+        await peer.say(2.0, now_ns())
+        await read_until(driver, 2.0)
+
+    # its end
+
+    async def test_it_can_be_closed_at_any_time(self, make: Callable[..., Driver], cable: Cable) -> None:
+        driver = make()
+        await driver.close()
+        await driver.connect()
+        await driver.close()
+        await driver.close()
+        with pytest.raises(Lost):
+            await driver.read()
+        await driver.connect()
+        await cable.pull("black hole")
+        async with asyncio.timeout(CONNECT_S):
+            await driver.close()
+
+    async def test_connect_can_be_canceled_at_any_await(
+        self, make: Callable[..., Driver], peer: Peer, cable: Cable
+    ) -> None:
+        driver = make()
+        async with nothing_left_of(driver):
+            for count in turns():
+                is_under_way = await canceled(driver.connect(), count)
+                await driver.close()
+                if not is_under_way:
+                    break
+        await driver.connect()
+        await peer.say(3.0, now_ns())
+        await read_until(driver, 3.0)
+
+    async def test_reading_can_be_canceled_at_any_await(self, driver: Driver, peer: Peer) -> None:
+        """The runner reads again only after a new connection, as it does after any loss."""
+        async with nothing_left_of(driver):
+            for count in turns()[:14]:
+                await driver.connect()
+                await canceled(driver.read(), count)
+                await driver.close()
+        await driver.connect()
+        await peer.say(4.0, now_ns())
+        await read_until(driver, 4.0)
+
+    async def test_closing_can_be_canceled_at_any_await(
+        self, make: Callable[..., Driver], peer: Peer, cable: Cable
+    ) -> None:
+        driver = make()
+        async with nothing_left_of(driver):
+            for count in turns()[:14]:
+                await driver.connect()
+                await canceled(driver.close(), count)
+                await driver.close()
+        await driver.connect()
+        await peer.say(5.0, now_ns())
+        await read_until(driver, 5.0)
+
+    # writing
+
+    async def test_what_cannot_be_written_is_refused(self, make: Callable[..., Driver], peer: Peer) -> None:
+        driver = make()
+        before = await peer.shown() if peer.is_writable else None
+        for signal in ("speed", "nothing"):  # not writable by its entry; not there at all
+            written = await driver.write(NAME, signal, 1.0)
+            assert (written.outcome, bool(written.reason)) == ("refused", True)
+            await driver.connect()
+        assert before is None or await peer.shown() == before
+
+    async def test_a_write_is_read_back(self, make: Callable[..., Driver], peer: Peer, cable: Cable) -> None:
+        if not peer.is_writable:
+            pytest.skip("it reads only")
+        speed = peer.entry(cable.port)["signals"]["speed"] | {"writable": True}
+        driver = make(signals={"speed": speed})
+        assert (await driver.write(NAME, "speed", 1.0)).outcome == "failed"  # unconnected
+        await driver.connect()
+        reading = asyncio.create_task(read_until(driver, 1500.0))
+        written = await driver.write(NAME, "speed", 1500.0)
+        assert (written.outcome, written.value) == ("done", 1500.0)
+        assert await peer.shown() == 1500.0
+        await reading
+        written = await driver.write(NAME, "speed", "much")
+        assert written.outcome in ("refused", "failed")
+        assert written.reason
+        assert await peer.shown() == 1500.0
+        await cable.pull("black hole")
+        async with asyncio.timeout(CONNECT_S):
+            written = await driver.write(NAME, "speed", 2.0)
+        assert written.outcome in ("failed", "unknown")
+
+    # its entry
+
+    async def test_its_addresses_are_its_own(self, name: str, peer: Peer, cable: Cable) -> None:
+        module = drivers.load(name)
+        said = peer.entry(cable.port)
+        scheme, _, rest = said["address"].partition("://")
+        assert scheme in module.SCHEMES
+        assert name in drivers.schemes()[scheme]
+        host = rest.partition(":")[0]
+        entry = module.Entry.model_validate(said | {"address": f"{scheme}://{host}"})
+        assert f":{module.SCHEMES[scheme]}" in entry.address
+        with pytest.raises(ValueError, match="write"):
+            module.Entry.model_validate(said | {"address": f"gopher://{rest}"})
+
+
+async def _keep_saying(peer: Peer) -> None:
+    for number in itertools.count(100):
+        await peer.say(float(number), now_ns())
+        await asyncio.sleep(0.02)
+
+
+async def _is_found(driver: Driver, entry: dict[str, Any]) -> bool:
+    """Look around until something is at the address of an entry; what follows is not asked for."""
+    async with asyncio.timeout(10), aclosing(cast("AsyncGenerator[Tag, None]", driver.browse())) as tags:
+        async for tag in tags:
+            if tag.address in entry.values():
+                return True
+    return False
