@@ -62,7 +62,7 @@ def configure(app: FastAPI, settings: Settings, stop_s: float = STOP_S) -> uvico
 
 
 class Server(uvicorn.Server):
-    """A server that ends the live streams when it is told to stop: they would not end by themselves."""
+    """A server that ends live streams and what waits for commands when it is told to stop: they would go on."""
 
     def __init__(self, config: uvicorn.Config, parts: Parts) -> None:
         super().__init__(config)
@@ -76,6 +76,7 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop."""
         self._parts.hub.close()
+        self._parts.bell.close()
         await super().shutdown(sockets)
 
 

@@ -18,6 +18,7 @@ _FOLDERS: Final = (
     "registry",
     "events",
     "blocks",
+    "commands",
     "ledger",
     "chain",
     "auth",

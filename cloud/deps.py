@@ -195,6 +195,33 @@ def unknown_asset(asset: str) -> Problem:
     )
 
 
+def scope_needed(principal: Principal) -> Problem:
+    """Return the problem that somebody may do this only elsewhere in the plant."""
+    return Problem(
+        403,
+        f"{principal.username} may do this only with another scope",
+        "ask an admin, or use a token that has it",
+        code=Code.SCOPE_NEEDED,
+        args={"username": principal.username},
+    )
+
+
+def demand(principal: Principal, action: Action) -> None:
+    """Raise Problem 403 for who may not do this."""
+    if action in principal.actions:
+        return
+    if any(action in actions_of(principal.role, whole_plant=whole) for whole in (True, False)):
+        raise scope_needed(principal)
+    role = lowest(action)
+    raise Problem(
+        403,
+        f"this needs the role {role.value}, and {principal.username} is {principal.role.value}",
+        "ask an admin",
+        code=Code.ROLE_NEEDED,
+        args={"role": role, "username": principal.username, "has": principal.role},
+    )
+
+
 def need(action: Action) -> Any:
     """Return a dependency that lets only those pass who may do this; it gives who asks.
 
@@ -203,23 +230,7 @@ def need(action: Action) -> Any:
     """
 
     async def check(request: Request, principal: Me) -> Principal:
-        if action not in principal.actions:
-            if any(action in actions_of(principal.role, whole_plant=whole) for whole in (True, False)):
-                raise Problem(
-                    403,
-                    f"{principal.username} may do this only with another scope",
-                    "ask an admin, or use a token that has it",
-                    code=Code.SCOPE_NEEDED,
-                    args={"username": principal.username},
-                )
-            role = lowest(action)
-            raise Problem(
-                403,
-                f"this needs the role {role.value}, and {principal.username} is {principal.role.value}",
-                "ask an admin",
-                code=Code.ROLE_NEEDED,
-                args={"role": role, "username": principal.username, "has": principal.role},
-            )
+        demand(principal, action)
         if principal.limits:
             named = [*request.query_params.getlist("asset"), *filter(None, [request.path_params.get("asset")])]
             check_within(await get_reach(request, principal), *named)

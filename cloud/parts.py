@@ -15,6 +15,7 @@ from cloud.auth.journal import FailedLogins, Logins
 from cloud.auth.limiter import FailureLimiter
 from cloud.auth.scope import Limits
 from cloud.blocks.blocks import Blocks
+from cloud.commands.bell import Bell
 from cloud.events.events import Retention
 from cloud.live.hub import Hub
 from cloud.places import EXPORTS, SESSIONS, AllPlaces
@@ -48,6 +49,7 @@ class Parts:
     cli_token: str | None
     blocks: Blocks
     retention: Retention
+    bell: Bell
 
     @property
     def store_token(self) -> str | None:
@@ -91,6 +93,7 @@ def build_parts(settings: Settings) -> Parts:
         cli_token=cli_token,
         blocks=blocks,
         retention=Retention(settings.event_days),
+        bell=Bell(),
     )
 
 

@@ -65,6 +65,7 @@ class Code(StrEnum):
     TOO_MANY_SAMPLES = "too_many_samples"  # limit, start, end
     UNKNOWN_BLOCK = "unknown_block"  # id
     TOO_MUCH_KEPT = "too_much_kept"
+    UNKNOWN_COMMAND = "unknown_command"  # id
     TOO_MANY_POINTS = "too_many_points"  # points, signals, limit, most
 
 

@@ -30,7 +30,7 @@ STORED = proof.hash_password(PASSWORD)
 
 ROWS = {**RIGHTS, **{address: right for one in CAPABILITIES for address, right in one.rights.items()}}
 # what an allowed request may answer when its object does not exist, or its password is wrong
-PASSES = {200, 201, 204, 404, 503}
+PASSES = {200, 201, 202, 204, 404, 503}
 
 
 def routes() -> Iterator[str]:
@@ -182,6 +182,9 @@ def spoken(parts: Parts) -> None:
     line = b"cnc,site=shanghai,area=machining,line=line1,asset=cnc-01 feed=1.5 1795420800000000000"
     token = {"Authorization": f"Token {parts.store_token}"}
     assert client.post("/api/v2/write", content=line, headers=token).status_code == 204
+    wish = {"verb": "write", "signal": "program", "value": "O1"}
+    by_cli = {"Authorization": f"Bearer {parts.cli_token}"}
+    assert client.post("/api/v1/assets/cnc-01/commands", json=wish, headers=by_cli).status_code == 202
     lines = (bring.event("e1"), bring.block("b1", [1.0]), bring.line("ledger", ledger=told().model_dump(mode="json")))
     assert bring.bring(client, *lines) == []
     with parts.sessions.begin() as db:

@@ -250,6 +250,7 @@ export default {
     too_many_points: { what: "{points} points of {signals} signals are too many: {most} points are possible.", todo: "Choose fewer signals." },
     unknown_block: { what: "There is no block {id}, or it made room for newer ones.", todo: "Choose another one." },
     too_much_kept: { what: "Half of the room for blocks is kept already.", todo: "Let other blocks go first." },
+    unknown_command: { what: "There is no command {id}.", todo: "It may be too long ago." },
     too_many_streams: { what: "Too many screens are live at once.", todo: "Close screens that nobody looks at." },
   },
 };

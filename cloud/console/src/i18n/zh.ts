@@ -252,6 +252,7 @@ export default {
     too_many_points: { what: "{signals} 个信号各 {points} 点过多，最多 {most} 点。", todo: "请减少信号。" },
     unknown_block: { what: "没有数据块 {id}，或已为更新的数据块让位。", todo: "请选择其他数据块。" },
     too_much_kept: { what: "已有一半的数据块空间被保留。", todo: "请先取消保留其他数据块。" },
+    unknown_command: { what: "没有指令 {id}。", todo: "它可能已过保存期限。" },
     too_many_streams: { what: "同时打开的实时画面过多。", todo: "请关闭不需要的画面。" },
   },
 } satisfies Messages;
