@@ -61,7 +61,7 @@ def build_parts(settings: Settings) -> Parts:
     """Open database and store; raise SecretFileError, StoreUnavailable, SQLAlchemyError, OSError."""
     make_private(settings.cloud_home)
     cli_token = read_secret(settings.cli_token_file)
-    for file in (settings.store_token_file, settings.gateway_token_file):
+    for file in (settings.store_token_file, settings.cloud_token_file):
         read_secret(file)  # it is read again when it is needed; what is wrong with it is said now
     engine = db.connect(settings.sql_url, SESSIONS)
     db.migrate(engine)

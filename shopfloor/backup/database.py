@@ -17,6 +17,7 @@ from cloud.auth.proof import PASSWORD_HASH
 from cloud.auth.rights import Role
 from cloud.auth.scope import Scopes
 from cloud.settings import Settings
+from contract.event import Event
 from contract.loss import SourceLedger
 from shopfloor.errors import CommandError, RefusedError, UnreachableError
 from shopfloor.home import check_database
@@ -139,6 +140,13 @@ def _check(connection: Connection) -> None:
             SourceLedger.model_validate(content)
         except ValidationError as error:
             raise ValueError(f"what it has of the source {source!r} is no ledger") from error
+    events = db.Base.metadata.tables["events"]
+    told = [events.c[name] for name in Event.model_fields]
+    for row in connection.execute(select(*told)).mappings():
+        try:
+            Event.model_validate(dict(row))
+        except ValidationError as error:
+            raise ValueError(f"what it has of the event {row['id']!r} of {row['asset']!r} is no event") from error
 
 
 def refuse_inhabited(settings: Settings, *, force: bool) -> None:
