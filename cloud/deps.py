@@ -231,9 +231,11 @@ def need(action: Action) -> Any:
 
     async def check(request: Request, principal: Me) -> Principal:
         demand(principal, action)
+        request.state.reach = None  # for what is asked so often that one more dependency would be dear
         if principal.limits:
+            request.state.reach = await get_reach(request, principal)
             named = [*request.query_params.getlist("asset"), *filter(None, [request.path_params.get("asset")])]
-            check_within(await get_reach(request, principal), *named)
+            check_within(request.state.reach, *named)
         return principal
 
     return Depends(check)

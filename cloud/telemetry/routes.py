@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, Literal
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from sqlalchemy import select
 from starlette.concurrency import run_in_threadpool
 
@@ -139,16 +139,16 @@ def _units(parts: Parts, assets: Sequence[str]) -> dict[tuple[str, str], str]:
 
 @router.get("/last", response_model=LastColumns, responses=responses(401, 403, 422, 503))
 def last(
+    request: Request,
     parts: GetParts,
     samples: GetStore,
     now: Now,
-    reach: Reach,
     *,
     asset: Assets = [],  # noqa: B006  (FastAPI copies it)
     integers: AskIntegers = "number",
 ) -> Response:
     """Return the newest sample of every signal of the assets; what an asset said that is offline is stale (500)."""
-    wanted = within(reach, asset)
+    wanted = within(request.state.reach, asset)
     table = store.LAST.empty_table() if wanted == [] else samples.last(wanted or [])
     body = parts.last.json(
         table, _units(parts, wanted or []), parts.hub.offline(), integers, _now_ns(now), keep=wanted is None
