@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final
 
-from asyncua import Client, Node, ua
+from asyncua import Client, ua
 
 from contract.model import Quality, Sample, Value
 from edge.driver import Counters, Lost, Tag, Unreachable, Written
@@ -218,12 +218,13 @@ class OpcuaDriver:
         await self._check_nodes(services, list(retried))
 
     async def write(self, asset: str, signal: str, value: Value) -> Written:
-        """Set the node of a signal in the node's own type and read it back."""
+        """Set the node of a signal in the node's own type and read it back; `unknown` without an answer to it."""
         services, wanted = self._services, self.entry.signals.get(signal)
         if wanted is None or not wanted.writable:
             return Written("refused", f"{signal} is not a writable signal of {self.name}")
         if services is None:
             return Written("failed", f"{self.name} is not connected")
+        doubt = ""
         try:
             namespaces = await namespaces_of(services.client)
             items, missing = resolve({signal: wanted}, namespaces, self.entry.encoding)
@@ -231,21 +232,22 @@ class OpcuaDriver:
                 why = missing.get(signal, "an element of an array cannot be written")
                 return Written("refused", why)
             async with self._poll.line:
-                back = await self._write(services.client.get_node(items[0].node), value)
+                node = services.client.get_node(items[0].node)
+                kind = (await node.read_data_value()).Value.VariantType
+                # without time stamps: many controllers refuse to have them set
+                data = ua.DataValue(variant(value, kind, self.entry.encoding))
+                doubt = "sent"
+                await node.write_value(data)
+                doubt = "written"
+                back = plain((await node.read_data_value()).Value, self.entry.encoding)
         except Exception as error:
             if not is_foreign(error):
                 raise
-            return Written("failed", explain(error))
+            is_refused = doubt == "sent" and isinstance(error, ua.UaStatusCodeError) and error.code not in _NO_ANSWER
+            return Written("failed" if not doubt or is_refused else "unknown", explain(error))
         if back != value and not _close(back, value):
             return Written("failed", f"the machine took {value!r} but shows {back!r}", back)
         return Written("done", value=back)
-
-    async def _write(self, node: Node, value: Value) -> Value | None:
-        """Write a value in the type that the node holds, and return what the node holds then."""
-        kind = (await node.read_data_value()).Value.VariantType
-        # without time stamps: many controllers refuse to have them set
-        await node.write_value(ua.DataValue(variant(value, kind, self.entry.encoding)))
-        return plain((await node.read_data_value()).Value, self.entry.encoding)
 
     async def history(self, start_ns: int, end_ns: int) -> AsyncIterator[Sequence[Sample]]:
         """Yield what the server recorded from `start_ns` to before `end_ns`; raise NoHistory or Lost."""
@@ -287,6 +289,21 @@ class OpcuaDriver:
                 raise
         finally:
             services.client.disconnect_socket()  # also when this is canceled
+
+
+_NO_ANSWER: Final = frozenset(
+    {
+        ua.StatusCodes.BadTimeout,
+        ua.StatusCodes.BadRequestTimeout,
+        ua.StatusCodes.BadConnectionClosed,
+        ua.StatusCodes.BadSecureChannelClosed,
+        ua.StatusCodes.BadSessionClosed,
+        ua.StatusCodes.BadCommunicationError,
+        ua.StatusCodes.BadServerNotConnected,
+        ua.StatusCodes.BadShutdown,
+    }
+)
+"""Errors of a request that the server may have carried out."""
 
 
 def _value_of(item: Item) -> ua.ReadValueId:
