@@ -183,6 +183,8 @@ class Commands:
             return Reply(
                 command_id=command.id, outcome="expired", reason="the gateway got it behind its expiry", time_ns=now_ns
             )
+        if command.asset == self._asset(node):  # which is a name of ours: the node itself has none
+            command = command.model_copy(update={"asset": ""})
         payload = encode(Payload([command_metric(command)], time_ms=now_ns // 1_000_000))
         if not self._nodes().get(node, False):
             reason = "its edge node is not online: nothing was sent to it"
