@@ -31,6 +31,7 @@ from edge.yaml_lines import Document, Loc, YamlError, parse
 BEFORE: Final = ".before"
 """Behind the name of the file: what it was before the last change."""
 _BY_HAND: Final = "it is written in a way that cannot be changed from afar: change it by hand"
+_resolver: Final[Any] = yaml.SafeLoader("")  # has no types
 _TEXT: Final = "tag:yaml.org,2002:str"
 _LOCK: Final = threading.Lock()  # the lines of a process share one file
 
@@ -117,7 +118,7 @@ def _changed(text: str, document: Document, loc: Loc, entry: JsonValue) -> str:
     last = list(_at(document.data, loc[:-1]))[-1]
     start, end = _span(lines, document, (*loc[:-1], last) if is_new else loc)
     old = lines[start:end]
-    indent = re.match(" *", old[0])[0]  # type: ignore[index]  (which fits every text)
+    indent = _indent(old[0])
     if not re.match(r" *(['\"]?)[\w-]+\1 *:", old[0]):
         raise ApplyError(f"the machines of {loc[1]}/{loc[3]}: {_BY_HAND}")
     name, written = str(loc[-1]), ""
@@ -149,7 +150,7 @@ def _written(old: str, name: str, entry: JsonValue, *, is_new: bool) -> str:
     found = CommentedMap()
     if not is_new:
         try:
-            found = round_trip.load(re.sub(f"(?m)^{re.match(' *', old)[0]}", "", old))  # type: ignore[index]
+            found = round_trip.load(re.sub(f"(?m)^{_indent(old)}", "", old))
         except YAMLError as error:
             raise ApplyError(f"the entry of {name}: {_BY_HAND}") from error
     if isinstance(found.get(name), CommentedMap) and isinstance(entry, dict):
@@ -159,6 +160,10 @@ def _written(old: str, name: str, entry: JsonValue, *, is_new: bool) -> str:
     out = io.StringIO()
     round_trip.dump(found, out)
     return out.getvalue()
+
+
+def _indent(text: str) -> str:
+    return text[: len(text) - len(text.lstrip(" "))]
 
 
 def _merge(old: CommentedMap, new: dict[str, JsonValue]) -> None:
@@ -177,7 +182,7 @@ def _quoted(value: JsonValue) -> Any:
         return {key: _quoted(each) for key, each in value.items()}
     if isinstance(value, list):
         return [_quoted(each) for each in value]
-    if isinstance(value, str) and yaml.SafeLoader("").resolve(yaml.ScalarNode, value, (True, False)) != _TEXT:
+    if isinstance(value, str) and _resolver.resolve(yaml.ScalarNode, value, (True, False)) != _TEXT:
         return DoubleQuotedScalarString(value)
     return value
 

@@ -12,6 +12,7 @@ import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Future
+from functools import partial
 from typing import Any, Final, Protocol
 
 import orjson
@@ -213,7 +214,7 @@ class Guard:
             case Write() as do:
                 return await self._write(command, do)
             case Apply() as do:
-                return await self._once(command, "", lambda: self._apply(command, do))
+                return await self._once(command, "", partial(self._apply, command, do))
             case Browse() as do:
                 return self._done(command, await self._browse(command, do))
             case SendBlock() as do:

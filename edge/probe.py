@@ -23,7 +23,8 @@ async def browse(make: Callable[[], Driver], path: str) -> dict[str, Any]:
         found, more = await driver.browse(path, MOST_TAGS, BROWSE_S)
     finally:
         await driver.close()
-    tags, size = [], 0
+    tags: list[dict[str, Any]] = []
+    size = 0
     for tag in found:
         size += _size(tag)
         if size > _MOST_BYTES:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Body, Depends, Path, Query, Request
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter
 from starlette.concurrency import run_in_threadpool
 
 from cloud import patience
@@ -127,6 +127,9 @@ class Sent(BaseModel):
     command: Command
 
 
+_VERB: Final = TypeAdapter[Verb](Verb)
+
+
 def view(row: CommandRow, steps: Sequence[StepRow]) -> CommandView:
     """Return a command as it is shown."""
     return CommandView(
@@ -159,8 +162,7 @@ def wish(
         node = find_asset(db, asset).edge_node
         if commands.open_of(db, node) >= MOST_OPEN:
             raise busy("commands for one edge node")
-        do = body.model_dump(exclude={"expires_s"})
-        command = commands.command_of(asset, me.username, now_ns, body.expires_s, do)
+        command = commands.command_of(asset, me.username, now_ns, body.expires_s, _verb(body))
         row = commands.give(db, node, command)
         shown = view(row, commands.steps(db, [row.id])[row.id])
     parts.bell.ring()
@@ -199,6 +201,10 @@ async def get_command(request: Request, parts: GetParts, command: Id, wait_s: Wa
     return await parts.bell.until(
         look, lambda seen: seen.state not in commands.OPEN, wait_s, patience.of(request.scope)
     )
+
+
+def _verb(wish: Wish) -> Verb:
+    return _VERB.validate_python(wish.model_dump(exclude={"expires_s"}))
 
 
 def _look(parts: Parts, command: str) -> CommandView:
