@@ -21,7 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from cloud.app import create_app
 from cloud.auth import first_link
-from cloud.capabilities import listens
+from cloud.capabilities import learns
 from cloud.connections import Connections, Limits
 from cloud.live.memory import Newcomers, remember
 from cloud.live.uns import UnsListener
@@ -94,7 +94,7 @@ def serve(settings: Settings, broker: BrokerSettings, listening: socket.socket) 
         parts.sessions,
         parts.hub,
         client_id=f"cloud-{socket.gethostname()}-{os.getpid()}",
-        listens=listens(),
+        learns=learns(),
         look=Newcomers(parts.hub, parts.sessions, parts.store).look,
     )
     config = configure(create_app(settings, parts), settings)

@@ -18,7 +18,7 @@ from cloud.chain.routes import check_gateway
 from cloud.commands import commands
 from cloud.commands.commands import MOST_OPEN, Asked, CursorError, State
 from cloud.commands.tables import CommandRow, StepRow
-from cloud.deps import Db, GetParts, Now, demand, need
+from cloud.deps import Db, GetParts, Now, Reach, demand, need, scope_needed, within
 from cloud.parts import Parts
 from cloud.places import busy
 from cloud.problems import Code, Problem, responses
@@ -36,6 +36,8 @@ ACTIONS: Final = {
     "apply": Action.CONFIGURE,
 }
 """What one must be allowed to do for each verb."""
+
+_VERB: Final[TypeAdapter[Verb]] = TypeAdapter(Verb)
 
 assets_router = APIRouter(prefix="/assets", tags=["commands"])
 router = APIRouter(prefix="/commands", tags=["commands"], dependencies=[need(Action.READ)])
@@ -127,9 +129,6 @@ class Sent(BaseModel):
     command: Command
 
 
-_VERB: Final = TypeAdapter[Verb](Verb)
-
-
 def view(row: CommandRow, steps: Sequence[StepRow]) -> CommandView:
     """Return a command as it is shown."""
     return CommandView(
@@ -159,12 +158,16 @@ def wish(
         commands.end_overdue(db, now_ns)
         if parts.settings.event_days:
             commands.forget(db, now_ns - parts.settings.event_days * 86_400 * commands.SECOND_NS)
-        node = find_asset(db, asset).edge_node
+        row = find_asset(db, asset)
+        node = row.edge_node
+        if me.limits and body.verb == "apply" and body.machine not in (row.id, row.label):
+            raise scope_needed(me)  # the same plant file has machines that are out of their scope
         if commands.open_of(db, node) >= MOST_OPEN:
             raise busy("commands for one edge node")
-        command = commands.command_of(asset, me.username, now_ns, body.expires_s, _verb(body))
-        row = commands.give(db, node, command)
-        shown = view(row, commands.steps(db, [row.id])[row.id])
+        do = _VERB.validate_python(body.model_dump(exclude={"expires_s"}))
+        command = commands.command_of(asset, me.username, now_ns, body.expires_s, do)
+        given = commands.give(db, node, command)
+        shown = view(given, commands.steps(db, [given.id])[given.id])
     parts.bell.ring()
     return shown
 
@@ -174,6 +177,7 @@ def list_commands(
     *,
     db: Db,
     now: Now,
+    reach: Reach,
     asset: Annotated[list[str], Query(max_length=500, description="assets; none: all", examples=[["cnc-01"]])] = [],  # noqa: B006  (FastAPI copies it)
     state: Annotated[list[State], Query(max_length=7, description="none: any")] = [],  # noqa: B006
     author: Annotated[str, Query(max_length=200)] = "",
@@ -182,8 +186,11 @@ def list_commands(
 ) -> Commands:
     """Return commands with all their steps, the newest first, page by page."""
     commands.end_overdue(db, _ns(now))
+    wanted = within(reach, asset)
+    if wanted == []:
+        return Commands(commands=[], after="")
     try:
-        found, more = commands.find(db, Asked(asset, state, author), after, limit)
+        found, more = commands.find(db, Asked(wanted or [], state, author), after, limit)
     except CursorError as error:
         raise Problem(422, str(error), "begin without `after`", code=Code.INVALID_REQUEST) from error
     steps = commands.steps(db, [row.id for row in found])
@@ -191,11 +198,11 @@ def list_commands(
 
 
 @router.get("/{command}", responses=responses(401, 403, 404))
-async def get_command(request: Request, parts: GetParts, command: Id, wait_s: WaitS = 0.0) -> CommandView:
+async def get_command(request: Request, parts: GetParts, reach: Reach, command: Id, wait_s: WaitS = 0.0) -> CommandView:
     """Return a command; with `wait_s`, once it has ended."""
 
     async def look() -> CommandView:
-        return await run_in_threadpool(_look, parts, command)
+        return await run_in_threadpool(_look, parts, reach, command)
 
     give_place_back(request.scope)
     return await parts.bell.until(
@@ -203,15 +210,11 @@ async def get_command(request: Request, parts: GetParts, command: Id, wait_s: Wa
     )
 
 
-def _verb(wish: Wish) -> Verb:
-    return _VERB.validate_python(wish.model_dump(exclude={"expires_s"}))
-
-
-def _look(parts: Parts, command: str) -> CommandView:
+def _look(parts: Parts, reach: frozenset[str] | None, command: str) -> CommandView:
     with parts.sessions.begin() as db:
         commands.end_overdue(db, _ns(datetime.now().astimezone()))
         row = db.get(CommandRow, command)
-        if row is None:
+        if row is None or (reach is not None and row.asset not in reach):
             raise Problem(
                 404,
                 f"there is no command {command!r}",

@@ -429,6 +429,8 @@ export interface paths {
         /**
          * Ledger
          * @description Return what each source produced, what is stored, and what is lost, where and why.
+         *
+         *     Who sees only a part of the plant gets the edge nodes that serve it, with what is told of its machines.
          */
         get: operations["ledger"];
         put?: never;
@@ -688,7 +690,7 @@ export interface paths {
         head?: never;
         /**
          * Change User
-         * @description Change a user's role, disable or enable them, or let them in anew with a login link.
+         * @description Change a user's role or scopes, disable or enable them, or let them in anew with a login link.
          */
         patch: operations["change_user"];
         trace?: never;
@@ -1815,7 +1817,7 @@ export interface components {
         };
         /**
          * NewToken
-         * @description A token to make; its role is at most one's own.
+         * @description A token to make; its role is at most one's own, and where one's own scopes are not it may do nothing.
          * @example {
          *       "days": 90,
          *       "name": "grafana",
@@ -1833,6 +1835,14 @@ export interface components {
             name: string;
             /** @description none: viewer, or one's own where that may less */
             role?: components["schemas"]["Role"] | null;
+            /**
+             * Scopes
+             * @description what of the plant somebody may see and act on
+             * @default [
+             *       "plant"
+             *     ]
+             */
+            scopes: string[];
         };
         /**
          * NewUser
@@ -1846,6 +1856,14 @@ export interface components {
             /** Password */
             password?: string | null;
             role: components["schemas"]["Role"];
+            /**
+             * Scopes
+             * @description what of the plant somebody may see and act on
+             * @default [
+             *       "plant"
+             *     ]
+             */
+            scopes: string[];
             /**
              * Username
              * @example li.wei
@@ -2695,6 +2713,11 @@ export interface components {
             name: string;
             role: components["schemas"]["Role"];
             /**
+             * Scopes
+             * @description what of the plant somebody may see and act on
+             */
+            scopes: string[];
+            /**
              * Username
              * @example li.wei
              */
@@ -2724,6 +2747,11 @@ export interface components {
             name: string;
             role: components["schemas"]["Role"];
             /**
+             * Scopes
+             * @description what of the plant somebody may see and act on
+             */
+            scopes: string[];
+            /**
              * Token
              * @example sf_example
              */
@@ -2751,6 +2779,8 @@ export interface components {
              */
             new_link: boolean;
             role?: components["schemas"]["Role"] | null;
+            /** Scopes */
+            scopes?: string[] | null;
         };
         /**
          * UserView
@@ -2767,6 +2797,11 @@ export interface components {
             /** Has Password */
             has_password: boolean;
             role: components["schemas"]["Role"];
+            /**
+             * Scopes
+             * @description what of the plant somebody may see and act on
+             */
+            scopes: string[];
             /**
              * Username
              * @example li.wei
@@ -2794,6 +2829,11 @@ export interface components {
             login_link: string | null;
             role: components["schemas"]["Role"];
             /**
+             * Scopes
+             * @description what of the plant somebody may see and act on
+             */
+            scopes: string[];
+            /**
              * Username
              * @example li.wei
              */
@@ -2816,6 +2856,9 @@ export interface components {
          *         "student",
          *         "maker"
          *       ],
+         *       "scopes": [
+         *         "plant"
+         *       ],
          *       "username": "li.wei"
          *     }
          */
@@ -2833,6 +2876,11 @@ export interface components {
              * @description what a token of theirs can be
              */
             roles: components["schemas"]["Role"][];
+            /**
+             * Scopes
+             * @description what of the plant somebody may see and act on
+             */
+            scopes: string[];
             /** Username */
             username: string;
         };

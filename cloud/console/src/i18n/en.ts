@@ -234,6 +234,8 @@ export default {
     unknown_user: { what: "There is no user {username}.", todo: "Someone may have deleted it; reload the page." },
     user_exists: { what: "There is a user {username} already.", todo: "Choose another name, or change that user." },
     too_many_users: { what: "There are {limit} users, and that is the limit.", todo: "Delete users that nobody needs." },
+    scope_needed: { what: "{username} may do this only with another scope.", todo: "Ask an administrator." },
+    wrong_scope: { what: "This scope does not fit the role {role}.", todo: "An administrator has the whole plant, a machine maker the machines that it made." },
     last_admin: { what: "{username} is the last administrator.", todo: "Make another user an administrator first." },
     unknown_token: { what: "There is no such token any more.", todo: "Reload the page." },
     token_role: { what: "A token of {username} can be {role} at most.", todo: "Choose a lower role." },

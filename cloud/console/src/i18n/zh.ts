@@ -236,6 +236,8 @@ export default {
     unknown_user: { what: "没有用户 {username}。", todo: "可能已被删除，请刷新页面。" },
     user_exists: { what: "用户 {username} 已存在。", todo: "请换一个名称，或修改该用户。" },
     too_many_users: { what: "用户已达上限 {limit} 个。", todo: "请删除不再需要的用户。" },
+    scope_needed: { what: "{username} 需要其他范围才能执行此操作。", todo: "请联系管理员。" },
+    wrong_scope: { what: "此范围不适用于角色“{role}”。", todo: "管理员的范围是整个工厂，设备厂商的范围是其制造的设备。" },
     last_admin: { what: "{username} 是最后一名管理员。", todo: "请先将其他用户设为管理员。" },
     unknown_token: { what: "该令牌已不存在。", todo: "请刷新页面。" },
     token_role: { what: "{username} 的令牌最高只能是“{role}”。", todo: "请选择较低的角色。" },
