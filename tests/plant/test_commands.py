@@ -87,6 +87,17 @@ class Chain(Plant):
     def ask(self, asset: str, body: Any) -> Any:
         return self.ended(self.send(asset, body)["id"])
 
+    def shopfloor(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a command of the command line at this plant."""
+        token = self.folder / "home" / "secrets" / "cli-token"
+        token.parent.mkdir(exist_ok=True)
+        token.write_text(CLI)
+        environ = {"SHOPFLOOR_HOME": str(self.folder / "home"), "SHOPFLOOR_PORT": str(self.port), "COLUMNS": "200"}
+        command = [sys.executable, "-m", "shopfloor", *arguments]
+        return subprocess.run(
+            command, env=os.environ | environ, capture_output=True, text=True, timeout=60, check=False
+        )
+
     def knows(self, asset: str) -> bool:
         try:
             return bool(self.get(f"/assets/{asset}")["signals"])
@@ -170,3 +181,23 @@ async def test_a_plant_entry_is_looked_at_and_changed_from_the_api(chain: Chain)
     assert (await asyncio.to_thread(chain.ask, NODE, change))["state"] == "refused"
     tags = (await asyncio.to_thread(chain.ask, "cnc-01", {"verb": "browse", "path": "Machine/*"}))["result"]["tags"]
     assert {"Machine/Speed", "Machine/Count"} <= {tag["path"] for tag in tags}
+
+
+@ON_NATS
+async def test_a_signal_is_written_from_the_command_line(chain: Chain, machine: MachineServer) -> None:
+    def write(*arguments: str) -> tuple[int, str]:
+        done = chain.shopfloor("write", "cnc-01", *arguments)
+        return done.returncode, done.stdout + done.stderr
+
+    assert await asyncio.to_thread(write, "speed", "4321") == (0, "cnc-01 speed 4321 rpm\n")
+    code, said = await asyncio.to_thread(write, "speed", "-5")
+    assert (code, "out of its range, from 0 to 12000 rpm" in said) == (4, True)
+    code, said = await asyncio.to_thread(write, "spede", "5")
+    assert (code, "did you mean speed?" in said) == (4, True)
+    chain.kill("gateway")
+    code, said = await asyncio.to_thread(write, "speed", "5", "--expires", "0.5")
+    assert (code, "expired" in said) == (3, True)
+    listed = await asyncio.to_thread(chain.shopfloor, "commands", "cnc-01", "--json")
+    assert [orjson.loads(line)["state"] for line in listed.stdout.splitlines()] == ["expired", "refused", "done"]
+    assert "write speed 4321" in (await asyncio.to_thread(chain.shopfloor, "commands")).stdout
+    assert await machine.nodes["Speed"].read_value() == 4321.0

@@ -112,6 +112,25 @@ def test_a_gateway_that_waits_is_given_a_command_at_once(address: str, maintaine
     assert time.monotonic() - begun < 10
 
 
+def test_who_waits_takes_nobodys_place(address: str, maintainer: TestClient) -> None:
+    """There are 8 places for such requests; who finds none for 1.5 s is refused."""
+    id_ = wish(maintainer).json()["id"]
+    cookies = dict(maintainer.cookies)
+
+    def ask(wait_s: int) -> int:
+        with httpx2.Client(base_url=address, cookies=cookies, timeout=30) as client:
+            return client.get(f"/api/v1/commands/{id_}", params={"wait_s": wait_s}).status_code
+
+    waiting = [threading.Thread(target=ask, args=(4,)) for _ in range(12)]
+    for each in waiting:
+        each.start()
+    begun = time.monotonic()
+    while all(each.is_alive() for each in waiting) and time.monotonic() - begun < 2:
+        assert ask(0) == 200
+    for each in waiting:
+        each.join()
+
+
 def test_who_waits_for_the_end_is_told_of_it(client: TestClient, maintainer: TestClient) -> None:
     id_ = wish(maintainer).json()["id"]
     fetch(client)
