@@ -29,6 +29,8 @@ from spool import SpoolError
 MOST_AT_ONCE: Final = 32
 """Commands under way; more are refused."""
 MOST_NOTED: Final = 1000
+MOST_RESULT: Final = 512 * 1024
+"""Bytes of JSON that a verb answers: a message must hold them."""
 KEEP_NS: Final = 600 * 1_000_000_000
 """So long behind its expiry an id is remembered, in case the clock is set back."""
 MOST_WAITING: Final = 1000
@@ -271,13 +273,19 @@ class Guard:
         return self._clock_ns() >= command.expires_ns
 
     def _done(self, command: Command, result: Any) -> Reply:
+        try:
+            size = len(orjson.dumps(result))
+        except TypeError as error:
+            return self._reply(command, "failed", f"what the machine says cannot be told: {error}")
+        if size > MOST_RESULT:
+            return self._reply(command, "failed", f"the answer has {size} bytes, and may have {MOST_RESULT}")
         return self._reply(command, "done", result=result)
 
     @staticmethod
     def _reply(command: Command, outcome: str, reason: str = "", **fields: Any) -> Reply:
         try:
             return Reply.model_validate(
-                {"command_id": command.id, "outcome": outcome, "reason": str(reason)[:1000], **fields}
+                {"command_id": command.id, "outcome": outcome, "reason": _told(reason), **fields}
             )
         except ValidationError:  # a driver said what is no verdict
             reason = "the driver answered what is no verdict: it may have been done"
@@ -300,6 +308,11 @@ def fitted(signal: Signal, value: Value) -> Value:
         high = "" if signal.high is None else f" to {signal.high:g}"
         raise RefusedError(f"{signal.name}: {value!r} is out of its range,{low}{high} {signal.unit}".strip())
     return found
+
+
+def _told(reason: str) -> str:
+    """Return a reason as long as a reply takes; half of a pair of UTF-16, which a machine may say, cannot be sent."""
+    return str(reason).encode(errors="replace").decode()[:1000]
 
 
 def _noted(expires_ns: int, *, is_answered: bool) -> bytes:

@@ -130,10 +130,13 @@ class Commands:
         self._thread.start()
 
     def stop(self, timeout_s: float = 1.0) -> None:
-        """End the thread; a request under way is abandoned after `timeout_s`."""
+        """End the thread, and its connections; a request under way is abandoned after `timeout_s`."""
         self._stopping.set()
         if self._thread.is_alive():
             self._thread.join(timeout_s)
+        if not self._thread.is_alive():
+            self._source.close()
+            self._cloud.close()
 
     def _run(self) -> None:
         while not self._stopping.is_set():
