@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final
 
-from asyncua import Client, ua
+from asyncua import Client, Node, ua
 
 from contract.model import Quality, Sample, Value
 from edge.driver import Counters, Lost, Tag, Unreachable, Written
@@ -18,7 +18,7 @@ from edge.drivers.opcua.entry import Entry
 from edge.drivers.opcua.nodes import Item, namespaces_of, resolve
 from edge.drivers.opcua.reading import Reader, plain
 from edge.drivers.opcua.services import Services
-from edge.drivers.opcua.session import explain, is_foreign, open_session, translated
+from edge.drivers.opcua.session import explain, is_foreign, open_session, status_of, translated
 from edge.drivers.opcua.values import variant
 from edge.entry import Context
 
@@ -218,13 +218,12 @@ class OpcuaDriver:
         await self._check_nodes(services, list(retried))
 
     async def write(self, asset: str, signal: str, value: Value) -> Written:
-        """Set the node of a signal in the node's own type and read it back; `unknown` without an answer to it."""
+        """Set the node of a signal in the node's own type and read it back."""
         services, wanted = self._services, self.entry.signals.get(signal)
         if wanted is None or not wanted.writable:
             return Written("refused", f"{signal} is not a writable signal of {self.name}")
         if services is None:
             return Written("failed", f"{self.name} is not connected")
-        doubt = ""
         try:
             namespaces = await namespaces_of(services.client)
             items, missing = resolve({signal: wanted}, namespaces, self.entry.encoding)
@@ -232,19 +231,29 @@ class OpcuaDriver:
                 why = missing.get(signal, "an element of an array cannot be written")
                 return Written("refused", why)
             async with self._poll.line:
-                node = services.client.get_node(items[0].node)
-                kind = (await node.read_data_value()).Value.VariantType
-                # without time stamps: many controllers refuse to have them set
-                data = ua.DataValue(variant(value, kind, self.entry.encoding))
-                doubt = "sent"
-                await node.write_value(data)
-                doubt = "written"
-                back = plain((await node.read_data_value()).Value, self.entry.encoding)
+                return await self._write(services.client.get_node(items[0].node), value)
         except Exception as error:
             if not is_foreign(error):
                 raise
-            is_refused = doubt == "sent" and isinstance(error, ua.UaStatusCodeError) and error.code not in _NO_ANSWER
-            return Written("failed" if not doubt or is_refused else "unknown", explain(error))
+            return Written("failed", explain(error))
+
+    async def _write(self, node: Node, value: Value) -> Written:
+        """Write a value in the type that the node holds, and read it back; raises what says that it was not written."""
+        kind = (await node.read_data_value()).Value.VariantType
+        # without time stamps: many controllers refuse to have them set
+        data = ua.DataValue(variant(value, kind, self.entry.encoding))
+        try:
+            await node.write_value(data)
+        except Exception as error:
+            if status_of(error) not in _NO_ANSWER or not is_foreign(error):
+                raise  # the server says no
+            return Written("unknown", f"the answer to the write is missing: {explain(error)}")
+        try:
+            back = plain((await node.read_data_value()).Value, self.entry.encoding)
+        except Exception as error:
+            if not is_foreign(error):
+                raise
+            return Written("unknown", f"the server took it, and it cannot be read back: {explain(error)}")
         if back != value and not _close(back, value):
             return Written("failed", f"the machine took {value!r} but shows {back!r}", back)
         return Written("done", value=back)
@@ -291,19 +300,15 @@ class OpcuaDriver:
             services.client.disconnect_socket()  # also when this is canceled
 
 
-_NO_ANSWER: Final = frozenset(
-    {
-        ua.StatusCodes.BadTimeout,
-        ua.StatusCodes.BadRequestTimeout,
-        ua.StatusCodes.BadConnectionClosed,
-        ua.StatusCodes.BadSecureChannelClosed,
-        ua.StatusCodes.BadSessionClosed,
-        ua.StatusCodes.BadCommunicationError,
-        ua.StatusCodes.BadServerNotConnected,
-        ua.StatusCodes.BadShutdown,
-    }
+_NO_ANSWER: Final = (
+    None,  # an error of the line itself
+    ua.StatusCodes.BadTimeout,
+    ua.StatusCodes.BadRequestTimeout,
+    ua.StatusCodes.BadConnectionClosed,
+    ua.StatusCodes.BadSecureChannelClosed,
+    ua.StatusCodes.BadCommunicationError,
 )
-"""Errors of a request that the server may have carried out."""
+"""What is said of a write whose answer never came: the server may have carried it out."""
 
 
 def _value_of(item: Item) -> ua.ReadValueId:
