@@ -71,7 +71,7 @@ Verb = Annotated[Write | Browse | SendBlock | Apply, Field(discriminator="verb")
 
 
 class Command(BaseModel):
-    """A wish with its envelope. It is void after `expires_ns`; `asset` is empty where the verb names a machine.
+    """A wish with its envelope. It is void after `expires_ns`; `asset` is empty where it is the edge node itself.
 
     `author` is who wishes it. `created_ns` is when; both times are the cloud's.
     """

@@ -72,6 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             broker,
             owners,
             settings.edge_spool_max_bytes,
+            plant=options.plant.absolute(),
             raw_days=settings.raw_days,
             block_bytes=settings.edge_block_bytes,
             host_id=settings.host_id,

@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar
 
 from contract.block import Block, BlockError
 from contract.event import Event
-from contract.model import Sample
+from contract.model import Sample, Value
 from edge.driver import (
     Counters,
     Driver,
@@ -25,11 +25,14 @@ from edge.driver import (
     Lost,
     NoHistory,
     Refreshed,
+    Tag,
     Unreachable,
+    Written,
 )
 
 CONNECT_S: Final = 300.0  # thousands of nodes of a slow server take minutes
 CLOSE_S: Final = 10.0
+WRITE_S: Final = 10.0
 _CANCEL_S: Final = 2.0  # so long may it take to end what is canceled
 _MOST_TEXT: Final = 300
 
@@ -125,6 +128,50 @@ class Contained:
                     if samples is None:
                         return
                     yield samples
+
+    async def write(self, asset: str, signal: str, value: Value, limit_s: float = WRITE_S) -> Written:
+        """Set one signal, within `limit_s`. Never raises: without a verdict of the driver it may have been done."""
+        driver = self._driver
+        if driver is None:
+            return Written("failed", "the machine was not connected yet")
+        written: list[Written] = []
+
+        async def write() -> None:
+            written.append(await driver.write(asset, signal, value))
+
+        try:
+            await self._within(limit_s, "write", write)
+        except DriverError as error:
+            return Written("unknown", str(error))
+        if not isinstance(written[0], Written):
+            return Written("unknown", f"the driver answered what is no verdict: {written[0]!r}"[:_MOST_TEXT])
+        return written[0]
+
+    async def browse(self, path: str, most: int, limit_s: float) -> tuple[list[Tag], bool]:
+        """Return at most so many of what there is at `path`, and whether there is more, or was no time for more.
+
+        Raises Unreachable, Lost, Failed.
+        """
+        found: list[Tag] = []
+
+        async def browse() -> None:
+            self._driver = self._driver or self._make()
+            tags: Any = self._driver.browse(path)
+            async with aclosing(tags):
+                async for tag in tags:
+                    found.append(tag)
+                    if len(found) > most:
+                        return
+
+        task = asyncio.create_task(_call("browse", browse))
+        try:
+            done, _ = await asyncio.wait((task,), timeout=limit_s)
+        finally:
+            if not task.done():
+                await self.end(task)
+        if done:
+            outcome(task, "browse")
+        return found[:most], len(found) > most or not done
 
     async def close(self) -> None:
         """Let go of the machine; raise Failed."""

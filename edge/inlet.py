@@ -144,9 +144,9 @@ class Inlet:
         self._is_here(asset)
         return self._blocks.put(len(body), lambda notes: self._put(asset, body, notes))
 
-    def reply(self, reply: Reply) -> Future[int | None]:
-        """Keep the reply to a command: it goes up as the node's own data. Raises SpoolError."""
-        return self._put("", _alone(reply_metric(reply)), _NO_NOTES)
+    def reply(self, reply: Reply, notes: Mapping[str, bytes] = _NO_NOTES) -> Future[int | None]:
+        """Keep the reply to a command, and notes with it: it goes up as the node's own data. Raises SpoolError."""
+        return self._put("", _alone(reply_metric(reply)), notes)
 
     def _put(self, asset: str, body: bytes, notes: Mapping[str, bytes]) -> Future[int | None]:
         topic = self.node.topic("DDATA", asset) if asset else self.node.topic("NDATA")

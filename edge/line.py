@@ -14,9 +14,11 @@ from contract.mqtt import Broker
 from edge import health
 from edge.budget import BLOCK_BYTES, BlockBudget
 from edge.config import Line
+from edge.desk import Desk
 from edge.driver import Driver
 from edge.drivers import load
 from edge.entry import Context, Entry
+from edge.guard import Guard
 from edge.ids import AssetIds
 from edge.ledger import EdgeLedger
 from edge.runner import Runner
@@ -41,11 +43,14 @@ class LineService:
         owners: dict[str, str],
         max_bytes: int,
         *,
+        plant: Path | None = None,
         raw_days: int = 0,
         block_bytes: int = BLOCK_BYTES,
         host_id: str = HOST,
     ) -> None:
+        """`plant` is the plant file, where commands may change it."""
         self._line = line
+        self._plant = plant
         self._context = context
         self._broker = broker
         self._owners = owners
@@ -97,9 +102,12 @@ class LineService:
                 raw_days=self._raw_days,
                 ids=ids,
             )
+        guard = Guard(spool, uplink.node.reply, self._runners, Desk(self._line.place, context, self._plant))
+        uplink.node.commanded = guard.take
         uplink.start()
         try:
             async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(guard.run(), name="guard")
                 for name, runner in self._runners.items():
                     tasks.create_task(runner.run(), name=f"machine {name}")
                 tasks.create_task(self._tell_health(uplink, spool, ledger))

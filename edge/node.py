@@ -15,6 +15,7 @@ import structlog
 
 from contract.ack import SPOOL_ACK, AckError, format_given, format_uuid, parse_ack
 from contract.birth import REBIRTH, device_birth, node_birth, node_death, signal_metrics
+from contract.command import COMMAND
 from contract.model import Asset, Sample
 from contract.mqtt import MAX_MESSAGE_BYTES
 from contract.sparkplug import (
@@ -100,6 +101,7 @@ class EdgeNode(Inlet):
         self._connected_s = 0.0
         self._patience_s = _PATIENCE_S
         self.leave: Callable[[], None] = lambda: None  # asks for a new MQTT session
+        self.commanded: Callable[[str], None] = lambda _text: None  # the value of `Spool/Command`
         self.renewed: Callable[[int, str], None] = lambda _now_ns, _detail: None  # the spool has a new epoch
 
     # from the MQTT session
@@ -233,6 +235,8 @@ class EdgeNode(Inlet):
     def _command(self, metric: Metric, now_ns: int) -> list[tuple[int, int]]:
         if metric.name == REBIRTH and metric.value:
             self._rebirth = True
+        elif metric.name == COMMAND and isinstance(metric.value, str):
+            self.commanded(metric.value)
         elif metric.name == SPOOL_ACK and isinstance(metric.value, str):
             ack = parse_ack(metric.value)
             self.confirmation.came()

@@ -7,7 +7,6 @@ from concurrent.futures import Future
 from typing import Protocol
 
 from contract.block import Block
-from contract.command import Reply
 from contract.event import Event
 from contract.model import Asset, Datatype, Sample
 from edge.filter import Read
@@ -56,9 +55,6 @@ class Outlet(Protocol):
 
         Raises SpoolError (also through the future), and edge.budget.BlockBudgetError while too many blocks wait.
         """
-
-    def reply(self, reply: Reply) -> Future[int | None]:
-        """Take the reply to a command; the future ends when it is durable. Raises SpoolError."""
 
     def conditions_before(self, asset: str) -> dict[str, Event]:
         """Return, by condition, the event that made it active, of all that are, also of an earlier run."""

@@ -7,15 +7,16 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from itertools import islice
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
 from contract.loss import Reason
-from contract.model import MAX_TEXT_BYTES
+from contract.model import MAX_TEXT_BYTES, Asset, Value
+from edge import probe
 from edge.contain import CLOSE_S, CONNECT_S, Contained, Failed, check_sound, outcome
 from edge.detector import TICK_S
-from edge.driver import Counters, Driver, DriverError, Item, Lost, Unreachable
+from edge.driver import Counters, Driver, DriverError, Item, Lost, Unreachable, Written
 from edge.entry import Entry, Place
 from edge.gaps import Gaps
 from edge.health import Health
@@ -72,6 +73,7 @@ class Runner:
         """
         self.name = name
         self.health = Health()
+        self._make = make
         self._machine = machine
         self._driver = Contained(make, connect_s=connect_s, close_s=close_s)
         self._ledger = ledger
@@ -128,6 +130,21 @@ class Runner:
         Return how many there are and there was room for, once they are durable.
         """
         return await self._intake.send_blocks(asset, sensor, start_ns, end_ns)
+
+    def asset(self, id_: str) -> Asset | None:
+        """Return an asset of the machine as it is known now."""
+        source = self._intake.sources.get(id_)
+        return None if source is None else source.asset
+
+    async def write(self, asset: str, signal: str, value: Value) -> Written:
+        """Set one signal. Never raises; ends in time (see edge.contain)."""
+        if not self.health.connected:
+            return Written("failed", self.health.trouble or "the machine is not connected")
+        return await self._driver.write(asset, signal, value)
+
+    async def browse(self, path: str) -> dict[str, Any]:
+        """Return what the machine offers at `path` (see edge.probe); raise DriverError."""
+        return await probe.browse(self._make, path)
 
     async def run(self) -> None:
         """Serve the machine until cancelled."""

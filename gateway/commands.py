@@ -130,10 +130,13 @@ class Commands:
         self._thread.start()
 
     def stop(self, timeout_s: float = 1.0) -> None:
-        """End the thread; a request under way is abandoned after `timeout_s`."""
+        """End the thread, and its connections; a request under way is abandoned after `timeout_s`."""
         self._stopping.set()
         if self._thread.is_alive():
             self._thread.join(timeout_s)
+        if not self._thread.is_alive():
+            self._source.close()
+            self._cloud.close()
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -183,6 +186,8 @@ class Commands:
             return Reply(
                 command_id=command.id, outcome="expired", reason="the gateway got it behind its expiry", time_ns=now_ns
             )
+        if command.asset == self._asset(node):  # which is a name of ours: the node itself has none
+            command = command.model_copy(update={"asset": ""})
         payload = encode(Payload([command_metric(command)], time_ms=now_ns // 1_000_000))
         if not self._nodes().get(node, False):
             reason = "its edge node is not online: nothing was sent to it"

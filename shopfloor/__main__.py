@@ -23,6 +23,7 @@ from shopfloor import fault, quarantine, query
 from shopfloor.backup.command import backup, restore
 from shopfloor.browse import browse
 from shopfloor.check import check, wrong
+from shopfloor.command import commands, write
 from shopfloor.display import display_for
 from shopfloor.errors import CommandError, ConfigurationError, Exit, wrong_setting
 from shopfloor.home import Home, port_of
@@ -92,6 +93,8 @@ app.command()(check)
 app.command()(browse)
 app.command()(restore)
 app.command()(watch)
+app.command(context_settings={"ignore_unknown_options": True})(write)  # so that -5 is a value
+app.command()(commands)
 app.command()(ledger)
 app.command()(login)
 app.add_typer(query.app, name="query")

@@ -60,6 +60,13 @@ class Api:
             self._check(response)
             return orjson.loads(response.content)
 
+    def post(self, path: str, body: Mapping[str, Any]) -> Any:
+        """Return what POST /api/v1/`path` answers."""
+        with self._answering():
+            response = self._client.post(f"/api/v1/{path}", json=dict(body))
+            self._check(response)
+            return orjson.loads(response.content)
+
     def save(self, path: str, query: Query, write: Any) -> int:
         """Pass the body of GET /api/v1/`path` to `write` piece by piece; return the number of bytes."""
         size = 0

@@ -28,6 +28,11 @@ class Bell:
         self._waiting: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
         self._is_closed = False
 
+    @property
+    def waiting(self) -> int:
+        """How many wait."""
+        return len(self._waiting)
+
     async def until(
         self, look: Callable[[], Awaitable[T]], is_enough: Callable[[T], bool], wait_s: float, patience: Patience
     ) -> T:

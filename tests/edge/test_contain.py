@@ -255,3 +255,28 @@ async def test_a8_a_machine_that_cannot_be_announced_is_refused_alone(
     assert "7000 signals are too many" in told(host, "Health/press-01/trouble")
     assert told(host, "Health/press-01/connected") is False
     assert not host.of("DBIRTH", device="press-01")
+
+
+def contained(faulty: Any, fails: str, sort: str) -> Contained:
+    said = {"driver": "faulty", "address": "none", "fails": fails, "sort": sort, "signals": {"speed": {}}}
+    entry = faulty.Entry.model_validate(said)
+    return Contained(lambda: faulty.Driver("m", entry, Context(Path(), Path())))
+
+
+@pytest.mark.parametrize("sort", ["error", "canceled", "exit", "group"])
+async def test_a_write_or_a_browse_that_fails_is_contained(faulty: Any, sort: str) -> None:
+    driver = contained(faulty, "write", sort)
+    assert (await driver.write("m", "speed", 1.0)).outcome == "failed"  # never connected: it cannot have been done
+    await driver.connect()
+    written = await driver.write("m", "speed", 1.0)
+    assert (written.outcome, "write" in written.reason) == ("unknown", True)
+    with pytest.raises(Failed, match="browse"):
+        await contained(faulty, "browse", sort).browse("", 10, 5.0)
+
+
+async def test_a_write_and_a_browse_without_an_end_are_ended(faulty: Any) -> None:
+    driver = contained(faulty, "write", "nonsense")
+    await driver.connect()
+    assert (await driver.write("m", "speed", 1.0, limit_s=0.05)).outcome == "unknown"
+    assert [(len(found), more) for found, more in [await driver.browse("a", 1000, 5.0)]] == [(1000, True)]
+    assert [(len(found), more) for found, more in [await driver.browse("a", 3000, 0.5)]] == [(2000, True)]

@@ -245,7 +245,7 @@ class OpcuaDriver:
         try:
             await node.write_value(data)
         except Exception as error:
-            if status_of(error) not in (None, ua.StatusCodes.BadTimeout) or not is_foreign(error):
+            if status_of(error) not in _NO_ANSWER or not is_foreign(error):
                 raise  # the server says no
             return Written("unknown", f"the answer to the write is missing: {explain(error)}")
         try:
@@ -298,6 +298,17 @@ class OpcuaDriver:
                 raise
         finally:
             services.client.disconnect_socket()  # also when this is canceled
+
+
+_NO_ANSWER: Final = (
+    None,  # an error of the line itself
+    ua.StatusCodes.BadTimeout,
+    ua.StatusCodes.BadRequestTimeout,
+    ua.StatusCodes.BadConnectionClosed,
+    ua.StatusCodes.BadSecureChannelClosed,
+    ua.StatusCodes.BadCommunicationError,
+)
+"""What is said of a write whose answer never came: the server may have carried it out."""
 
 
 def _value_of(item: Item) -> ua.ReadValueId:

@@ -112,6 +112,26 @@ def test_a_gateway_that_waits_is_given_a_command_at_once(address: str, maintaine
     assert time.monotonic() - begun < 10
 
 
+def test_who_waits_takes_nobodys_place(address: str, maintainer: TestClient, parts: Parts) -> None:
+    """There are 8 places for such requests; who finds none for 1.5 s is refused."""
+    id_ = wish(maintainer).json()["id"]
+    cookies = dict(maintainer.cookies)
+
+    def ask(wait_s: int) -> int:
+        with httpx2.Client(base_url=address, cookies=cookies, timeout=30) as client:
+            return client.get(f"/api/v1/commands/{id_}", params={"wait_s": wait_s}).status_code
+
+    waiting = [threading.Thread(target=ask, args=(8,)) for _ in range(12)]
+    for each in waiting:
+        each.start()
+    end_s = time.monotonic() + 20
+    while parts.bell.waiting < 8 and time.monotonic() < end_s:
+        time.sleep(0.01)
+    assert ask(0) == 200
+    for each in waiting:
+        each.join()
+
+
 def test_who_waits_for_the_end_is_told_of_it(client: TestClient, maintainer: TestClient) -> None:
     id_ = wish(maintainer).json()["id"]
     fetch(client)

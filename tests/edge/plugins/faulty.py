@@ -26,7 +26,7 @@ SORTS: dict[str, Callable[[], BaseException]] = {
 class Entry(base.Entry):
     """`fails` is the method, `sort` how."""
 
-    fails: Literal["make", "connect", "read", "late_read", "history", "close", "nothing"]
+    fails: Literal["make", "connect", "read", "late_read", "history", "close", "write", "browse", "nothing"]
     sort: Literal["error", "canceled", "exit", "group", "nonsense"] = "error"
 
 
@@ -70,9 +70,17 @@ class Driver:
         yield []
 
     async def write(self, asset: str, signal: str, value: Value) -> Written:
+        if self._entry.fails == "write" and self._entry.sort == "nonsense":
+            await asyncio.Event().wait()
+        self._fail("write")
         return Written("refused")
 
     async def browse(self, path: str = "") -> AsyncIterator[Tag]:
+        if self._entry.sort == "nonsense":
+            for n in range(2000):
+                yield Tag(f"{path}/{n}", "speed")
+            await asyncio.Event().wait()
+        self._fail("browse")
         yield Tag(path, "speed")
 
     async def close(self) -> None:

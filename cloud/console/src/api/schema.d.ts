@@ -1224,7 +1224,7 @@ export interface components {
         };
         /**
          * Command
-         * @description A wish with its envelope. It is void after `expires_ns`; `asset` is empty where the verb names a machine.
+         * @description A wish with its envelope. It is void after `expires_ns`; `asset` is empty where it is the edge node itself.
          *
          *     `author` is who wishes it. `created_ns` is when; both times are the cloud's.
          */
