@@ -9,6 +9,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from contract.mqtt import BrokerSettings
 from contract.topics import HOST_ID
+from gateway.cloud import HttpCloud
+from gateway.commands import HttpCommands
+from gateway.store import HttpStore
 
 
 class Settings(BaseSettings):
@@ -45,6 +48,33 @@ class Settings(BaseSettings):
     def folder(self) -> Path:
         """The gateway's own folder below the home."""
         return self.home / "gateway"
+
+
+def store_of(settings: Settings) -> HttpStore:
+    """Return the store that the settings name."""
+    return HttpStore(
+        str(settings.store_url),
+        org=settings.store_org,
+        bucket=settings.store_bucket,
+        token_file=settings.store_token_file,
+        timeout_s=settings.store_timeout_s,
+    )
+
+
+def cloud_of(settings: Settings) -> HttpCloud | None:
+    """Return the cloud that the settings name, None for none."""
+    if settings.cloud_url is None:
+        return None
+    return HttpCloud(str(settings.cloud_url), token_file=settings.cloud_token_file, timeout_s=settings.cloud_timeout_s)
+
+
+def commands_of(settings: Settings) -> HttpCommands | None:
+    """Return where the settings say that commands are, None for nowhere."""
+    if settings.cloud_url is None:
+        return None
+    return HttpCommands(
+        str(settings.cloud_url), token_file=settings.cloud_token_file, timeout_s=settings.cloud_timeout_s
+    )
 
 
 class MirrorBrokerSettings(BrokerSettings):

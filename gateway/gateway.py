@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from typing import Final
 
 import structlog
@@ -13,29 +14,32 @@ from contract.loss import SourceLedger
 from contract.mqtt import Broker, Session, Subscription, Will
 from contract.topics import SPARKPLUG, Node, state_topic
 from gateway.acks import Acks, rebirth_command
-from gateway.balance import GATEWAY, LedgerPublisher
-from gateway.cloud import HttpCloud
-from gateway.config import Settings
+from gateway.cloud import Cloud
+from gateway.commands import Commands
+from gateway.config import Settings, cloud_of, commands_of, store_of
 from gateway.deliver import Deliverer
 from gateway.events import EventMirror
 from gateway.forward import Forwarder
 from gateway.health import HealthServer
 from gateway.host import Gap, Host, Presence
 from gateway.ledger import Ledger, LedgerError
+from gateway.ledger.balance import GATEWAY, LedgerPublisher
+from gateway.ledger.quarantine import Quarantine
+from gateway.ledger.tally import Delivered, Tally
 from gateway.mirror import LOOK_AT_EDGE, Mirror, Why
-from gateway.quarantine import Quarantine
 from gateway.reader import Decoded, Reader
 from gateway.receive import Receiver
 from gateway.seed import open_ids
 from gateway.sinks import Cursors
 from gateway.standby import LONGEST_PATIENCE_S, PATIENCE_S, Ends, Standby
-from gateway.store import HttpStore
-from gateway.tally import Delivered, Tally
+from gateway.store import Store
 from gateway.view import CloudView, NodeView, View
 from spool import Spool, SpoolError
 
 MIRROR_WAITS_S: Final = 3.0  # a broker acknowledges in milliseconds; NATS after 5 s what its disk has no room for
 PROBE_S: Final = 30.0
+MakeSession = Callable[..., Session]
+
 TICK_S: Final = 0.05
 FLUSH_S: Final = 1.0
 # not spBv1.0/#: our own commands would come back, and a broker may not let us read those of others
@@ -50,7 +54,21 @@ log = structlog.get_logger()
 class Gateway:
     """All parts of a gateway. `start`, then `tick` every `TICK_S` while `alive`, then `stop`."""
 
-    def __init__(self, settings: Settings, broker: Broker, mirror_broker: Broker | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        broker: Broker,
+        mirror_broker: Broker | None = None,
+        *,
+        make_session: MakeSession = Session,
+        store: Store | None = None,
+        cloud: Cloud | None = None,
+    ) -> None:
+        """What touches the world may be given: a session with the broker is made anew after another gateway stood in.
+
+        Without `store` and `cloud` they are those of the settings.
+        """
+        self._make_session = make_session
         self._settings = settings
         self._presence = Presence()
         self._lock = threading.Lock()  # the host's sessions: the network's thread and the ticking one
@@ -77,9 +95,9 @@ class Gateway:
         self._own_mirror_session: Session | None = None
         if mirror_broker is not None:
             name = f"{self._client_id}-mirror"
-            self._own_mirror_session = Session(mirror_broker, name, on_connect=self._mirror_connected)
-        self._store = self._new_store()
-        self._cloud = self._new_cloud()
+            self._own_mirror_session = make_session(mirror_broker, name, on_connect=self._mirror_connected)
+        self._store = store_of(settings) if store is None else store
+        self._cloud = cloud_of(settings) if cloud is None else cloud
         self.health = HealthServer(settings.gateway_host, settings.gateway_port, self.view)
 
     def start(self) -> None:
@@ -103,12 +121,14 @@ class Gateway:
         self._forwarder.start()
         if self._deliverer is not None:
             self._deliverer.start()
+        if self._commands is not None:
+            self._commands.start()
         self._session.start()
         if self._own_mirror_session is not None:
             self._own_mirror_session.start()
 
     def _new_session(self) -> Session:
-        return Session(
+        return self._make_session(
             self._broker,
             self._client_id,
             subscriptions=[Subscription(self._state, 1), *SUBSCRIPTIONS],
@@ -132,6 +152,7 @@ class Gateway:
         cursors = self._cursors = Cursors(spool, has_cloud=self._cloud is not None)
         held = cursors.load()
         self._deliverer: Deliverer | None = None
+        self._commands = self._new_commands(ids)
         if self._cloud is not None:
             self._deliverer = Deliverer(
                 spool,
@@ -166,7 +187,10 @@ class Gateway:
         )
         # a connection of its own: what people replay must not wait for the live data, nor hold it up
         token_file = self._settings.gateway_token_file
-        self._quarantine = Quarantine(self._ledger, spool, self._new_store(), token_file, ids)
+        settings = self._settings
+        self._quarantine = Quarantine(
+            self._ledger, spool, store_of(settings), token_file, ids, cloud=cloud_of(settings)
+        )
 
     def _open_ids(self) -> Ids:
         ids, self._taken_back = open_ids(self._spool, self._ledger.account, time.time_ns())
@@ -185,30 +209,32 @@ class Gateway:
         if self._deliverer is not None:
             self._deliverer.tell(node, told)
 
-    def _new_cloud(self) -> HttpCloud | None:
-        settings = self._settings
-        if settings.cloud_url is None:
+    def _new_commands(self, ids: Ids) -> Commands | None:
+        source, cloud = commands_of(self._settings), cloud_of(self._settings)
+        if source is None or cloud is None:
             return None
-        return HttpCloud(
-            str(settings.cloud_url), token_file=settings.cloud_token_file, timeout_s=settings.cloud_timeout_s
+        return Commands(
+            source,
+            cloud,  # a connection of its own: a backlog of events holds no answer up
+            nodes=self._nodes,
+            publish=lambda topic, payload: self._session.publish(topic, payload, qos=1),
+            asset=lambda node: ids.asset(node, None),
         )
 
-    def _new_store(self) -> HttpStore:
-        settings = self._settings
-        return HttpStore(
-            str(settings.store_url),
-            org=settings.store_org,
-            bucket=settings.store_bucket,
-            token_file=settings.store_token_file,
-            timeout_s=settings.store_timeout_s,
-        )
+    def _nodes(self) -> dict[Node, bool]:
+        """Return the edge nodes that take commands, and whether each lives; none while this gateway does not serve."""
+        if self._standby is not None or not self._session.is_connected:
+            return {}
+        with self._lock:
+            return {node: session.online for node, session in self._host.sessions.items() if session.acknowledges}
 
     @property
     def alive(self) -> bool:
         """Whether the threads that must run do; when not, the process should end and be started again."""
         mirror_alive = self._own_mirror_session is None or self._own_mirror_session.is_alive
         delivers = self._deliverer is None or self._deliverer.alive
-        return self._network_alive and mirror_alive and self._forwarder.alive and delivers
+        commands = self._commands is None or self._commands.alive
+        return self._network_alive and mirror_alive and self._forwarder.alive and delivers and commands
 
     @property
     def _network_alive(self) -> bool:
@@ -273,14 +299,18 @@ class Gateway:
         """Say goodbye, end all threads and close the files; at most about 3 s."""
         if self._standby is not None:
             self._standby.stop()
+        if self._commands is not None:
+            self._commands.stop(0.2)
         if self._presence.online:
             self._session.publish(self._state, self._presence.death(time.time_ns() // 1_000_000), qos=1, retain=True)
         self._session.stop(1.0)
         if self._own_mirror_session is not None:
             self._own_mirror_session.stop(1.0)
+        if self._deliverer is not None:
+            self._deliverer.stop(0.0)  # both end at the same time
         self._forwarder.stop(1.0)
         if self._deliverer is not None:
-            self._deliverer.stop(1.0)
+            self._deliverer.stop(0.2)
         self.health.stop()
         self._quarantine.close()
         self._flush()
