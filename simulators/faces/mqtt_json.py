@@ -12,48 +12,13 @@ from collections import deque
 from pathlib import Path
 from typing import Any, Final
 
-from simulators.face import Face, Reading, Setting, Shown, described, snake
+from simulators.face import Face, Setting, Shown, described
+from simulators.faces._json import NS_PER_MS, encode, expression, sent
 from simulators.faces._mqtt import Client
-from simulators.machine import Signal, Value
 from simulators.sensor import RATE_HZ, UNIT, Block
 
 TOPIC: Final = "factory/{machine}/telemetry"
 BLOCK_TOPIC: Final = "factory/{machine}/vibration/{sensor}"
-NS_PER_MS: Final = 1_000_000
-
-
-def path_of(signal: Signal) -> tuple[str | int, ...]:
-    """Return where a signal stands in the JSON: names, and indexes from 0 for levels that are numbers."""
-    return tuple(int(level) - 1 if level.isdigit() else snake(level) for level in signal.place.split("/"))
-
-
-def expression(signal: Signal) -> str:
-    """Return the JMESPath of a signal."""
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path_of(signal)).lstrip(".")
-
-
-def nest(values: list[tuple[tuple[str | int, ...], Value | None]]) -> dict[str, Any]:
-    """Return values as nested objects and lists; numbers are rounded to six decimals."""
-    tree: dict[str | int, Any] = {}
-    for path, value in values:
-        branch = tree
-        for part in path[:-1]:
-            branch = branch.setdefault(part, {})
-        branch[path[-1]] = _sent(value)
-    plain: dict[str, Any] = _lists(tree)
-    return plain
-
-
-def _sent(value: Value | None) -> Value | None:
-    return round(value, 6) if isinstance(value, float) else value
-
-
-def _lists(tree: Any) -> Any:
-    if not isinstance(tree, dict):
-        return tree
-    if tree and all(isinstance(key, int) for key in tree):
-        return [_lists(tree[key]) for key in sorted(tree)]
-    return {key: _lists(branch) for key, branch in tree.items()}
 
 
 class MqttJson(Face):
@@ -65,15 +30,12 @@ class MqttJson(Face):
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)
         self.client = Client(setting, "simulators-json")
-        self._paths: dict[str, list[tuple[str, tuple[str | int, ...]]]] = {}
         self._commands: deque[tuple[str, bytes]] = deque(maxlen=100)
 
     async def start(self) -> None:
         """Connect in the background."""
         for shown in self.shown:
-            machine = shown.machine
-            self._paths[machine.id] = [(signal.name, path_of(signal)) for signal in machine.signals]
-            self.client.subscriptions.append(f"factory/{machine.id}/command")
+            self.client.subscriptions.append(f"factory/{shown.machine.id}/command")
         self.client.message = lambda topic, body: self._commands.append((topic, body))
         self.client.start()
 
@@ -83,18 +45,12 @@ class MqttJson(Face):
         for shown in self.shown:
             for stamp_ns, reading in shown.messages(time_ns):
                 topic = TOPIC.format(machine=shown.machine.id)
-                shown.note(stamp_ns // NS_PER_MS * NS_PER_MS, {name: _sent(value) for name, value in reading.items()})
-                if self.client.publish(topic, self.encode(shown, stamp_ns, reading)):
+                shown.note(stamp_ns // NS_PER_MS * NS_PER_MS, {name: sent(value) for name, value in reading.items()})
+                if self.client.publish(topic, encode(shown.machine.signals, stamp_ns, reading)):
                     shown.count(list(reading))
             for block in shown.measured(time_ns // NS_PER_MS * NS_PER_MS):
                 topic = BLOCK_TOPIC.format(machine=shown.machine.id, sensor=block.sensor)
                 shown.blocks[block.sensor] += self.client.publish(topic, encode_block(block))
-
-    def encode(self, shown: Shown, time_ns: int, reading: Reading) -> bytes:
-        """Return the body of a message."""
-        body = nest([(path, reading[name]) for name, path in self._paths[shown.machine.id]])
-        head = {"ts": time_ns // 1_000_000, "seq": reading["sequence"]}
-        return json.dumps(head | body, separators=(",", ":"), ensure_ascii=False).encode()
 
     def _obey(self) -> None:
         while self._commands:

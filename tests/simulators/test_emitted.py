@@ -9,6 +9,7 @@ from simulators import factory as factories
 from simulators.__main__ import build_faces
 from simulators.emitted import Emitted
 from simulators.face import Setting
+from simulators.faces._json import encode
 from simulators.faces.mqtt_json import MqttJson
 
 
@@ -44,6 +45,8 @@ async def test_what_is_written_down_is_what_is_sent(tmp_path: Path) -> None:
     shown.emitted.close()
     line = json.loads((tmp_path / "emitted.jsonl").read_text())
     assert (line["source"], line["time_ns"]) == ("robot-01", 1_700_000_000_123_000_000)
-    body = json.loads(face.encode(shown, line["time_ns"], shown.machine.read() | {"sequence": line["sequence"]}))
+    body = json.loads(
+        encode(shown.machine.signals, line["time_ns"], shown.machine.read() | {"sequence": line["sequence"]})
+    )
     assert body["joints"][0]["temperature"] == line["values"]["joint1_temperature"]
     assert body["seq"] == line["sequence"] == line["values"]["sequence"]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 import time
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from simulators import options
 from simulators.__main__ import build_faces, main
 from simulators.clock import Clock
 from simulators.face import Setting
+from simulators.journal import Journal
 from simulators.machine import NS
 from simulators.pace import Race, Span
 from tests.simulators.faces.client import make_certificate, secured
@@ -25,7 +28,7 @@ MINUTE = 60
 FACTORY = """
 enterprise: demo
 site: shanghai
-areas: {machining: {lines: {line1: {machines: {meter-01: {kind: meter, face: opcua}}}}}}
+areas: {machining: {lines: {line1: {machines: {pump-01: {kind: pump, face: opcua}}}}}}
 """
 
 
@@ -39,11 +42,12 @@ class Reader:
         self.heard.append((data.monitored_item.Value.SourceTimestamp.timestamp(), value))
 
 
-async def test_a_reader_with_a_short_queue_gets_each_value_with_its_simulated_time(tmp_path: Path) -> None:
+async def test_a_reader_with_a_short_queue_is_told_all_with_its_simulated_time(tmp_path: Path) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    factory = factories.parse(FACTORY, seed=3)
+    factory = factories.parse(FACTORY, seed=3, journal=Journal(from_ns=FROM_NS))
+    factory.machines["pump-01"].inject("impeller_wear", 10.0, 0.0)
     (face,) = build_faces(factory, Setting(tmp_path, opcua_port=port, from_ns=FROM_NS))
     clock, stop, reader = Clock(FROM_NS), asyncio.Event(), Reader()
 
@@ -58,19 +62,24 @@ async def test_a_reader_with_a_short_queue_gets_each_value_with_its_simulated_ti
     try:
         make_certificate(tmp_path)
         async with asyncio.timeout(30), await secured(port, tmp_path) as client:
-            assert (face.missing(), clock.elapsed_ns) == ("nobody subscribes meter-01 on OPC UA", 0)
+            assert (face.missing(), clock.elapsed_ns) == ("nobody subscribes pump-01 on OPC UA", 0)
             space = await client.get_namespace_index("urn:shopfloor:simulators")
             subscription = await client.create_subscription(100, reader)
-            place = next(signal.place for signal in factory.machines["meter-01"].signals if signal.name == "sequence")
-            node = client.get_node(ua.NodeId(f"meter-01/{place}", space))
+            place = next(signal.place for signal in factory.machines["pump-01"].signals if signal.name == "sequence")
+            node = client.get_node(ua.NodeId(f"pump-01/{place}", space))
             await subscription.subscribe_data_change(node, queuesize=20)
             await running
+            condition = client.get_node(ua.NodeId("pump-01/Alarms/controller/Time", space))
+            alarm_s = (await condition.read_value()).replace(tzinfo=UTC).timestamp() - FROM_NS / NS
     finally:
         stop.set()
         await running
         await face.stop()
     assert [value for _, value in reader.heard] == list(range(MINUTE + 1))
     assert [round(stamp - FROM_NS / NS, 3) for stamp, _ in reader.heard] == list(range(MINUTE + 1))
+    assert 10 < alarm_s < 20
+    (told,) = (json.loads(line) for _, line in factory.journal.read() if '"alarm"' in line)
+    assert told["time"] == f"2023-11-14T22:13:{20 + alarm_s - 1:.0f}.000+00:00"
 
 
 @pytest.mark.parametrize(
@@ -103,4 +112,4 @@ def test_machines_of_which_nobody_knows_what_was_read_are_refused(
     file = tmp_path / "factory.yaml"
     file.write_text(FACTORY.replace("face: opcua", "face: modbus"))
     assert main([str(file), "--stamp", "simulated", "--from", "2026-10-01T00:00Z"]) == 2
-    assert "is for machines on mqtt_json, opcua, sparkplug, not for meter-01" in capsys.readouterr().err
+    assert "is for machines on mqtt_json, opcua, sparkplug, not for pump-01" in capsys.readouterr().err
