@@ -265,6 +265,7 @@ class OpcUa(Face):
                 signal.name: described(signal, {"node": f"nsu={NAMESPACE};s={machine.id}/{signal.place}"})
                 for signal in machine.signals
             },
+            "events": {"sources": [machine.id]},
         }
 
 
