@@ -14,6 +14,7 @@ from edge import driver
 from edge.driver import Counters, Lost, Tag, Unreachable, Written
 from edge.drivers._poll import Poll
 from edge.drivers.opcua import events, history
+from edge.drivers.opcua.blocks import BlockReader
 from edge.drivers.opcua.browse import browse
 from edge.drivers.opcua.entry import Entry
 from edge.drivers.opcua.events import EventReader
@@ -44,6 +45,7 @@ class OpcuaDriver:
         self.counters = Counters()
         self._context = context
         self._reader = Reader(name, entry.encoding, self.counters)
+        self._blocks = BlockReader(name, entry.blocks, entry.encoding, self.counters)
         self._events: EventReader | None = None
         if entry.events is not None:
             self._events = EventReader(name, entry.events, entry.encoding, self.counters)
@@ -88,6 +90,7 @@ class OpcuaDriver:
         self._poll, self._next_retry = Poll(self.entry.poll_s), time.monotonic() + _RETRY_UNKNOWN_S
         if self.entry.mode == "subscribe":
             await self._subscribe(services.client)
+        await self._find_blocks(services, namespaces)
         if self._events is not None:
             self._events.begin(await self._listen(services, namespaces), namespaces)
         missing |= await self._check_nodes(services, list(self._items))
@@ -119,6 +122,14 @@ class OpcuaDriver:
         self._subscription = result.SubscriptionId
         period_s = result.RevisedPublishingInterval * result.RevisedMaxKeepAliveCount / 1000
         self._silence_s = 2 * min(max(0.1, period_s), _MOST_SILENCE_S)
+
+    async def _find_blocks(self, services: Services, namespaces: Sequence[str]) -> None:
+        await self._blocks.find(services, namespaces)
+        requests = self._blocks.requests() if self.entry.mode == "subscribe" else []
+        for request, result in zip(requests, await services.monitor(self._subscription, requests), strict=True):
+            if result.StatusCode.is_bad():
+                why = explain(ua.UaStatusCodeError(result.StatusCode.value))
+                self._blocks.refused(request.RequestedParameters.ClientHandle, why)
 
     async def _listen(self, services: Services, namespaces: Sequence[str]) -> list[int]:
         """Monitor the events of the nodes that the entry names; return the handles of those that have some."""
@@ -225,10 +236,13 @@ class OpcuaDriver:
         found: list[driver.Item] = []
         for part in result.NotificationMessage.NotificationData or ():
             if isinstance(part, ua.DataChangeNotification):
-                for change in part.MonitoredItems or ():
+                changes = part.MonitoredItems or ()
+                for change in changes:
                     item = self._items.get(change.ClientHandle)
                     if item is not None:
                         found.append(self._reader.sample(item, change.Value))
+                if self.entry.blocks:
+                    found += self._blocks.blocks([(change.ClientHandle, change.Value) for change in changes])
             elif isinstance(part, ua.EventNotificationList):
                 found += self._events.items(part.Events or ()) if self._events else ()
             elif isinstance(part, ua.StatusChangeNotification):
@@ -242,11 +256,12 @@ class OpcuaDriver:
                 self.counters.notes.tell("notification", f"{self.name}: events that cannot be decoded are left out")
         return found
 
-    async def _ask(self, services: Services) -> list[Sample]:
+    async def _ask(self, services: Services) -> list[driver.Item]:
         async with self._poll.turn():
             items = list(self._items.values())
             values = await services.read([_value_of(item) for item in items])
-        return [self._reader.sample(item, value) for item, value in zip(items, values, strict=True)]
+            blocks = await self._blocks.ask(services)
+        return [*(self._reader.sample(item, value) for item, value in zip(items, values, strict=True)), *blocks]
 
     async def _retry_unknown(self, services: Services) -> None:
         """Ask again for nodes that were missing: a program that is loaded later may bring them."""

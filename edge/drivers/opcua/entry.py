@@ -86,6 +86,17 @@ class SignalEntry(base.SignalEntry):
     index: Annotated[int, Field(ge=0)] | None = Field(None, description="which element, when the node is an array")
 
 
+class BlockEntry(base.BlockEntry):
+    """A sensor that measures in blocks, and the node that holds the newest one as an array."""
+
+    node: Node
+    rate_node: Node | None = Field(
+        None, description="holds `rate_hz`; not stated: the property SampleRate of the node does"
+    )
+    period_s: base.Seconds = Field(1.0, description="how often the server looks whether there is a new block")
+    scale: base.Finite = Field(1.0, description="value = number · scale, in `unit`")
+
+
 class EventsEntry(base.Model):
     """Which of a server's events and conditions are those of the machine."""
 
@@ -122,6 +133,9 @@ class Entry(base.Entry):
         "utf-8", description="of the server's texts and names, where it does not keep to UTF-8: gbk, latin-1, …"
     )
     signals: Mapping[base.SignalName, SignalEntry] = Field(default_factory=dict)
+    blocks: Mapping[base.SignalName, BlockEntry] = Field(
+        default_factory=dict, description="sensors that measure in blocks, by name"
+    )
     events: Annotated[
         EventsEntry | None, BeforeValidator(_events, json_schema_input_type=EventsEntry | bool | None)
     ] = Field(None, description="events and conditions; true: all of the server; not stated: none")
