@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import resource
 import signal
@@ -101,6 +102,8 @@ def serve(settings: Settings, broker: BrokerSettings, listening: socket.socket) 
         uns.start()
         address = settings.public_url.rstrip("/") or f"http://{f'[{host}]' if ':' in host else host}:{port}"
         first_link.offer(settings, parts.sessions, address, datetime.now(UTC))
+        gc.collect()
+        gc.freeze()  # else all that stays is looked through again and again, and everybody waits for it
         log.info("the cloud serves", console=address, host=host, port=port, store=settings.telemetry)
         Server(config, parts).run(sockets=[listening])
     finally:

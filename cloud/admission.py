@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cloud import patience, problems
 from cloud.auth.limiter import network_of
-from cloud.deps import known_principal, proof_key
+from cloud.deps import known_principal, proof_key, proofs_of
 from cloud.parts import Parts
 from cloud.places import Part, Places
 
@@ -84,7 +84,8 @@ class Admission:
             await self.app(scope, receive, send)
             return
         places = self._places_of(scope["path"])
-        await places.take(self._whose(scope), patience.of(scope))
+        whose = self._whose(scope)
+        await places.take(whose, patience.of(scope))
         is_held = True
 
         async def send_and_leave(message: Message) -> None:
@@ -92,7 +93,8 @@ class Admission:
             if is_held:
                 is_held = False
                 places.give_back()
-                self._whose(scope)  # who was not known before is now
+                if isinstance(whose, str):
+                    self._whose(scope)  # who was not known before is now
             await send(message)
 
         try:
@@ -110,10 +112,7 @@ class Admission:
 
         What was not checked proves nothing: else a flood with another cookie in each request had a turn for each.
         """
-        request = Request(scope)
-        cookie = request.cookies.get(self._parts.settings.cookie)
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        bearer = token.strip() if scheme.lower() == "bearer" else None
+        cookie, bearer = proofs_of(Request(scope), self._parts.settings)
         if cookie is None and bearer is None:
             return _network(scope)
         key = proof_key(cookie, bearer)

@@ -6,7 +6,7 @@ from importlib.metadata import version
 from typing import Final
 
 import structlog
-from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi import FastAPI, Request, Response
 from fastapi.routing import APIRoute
 from sqlalchemy.exc import DataError, OperationalError, TimeoutError
 
@@ -96,15 +96,11 @@ def create_app(settings: Settings, parts: Parts | None = None) -> FastAPI:
     app.add_exception_handler(OperationalError, _say_database_error)
     app.add_exception_handler(DataError, _say_data_error)
     app.add_exception_handler(TimeoutError, _say_busy)
-    v1 = APIRouter(prefix="/api/v1", responses=problems.responses(422))
-    v1.include_router(health.router)
-    v1.include_router(docs_page.router)
-    for capability in CAPABILITIES:
-        for router in capability.routers:
-            v1.include_router(router)
-    app.include_router(v1)
     for capability in CAPABILITIES:
         for router in capability.outside:
             app.include_router(router)
+    # flat, and first what is asked most: the framework looks through all that is before it, twice at each level
+    for router in (*(each for one in CAPABILITIES for each in one.routers), health.router, docs_page.router):
+        app.include_router(router, prefix="/api/v1", responses=problems.responses(422))
     web.serve_console(app, settings.console)
     return app

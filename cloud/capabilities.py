@@ -13,14 +13,14 @@ from cloud.capability import Capability, HearTopic
 from cloud.chain.message import Hear
 
 _FOLDERS: Final = (
-    "auth",
-    "registry",
-    "ledger",
     "telemetry",
     "live",
-    "chain",
+    "registry",
     "events",
     "blocks",
+    "ledger",
+    "chain",
+    "auth",
 )
 CAPABILITIES: Final[tuple[Capability, ...]] = tuple(
     import_module(f"cloud.{folder}.capability").CAPABILITY for folder in _FOLDERS

@@ -6,8 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from fastapi import Depends, Request, Security
-from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
+from fastapi import Depends, Request
 from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 
@@ -17,6 +16,7 @@ from cloud.auth.rights import Action, Role, lowest
 from cloud.chain.message import Hear
 from cloud.parts import Parts
 from cloud.problems import Code, Problem
+from cloud.settings import Settings
 from cloud.telemetry.store import Store
 
 
@@ -63,10 +63,6 @@ async def get_store(parts: GetParts) -> Store:
 
 GetStore = Annotated[Store, Depends(get_store)]
 
-_bearer = HTTPBearer(auto_error=False, description="API token, or the token of the local command line")
-_cookie = APIKeyCookie(
-    name="shopfloor", auto_error=False, description="session cookie of the console (its name ends with the port)"
-)
 _WWW = {"WWW-Authenticate": 'Bearer realm="shopfloor"'}
 _COMMAND_LINE = Principal("command-line", Role.ENGINEER, "cli")
 UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
@@ -87,6 +83,12 @@ def check_origin(request: Request) -> None:
             code=Code.FOREIGN_SITE,
             args={"site": origin or site},
         )
+
+
+def proofs_of(request: Request, settings: Settings) -> tuple[str | None, str | None]:
+    """Return the cookie and the bearer token with which a request shows who asks."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return request.cookies.get(settings.cookie), token.strip() or None if scheme.lower() == "bearer" else None
 
 
 def find_principal(parts: Parts, cookie: str | None, bearer: str | None, now: datetime) -> Principal | None:
@@ -114,16 +116,11 @@ def proof_key(cookie: str | None, bearer: str | None) -> tuple[str, str]:
     return ("cookie", proof.digest(cookie or "")) if bearer is None else ("token", proof.digest(bearer))
 
 
-async def get_principal(
-    request: Request,
-    parts: GetParts,
-    now: Now,
-    credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
-    _declared: Annotated[str | None, Security(_cookie)],
-) -> Principal:
+# all of it from the request: each parameter that is a dependency of its own costs every request
+async def get_principal(request: Request, now: Now) -> Principal:
     """Return who asks; raise Problem 401 for nobody, 403 for a foreign web site or before a password was chosen."""
-    cookie = request.cookies.get(parts.settings.cookie)
-    bearer = None if credentials is None else credentials.credentials
+    parts = await get_parts(request)
+    cookie, bearer = proofs_of(request, parts.settings)
     principal = known_principal(parts, cookie, bearer)
     if principal is None:
         principal = await run_in_threadpool(find_principal, parts, cookie, bearer, now)

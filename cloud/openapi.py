@@ -15,13 +15,27 @@ from cloud.problems import MEDIA_TYPE, TooLongBodies
 from cloud.web import Compressed, ProtectiveHeaders
 
 _PROBLEM = {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}
-_STORE_TOKEN = {
-    "type": "apiKey",
-    "in": "header",
-    "name": "Authorization",
-    "description": "the store's token, as `Token …`; for gateways",
+_SCHEMES = {
+    "APIKeyCookie": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": "shopfloor",
+        "description": "session cookie of the console (its name ends with the port)",
+    },
+    "HTTPBearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "API token, or the token of the local command line",
+    },
+    "StoreToken": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "Authorization",
+        "description": "the store's token, as `Token …`; for gateways",
+    },
+    "GatewayToken": {"type": "http", "scheme": "bearer", "description": "the gateway's token; for gateways"},
 }
-_GATEWAY_TOKEN = {"type": "http", "scheme": "bearer", "description": "the gateway's token; for gateways"}
+_LOGIN: list[dict[str, list[str]]] = [{"HTTPBearer": []}, {"APIKeyCookie": []}]
 
 
 class DocumentedApp(FastAPI):
@@ -41,12 +55,14 @@ class DocumentedApp(FastAPI):
                     _state_problems(operation)
             for unused in ("HTTPValidationError", "ValidationError"):
                 document["components"]["schemas"].pop(unused, None)
-            document["components"]["securitySchemes"] |= {"StoreToken": _STORE_TOKEN, "GatewayToken": _GATEWAY_TOKEN}
+            document["components"]["securitySchemes"] = _SCHEMES
             self.openapi_schema = document
         return self.openapi_schema
 
 
 def _state_problems(operation: dict[str, Any]) -> None:
+    if "401" in operation["responses"]:
+        operation.setdefault("security", _LOGIN)
     if "requestBody" in operation:
         operation["responses"].setdefault("413", {"description": "Content Too Large"})
     for status, response in operation["responses"].items():

@@ -162,7 +162,7 @@ class Batch:
     metrics that no birth explained (ask for a rebirth), `skipped` those whose datatype no signal can hold (tables,
     files, arrays, …) or whose value does not fit it; `odd` has a note on each of both, and on all else that was not
     taken as it came. `named`: each metric of a historical payload carries its name. Metrics of NO_SAMPLE are no part of
-    it: see contract.event, contract.block and contract.command.
+    it, `beside` says that there are some: see contract.event, contract.block and contract.command.
     """
 
     names: list[str] = field(default_factory=list)
@@ -174,6 +174,7 @@ class Batch:
     skipped: int = 0
     historical: bool = False
     named: bool = False
+    beside: bool = False
     time_ms: int | None = None
     seq: int | None = None
     uuid: str | None = None
@@ -325,6 +326,7 @@ class Decoder:
             return entry
         name, code = key
         if name.startswith(NO_SAMPLE):
+            batch.beside = True
             return None
         if name and code:
             entry = _entry(name, code)
@@ -339,8 +341,6 @@ class Decoder:
         """Count and note a metric that cannot be read."""
         if code == Code.TEMPLATE and metric.HasField("template_value"):
             return  # its members stand behind it
-        if code and name.startswith(_BESIDE_SIGNALS):
-            return  # a block, which is not for the store
         is_twice = metric.HasField("alias") and metric.alias in self._ambiguous
         if name or is_twice:
             is_born = bool(code) or name in self._code_of or is_twice
@@ -355,7 +355,6 @@ class Decoder:
         odd.append(Odd(name or label(metric), reason))
 
 
-_BESIDE_SIGNALS: Final = "Spool/"
 _MOST_ENTRIES: Final = 10_000
 _MOST_MIXTURES: Final = 1_000  # of aliases in a message
 

@@ -14,9 +14,19 @@ from typing import Final, NamedTuple
 
 # timestamp of six bytes: years 1971 to 2109
 _TIME: Final = rb"[\x80-\xff]{5}[\x01-\x7f]"
-_ALIAS_1: Final = rb"\x12\x12\x10[\x01-\x7f]\x18" + _TIME + rb"\x69[\x00-\xff]{8}"
-_ALIAS_2: Final = rb"\x12\x13\x10[\x80-\xff][\x01-\x7f]\x18" + _TIME + rb"\x69[\x00-\xff]{8}"
-_PLAIN: Final = re.compile(rb"\x08" + _TIME + b"((?:" + _ALIAS_1 + b")*+)((?:" + _ALIAS_2 + b")*+)")
+
+
+def _pattern(head: bytes, time: bytes) -> re.Pattern[bytes]:
+    """Return the pattern of plain metrics behind `head`: group 2 those whose alias has one byte, 3 those of two."""
+    rest = rb"\x18" + time + rb"\x69.{8}"
+    runs = rb"((?:\x12\x12\x10[\x01-\x7f]" + rest + rb")*+)((?:\x12\x13\x10[\x80-\xff][\x01-\x7f]" + rest + rb")*+)"
+    return re.compile(rb"\x08" + _TIME + head + runs, re.DOTALL)
+
+
+_ANY_TIMES: Final = _pattern(b"()", _TIME)
+# most messages hold one moment: group 1 is the time of the first metric, and all others repeat it
+_ONE_TIME: Final = _pattern(rb"(?=\x12[\x12\x13]\x10[\x80-\xff]?[\x01-\x7f]\x18(" + _TIME + rb")\x69)", rb"\1")
+_METRIC: Final = b"\x12"
 _SHORT: Final = 20
 """Bytes of a metric whose alias has one byte; with an alias of two bytes it has one more."""
 _ALIAS_AT: Final = 3
@@ -49,17 +59,20 @@ def read_plain(body: bytes) -> Plain | None:
 
     What follows them is `rest`: when it holds metrics too, the payload must be read the long way.
     """
-    match = _PLAIN.match(body)
+    match = _ONE_TIME.match(body)
     if match is None:
         return None
-    short, long = match.groups()
+    time = match[1]
+    if body.startswith(_METRIC, match.end()):
+        match = _ANY_TIMES.match(body) or match
+        time = b""
+    short, long = match.group(2, 3)
     if not short and not long:
         return None
-    start, end = match.start(1), match.end(2)
+    start, end = match.start(2), match.end()
     counts = len(short) // _SHORT, len(long) // (_SHORT + 1)
     aliases = Aliases(short[_ALIAS_AT::_SHORT], long[_ALIAS_AT :: _SHORT + 1], long[_ALIAS_AT + 1 :: _SHORT + 1])
-    time = body[end - 15 : end - 9]
-    if _is_always(time, short, _ALIAS_AT + 2, _SHORT) and _is_always(time, long, _ALIAS_AT + 3, _SHORT + 1):
+    if time:
         times_ms = [_time_ms(*_TIME_ROW.unpack(time))] * sum(counts)
     else:
         flat = _times_layout(*counts).unpack_from(body, start)
@@ -80,12 +93,6 @@ def _times_layout(short: int, long: int) -> struct.Struct:
 
 
 _TIME_ROW: Final = struct.Struct("<HI")
-
-
-def _is_always(time: bytes, run: bytes, at: int, stride: int) -> bool:
-    """Whether each metric of a run has this time."""
-    count = len(run) // stride
-    return not run or all(run[at + k :: stride].count(byte) == count for k, byte in enumerate(time))
 
 
 def _time_ms(low: int, high: int) -> int:

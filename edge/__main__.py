@@ -17,6 +17,7 @@ from contract.log import configure
 from contract.mqtt import BrokerSettings
 from contract.private import StrangerError, keep_private
 from contract.topics import HOST_ID
+from edge.budget import BLOCK_BYTES
 from edge.config import Line, PlantFileError, load_plant
 from edge.entry import Context
 from edge.line import LineService
@@ -33,6 +34,7 @@ class EdgeSettings(BaseSettings):
 
     home: Path = Path(".shopfloor")
     edge_spool_max_bytes: int = Field(2 << 30, gt=0, description="of one line; then reading stands still")
+    edge_block_bytes: int = Field(BLOCK_BYTES, ge=0, description="of blocks that wait in it, at most")
     host_id: str = Field(HOST, pattern=HOST_ID, description="the primary host application; the gateway's own")
     raw_days: int = Field(30, ge=0, description="for so long the store keeps samples; 0: for ever")
 
@@ -71,6 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             owners,
             settings.edge_spool_max_bytes,
             raw_days=settings.raw_days,
+            block_bytes=settings.edge_block_bytes,
             host_id=settings.host_id,
         )
         for line in lines

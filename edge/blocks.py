@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future
-from functools import partial
 from typing import Final, Literal
 
 from contract.block import MAX_BLOCK_BYTES, Block, Header, Number, number_bytes
@@ -38,9 +36,13 @@ class Blocks:
         self._sent_ns: dict[tuple[str, str], int] = {}  # when one was sent last because it was time
 
     def check(self, blocks: Iterable[Block], now_ns: int) -> list[Block]:
-        """Hold blocks in the ring; return those that are new, of sensors that are known, with usable times."""
+        """Hold blocks in the ring; return those that are new, of sensors that are known, with usable times.
+
+        Raises BlockError for one with another number of numbers than its header says.
+        """
         fresh = []
         for block in blocks:
+            block.numbers()
             entry = self._entries.get(block.header.sensor)
             if entry is None:
                 self._way.health.refused += 1
@@ -84,7 +86,7 @@ class Blocks:
         sent = 0
         for block in blocks:
             try:
-                await self._way.put(partial(self._put, block, reason))
+                await self._way.put_each(list(split(_because(block, reason))), self._way.outlet.put_block)
             except BlockBudgetError as error:
                 self._way.health.blocks_refused += 1
                 detail = "blocks that the spool has no room for beside the samples: earlier ones are not acknowledged"
@@ -96,10 +98,6 @@ class Blocks:
             sent += 1
         return sent
 
-    def _put(self, block: Block, reason: Reason) -> list[Future[int | None]]:
-        header = block.header.model_copy(update={"reason": reason})
-        return [self._way.outlet.put_block(part) for part in split(block.model_copy(update={"header": header}))]
-
     def _dated(self, block: Block, now_ns: int) -> Block:
         header = block.header
         sort = no_time(header.start_ns, now_ns)
@@ -110,6 +108,10 @@ class Blocks:
         start_ns = max(0, now_ns - (header.end_ns - header.start_ns))
         dated = header.model_copy(update={"start_ns": start_ns, "time_replaced": True})
         return block.model_copy(update={"header": dated})
+
+
+def _because(block: Block, reason: Reason) -> Block:
+    return block.model_copy(update={"header": block.header.model_copy(update={"reason": reason})})
 
 
 def measured(

@@ -16,8 +16,10 @@ from pydantic_core import ErrorDetails
 
 from contract.topics import Node
 from edge.birth import ROOM, least_birth_bytes
+from edge.detectors import UnknownDetectorError
+from edge.detectors import load as load_detector
 from edge.drivers import UnknownDriverError, load
-from edge.entry import IS_FILE, Entry, Id, Model, Names, Place, as_written
+from edge.entry import IS_FILE, Entry, Id, Model, Names, Place, as_written, read_detector
 from edge.yaml_lines import Document, Loc, YamlError, parse
 
 MAX_BYTES: Final = 8 * 2**20
@@ -227,6 +229,8 @@ class _Reader:
         except UnknownDriverError as error:
             self.problems.append(Problem(self.document.line((*loc, "driver")), _where(loc), str(error)))
             return None
+        if not self._detectors(body, loc):
+            body = {key: value for key, value in body.items() if key != "detectors"}
         try:
             entry = model.model_validate(body)
         except ValidationError as error:
@@ -236,6 +240,19 @@ class _Reader:
             text = "no signals: state at least one under `signals:` (`shopfloor browse` shows what a machine offers)"
             self.problems.append(Problem(self.document.line(loc), _where(loc), text))
         return entry
+
+    def _detectors(self, body: dict[str, Any], loc: Loc) -> bool:
+        """Check the detectors of a machine each by its own model; return whether all are right."""
+        entries, before = body.get("detectors"), len(self.problems)
+        for index, entry in enumerate(entries if isinstance(entries, list) else ()):
+            where = (*loc, "detectors", index)
+            try:
+                read_detector(entry)
+            except UnknownDetectorError as error:
+                self.problems.append(Problem(self.document.line((*where, "kind")), _where(where), str(error)))
+            except ValidationError as error:
+                self._take(error, load_detector(entry["kind"]).Options, where)
+        return len(self.problems) == before
 
     def _take(self, error: ValidationError, model: type[BaseModel], prefix: Loc) -> None:
         for detail in error.errors(include_url=False):

@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Final, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from contract.lineprotocol import TYPED
 from contract.model import Asset, Datatype, Signal
 from contract.topics import TopicError, check_id
+from edge import detectors
 from edge.ids import AssetIds
 from edge.yaml_lines import WrittenFloat, WrittenInt
 
@@ -124,6 +134,49 @@ class BlockEntry(Model):
     description: Text = ""
 
 
+class DetectorEntry(Model):
+    """One entry under `detectors:` of a machine. A detector adds its options."""
+
+    kind: str = Field(description="the detector")
+    name: Annotated[str, BeforeValidator(as_written), AfterValidator(_id)] = Field(
+        description="what it finds is called so: the name of the condition, and who tells it"
+    )
+
+    def features(self) -> Sequence[Signal]:
+        """Return the signals that it adds to its asset."""
+        return ()
+
+    def signals(self) -> Mapping[str, str]:
+        """Return the signals that it looks at, by the option that names each."""
+        return {}
+
+    def sensors(self) -> Mapping[str, str]:
+        """Return the sensors whose blocks it looks at, by the option that names each."""
+        return {}
+
+
+def read_detector(entry: Any) -> Any:
+    """Return an entry under `detectors:` as the detector that it names reads it.
+
+    Raises UnknownDetectorError and ValidationError.
+    """
+    kind = entry.get("kind") if isinstance(entry, dict) else None
+    return detectors.load(kind).Options.model_validate(entry) if isinstance(kind, str) else entry
+
+
+def _hint(word: str, known: Iterable[str]) -> str:
+    names = sorted(known)
+    near = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
+    return f"{word!r}; did you mean {near[0]!r}?" if near else f"{word!r}; have: {', '.join(names[:20])}"
+
+
+def _at(index: int, option: str, value: str, text: str) -> ValidationError:
+    """Return the error of an option of a detector."""
+    loc = ("detectors", index, option)
+    problem = InitErrorDetails(type=PydanticCustomError("value_error", text), loc=loc, input=value)
+    return ValidationError.from_exception_data("detectors", [problem])
+
+
 def _none(blocks: Mapping[str, BlockEntry]) -> Mapping[str, BlockEntry]:
     if blocks:
         raise ValueError("this driver gives no blocks")
@@ -147,13 +200,31 @@ class Entry(Model):
     blocks: Annotated[Mapping[SignalName, BlockEntry], AfterValidator(_none)] = Field(
         default_factory=dict, description="sensors that measure in blocks; a driver that gives them states its own"
     )
+    detectors: list[Annotated[DetectorEntry, BeforeValidator(read_detector)]] = Field(
+        default_factory=list, description="what looks at the signals and blocks on their way"
+    )
 
     @model_validator(mode="after")
     def _check_state(self) -> Self:
         if self.state and self.state not in self.signals:
-            near = difflib.get_close_matches(self.state, self.signals, n=1, cutoff=0.5)
-            hint = f"did you mean {near[0]!r}?" if near else f"have: {', '.join(sorted(self.signals)[:20])}"
-            raise ValueError(f"state: no signal {self.state!r}; {hint}")
+            raise ValueError(f"state: no signal {_hint(self.state, self.signals)}")
+        return self
+
+    @model_validator(mode="after")
+    def _check_detectors(self) -> Self:
+        known, names = set(self.signals), set[str]()
+        for index, entry in enumerate(self.detectors):
+            for option, signal in entry.signals().items():
+                if signal not in known:
+                    raise _at(index, option, signal, f"no signal {_hint(signal, known)}")
+            for option, sensor in entry.sensors().items():
+                if sensor not in self.blocks:
+                    raise _at(index, option, sensor, f"no sensor {_hint(sensor, self.blocks)} under `blocks:`")
+            added = {signal.name for signal in entry.features()}
+            if entry.name in names or added & known:
+                raise _at(index, "name", entry.name, "stands twice: what finds or adds something has a name of its own")
+            names.add(entry.name)
+            known |= added
         return self
 
     def asset_ids(self, name: str) -> list[str]:
@@ -175,7 +246,7 @@ class Entry(Model):
                 description=entry.description,
             )
             for name, entry in self.signals.items()
-        )
+        ) + tuple(signal for entry in self.detectors for signal in entry.features())
         return Asset(
             place.enterprise,
             place.site,

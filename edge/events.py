@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future
-from functools import partial
 from typing import Final, Literal
 
 from contract.event import Event, EventError, event_id, event_metric
@@ -19,6 +17,7 @@ from contract.model import Value
 from edge.dating import no_time
 from edge.driver import Refreshed
 from edge.recent import Recent
+from edge.telling import cut
 from edge.way import Way
 
 MACHINE: Final = "machine"
@@ -44,19 +43,23 @@ class Events:
         """Return who told of the conditions of an asset that are active."""
         return frozenset(event.source for event in self._known(asset).values())
 
-    async def take(self, told: Sequence[Event | Refreshed], now_ns: int, source: str = MACHINE) -> None:
-        """Wait until events are durable; `source` is who says what is refreshed."""
+    async def clear(self, asset: str, source: str, now_ns: int) -> None:
+        """End all conditions of an asset that a source has told, which tells no more; wait until that is durable."""
+        await self._send(list(self._cleared(Refreshed(asset, frozenset(), now_ns), source, now_ns)))
+
+    async def take(self, told: Sequence[Event | Refreshed], now_ns: int) -> None:
+        """Wait until events are durable."""
         news: list[Event] = []
         for item in told:
             if isinstance(item, Refreshed):
-                news += self._cleared(item, source, now_ns)
+                news += self._cleared(item, MACHINE, now_ns)
             elif (event := self._checked(item, now_ns)) is not None:
                 news.append(event)
-        for start in range(0, len(news), _AT_ONCE):
-            await self._way.put(partial(self._put, news[start : start + _AT_ONCE]))
+        await self._send(news)
 
-    def _put(self, events: Sequence[Event]) -> list[Future[int | None]]:
-        return [self._way.outlet.put_event(event) for event in events]
+    async def _send(self, news: Sequence[Event]) -> None:
+        for start in range(0, len(news), _AT_ONCE):
+            await self._way.put_each(news[start : start + _AT_ONCE], self._way.outlet.put_event)
 
     def _checked(self, event: Event, now_ns: int) -> Event | None:
         """Return an event as it is sent, None for one that is left out."""
@@ -143,14 +146,6 @@ class Events:
         if outcome == "noted":
             detail = "events of more bytes than a message holds: their texts and values are cut"
             self._way.ledger.lose(self._way.name, "too_large", 1, now_ns, detail=detail, outcome="noted")
-
-
-def cut(text: str, most: int) -> str:
-    """Return a text of at most `most` characters; one that was longer says so at its end."""
-    if len(text) <= most:
-        return text
-    word = f"… ({len(text)} characters)"
-    return text[: most - len(word)] + word
 
 
 def _finite(value: Value) -> Value:

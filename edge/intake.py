@@ -16,9 +16,10 @@ from contract.model import MAX_TEXT_BYTES, Sample
 from contract.topics import TopicError, check_id
 from edge.blocks import Blocks
 from edge.dating import WORDS, Bounds
+from edge.detector import TICK_S, Detectors
 from edge.driver import Item, Refreshed
 from edge.entry import Entry, Place
-from edge.events import Events
+from edge.events import MACHINE, Events
 from edge.filter import Filter, Read
 from edge.health import Health
 from edge.ids import MAX_ASSETS, AssetIds
@@ -67,6 +68,13 @@ class Intake:
         self._way = Way(name, outlet=outlet, ledger=ledger, health=health, notes=self.notes, address=machine.address)
         self._events = Events(self._way)
         self._blocks = Blocks(machine.blocks, self._way)
+        self._orphans: list[tuple[str, str]] = []  # assets, and who told of their conditions and tells no more
+        self._looked_s = 0.0
+
+    @property
+    def detects(self) -> bool:
+        """Whether detectors look at what comes, which wait for delays."""
+        return bool(self._machine.detectors)
 
     @property
     def waits(self) -> bool:
@@ -78,37 +86,86 @@ class Intake:
         now_ns = self._clock_ns()
         await self._ids.keep()
         by_asset, others = _by_asset(items)
-        for asset, samples in by_asset.items():
+        told, blocks = self._others(others, by_asset, now_ns) if others else ([], {})
+        if blocks:
+            self._health.last_data_ns = now_ns
+        for asset, said in by_asset.items():
             source = self.sources.get(asset) or self.source(asset)
             if source is None:
-                self._health.refused += len(samples)
+                self._health.refused += len(said)
                 continue
-            self._learn(source, samples)
-            passed = source.filter.update(samples, now_ns)
-            self._tell_too_large(source, source.filter)
             source.heard_s = time.monotonic()
-            if source.filter.has_news:
-                self._health.last_data_ns = max(self._health.last_data_ns, source.filter.news_ns)
-            self._health.samples += len(samples)
-            if passed.live:
-                await self.send(source, passed.live)
-            if passed.past:
-                await self.send(source, passed.past, past=True)
-            self._tell_oddities(source.filter, asset, now_ns)
-        if others:
-            await self._take_others(others, now_ns)
+            if source.detectors is not None:
+                found = source.detectors.update(said, blocks.get(asset, ()), now_ns)
+                said.extend(found.samples)
+                told += found.events
+            await self._take_samples(source, said, now_ns)
+        if blocks:
+            due = self._blocks.due(block for of_asset in blocks.values() for block in of_asset)
+            await self._blocks.send(due, "period", now_ns)
+        if told:
+            await self._take_events(told, now_ns)
 
-    async def _take_others(self, others: Sequence[Item], now_ns: int) -> None:
-        """Take what is no sample: blocks, then events, which may stand on them."""
-        blocks: list[Block] = []
+    async def _take_samples(self, source: Source, samples: Sequence[Sample], now_ns: int) -> None:
+        self._learn(source, samples)
+        passed = source.filter.update(samples, now_ns)
+        self._tell_too_large(source, source.filter)
+        if source.filter.has_news:
+            self._health.last_data_ns = max(self._health.last_data_ns, source.filter.news_ns)
+        self._health.samples += len(samples)
+        if passed.live:
+            await self.send(source, passed.live)
+        if passed.past:
+            await self.send(source, passed.past, past=True)
+        self._tell_oddities(source.filter, source.asset.id, now_ns)
+
+    def _others(
+        self, others: Sequence[Item], by_asset: dict[str, list[Sample]], now_ns: int
+    ) -> tuple[list[Event | Refreshed], dict[str, list[Block]]]:
+        """Return what a batch tells of events, and its new blocks by asset; assets with any are in `by_asset` then."""
         told: list[Event | Refreshed] = []
+        blocks: dict[str, list[Block]] = {}
         for item in others:
-            if isinstance(item, Block) and self._is_ours(item.header.asset):
-                blocks.append(item)
-            elif isinstance(item, Event | Refreshed) and self._is_ours(item.asset):
+            asset = item.header.asset if isinstance(item, Block) else item.asset
+            if not self._is_ours(asset):
+                continue
+            by_asset.setdefault(asset, [])
+            if isinstance(item, Block):
+                if fresh := self._blocks.check([item], now_ns):
+                    blocks.setdefault(asset, []).extend(fresh)
+            elif isinstance(item, Event | Refreshed):
                 told.append(item)
-        await self._blocks.send(self._blocks.due(self._blocks.check(blocks, now_ns)), "period", now_ns)
+        return told, blocks
+
+    async def _take_events(self, told: Sequence[Event | Refreshed], now_ns: int) -> None:
+        """Keep events, and before each the blocks that its evidence names."""
+        for event in told:
+            if isinstance(event, Event) and event.evidence:
+                named = self._blocks.named(event.asset, (each.block for each in event.evidence if each.block))
+                await self._blocks.send(named, "detector", now_ns)
+        before = self._health.events
         await self._events.take(told, now_ns)
+        if self._health.events > before:
+            self._health.last_data_ns = now_ns
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time to `look`."""
+        return bool(self._orphans) or (self.detects and time.monotonic() - self._looked_s >= TICK_S)
+
+    async def look(self) -> None:
+        """See what time alone brings: the ends of delays, and of conditions of which nobody tells any more."""
+        self._looked_s, now_ns = time.monotonic(), self._clock_ns()
+        while self._orphans:
+            await self._events.clear(*self._orphans.pop(), now_ns)
+        for source in list(self.sources.values()):
+            if source.detectors is None or not source.online:
+                continue
+            found = source.detectors.update((), (), now_ns)
+            if found.samples:
+                await self._take_samples(source, found.samples, now_ns)
+            if found.events:
+                await self._take_events(found.events, now_ns)
 
     async def send_blocks(self, asset: str, sensor: str, start_ns: int | None = None, end_ns: int | None = None) -> int:
         """Send the blocks of a sensor that are held of a time (ns), without one the newest; return how many."""
@@ -122,7 +179,6 @@ class Intake:
             return False
         source.heard_s = time.monotonic()
         source.online = True
-        self._health.last_data_ns = self._clock_ns()
         return True
 
     def recorded(self, source: Source, past: Filter, samples: Iterable[Sample]) -> list[Sample]:
@@ -210,7 +266,11 @@ class Intake:
         asset = replace(asset, signals=signals)
         self._outlet.describe(asset)
         filter_ = Filter(signals, bounds=self._bounds(self._clock_ns()))
-        self.sources[asset_id] = Source(asset, filter_, unknown - inferred.keys(), inferred)
+        active = partial(self._events.active, asset_id)
+        detectors = Detectors(self._machine.detectors, asset, self._health, active) if self.detects else None
+        self.sources[asset_id] = Source(asset, filter_, unknown - inferred.keys(), inferred, detectors)
+        there = {MACHINE, *(entry.name for entry in self._machine.detectors)}
+        self._orphans += [(asset_id, source) for source in self._events.sources(asset_id) - there]
         return self.sources[asset_id]
 
     def _learn(self, source: Source, samples: Sequence[Sample]) -> None:
@@ -257,7 +317,8 @@ def _by_asset(items: Sequence[Item]) -> tuple[dict[str, list[Sample]], list[Item
     """Return the samples of a batch by asset, and what else is in it; raise TypeError for what is no item."""
     by_asset: dict[str, list[Sample]] = {}
     others: list[Item] = []
-    asset, samples = None, list[Sample]()
+    asset: str | None = None
+    samples: list[Sample] = []
     for item in items:
         if item.__class__ is Sample:
             if item.asset != asset:

@@ -12,6 +12,7 @@ import structlog
 
 from contract.mqtt import Broker
 from edge import health
+from edge.budget import BLOCK_BYTES, BlockBudget
 from edge.config import Line
 from edge.driver import Driver
 from edge.drivers import load
@@ -41,6 +42,7 @@ class LineService:
         max_bytes: int,
         *,
         raw_days: int = 0,
+        block_bytes: int = BLOCK_BYTES,
         host_id: str = HOST,
     ) -> None:
         self._line = line
@@ -49,6 +51,7 @@ class LineService:
         self._owners = owners
         self._max_bytes = max_bytes
         self._raw_days = raw_days
+        self._block_bytes = block_bytes
         self._host_id = host_id
         self._runners: dict[str, Runner] = {}
         self._refused: dict[str, health.Health] = {}
@@ -71,7 +74,9 @@ class LineService:
             await asyncio.to_thread(spool.close)
 
     async def _serve(self, spool: Spool) -> None:
-        uplink = await asyncio.to_thread(Uplink, self._line.node, spool, self._broker, host=self._host_id)
+        # what it waits for is that the spool is looked through for blocks
+        blocks = await asyncio.to_thread(BlockBudget, spool, self._block_bytes)
+        uplink = Uplink(self._line.node, spool, self._broker, host=self._host_id, blocks=blocks)
         self._refuse()
         everything = [*self._line.machines, *self._refused]
         uplink.node.describe(health.node_asset(self._line.place, everything), node=True)

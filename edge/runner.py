@@ -14,6 +14,7 @@ import structlog
 from contract.loss import Reason
 from contract.model import MAX_TEXT_BYTES
 from edge.contain import CLOSE_S, CONNECT_S, Contained, Failed, check_sound, outcome
+from edge.detector import TICK_S
 from edge.driver import Counters, Driver, DriverError, Item, Lost, Unreachable
 from edge.entry import Entry, Place
 from edge.gaps import Gaps
@@ -226,9 +227,7 @@ class Runner:
             while True:
                 if filling.done():
                     outcome(filling, "history")
-                waits = self._intake.waits
-                timeout_s = _TICK_S if waits else self._machine.offline_after_s / 4 or None
-                await asyncio.wait((reading,), timeout=timeout_s)
+                await asyncio.wait((reading,), timeout=self._patience_s)
                 if reading.done():
                     items = outcome(reading, "read")
                     try:
@@ -240,11 +239,21 @@ class Runner:
                     self._say_notes()
                     self._heard(items)
                     reading = asyncio.create_task(self._driver.read())
-                elif waits:
+                elif self._intake.waits:
                     await self._intake.flush()
+                if self._intake.is_due:
+                    await self._intake.look()
                 self._intake.check_silence()
         finally:
             await self._driver.end(reading, filling)
+
+    @property
+    def _patience_s(self) -> float | None:
+        """How long to wait for a batch until there may be something else to do; None: for ever."""
+        if self._intake.waits:
+            return _TICK_S
+        waits = [limit_s for limit_s in (self._machine.offline_after_s / 4, TICK_S * self._intake.detects) if limit_s]
+        return min(waits, default=None)
 
     def _say_notes(self) -> None:
         for index, notes in enumerate((self._intake.notes, self._driver.counters.notes)):

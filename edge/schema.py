@@ -4,27 +4,43 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterable
 from typing import Any, Final
 
+from pydantic import BaseModel
+
 from edge.config import PlantEntry
+from edge.detectors import detector_names
+from edge.detectors import load as load_detector
 from edge.drivers import driver_names, load
 
 _TEMPLATE: Final = "#/$defs/{model}"
 
 
 def plant_schema() -> dict[str, Any]:
-    """Return the schema with all drivers in it; each driver's own parts are named `driver.Part`."""
+    """Return the schema with all drivers and detectors in it; the parts of each are named `driver.Part`."""
     schema = PlantEntry.model_json_schema(ref_template=_TEMPLATE)
+    detectors = [{"$ref": _add(schema, load_detector(name).Options, f"{name}.Detector")} for name in detector_names()]
     choices = []
     for name in driver_names():
-        entry = load(name).Entry.model_json_schema(ref_template=f"#/$defs/{name}.{{model}}")
-        for part, body in entry.pop("$defs", {}).items():
-            schema["$defs"][f"{name}.{part}"] = body
-        entry["required"] = sorted({*entry.get("required", ()), "driver", "signals"})
-        schema["$defs"][f"{name}.Entry"] = entry
-        choices.append({"$ref": f"#/$defs/{name}.Entry"})
+        reference = _add(schema, load(name).Entry, f"{name}.Entry", required=("driver", "signals"))
+        schema["$defs"].pop(f"{name}.DetectorEntry", None)
+        schema["$defs"][f"{name}.Entry"]["properties"]["detectors"]["items"] = {"oneOf": detectors}
+        choices.append({"$ref": reference})
     schema["$defs"]["LineEntry"]["properties"]["machines"]["additionalProperties"] = {"oneOf": choices}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "shopfloor plant file"} | schema
+
+
+def _add(schema: dict[str, Any], model: type[BaseModel], name: str, required: Iterable[str] = ()) -> str:
+    """Add a model to a schema, with its parts as `prefix.Part`; return the reference to it."""
+    prefix = name.partition(".")[0]
+    body = model.model_json_schema(ref_template=f"#/$defs/{prefix}.{{model}}")
+    for part, inner in body.pop("$defs", {}).items():
+        schema["$defs"][f"{prefix}.{part}"] = inner
+    if required:
+        body["required"] = sorted({*body.get("required", ()), *required})
+    schema["$defs"][name] = body
+    return f"#/$defs/{name}"
 
 
 if __name__ == "__main__":

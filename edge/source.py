@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from contract.model import Asset, Datatype, Sample
+from edge.detector import Detectors
 from edge.filter import Filter, inferred
 
 
@@ -17,6 +18,7 @@ class Source:
     filter: Filter
     unknown: set[str]  # signals whose datatype neither the plant file nor a value has told yet
     inferred: dict[str, Datatype]  # those that were taken from first values
+    detectors: Detectors | None = None
     past: Filter | None = None
     has_news: bool = False  # of datatypes
     online: bool = False

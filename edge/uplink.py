@@ -10,6 +10,7 @@ import structlog
 
 from contract.mqtt import Broker, Session, Will
 from contract.topics import Node
+from edge.budget import BlockBudget
 from edge.node import EdgeNode
 from spool import Spool, SpoolError
 
@@ -25,8 +26,10 @@ _log = structlog.get_logger(__name__)
 class Uplink:
     """Sends what the spool of an edge node holds to a broker, as long as the primary host is online."""
 
-    def __init__(self, node: Node, spool: Spool, broker: Broker, *, host: str = HOST) -> None:
-        self.node = EdgeNode(node, spool, host, self._publish)
+    def __init__(
+        self, node: Node, spool: Spool, broker: Broker, *, host: str = HOST, blocks: BlockBudget | None = None
+    ) -> None:
+        self.node = EdgeNode(node, spool, host, self._publish, blocks=blocks)
         self.node.wake = self._wake_up
         self.node.leave = self._leave
         self._broker = broker

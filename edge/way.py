@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
-from typing import Final
+from typing import Final, TypeVar
 
 import structlog
 
@@ -18,6 +18,7 @@ from spool import SpoolError
 
 _RETRY_SPOOL_S: Final = 1.0
 
+_T = TypeVar("_T")
 _log = structlog.get_logger(__name__)
 
 
@@ -37,23 +38,38 @@ class Way:
     async def put(self, put: Callable[[], Iterable[Future[int | None]]]) -> None:
         """Wait until what `put` puts is durable; put it again when the spool refuses. A repeat must be harmless."""
         standing = ""
-        while True:
-            try:
-                for future in put():
-                    if not future.done():
-                        await asyncio.wrap_future(future)
-                    future.result()
-            except SpoolError as error:
-                if not standing:
-                    self._log.error("reading stands still until the spool takes more", reason=str(error))
-                    standing = self.health.trouble = str(error)
-                await asyncio.sleep(_RETRY_SPOOL_S)
-            else:
-                break
-        if standing:
-            self._log.info("the spool takes data again; reading goes on")
-            if self.health.trouble == standing:
+        try:
+            while True:
+                try:
+                    for future in put():
+                        if not future.done():
+                            await asyncio.wrap_future(future)
+                        future.result()
+                except SpoolError as error:
+                    if not standing:
+                        self._log.error("reading stands still until the spool takes more", reason=str(error))
+                        standing = self.health.trouble = str(error)
+                    await asyncio.sleep(_RETRY_SPOOL_S)
+                else:
+                    break
+            if standing:
+                self._log.info("the spool takes data again; reading goes on")
+        finally:
+            if standing and self.health.trouble == standing:
                 self.health.trouble = ""
+
+    async def put_each(self, items: Sequence[_T], put: Callable[[_T], Future[int | None]]) -> None:
+        """Wait until each item is durable that `put` puts; what is durable already is not put again."""
+        kept: dict[int, Future[int | None]] = {}
+
+        def missing() -> list[Future[int | None]]:
+            for index, item in enumerate(items):
+                before = kept.get(index)
+                if before is None or (before.done() and before.exception() is not None):
+                    kept[index] = put(item)
+            return list(kept.values())
+
+        await self.put(missing)
 
     def time_replaced(self, what: str, sort: Sort, time_ns: int, now_ns: int) -> None:
         """Tell that an event or a block has the time of its arrival, as its own cannot be one."""

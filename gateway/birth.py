@@ -167,7 +167,7 @@ class LineWriter:
         self._heads = [head(asset.kind + end, tags) + " " for end in ("", *TYPED)]
         self._stated = {signal.name: _COLUMN_OF[signal.datatype] for signal in asset.signals}
         self._signal_of: dict[str, str] = {}
-        self._templates: dict[tuple[str, ...], str] = {}
+        self._templates: dict[tuple[str, ...], list[str]] = {}
         self._plans: dict[tuple[tuple[str, ...], tuple[type, ...]], list[_Part]] = {}
 
     def lines(self, batch: Batch) -> list[str]:
@@ -184,7 +184,7 @@ class LineWriter:
             return (is_one_time and self._planned_lines(batch)) or self._any_lines(batch)
         numbers = orjson.dumps(values)[1:-1].decode().split(",")
         if is_one_time and (template := self._template(tuple(batch.names))):
-            return [template % (*numbers, at)]
+            return [_filled(template, numbers, at)]
         return self._plain_lines(batch.names, times, numbers)
 
     def signal(self, metric_name: str) -> str:
@@ -223,7 +223,7 @@ class LineWriter:
             if whole and not (part.low <= min(whole) and max(whole) <= part.high):  # type: ignore[operator,type-var]
                 return []
         texts = orjson.dumps(values)[1:-1].decode().split(",")
-        return [part.template % (*[texts[index] for index in part.indexes], at) for part in plan]
+        return [_filled(part.template, [texts[index] for index in part.indexes], at) for part in plan]
 
     def _plan(self, names: tuple[str, ...], types: tuple[type, ...]) -> list[_Part]:
         plan = self._plans.get((names, types))
@@ -233,21 +233,19 @@ class LineWriter:
             columns = list(map(self._column_of, signals, types))
             for column in sorted(set(columns)) if _is_plain(signals) else ():
                 indexes = [index for index, each in enumerate(columns) if each is column]
-                fields = ",".join(f"{signals[index]}=%s{_END[column]}" for index in indexes)
-                template = self._heads[column].replace("%", "%%") + fields + " %d"
+                template = _template(self._heads[column], [signals[index] for index in indexes], _END[column])
                 holds = _HOLDS.get(column, range(1))
                 plan.append(_Part(template, indexes, [i for i in indexes if types[i] is int], holds[0], holds[-1]))
             if len(self._plans) < MOST_TEMPLATES:
                 self._plans[names, types] = plan
         return plan
 
-    def _template(self, names: tuple[str, ...]) -> str:
+    def _template(self, names: tuple[str, ...]) -> list[str]:
         """Return the line of numbers of one time as a template; empty when these names need more care."""
         template = self._templates.get(names)
         if template is None:
             signals = [self.signal(name) for name in names]
-            fields = ",".join(f"{signal}=%s" for signal in signals)
-            template = self._heads[0].replace("%", "%%") + fields + " %d" if _is_plain(signals) else ""
+            template = _template(self._heads[0], signals) if _is_plain(signals) else []
             if len(self._templates) < MOST_TEMPLATES:
                 self._templates[names] = template
         return template
@@ -289,11 +287,24 @@ class LineWriter:
 class _Part(NamedTuple):
     """A line of values of one column: which values they are, which of them are whole, and what those may be."""
 
-    template: str
+    template: list[str]
     indexes: list[int]
     whole: list[int]
     low: int
     high: int
+
+
+def _template(first: str, signals: list[str], end: str = "") -> list[str]:
+    """Return what stands before, between and behind the values of a line; `end` follows each value."""
+    return [f"{first}{signals[0]}=", *(f"{end},{signal}=" for signal in signals[1:]), f"{end} "]
+
+
+def _filled(template: list[str], texts: list[str], time_ns: int) -> str:
+    """Return a line: a template with its values."""
+    parts = template + texts
+    parts[0::2] = template
+    parts[1::2] = texts
+    return "".join(parts) + str(time_ns)
 
 
 def _is_plain(signals: list[str]) -> bool:

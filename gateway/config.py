@@ -9,6 +9,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from contract.mqtt import BrokerSettings
 from contract.topics import HOST_ID
+from gateway.cloud import HttpCloud
+from gateway.store import HttpStore
 
 
 class Settings(BaseSettings):
@@ -45,6 +47,24 @@ class Settings(BaseSettings):
     def folder(self) -> Path:
         """The gateway's own folder below the home."""
         return self.home / "gateway"
+
+
+def store_of(settings: Settings) -> HttpStore:
+    """Return the store that the settings name."""
+    return HttpStore(
+        str(settings.store_url),
+        org=settings.store_org,
+        bucket=settings.store_bucket,
+        token_file=settings.store_token_file,
+        timeout_s=settings.store_timeout_s,
+    )
+
+
+def cloud_of(settings: Settings) -> HttpCloud | None:
+    """Return the cloud that the settings name, None for none."""
+    if settings.cloud_url is None:
+        return None
+    return HttpCloud(str(settings.cloud_url), token_file=settings.cloud_token_file, timeout_s=settings.cloud_timeout_s)
 
 
 class MirrorBrokerSettings(BrokerSettings):

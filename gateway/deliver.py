@@ -24,9 +24,9 @@ from contract.topics import Node, parse_sparkplug
 from gateway.cloud import Cloud, Receipt
 from gateway.forward import Progress
 from gateway.ledger import CLOUD, Aside, Ledger, LedgerError
+from gateway.ledger.tally import Delivered
 from gateway.letters import MOST_BYTES, Letter, LetterError, ledger_letter, letters_of
 from gateway.sinks import Cursors
-from gateway.tally import Delivered
 from spool import Record, Spool, SpoolError
 
 LINES: Final = 1000

@@ -6,11 +6,13 @@ What keeps them is the cloud, which gets them from the spool. They are published
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Final
 
-from contract.event import EventError, read_event
+from contract.event import EVENT, Event, EventError, read_event
 from contract.model import Asset
+from contract.sparkplug import SparkplugError, decode
 from contract.topics import UnsTopic
 
 MOST_WAITING: Final = 10_000
@@ -25,25 +27,32 @@ class EventMirror:
     """
 
     def __init__(self) -> None:
-        self._waiting: deque[tuple[Asset, str]] = deque(maxlen=MOST_WAITING)
+        self._waiting: deque[tuple[Asset, bytes]] = deque(maxlen=MOST_WAITING)
         self.missed = 0
 
-    def take(self, asset: Asset, text: str) -> None:
-        """Take the value of a metric `Spool/Event` of an asset."""
-        self.missed += len(self._waiting) == MOST_WAITING
-        self._waiting.append((asset, text))
+    def take(self, asset: Asset, body: bytes) -> None:
+        """Take a message of an asset that may tell events."""
+        if EVENT.encode() in body:
+            self.missed += len(self._waiting) == MOST_WAITING
+            self._waiting.append((asset, body))
 
     def tick(self, publish: Publish) -> int:
         """Publish all that wait; return the number of messages."""
         count = 0
         for _ in range(len(self._waiting)):
-            asset, text = self._waiting.popleft()
-            try:
-                event = read_event(text, asset.id)
-            except EventError:  # who delivers it to the cloud says so
-                continue
+            asset, body = self._waiting.popleft()
             topic = UnsTopic(asset.enterprise, asset.site, asset.area, asset.line, asset.id, "event")
-            shown = publish(str(topic), event.model_dump_json().encode())
-            self.missed += not shown
-            count += shown
+            for event in _events(asset, body):
+                shown = publish(str(topic), event.model_dump_json().encode())
+                self.missed += not shown
+                count += shown
         return count
+
+
+def _events(asset: Asset, body: bytes) -> Iterator[Event]:
+    """Give the events in a message; what tells none is told by who delivers it to the cloud."""
+    with suppress(SparkplugError):
+        for metric in decode(body).metrics:
+            if metric.name == EVENT and isinstance(metric.value, str):
+                with suppress(EventError):
+                    yield read_event(metric.value, asset.id)

@@ -18,10 +18,10 @@ import structlog
 from contract.backoff import Backoff
 from contract.topics import Node
 from gateway.ledger import STORE, Aside, Ledger, LedgerError
+from gateway.ledger.tally import Stored, Tally
 from gateway.reader import Reader
-from gateway.sinks import Cursors, is_for_cloud
+from gateway.sinks import Cursors
 from gateway.store import Answer, Store
-from gateway.tally import Stored, Tally
 from spool import Record, Spool, SpoolError
 
 RECORDS: Final = 500
@@ -169,7 +169,7 @@ class Forwarder:
         return batch
 
     def _take(self, record: Record, batch: Batch) -> None:
-        topic, lines, samples, aside = self._reader.read(record)
+        topic, lines, samples, aside, for_cloud = self._reader.read(record)
         counted = batch.counted.get(topic.node)
         if counted is None:
             counted = batch.counted[topic.node] = Stored()
@@ -179,7 +179,7 @@ class Forwarder:
             batch.lines += lines
         batch.samples += samples
         batch.records += 1
-        if is_for_cloud(record.topic, record.body):
+        if for_cloud:
             batch.for_cloud.append(record.n)
         if batch.intervals and batch.intervals[-1][1] == record.n - 1:
             batch.intervals[-1] = (batch.intervals[-1][0], record.n)

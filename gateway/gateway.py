@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from typing import Final
 
 import structlog
@@ -13,29 +14,31 @@ from contract.loss import SourceLedger
 from contract.mqtt import Broker, Session, Subscription, Will
 from contract.topics import SPARKPLUG, Node, state_topic
 from gateway.acks import Acks, rebirth_command
-from gateway.balance import GATEWAY, LedgerPublisher
-from gateway.cloud import HttpCloud
-from gateway.config import Settings
+from gateway.cloud import Cloud
+from gateway.config import Settings, cloud_of, store_of
 from gateway.deliver import Deliverer
 from gateway.events import EventMirror
 from gateway.forward import Forwarder
 from gateway.health import HealthServer
 from gateway.host import Gap, Host, Presence
 from gateway.ledger import Ledger, LedgerError
+from gateway.ledger.balance import GATEWAY, LedgerPublisher
+from gateway.ledger.quarantine import Quarantine
+from gateway.ledger.tally import Delivered, Tally
 from gateway.mirror import LOOK_AT_EDGE, Mirror, Why
-from gateway.quarantine import Quarantine
 from gateway.reader import Decoded, Reader
 from gateway.receive import Receiver
 from gateway.seed import open_ids
 from gateway.sinks import Cursors
 from gateway.standby import LONGEST_PATIENCE_S, PATIENCE_S, Ends, Standby
-from gateway.store import HttpStore
-from gateway.tally import Delivered, Tally
+from gateway.store import Store
 from gateway.view import CloudView, NodeView, View
 from spool import Spool, SpoolError
 
 MIRROR_WAITS_S: Final = 3.0  # a broker acknowledges in milliseconds; NATS after 5 s what its disk has no room for
 PROBE_S: Final = 30.0
+MakeSession = Callable[..., Session]
+
 TICK_S: Final = 0.05
 FLUSH_S: Final = 1.0
 # not spBv1.0/#: our own commands would come back, and a broker may not let us read those of others
@@ -50,7 +53,21 @@ log = structlog.get_logger()
 class Gateway:
     """All parts of a gateway. `start`, then `tick` every `TICK_S` while `alive`, then `stop`."""
 
-    def __init__(self, settings: Settings, broker: Broker, mirror_broker: Broker | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        broker: Broker,
+        mirror_broker: Broker | None = None,
+        *,
+        make_session: MakeSession = Session,
+        store: Store | None = None,
+        cloud: Cloud | None = None,
+    ) -> None:
+        """What touches the world may be given: a session with the broker is made anew after another gateway stood in.
+
+        Without `store` and `cloud` they are those of the settings.
+        """
+        self._make_session = make_session
         self._settings = settings
         self._presence = Presence()
         self._lock = threading.Lock()  # the host's sessions: the network's thread and the ticking one
@@ -77,9 +94,9 @@ class Gateway:
         self._own_mirror_session: Session | None = None
         if mirror_broker is not None:
             name = f"{self._client_id}-mirror"
-            self._own_mirror_session = Session(mirror_broker, name, on_connect=self._mirror_connected)
-        self._store = self._new_store()
-        self._cloud = self._new_cloud()
+            self._own_mirror_session = make_session(mirror_broker, name, on_connect=self._mirror_connected)
+        self._store = store_of(settings) if store is None else store
+        self._cloud = cloud_of(settings) if cloud is None else cloud
         self.health = HealthServer(settings.gateway_host, settings.gateway_port, self.view)
 
     def start(self) -> None:
@@ -108,7 +125,7 @@ class Gateway:
             self._own_mirror_session.start()
 
     def _new_session(self) -> Session:
-        return Session(
+        return self._make_session(
             self._broker,
             self._client_id,
             subscriptions=[Subscription(self._state, 1), *SUBSCRIPTIONS],
@@ -166,7 +183,10 @@ class Gateway:
         )
         # a connection of its own: what people replay must not wait for the live data, nor hold it up
         token_file = self._settings.gateway_token_file
-        self._quarantine = Quarantine(self._ledger, spool, self._new_store(), token_file, ids)
+        settings = self._settings
+        self._quarantine = Quarantine(
+            self._ledger, spool, store_of(settings), token_file, ids, cloud=cloud_of(settings)
+        )
 
     def _open_ids(self) -> Ids:
         ids, self._taken_back = open_ids(self._spool, self._ledger.account, time.time_ns())
@@ -184,24 +204,6 @@ class Gateway:
     def _tell_cloud(self, node: Node, told: SourceLedger) -> None:
         if self._deliverer is not None:
             self._deliverer.tell(node, told)
-
-    def _new_cloud(self) -> HttpCloud | None:
-        settings = self._settings
-        if settings.cloud_url is None:
-            return None
-        return HttpCloud(
-            str(settings.cloud_url), token_file=settings.cloud_token_file, timeout_s=settings.cloud_timeout_s
-        )
-
-    def _new_store(self) -> HttpStore:
-        settings = self._settings
-        return HttpStore(
-            str(settings.store_url),
-            org=settings.store_org,
-            bucket=settings.store_bucket,
-            token_file=settings.store_token_file,
-            timeout_s=settings.store_timeout_s,
-        )
 
     @property
     def alive(self) -> bool:
@@ -278,9 +280,11 @@ class Gateway:
         self._session.stop(1.0)
         if self._own_mirror_session is not None:
             self._own_mirror_session.stop(1.0)
+        if self._deliverer is not None:
+            self._deliverer.stop(0.0)  # both end at the same time
         self._forwarder.stop(1.0)
         if self._deliverer is not None:
-            self._deliverer.stop(1.0)
+            self._deliverer.stop(0.2)
         self.health.stop()
         self._quarantine.close()
         self._flush()

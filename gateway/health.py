@@ -1,6 +1,6 @@
 """Whether the gateway does its work: `/health` (200 only while data flows) and `/metrics` (Prometheus).
 
-The same port has `/quarantine` (gateway.quarantine).
+The same port has `/quarantine` (gateway.ledger.quarantine).
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import Any, Final
 import structlog
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
+from gateway.ledger.quarantine import Quarantine
 from gateway.metrics import GatewayCollector
-from gateway.quarantine import Quarantine
 from gateway.view import View, report
 
 _log = structlog.get_logger(__name__)

@@ -310,7 +310,9 @@ class Host:
 
     def _living(self, node: Node, now: float) -> NodeSession | None:
         """Return the session of a node that was born, else want its birth."""
-        session = self.sessions.setdefault(node, NodeSession())
+        session = self.sessions.get(node)
+        if session is None:
+            session = self.sessions[node] = NodeSession()
         session.last_message = now
         if session.online:
             if session.prove_by is not None:

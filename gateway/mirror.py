@@ -70,20 +70,22 @@ class Face:
 
     def take(self, batch: Batch, now_ns: int = 0) -> None:
         """Take over samples, those that are newer; `now_ns` (UTC, 0: unknown) tells which are ahead."""
-        times_ns = sorted(batch.times_ns) or [0]
-        in_order = not batch.historical and times_ns[0] >= self._newest_ns and times_ns == batch.times_ns
+        times_ns = batch.times_ns or [0]
+        first_ns, last_ns = times_ns[0], times_ns[-1]
+        is_ascending = times_ns.count(first_ns) == len(times_ns) or sorted(times_ns) == times_ns
+        in_order = is_ascending and first_ns >= self._newest_ns and not batch.historical
         if self._newest is not None and (not in_order or batch.names is not self._newest.names):
             self._settle()
-        self.dirty |= {"tele", "state"}
+        self.dirty.update(("tele", "state"))
         if not in_order:
             known = [self.times_ns.get(name, -1) for name in batch.names]
             # one source may be ever behind another one of this asset: its batches cost no look at each signal
-            if batch.historical or times_ns != batch.times_ns or max(known, default=0) >= times_ns[0]:
+            if batch.historical or not is_ascending or max(known, default=0) >= first_ns:
                 self._take_newer(batch, known, now_ns)
                 return
         self._newest, self._renewed_ns = batch, now_ns
-        if not now_ns or times_ns[-1] <= now_ns + AHEAD_NS:
-            self._newest_ns = max(self._newest_ns, times_ns[-1])
+        if last_ns > self._newest_ns and (not now_ns or last_ns <= now_ns + AHEAD_NS):
+            self._newest_ns = last_ns
 
     def _settle(self) -> None:
         """Bring the newest batch into the columns."""

@@ -19,18 +19,17 @@ from contract.identity import Ids
 from contract.loss import BALANCE, ENTRY
 from contract.sparkplug import Batch, Odd, SparkplugError
 from contract.topics import Node, SparkplugTopic, parse_sparkplug
-from gateway.account import read_balance, read_entry
 from gateway.birth import NO_DEFINITIONS, Birth, valued
 from gateway.ledger import Aside, Ledger
+from gateway.ledger.account import read_balance, read_entry
 from gateway.runs import Runs
-from gateway.sinks import FOR_CLOUD
+from gateway.sinks import may_be_for_cloud
 from spool import Record
 
 RUN: Final = "run:"  # begins notes of the newest millisecond of an asset, by the topic of its birth
 INDEX: Final = "births"  # the note that lists the topics of all births that are notes
 MOST_TOLD: Final = 10_000  # odd metrics that are told once, each with the payload; all are counted
 MOST_NAMED: Final = 5  # of them in one reason
-_FOR_CLOUD: Final = FOR_CLOUD.decode()
 
 log = structlog.get_logger()
 
@@ -78,12 +77,16 @@ class Decoded:
 
 
 class Lines(NamedTuple):
-    """The lines of one record and how many samples they hold; `aside`: the record as a whole cannot be stored."""
+    """The lines of one record and how many samples they hold.
+
+    `aside`: the record as a whole cannot be stored. `for_cloud`: it may hold what the cloud wants, too.
+    """
 
     topic: SparkplugTopic
     lines: list[str]
     samples: int
     aside: bool = False
+    for_cloud: bool = False
 
 
 class Reader:
@@ -124,7 +127,7 @@ class Reader:
             return self._read_data(record, topic)
         except SparkplugError as error:
             self._set_aside(record, topic, str(error))
-            return Lines(topic, [], 0, aside=True)
+            return Lines(topic, [], 0, aside=True, for_cloud=may_be_for_cloud(record.topic, record.body))
 
     def keep_ids(self) -> None:
         """Make durable which ids were given by reading, before any line with them goes; raise SpoolError."""
@@ -187,7 +190,7 @@ class Reader:
             birth = self.births.get(_birth_topic(topic))
             if birth is None:
                 self._set_aside(record, topic, "the birth of this asset is not known")
-                return Lines(topic, [], 0, aside=True)
+                return Lines(topic, [], 0, aside=True, for_cloud=may_be_for_cloud(record.topic, record.body))
             found = birth, birth.read(record.body, record.time_ns)
         birth, batch = found
         if batch.odd:
@@ -196,10 +199,7 @@ class Reader:
             batch = self._runs.apart(_birth_topic(topic), batch, record.body)
         if topic.device is None:
             self._enter(topic.node, batch)
-        samples = len(batch.values)
-        if FOR_CLOUD in record.body:
-            samples -= sum(name.startswith(_FOR_CLOUD) for name in batch.names)
-        return Lines(topic, birth.lines(batch), samples)
+        return Lines(topic, birth.lines(batch), len(batch.values), for_cloud=batch.beside)
 
     def _enter(self, node: Node, batch: Batch) -> None:
         """Take over what an edge node tells of the ledger; it is durable before the record goes."""

@@ -10,21 +10,19 @@ import structlog
 
 from contract.ack import SPOOL_ACK, AckError, parse_given, parse_uuid
 from contract.birth import ONLINE
-from contract.event import EVENT
 from contract.identity import Ids
 from contract.sparkplug import Batch, Decoder, SparkplugError, decode
 from contract.sparkplug_times import FIRST_MS
 from contract.topics import Node, SparkplugTopic, TopicError
 from gateway.acks import Acks
-from gateway.balance import NOBODY
 from gateway.birth import NO_DEFINITIONS, Birth, bdseq_of
 from gateway.events import EventMirror
 from gateway.host import Host
 from gateway.ledger import Aside, Ledger
+from gateway.ledger.balance import NOBODY
 from gateway.mirror import EDGE_DIED, Mirror
 from gateway.reader import Decoded, parse
 from gateway.seen import Seen
-from gateway.sinks import FOR_CLOUD
 from spool import Origin, Spool, SpoolError, SpoolFull, size_of
 
 MOST_NODES: Final = 10_000
@@ -163,6 +161,9 @@ class Receiver:
             return
         epoch, last = given
         self._ledger.account.born(node, epoch, last)
+        if self._over.get(node) == epoch:  # also when it has sent more by now: none of it was acknowledged
+            self._acks.renew(node, epoch)
+            return
         received = self._spool.received("/".join(node), epoch)
         if not received or received[-1][1] <= last:
             self._acks.greet(node, epoch)
@@ -225,8 +226,8 @@ class Receiver:
             before = self._spool.received(origin.node, origin.epoch)
             self._ledger.account.begin(node, origin.epoch, sum(last - first + 1 for first, last in before), now_ns)
         done: Done = partial(self._data_done, node, origin, now_ns, decoded=(birth, batch) if timed else None)
-        if FOR_CLOUD in body:
-            done = partial(self._held_done, done, size_of(topic, body), birth=birth, batch=batch)
+        if batch.beside:
+            done = partial(self._held_done, done, size_of(topic, body), birth=birth, body=body)
         if origin is not None and timed and self._seen.contradicts(origin, batch):
             self._contradicted(node, origin, now_ns)
             self._hand(topic, body, None, done)  # kept whatever its number
@@ -320,7 +321,7 @@ class Receiver:
             self._acks.committed(node, origin.epoch, origin.n)
 
     def _held_done(
-        self, done: Done, size: int, number: int | None, error: SpoolError | None, *, birth: Birth, batch: Batch
+        self, done: Done, size: int, number: int | None, error: SpoolError | None, *, birth: Birth, body: bytes
     ) -> None:
         """Hold for the cloud what is durable now, and show its events; runs in the spool's thread."""
         done(number, error)
@@ -329,9 +330,7 @@ class Receiver:
                 self._ledger.count(birth.node, "no_cloud")
             else:
                 self._hold(number, size)
-            for name, value in zip(batch.names, batch.values, strict=True):
-                if name == EVENT and isinstance(value, str):
-                    self._events.take(birth.asset, value)
+            self._events.take(birth.asset, body)
 
     def _birth_done(self, node: Node, now: float, now_ns: int, _number: int | None, error: SpoolError | None) -> None:
         if error is not None:

@@ -19,7 +19,7 @@ from contract.birth import is_signal, is_stated
 from contract.identity import ASSETS, Ids, Row, levels_of, path_of, places_scope, signals_scope
 from contract.sparkplug import Payload, SparkplugError, datatype_of, decode
 from contract.topics import EMPTY_LEVEL, UNS, Node, uns_level
-from gateway.account import Account
+from gateway.ledger.account import Account
 from gateway.mirror import CATEGORIES
 from gateway.reader import INDEX, parse
 from spool import Spool

@@ -7,6 +7,7 @@ In memory alone: what came before the start, or long ago, is not known.
 from __future__ import annotations
 
 import marshal
+from collections import OrderedDict
 from typing import Final
 
 from contract.sparkplug import Batch
@@ -20,14 +21,14 @@ class Seen:
 
     def __init__(self, most: int = MOST) -> None:
         self._most = most
-        self._digests: dict[Origin, int] = {}
+        self._digests: OrderedDict[Origin, int] = OrderedDict()  # a dict finds its oldest past all that are gone
 
     def contradicts(self, origin: Origin, batch: Batch) -> bool:
         """Whether another message came under this number; if none did, note this one."""
         digest = _digest(batch)
         known = self._digests.setdefault(origin, digest)
         if len(self._digests) > self._most:
-            del self._digests[next(iter(self._digests))]
+            self._digests.popitem(last=False)
         return known != digest
 
 

@@ -11,18 +11,26 @@ import threading
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
+from contract.sparkplug_fast import NO_SAMPLE
+from contract.sparkplug_wire import COMPRESSED
 from spool import Spool
 
-FOR_CLOUD: Final = b"Spool/"
+FOR_CLOUD: Final = (NO_SAMPLE.encode(), COMPRESSED.encode())
+"""What a message for the cloud has in it, as it is or in a compressed body."""
 STORE: Final = "cursor:store"
 CLOUD: Final = "cursor:cloud"
 
 _DATA: Final = ("/NDATA/", "/DDATA/")
 
 
-def is_for_cloud(topic: str, body: bytes) -> bool:
-    """Whether a record holds what the cloud wants beside samples; births declare such metrics and hold none."""
-    return FOR_CLOUD in body and any(type_ in topic for type_ in _DATA)
+def may_be_for_cloud(topic: str, body: bytes) -> bool:
+    """Whether a record that was not decoded may hold what the cloud wants; births declare such metrics only."""
+    return is_data(topic) and any(word in body for word in FOR_CLOUD)
+
+
+def is_data(topic: str) -> bool:
+    """Whether a topic is that of data."""
+    return any(type_ in topic for type_ in _DATA)
 
 
 class Cursors:
@@ -37,18 +45,22 @@ class Cursors:
         self._lock = threading.Lock()  # held until a transaction is durable: two sinks may pass one record at once
         self.store_n = int(spool.note(STORE) or 0)
         self.cloud_n = int(spool.note(CLOUD) or 0)
-        self.kept = 0
-        """Records that the store has passed and that are kept for the cloud."""
+        self._kept: set[int] = set()  # what the store has passed
+
+    @property
+    def kept(self) -> int:
+        """How many records the store has passed that are kept for the cloud."""
+        return len(self._kept)
 
     def load(self) -> list[tuple[int, int]]:
         """Return number and size of what the spool holds for the cloud, the oldest first; raise SpoolError.
 
         What both have passed goes: a salvage may have found it again, or it was kept for a cloud that is no more.
         """
-        held = self._spool.containing(FOR_CLOUD, self.cloud_n) if self._has_cloud else []
-        kept = [n for n, _ in held if n <= self.store_n]
-        self._spool.remove(_without([(0, self.store_n)], kept))
-        self.kept = len(kept)
+        found = self._spool.containing(FOR_CLOUD, self.cloud_n) if self._has_cloud else []
+        held = [(n, size) for n, topic, size in found if is_data(topic)]
+        self._kept = {n for n, _ in held if n <= self.store_n}
+        self._spool.remove(_without([(0, self.store_n)], sorted(self._kept)))
         return held
 
     def pass_store(
@@ -62,15 +74,15 @@ class Cursors:
             kept = [n for n in for_cloud if n > self.cloud_n] if self._has_cloud else []
             self._spool.remove(_without(intervals, kept), {**notes, STORE: b"%d" % last_n})
             self.store_n = last_n
-            self.kept += len(kept)
+            self._kept.update(kept)
 
     def pass_cloud(self, numbers: Sequence[int], notes: Mapping[str, bytes]) -> None:
         """Say that the cloud is past these records, ascending, and so past all before them; raise SpoolError."""
         with self._lock:
-            gone = [n for n in numbers if n <= self.store_n]
+            gone = [n for n in numbers if n in self._kept]
             self._spool.remove([(n, n) for n in gone], {**notes, CLOUD: b"%d" % numbers[-1]})
             self.cloud_n = numbers[-1]
-            self.kept -= len(gone)
+            self._kept.difference_update(gone)
 
 
 def _without(intervals: Iterable[tuple[int, int]], numbers: Sequence[int]) -> list[tuple[int, int]]:

@@ -324,10 +324,11 @@ class SpoolFile:
                     break
         return records
 
-    def containing(self, word: bytes, after: int) -> list[tuple[int, int]]:
-        """Return number and size of the records above `after` whose body has these bytes in it, in order."""
-        query = f"SELECT n, {_SIZE} FROM records WHERE n > ? AND instr(body, ?) > 0 ORDER BY n"  # noqa: S608 a constant
-        return list(self.connection.execute(query, (after, word)))
+    def containing(self, words: Sequence[bytes], after: int) -> list[tuple[int, str, int]]:
+        """Return number, topic and size of the records above `after` whose body has any of these words, in order."""
+        found = " OR ".join(["instr(body, ?) > 0"] * len(words))
+        query = f"SELECT n, topic, {_SIZE} FROM records WHERE n > ? AND ({found}) ORDER BY n"  # noqa: S608 constants
+        return list(self.connection.execute(query, (after, *words)))
 
     def newest_n(self) -> int:
         """Return the highest number that is in the spool, 0 when it is empty."""

@@ -10,7 +10,7 @@ import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
@@ -179,14 +179,14 @@ class Spool:
             except sqlite3.Error as error:
                 raise explain(error, self.path) from error
 
-    def containing(self, word: bytes, after: int = 0) -> list[tuple[int, int]]:
-        """Return number and size of the durable records above `after` with these bytes in their body, in order.
+    def containing(self, words: Sequence[bytes], after: int = 0) -> list[tuple[int, str, int]]:
+        """Return number, topic and size of the durable records above `after` with any of these words, in order.
 
         It looks into all of them: to be asked at a start. Raises SpoolError.
         """
         with self._file_lock:
             try:
-                return self._open_file().containing(word, after)
+                return self._open_file().containing(words, after)
             except sqlite3.Error as error:
                 raise explain(error, self.path) from error
 

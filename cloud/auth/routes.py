@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -28,6 +28,8 @@ from cloud.problems import Code, Problem, responses
 
 router = APIRouter(prefix="/auth", tags=["login"])
 
+_OPEN: Final[dict[str, Any]] = {"security": []}
+"""In the document: nobody has to be logged in."""
 DEVICE_LASTS: Final = timedelta(days=365)
 FORGOTTEN: Final = (
     "an admin can make a login link for you, and `shopfloor login`, run where the plant runs, one for the admin"
@@ -180,7 +182,7 @@ async def get_visit(request: Request, response: Response, parts: GetParts, now: 
 GetVisit = Annotated[Visit, Depends(get_visit)]
 
 
-@router.post("/login", responses=responses(401, 403, 429, 503))
+@router.post("/login", responses=responses(401, 403, 429, 503), openapi_extra=_OPEN)
 async def login(body: Credentials, visit: GetVisit) -> WhoAmI:
     """Log in with a password; the answer sets the session cookie."""
     device = visit.device(body.username)
@@ -209,7 +211,7 @@ def _enter_by_password(body: Credentials, visit: Visit) -> WhoAmI:
         return visit.enter(db, user)
 
 
-@router.post("/link", responses=responses(401, 403))
+@router.post("/link", responses=responses(401, 403), openapi_extra=_OPEN)
 def redeem_link(body: LinkSecret, visit: GetVisit, db: Db) -> WhoAmI:
     """Log in with a one-time link, to choose a password; the answer sets the session cookie."""
     # not slowed: nobody guesses 256 bits, and whoever tries would keep the others of their address out

@@ -7,18 +7,23 @@ import binascii
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, TypeVar
 
 import orjson
-from sqlalchemy import and_, delete, exists, select, tuple_
+from sqlalchemy import and_, delete, exists, func, select, tuple_
 from sqlalchemy.orm import Session
 
 from cloud.blocks.blocks import stand_no_longer
+from cloud.db import Base
 from cloud.events.tables import ConditionRow, EventRow
 from contract.event import Event, State
 
-SWEEP_S: Final = 60.0
+SWEEP_S: Final = 10.0
 MOST_FORGOTTEN: Final = 10_000  # at once
+MOST_EVENTS: Final = 1_000_000  # of a plant; then the oldest go, whatever their time
+
+
+_Row = TypeVar("_Row", EventRow, ConditionRow)
 
 
 class CursorError(ValueError):
@@ -39,24 +44,40 @@ class Asked:
 
 
 def keep(db: Session, node: str, event: Event) -> EventRow | None:
-    """Keep an event and what it says of its condition; None when it was kept before."""
-    if db.get(EventRow, (event.asset, event.id)) is not None:
+    """Keep an event and what it says of its condition; None when it was kept before.
+
+    It is written with all others of the transaction: one by one a thousand would take a second.
+    """
+    if _known(db, EventRow, (event.asset, event.id)) is not None:
         return None
     row = EventRow(node=node, **event.model_dump(mode="json"))
-    db.add(row)
-    db.flush()
+    _add(db, row, (event.asset, event.id))
     if event.condition and event.state:
         _take(db, event)
     return row
 
 
+def _known(db: Session, table: type[_Row], key: tuple[str, str]) -> _Row | None:
+    """Return a row that is in the database, or was added in this transaction."""
+    added: _Row | None = db.info.get((table, key))
+    if added is not None:
+        return added
+    with db.no_autoflush:
+        return db.get(table, key)
+
+
+def _add(db: Session, row: Base, key: tuple[str, str]) -> None:
+    db.add(row)
+    db.info[type(row), key] = row
+
+
 def _take(db: Session, event: Event) -> None:
-    row = db.get(ConditionRow, (event.asset, event.condition))
+    row = _known(db, ConditionRow, (event.asset, event.condition))
     if row is None:
         row = ConditionRow(
             asset=event.asset, name=event.condition, event_id="", time_ns=-1, is_active=True, changed_ns=-1
         )
-        db.add(row)
+        _add(db, row, (event.asset, event.condition))
     # events may come out of order, a backlog behind what is live; of one time the later one counts
     if event.time_ns >= row.time_ns:
         row.event_id, row.time_ns = event.id, event.time_ns
@@ -92,17 +113,16 @@ def find(db: Session, asked: Asked, after: str, limit: int) -> tuple[list[EventR
     return found[:limit], _cursor(found[limit - 1]) if len(found) > limit else ""
 
 
-def forget(db: Session, before_ns: int) -> int:
-    """Forget events of before a time, at most MOST_FORGOTTEN, but those that say that a condition holds."""
+def forget(db: Session, before_ns: int | None, most: int = MOST_FORGOTTEN) -> int:
+    """Forget the oldest events of before a time (None: of any), at most so many; return how many.
+
+    Those that say that a condition holds stay.
+    """
     holds = exists().where(
         ConditionRow.asset == EventRow.asset, ConditionRow.event_id == EventRow.id, ConditionRow.is_active
     )
-    old = db.execute(
-        select(EventRow.asset, EventRow.id)
-        .where(EventRow.time_ns < before_ns, ~holds)
-        .order_by(EventRow.time_ns)
-        .limit(MOST_FORGOTTEN)
-    ).all()
+    rows = select(EventRow.asset, EventRow.id).where(~holds).order_by(EventRow.time_ns).limit(most)
+    old = db.execute(rows if before_ns is None else rows.where(EventRow.time_ns < before_ns)).all()
     for asset, id_ in old:
         db.execute(delete(EventRow).where(EventRow.asset == asset, EventRow.id == id_))
         db.execute(delete(ConditionRow).where(ConditionRow.asset == asset, ConditionRow.event_id == id_))
@@ -110,20 +130,25 @@ def forget(db: Session, before_ns: int) -> int:
 
 
 class Retention:
-    """Forgets what is older than `days` (0: never), a piece at a time; used by one thread at a time or by several."""
+    """Forgets what is older than `days` (0: never) and what is more than `most` events, a piece at a time."""
 
-    def __init__(self, days: int) -> None:
+    def __init__(self, days: int, most: int = MOST_EVENTS) -> None:
         self._days = days
+        self._most = most
         self._not_before_s = 0.0
 
     def apply(self, db: Session, now: datetime, now_s: float) -> None:
         """Forget a piece of what is too old, at most every SWEEP_S; `now_s` is monotonic."""
-        if not self._days or now_s < self._not_before_s:
+        if now_s < self._not_before_s:
             return
         self._not_before_s = now_s + SWEEP_S
-        before = now - timedelta(days=self._days)
-        forget(db, int(before.timestamp()) * 10**9)
-        stand_no_longer(db, before)
+        excess = (db.scalar(select(func.count()).select_from(EventRow)) or 0) - self._most
+        if excess > 0:
+            forget(db, None, min(excess, MOST_FORGOTTEN))
+        if self._days:
+            before = now - timedelta(days=self._days)
+            forget(db, int(before.timestamp()) * 10**9)
+            stand_no_longer(db, before)
 
 
 def _cursor(row: EventRow) -> str:

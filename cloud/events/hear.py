@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
+from functools import partial
+from typing import Final
 
 from pydantic import ValidationError
 from sqlalchemy.event import listen
@@ -12,9 +14,12 @@ from sqlalchemy.orm import Session
 from cloud.blocks.blocks import stand_on
 from cloud.chain.message import Message, RefusedError
 from cloud.events.events import keep
-from cloud.events.view import view
+from cloud.events.view import EventView, view
+from cloud.live.hub import Hub
 from cloud.parts import Parts
 from contract.event import Event
+
+_TOLD: Final = "events of this transaction"
 
 
 def hear(parts: Parts, db: Session, message: Message) -> None:
@@ -32,9 +37,17 @@ def hear(parts: Parts, db: Session, message: Message) -> None:
     parts.retention.apply(db, now, time.monotonic())
     row = keep(db, message.node, event)
     if row is not None:
-        shown = view(row).model_dump(mode="json")
-        listen(db, "after_commit", lambda _: parts.hub.happened(event.asset, shown), once=True)
+        if _TOLD not in db.info:
+            db.info[_TOLD] = list[EventView]()
+            listen(db, "after_commit", partial(_tell, parts.hub, db.info[_TOLD]), once=True)
+        db.info[_TOLD].append(view(row))
         stand_on(db, {each.block for each in event.evidence if each.block}, now)
+
+
+def _tell(hub: Hub, events: list[EventView], _db: Session) -> None:
+    """Tell what is kept now to those who listen."""
+    for event in events:
+        hub.happened(event.asset, event.model_dump(mode="json"))
 
 
 def _has_nul(value: object) -> bool:

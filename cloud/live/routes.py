@@ -13,7 +13,7 @@ from starlette.concurrency import run_in_threadpool
 
 from cloud.auth.accounts import Principal
 from cloud.auth.rights import Action
-from cloud.deps import GetParts, find_principal, need
+from cloud.deps import GetParts, find_principal, need, proofs_of
 from cloud.live.hub import Listener, change_json
 from cloud.parts import Parts
 from cloud.places import busy
@@ -97,9 +97,7 @@ async def stream(
     listener = parts.hub.listen(asset, me.username)
     if listener is None:
         raise busy("live streams, of all or of this user")
-    authorization = request.headers.get("authorization", "")
-    bearer = authorization.partition(" ")[2].strip() or None
-    cookie = request.cookies.get(parts.settings.cookie)
+    cookie, bearer = proofs_of(request, parts.settings)
     return EventStream(
         _events(parts, listener, cookie, bearer, integers),
         send_timeout_s=parts.settings.stream_send_timeout_s,

@@ -35,6 +35,7 @@ from cloud.telemetry.store import (
     LAST,
     MINUTES,
     RAW,
+    TIME,
     Query,
     Stored,
     StoreUnavailable,
@@ -370,7 +371,15 @@ class DuckDbStore:
             table = self._rows(series, query.start_ns, query.end_ns, limit + 1)
         if len(table) > limit:
             raise TooManyRows(f"more than {limit} samples")
-        return with_types(_named(table, series)).select(RAW.names).cast(RAW)
+        return _raw(table, series)
+
+    def at_hand(self, query: Query) -> pa.Table | None:
+        """See Store."""
+        series = self._series(query)
+        if len(series) != 1 or query.start_ns < self.catalog.raw_since:
+            return None
+        table = self._tails.at_hand(series[0].id, query.start_ns, query.end_ns)
+        return None if table is None else _raw(table, series)
 
     def _rows(self, series: Sequence[Series], start_ns: int, end_ns: int, most: int) -> pa.Table:
         with self.view() as view:
@@ -464,9 +473,16 @@ class DuckDbStore:
 
 def _batches(found: Iterator[pa.RecordBatch], series: Series, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     for batch in found:
-        table = _named(pa.Table.from_batches([batch]), [series])
-        typed = with_types(table) if schema is RAW else table
-        yield from typed.select(schema.names).cast(schema).to_batches()
+        table = pa.Table.from_batches([batch])
+        named = _raw(table, [series]) if schema is RAW else _named(table, [series]).select(schema.names).cast(schema)
+        yield from named.to_batches()
+
+
+def _raw(rows: pa.Table, series: Sequence[Series]) -> pa.Table:
+    """Return ROWS as RAW."""
+    table = with_types(_named(rows, series)).select(RAW.names)
+    time = table.schema.get_field_index("time")
+    return table.set_column(time, RAW.field(time), table["time"].cast(TIME))  # all others have their types
 
 
 def _named(table: pa.Table, series: Sequence[Series]) -> pa.Table:

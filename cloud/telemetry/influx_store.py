@@ -277,6 +277,10 @@ class InfluxStore:
         )
         return {parse_time(row["_time"], 0): row for row in rows}
 
+    def at_hand(self, query: Query) -> pa.Table | None:
+        """See Store: nothing is."""
+        return None
+
     def buckets(self, query: Query, width_ns: int) -> pa.Table:
         """See Store."""
         since_ns = self.raw_since()

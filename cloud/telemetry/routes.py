@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -12,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from fastapi import APIRouter, Depends, Query, Response
 from sqlalchemy import select
+from starlette.concurrency import run_in_threadpool
 
 from cloud.auth.rights import Action
 from cloud.deps import Db, GetParts, GetStore, Now, need
@@ -88,10 +90,10 @@ Announced = dict[str, tuple[str, str]]
 
 
 def _announced(parts: Parts, asset: str) -> Announced:
-    def look() -> Announced | None:
+    def look() -> Announced:
         with parts.sessions() as db:
             rows = select(SignalRow.name, SignalRow.datatype, SignalRow.unit).where(SignalRow.asset_id == asset)
-            return {name: (datatype, unit) for name, datatype, unit in db.execute(rows)} or None
+            return {name: (datatype, unit) for name, datatype, unit in db.execute(rows)}
 
     return parts.signals.read(asset, look) or {}
 
@@ -168,6 +170,8 @@ def series(db: Db, samples: GetStore, asset: Assets = []) -> SeriesColumns:  # n
 
 
 def _by_signal(table: pa.Table, signals: Sequence[str]) -> dict[str, pa.Table]:
+    if len(signals) == 1:
+        return {signals[0]: table}
     return {signal: table.filter(pc.equal(table["signal"], signal)) for signal in signals}
 
 
@@ -249,7 +253,7 @@ def _bucket_width(query: store.Query, points: int) -> int:
         **responses(401, 403, 404, 413, 422, 503),
     },
 )
-def history(
+async def history(
     *,
     parts: GetParts,
     query: GetQuery,
@@ -266,11 +270,23 @@ def history(
 
     Where samples are not kept any more buckets are of minutes: `start`, `end` and `bucket_s` then are whole minutes.
     """
+    announced = parts.signals.known(query.asset)
+    if points is None and format == "json" and announced is not None:
+        await asyncio.sleep(0)  # with its place held: as many as there are places in one turn of the loop, then others
+        raw = parts.store.at_hand(query)
+        if raw is not None:  # nearly all questions: a thread for each would cost more than the answer
+            return _as_json(query, announced, raw, integers, kept=_kept(query, query.start_ns))
+    return await run_in_threadpool(_history, parts, query, points, format, integers)
+
+
+def _history(
+    parts: Parts, query: store.Query, points: int | None, format: Literal["json", "arrow"], integers: Integers
+) -> Response:
     signals = check_known(parts, query)
     limit = MAX_JSON_ROWS if format == "json" else MAX_ARROW_ROWS
     since_ns = parts.store.raw_since()
     if points is None:
-        width_ns, buckets, raw = None, store.BUCKETS.empty_table(), _raw(parts, query, limit)
+        width_ns, buckets, raw = None, None, _raw(parts, query, limit)
     else:
         width_ns = _bucket_width(query, points)
         if since_ns > query.start_ns:
@@ -280,12 +296,28 @@ def history(
         raw = store.RAW.empty_table()
         if texts and format == "json":
             raw = _texts(parts, replace(query, signals=texts), limit)
-    resolution = _resolution(query, since_ns)
-    kept = {"resolution": resolution, "raw_since": None if resolution == "raw" else format_time(since_ns)}
+    kept = _kept(query, since_ns)
     if format == "arrow":
-        return _arrow(
-            (raw if points is None else buckets).replace_schema_metadata({k: v or "" for k, v in kept.items()})
-        )
+        table = raw if buckets is None else buckets
+        return _arrow(table.replace_schema_metadata({k: v or "" for k, v in kept.items()}))
+    return _as_json(query, signals, raw, integers, kept=kept, buckets=buckets, width_ns=width_ns)
+
+
+def _kept(query: store.Query, since_ns: int) -> dict[str, str | None]:
+    resolution = _resolution(query, since_ns)
+    return {"resolution": resolution, "raw_since": None if resolution == "raw" else format_time(since_ns)}
+
+
+def _as_json(
+    query: store.Query,
+    announced: Announced,
+    raw: pa.Table,
+    integers: Integers,
+    *,
+    kept: Mapping[str, str | None],
+    buckets: pa.Table | None = None,
+    width_ns: int | None = None,
+) -> Response:
     head = {
         "asset": query.asset,
         "start": format_time(query.start_ns),
@@ -293,8 +325,8 @@ def history(
         "bucket_s": None if width_ns is None else width_ns / 1e9,
         **kept,
     }
-    units = {name: unit for name, (_, unit) in signals.items()}
-    return _json({**head, "series": _series(query, units, None if points is None else buckets, raw, integers)})
+    units = {name: unit for name, (_, unit) in announced.items()}
+    return _json({**head, "series": _series(query, units, buckets, raw, integers)})
 
 
 @router.get("/retention", responses=responses(401, 403, 503))

@@ -156,6 +156,9 @@ class Store(Protocol):
     def samples(self, query: Query, limit: int) -> pa.Table:
         """Return samples as RAW; raise TooManyRows above `limit`, StoreUnavailable."""
 
+    def at_hand(self, query: Query) -> pa.Table | None:
+        """Return samples as RAW if they are few and in memory, else None; it waits for no file and no server."""
+
     def buckets(self, query: Query, width_ns: int) -> pa.Table:
         """Return BUCKETS of `width_ns`, the first beginning at `start_ns`; raise StoreUnavailable.
 

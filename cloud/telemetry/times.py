@@ -69,5 +69,7 @@ def format_time(time_ns: int) -> str:
 
 def iso(times: pa.ChunkedArray) -> list[str]:
     """Return times as ISO 8601 with ns."""
-    texts: list[str] = pc.strftime(times, format="%Y-%m-%dT%H:%M:%SZ").to_pylist()
+    # strftime would ask the time zone for each: eight times slower
+    utc = times.cast(pa.int64()).cast(pa.timestamp("ns")).cast(pa.string())
+    texts: list[str] = pc.binary_join_element_wise(pc.binary_replace_slice(utc, 10, 11, "T"), "Z", "").to_pylist()
     return texts

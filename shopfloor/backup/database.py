@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from pydantic import ValidationError
-from sqlalchemy import Column, Connection, Engine, MetaData, Table, create_engine, func, select, text
+from sqlalchemy import BigInteger, Column, Connection, Engine, MetaData, Table, create_engine, func, select, text
 from sqlalchemy.exc import SQLAlchemyError, StatementError
 
 from cloud import capabilities, db
@@ -16,6 +16,7 @@ from cloud.auth.accounts import USERNAME
 from cloud.auth.proof import PASSWORD_HASH
 from cloud.auth.rights import Role
 from cloud.settings import Settings
+from contract.event import Event
 from contract.loss import SourceLedger
 from shopfloor.errors import CommandError, RefusedError, UnreachableError
 from shopfloor.home import check_database
@@ -98,12 +99,13 @@ def _value(column: Column[Any], value: Any, number: int) -> Any:
         return None
     if kind is datetime and isinstance(value, str):
         return datetime.fromisoformat(value).astimezone(UTC).replace(tzinfo=None)
-    allowed = (int, float) if kind is float else kind
+    allowed = (int, float) if kind is float else (dict, list) if kind is dict else kind
     length = getattr(column.type, "length", None)
     if not isinstance(value, allowed) or (isinstance(value, bool) and kind is not bool):
         raise ValueError(f"row {number} of {column.table.name!r}: {column.name} is no {kind.__name__}")
-    if kind is int and not -(2**31) <= value < 2**31:
-        raise ValueError(f"row {number} of {column.table.name!r}: {column.name} has more than 32 bits")
+    bits = 64 if isinstance(column.type, BigInteger) else 32
+    if kind is int and not -(2 ** (bits - 1)) <= value < 2 ** (bits - 1):
+        raise ValueError(f"row {number} of {column.table.name!r}: {column.name} has more than {bits} bits")
     if isinstance(value, str) and length is not None and len(value) > length:
         raise ValueError(f"row {number} of {column.table.name!r}: {column.name} is longer than {length} characters")
     return value
@@ -131,6 +133,13 @@ def _check(connection: Connection) -> None:
             SourceLedger.model_validate(content)
         except ValidationError as error:
             raise ValueError(f"what it has of the source {source!r} is no ledger") from error
+    events = db.Base.metadata.tables["events"]
+    told = [events.c[name] for name in Event.model_fields]
+    for row in connection.execute(select(*told)).mappings():
+        try:
+            Event.model_validate(dict(row))
+        except ValidationError as error:
+            raise ValueError(f"what it has of the event {row['id']!r} of {row['asset']!r} is no event") from error
 
 
 def refuse_inhabited(settings: Settings, *, force: bool) -> None:

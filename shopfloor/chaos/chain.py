@@ -15,6 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+import orjson
+
 from contract.lineprotocol import iterate
 from contract.log import configure
 from shopfloor.chaos.checker import Key, Value, check, read_emitted
@@ -116,10 +118,28 @@ def findings(folder: Path) -> list[str]:
         key: {t: v for t, v in made.items() if t in accepted.get(key, {}) or t in stored.get(key, {})}
         for key, made in offered.items()
     }
+    wrong += _events(folder)
     rows = {key: list(made.items()) for key, made in stored.items() if key[0] == "cnc-01"}
     verdict = check(expected, rows, [], 0, 2**63)
     wrong += [f"{each.what}: {each.signal} at {each.time_ns} {each.detail}" for each in verdict.findings]
     return wrong if verdict.ok or wrong else ["nothing was stored"]
+
+
+def _events(folder: Path) -> list[str]:
+    """Return which events are lost or altered, in words; one that comes again is that event."""
+    accepted = {event["id"]: event for event in map(orjson.loads, _whole(folder / "events.jsonl"))}
+    told: dict[str, object] = {}
+    wrong = []
+    for line in map(orjson.loads, _whole(folder / "cloud.lines")):
+        if line["kind"] == "event" and told.setdefault(line["event"]["id"], line["event"]) != line["event"]:
+            wrong.append(f"altered: the event {line['event']['id']} came again as another")
+    wrong += [f"altered: the event {id_}" for id_ in accepted.keys() & told.keys() if accepted[id_] != told[id_]]
+    return wrong + [f"lost: the event {id_}" for id_ in accepted.keys() - told.keys()]
+
+
+def _whole(path: Path) -> list[bytes]:
+    """Return the lines of a file that are whole: the last one may have ended with its writer."""
+    return [line for line in path.read_bytes().splitlines() if line.endswith(b"}")] if path.exists() else []
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import random
 import signal
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import wait
 from pathlib import Path
 from typing import Final
@@ -20,12 +20,14 @@ from typing import Final
 import orjson
 from pydantic import AnyHttpUrl
 
+from contract.event import Event, event_id
 from contract.model import Asset, Datatype, Sample, Signal
 from contract.mqtt import Broker
 from contract.topics import Node, state_topic
 from edge.node import EdgeNode
 from edge.uplink import HOST
 from edge.window import Window
+from gateway.cloud import Receipt
 from gateway.config import Settings
 from gateway.gateway import Gateway
 from gateway.store import Answer
@@ -42,6 +44,7 @@ LAST_STEPS: Final = 20
 REPLAYED: Final = 50
 MOST_SENDS: Final = 20
 COMMIT_S: Final = 10.0
+EVENTS: Final = 0.5  # of a step
 
 
 class Fate:
@@ -74,6 +77,29 @@ class BadStore:
         os.write(self._file, lines + b"\n")
         self._fate.event()
         return Answer("unavailable", "no answer") if chance < 0.12 else Answer("written")
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._file)
+
+
+class BadCloud:
+    """A cloud that appends lines to a file, and at times refuses, or takes them and does not say so."""
+
+    def __init__(self, path: Path, dice: random.Random, fate: Fate) -> None:
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        self._dice, self._fate = dice, fate
+        self.is_good = False
+
+    def post(self, lines: Sequence[bytes]) -> Receipt:
+        """Take lines."""
+        chance = 1.0 if self.is_good else self._dice.random()
+        self._fate.event()
+        if chance < 0.2:
+            return Receipt("unavailable", detail="down")
+        os.write(self._file, b"\n".join(lines) + b"\n")
+        self._fate.event()
+        return Receipt("unavailable", detail="no answer") if chance < 0.3 else Receipt("taken")
 
     def close(self) -> None:
         """Close the file."""
@@ -144,6 +170,8 @@ class Life:
         self._count = 0
         self.network = BadNetwork(folder, self._dice, self._fate)
         self.store = BadStore(folder / "store.lines", self._dice, self._fate)
+        self.cloud = BadCloud(folder / "cloud.lines", self._dice, self._fate)
+        self._events = (folder / "events.jsonl").open("ab", buffering=0)
         self._offered = Emitted(folder / "offered.jsonl")
         self._accepted = Emitted(folder / "accepted.jsonl")
         home = folder / "home"
@@ -156,10 +184,14 @@ class Life:
             window=Window(self.edge_spool, ack_timeout_s=ACK_TIMEOUT_S),
         )
         settings = Settings(home=home, gateway_port=0, store_url=AnyHttpUrl("http://127.0.0.1:1"))
-        self.gateway = Gateway(settings, Broker(url="mqtt://127.0.0.1:1"))
-        # its own parts, but for the two that touch the world
-        self.gateway._session = self.network  # type: ignore[assignment]
-        self.gateway._store = self.store  # type: ignore[assignment]
+        # its own parts, but for the three that touch the world
+        self.gateway = Gateway(
+            settings,
+            Broker(url="mqtt://127.0.0.1:1"),
+            make_session=lambda *_, **__: self.network,
+            store=self.store,
+            cloud=self.cloud,
+        )
         self.network.to_edge = self.edge.received
         self.network.to_gateway = lambda topic, body: self.gateway._received(topic, body, False)
         self.gateway.start()
@@ -184,7 +216,7 @@ class Life:
         for _ in range(LAST_STEPS):
             self._produce()
             self._step()
-        self.network.is_good = self.store.is_good = True
+        self.network.is_good = self.store.is_good = self.cloud.is_good = True
         deadline = time.monotonic() + DRAIN_S
         while self.edge_spool.stats.records or self.gateway._spool.stats.records:
             if time.monotonic() > deadline:
@@ -227,6 +259,15 @@ class Life:
                 future.result(COMMIT_S)
             self._accepted.write(ASSET.id, self._count, self._time_ns, values)
             self._fate.event()
+        if self._dice.random() < EVENTS:
+            self._happen()
+
+    def _happen(self) -> None:
+        """Let an event happen; what the spool has said to be durable stands in `events.jsonl`."""
+        event = Event(id=event_id(self._time_ns), asset=ASSET.id, name="event", time_ns=self._time_ns)
+        self.edge.put_event(event).result(COMMIT_S)
+        self._events.write(event.model_dump_json().encode() + b"\n")
+        self._fate.event()
 
     def _step(self) -> None:
         self._now += STEP_S

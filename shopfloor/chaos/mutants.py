@@ -46,6 +46,12 @@ def _mutant(name: str, file: str, old: str, new: str, by: Literal["chain", "cras
 
 
 MUTANTS: Final = (
+    _mutant(
+        "the store takes what the cloud has not had",
+        "gateway/sinks.py",
+        "kept = [n for n in for_cloud if n > self.cloud_n] if self._has_cloud else []",
+        "kept: list[int] = []",
+    ),
     _mutant("the spool does not sync", "spool/file.py", "PRAGMA synchronous = FULL", "PRAGMA synchronous = OFF"),
     _mutant(
         "the spool says durable before the commit",

@@ -10,6 +10,8 @@ from typing import Any
 
 from contract.block import BLOCK, Block, Header, pack, read_block
 from contract.event import EVENT, Event, event_id, read_event
+from contract.loss import ENTRY
+from contract.loss import Entry as Loss
 from contract.model import Asset, Value
 from contract.sparkplug import Metric, decode
 from contract.topics import Node, parse_sparkplug
@@ -36,7 +38,7 @@ def describe(node: EdgeNode) -> None:
     node.describe(machine.asset(PLACE, "cnc-01"))
 
 
-class TellingMachine(Entry):
+class TellingEntry(Entry):
     """A machine whose driver gives blocks."""
 
     blocks: Mapping[SignalName, BlockEntry] = {}
@@ -76,9 +78,11 @@ class Teller:
 class Telling:
     """One machine `cnc-01` on one edge; `again` is the edge after a kill."""
 
-    def __init__(self, folder: Path, entry: Mapping[str, Any], *, node: Any = None, **limits: int) -> None:
+    def __init__(
+        self, folder: Path, entry: Mapping[str, Any], *, node: Any = None, spool_bytes: int = 1 << 28, **limits: int
+    ) -> None:
         self._folder, self._entry, self._limits = folder, entry, limits
-        self.spool = Spool.open(folder / "spool", linger_s=0.0) if node is None else node._spool
+        self.spool = Spool.open(folder / "spool", max_bytes=spool_bytes, linger_s=0.0) if node is None else node._spool
         blocks = BlockBudget(self.spool, **limits)
         self.node = node or EdgeNode(NODE, self.spool, "shopfloor", lambda _topic, _body: False, blocks=blocks)
         describe(self.node)
@@ -88,7 +92,7 @@ class Telling:
         settings = {"driver": "teller", "address": "here", "signals": SIGNALS_OF_CNC} | dict(entry)
         self.runner = Runner(
             "cnc-01",
-            TellingMachine.model_validate(settings),
+            TellingEntry.model_validate(settings),
             lambda: self.machine,
             place=PLACE,
             outlet=self.node,
@@ -127,6 +131,16 @@ class Telling:
                 device = parse_sparkplug(record.topic).device or ""
                 found += [(device, metric) for metric in decode(record.body).metrics if metric.name == name]
         return found
+
+    def entries(self) -> list[Loss]:
+        """What the edge told of the ledger; of an entry that has grown, the newest."""
+        alias, found = self.node._devices[""].alias_of[ENTRY], dict[int, Loss]()
+        for record in self.spool.read():
+            for metric in decode(record.body).metrics if "NDATA" in record.topic else ():
+                if metric.alias == alias:
+                    entry = Loss.model_validate_json(str(metric.value))
+                    found[entry.id] = entry
+        return list(found.values())
 
     @property
     def events(self) -> list[Event]:

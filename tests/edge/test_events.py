@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -11,10 +12,8 @@ from typing import Any
 import pytest
 
 from contract.event import MAX_EVENT_BYTES, read_event
-from contract.loss import ENTRY, Entry
 from contract.model import Sample
 from contract.mqtt import Broker
-from contract.sparkplug import decode
 from edge.driver import Refreshed
 from edge.uplink import Uplink
 from spool import Spool
@@ -49,19 +48,6 @@ def uplinks(tmp_path: Path) -> Iterator[Callable[..., Uplink]]:
     for uplink, spool in started:
         uplink.stop()
         spool.close()
-
-
-def entries(edge: Telling) -> list[Entry]:
-    """What the edge told of the ledger; of one that has grown, the newest."""
-    aliases = edge.node._devices[""].alias_of
-    found = {}
-    for record in edge.spool.read():
-        if "NDATA" in record.topic:
-            for metric in decode(record.body).metrics:
-                if metric.alias == aliases[ENTRY]:
-                    entry = Entry.model_validate_json(str(metric.value))
-                    found[entry.id] = entry
-    return list(found.values())
 
 
 async def test_an_event_is_durable_before_the_next_read_and_keeps_what_its_source_said(telling: Any) -> None:
@@ -101,7 +87,7 @@ async def test_a_time_that_cannot_be_the_sources_is_replaced_flagged_and_told(
     assert before_ns <= kept.time_ns <= time.time_ns()
     assert kept == said.model_copy(update={"time_ns": kept.time_ns, "time_replaced": True})
     assert edge.runner.health.times_replaced == 1
-    await until(lambda: [(e.reason, e.outcome, e.count) for e in entries(edge)] == [("source_time", "noted", 1)])
+    await until(lambda: [(e.reason, e.outcome, e.count) for e in edge.entries()] == [("source_time", "noted", 1)])
 
 
 async def test_an_event_too_long_for_a_message_is_cut_and_says_so(telling: Any, until: Any) -> None:
@@ -112,7 +98,7 @@ async def test_an_event_too_long_for_a_message_is_cut_and_says_so(telling: Any, 
     assert kept.values["tool"] == 7
     assert str(kept.values["log"]).endswith("… (50000 characters)")
     assert all(text.startswith("ü") and text.endswith("… (2000 characters)") for text in kept.texts.values())
-    await until(lambda: [(e.reason, e.outcome, e.count) for e in entries(edge)] == [("too_large", "noted", 1)])
+    await until(lambda: [(e.reason, e.outcome, e.count) for e in edge.entries()] == [("too_large", "noted", 1)])
     assert "long" in str(edge.runner._intake.notes)
 
 
@@ -121,7 +107,7 @@ async def test_an_event_that_never_fits_is_left_out_counted_and_in_the_ledger(te
     await edge.say(event("long", texts={"x" * MAX_EVENT_BYTES: "text"}), event("short"))
     assert [each.name for each in edge.events] == ["short"]
     assert edge.runner.health.too_large == 1
-    await until(lambda: [(e.reason, e.outcome, e.count) for e in entries(edge)] == [("too_large", "lost", 1)])
+    await until(lambda: [(e.reason, e.outcome, e.count) for e in edge.entries()] == [("too_large", "lost", 1)])
 
 
 async def test_numbers_that_json_cannot_say_are_words(telling: Any) -> None:
@@ -136,6 +122,34 @@ async def test_a_burst_of_a_thousand_events_in_one_batch_passes(telling: Any) ->
     await edge.say(*said)
     assert edge.events == said
     assert len({record.n for record in edge.spool.read(limit=2000)}) == 1000
+
+
+async def test_a_full_spool_stops_the_reading_and_each_event_is_kept_once(tmp_path: Path, until: Any) -> None:
+    edge = Telling(tmp_path, {}, spool_bytes=20_000)
+    said = [event(f"alarm {n}", time_ns=time.time_ns() + n) for n in range(150)]
+    heard = []
+    try:
+        edge.machine.say(*said)
+        await until(lambda: "max_bytes" in edge.runner.health.trouble or "full" in edge.runner.health.trouble)
+        while not edge.machine.taken:
+            heard += edge.events
+            edge.spool.remove([(1, edge.spool.stats.last_n)])
+            await asyncio.sleep(0.05)
+        heard += edge.events
+        assert heard == said
+        assert edge.runner.health.trouble == ""
+    finally:
+        await edge.kill()
+
+
+async def test_what_is_told_again_is_a_sign_of_life_and_no_news(telling: Any) -> None:
+    edge = telling()
+    said = event("door open")
+    await edge.say(said)
+    news_ns = edge.runner.health.last_data_ns
+    await edge.say(said)
+    assert edge.runner.health.last_data_ns == news_ns
+    assert edge.runner.health.alive_ns > news_ns
 
 
 async def test_events_of_an_asset_that_is_not_ours_are_counted(telling: Any) -> None:

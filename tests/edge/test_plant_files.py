@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 
 from edge.config import PlantFileError, load_plant
-from edge.drivers import driver_names, load
 
 CASES = Path(__file__).parent / "testcases" / "plant_files"
 SHARED = Path(__file__).parents[3] / "shared" / "cases" / "plant_files"
@@ -118,24 +117,3 @@ def test_what_is_merged_is_there_and_what_is_written_goes_before_it() -> None:
     first, second = load_plant(CASES / "merge" / "plant.yaml").lines[0].machines.values()
     assert (first.address, second.address) == ("opc.tcp://127.0.0.1:4840", "opc.tcp://127.0.0.1:4841")
     assert first.signals == second.signals
-
-
-ADDRESSES = {
-    "mqtt": {"mqtt://plc": "mqtt://plc:1883", "mqtts://plc/": "mqtts://plc:8883/"},
-    "mtconnect": {"http://plc": "http://plc:80", "https://[::1]/agent": "https://[::1]:443/agent"},
-    "opcua": {"opc.tcp://plc": "opc.tcp://plc:4840", "opc.tcp://plc/path": "opc.tcp://plc:4840/path"},
-}
-
-
-def test_every_driver_takes_an_address_without_a_port_and_says_which_one_it_is() -> None:
-    assert sorted(ADDRESSES) == driver_names()
-    for name, addresses in ADDRESSES.items():
-        model = load(name).Entry
-        for written, meant in addresses.items():
-            assert model.model_validate({"driver": name, "address": written}).address == meant
-            port = meant.split("://")[1].replace("[::1]", "").split(":")[1].split("/")[0]
-            with pytest.raises(ValueError, match=rf"is not .*without a port: .*{port}|without a port: {port}"):
-                model.model_validate({"driver": name, "address": "plc"})
-        for wrong in (":0", ":70000", ":a"):
-            with pytest.raises(ValueError, match="is not"):
-                model.model_validate({"driver": name, "address": next(iter(addresses)) + wrong})

@@ -767,9 +767,9 @@ async def test_a_line_that_is_lost_while_the_spool_is_full_costs_nothing_of_the_
         host.say(online=True)
         await line.start()
         await until(lambda: set(host.values("cnc-01")) >= {float(n) for n in range(2000)})
+        await until(lambda: any(entry.outcome == "filled" for entry in entries(host)))
     finally:
         await line.stop()
-    await until(lambda: any(entry.outcome == "filled" for entry in entries(host)))
     [gap] = [entry for entry in entries(host) if entry.outcome == "filled"]
     assert gap.count == 2000
     counts = Counter(value for value in host.values("cnc-01") if value >= 0)

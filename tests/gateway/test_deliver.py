@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
+import zlib
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import orjson
@@ -15,16 +18,18 @@ from contract.event import EVENT, Event, event_metric
 from contract.identity import Ids
 from contract.loss import SourceLedger
 from contract.sparkplug import Code, Metric, Payload, encode
-from gateway.balance import LedgerPublisher
+from contract.sparkplug_wire import COMPRESSED
 from gateway.cloud import Receipt
 from gateway.deliver import Deliverer
 from gateway.forward import Forwarder
 from gateway.ledger import Ledger
+from gateway.ledger.balance import LedgerPublisher
+from gateway.ledger.tally import Delivered, Tally
 from gateway.reader import Decoded, Reader
 from gateway.sinks import Cursors
 from gateway.store import Answer
-from gateway.tally import Delivered, Tally
 from spool import Spool
+from spool.records import checksum
 from tests.gateway.wire import CNC, LINE, START_NS, EdgeNode
 
 TOPIC = LINE.topic("DDATA", "cnc-01")
@@ -220,6 +225,42 @@ def test_a_spool_of_before_is_read(open_chain: Open, store: Store, cloud: Cloud,
     again.forward()
     again.deliver()
     assert (len(store.lines), cloud.ids(), again.left) == (1, ["e1"], 0)
+
+
+def test_a_compressed_event_is_found_after_a_restart_and_compressed_samples_do_not_wait(
+    open_chain: Open, store: Store, cloud: Cloud, edge_node: EdgeNode
+) -> None:
+    chain = open_chain()
+    born(chain, edge_node)
+    cloud.down = True
+    for topic, body in (event("e1"), edge_node.ddata(1)):
+        chain.put((topic, encode(Payload([], uuid=COMPRESSED, body=zlib.compress(body)))))
+    chain.forward()
+    assert (len(store.lines), chain.left) == (1, 1)
+    again = open_chain()
+    again.forward()
+    cloud.down = False
+    again.deliver()
+    assert (cloud.ids(), again.left, again.cursors.kept) == (["e1"], 0, 0)
+
+
+def test_what_a_salvage_finds_again_goes(open_chain: Open, store: Store, cloud: Cloud, edge_node: EdgeNode) -> None:
+    chain = open_chain()
+    born(chain, edge_node)
+    chain.put(edge_node.ddata(1), event("e1"), edge_node.ddata(2))
+    found = [(record.n, *record[1:]) for record in chain.spool.read()]
+    chain.forward()
+    chain.deliver()
+    assert chain.left == 0
+    chain.spool.close()
+    with closing(sqlite3.connect(chain.spool.path)) as file, file:
+        rows = [(n, time_ns, topic, body, checksum(n, time_ns, topic, body)) for n, time_ns, topic, body in found]
+        file.executemany("INSERT INTO records VALUES (?, ?, ?, ?, ?)", rows)
+    again = open_chain()
+    assert again.left == 0
+    again.forward()
+    again.deliver()
+    assert (cloud.ids(), len(store.lines)) == (["e1"], 2)
 
 
 def test_without_a_cloud_nothing_is_kept_for_it(

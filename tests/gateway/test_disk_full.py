@@ -15,9 +15,9 @@ from contract.mqtt import Broker
 from gateway.config import Settings
 from gateway.forward import Forwarder
 from gateway.ledger import Ledger, LedgerError
+from gateway.ledger.tally import Tally
 from gateway.reader import Decoded, Reader
 from gateway.store import Answer
-from gateway.tally import Tally
 from spool import Spool, SpoolFull
 from tests.conftest import RunningBroker
 from tests.gateway.test_gateway import Running

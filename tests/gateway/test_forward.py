@@ -11,9 +11,9 @@ from contract.model import Quality, Sample
 from contract.sparkplug import Code, Metric, Payload, encode
 from gateway.forward import GATHER_S, RECORDS, Forwarder
 from gateway.ledger import Ledger
+from gateway.ledger.tally import Tally
 from gateway.reader import Decoded, Reader
 from gateway.store import HttpStore
-from gateway.tally import Tally
 from spool import Spool
 from tests.gateway.wire import LINE, SECOND, START_NS, EdgeNode, FakeStore, line_of
 

@@ -16,7 +16,7 @@ import pytest
 from contract.topics import Node
 from gateway.forward import Progress
 from gateway.health import MOST_CONNECTIONS, REQUEST_S, HealthServer
-from gateway.quarantine import Quarantine
+from gateway.ledger.quarantine import Quarantine
 from gateway.view import CloudView, NodeView, View, checks, report
 from spool import Stats
 

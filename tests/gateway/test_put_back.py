@@ -161,12 +161,14 @@ def test_f1_of_an_epoch_that_is_over_nothing_is_taken_also_after_a_restart_of_th
     running.stop()
     later = Running(settings, login)
     later.start()
-    wait_for(lambda: later.gateway.view().state_online)
-    count = len(peer.commands("Spool/Ack"))
-    peer.send(born("e1:9"), edge_node.dbirth(), edge_node.ddata(9))  # it has sent more meanwhile
-    peer.until(lambda: len(peer.commands("Spool/Ack")) > count)
-    assert set(peer.commands("Spool/Ack")[count:]) == {"e1:renew"}
-    later.stop()
+    try:
+        wait_for(lambda: later.gateway.view().state_online)
+        count = len(peer.commands("Spool/Ack"))
+        peer.send(born("e1:9"))  # it has sent more meanwhile
+        peer.until(lambda: len(peer.commands("Spool/Ack")) > count)
+        assert set(peer.commands("Spool/Ack")[count:]) == {"e1:renew"}
+    finally:
+        later.stop()
 
 
 def test_f2_messages_in_another_s_name_are_noticed_and_the_real_ones_kept(

@@ -13,10 +13,10 @@ from contract.identity import Ids
 from contract.mqtt import Broker
 from contract.sparkplug import Code, Metric, Payload, decode, encode
 from contract.topics import Node
-from gateway.account import Account
 from gateway.birth import Birth
 from gateway.config import Settings
 from gateway.ledger import Ledger
+from gateway.ledger.account import Account
 from gateway.seed import open_ids
 from spool import Spool
 from tests.gateway.test_gateway import Running

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -17,9 +18,10 @@ import orjson
 import pytest
 
 from contract.event import EVENT, Event, event_metric
+from contract.model import Sample
 from contract.mqtt import Broker
 from contract.sparkplug import Code, Metric, Payload, decode, encode
-from tests.gateway.wire import CNC, START_NS, STATE, TOKEN, EdgeNode, FakeStore, Peer, wait_for
+from tests.gateway.wire import CNC, SECOND, START_NS, STATE, TOKEN, EdgeNode, FakeStore, Peer, line_of, wait_for
 
 ON_NATS = pytest.mark.parametrize("broker", ["nats"], indirect=True)
 CLI = "the command line's token"
@@ -48,8 +50,8 @@ class Plant:
 
     def __init__(self, folder: Path, login: Broker, store: FakeStore) -> None:
         self.folder, self.login, self.store = folder, login, store
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
+        with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:
+            self.port, self.gateway_port = one.getsockname()[1], other.getsockname()[1]
         for name, secret in (("cli", CLI), ("cloud", CLOUD), ("store", TOKEN)):
             (folder / name).write_text(secret)
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -64,10 +66,11 @@ class Plant:
             "SHOPFLOOR_STORE_TOKEN_FILE": str(self.folder / "store"),
         }
         if name == "cloud":
+            environ["SHOPFLOOR_EVENT_DAYS"] = "0"  # those of the test are old
             environ["SHOPFLOOR_CLI_TOKEN_FILE"] = str(self.folder / "cli")
             environ["SHOPFLOOR_GATEWAY_TOKEN_FILE"] = str(self.folder / "cloud")
         else:
-            environ["SHOPFLOOR_GATEWAY_PORT"] = "0"
+            environ["SHOPFLOOR_GATEWAY_PORT"] = str(self.gateway_port)
             environ["SHOPFLOOR_STORE_URL"] = self.store.url
             environ["SHOPFLOOR_STORE_TIMEOUT_S"] = "1"
             environ["SHOPFLOOR_CLOUD_URL"] = f"http://127.0.0.1:{self.port}"
@@ -87,6 +90,18 @@ class Plant:
         )
         with urllib.request.urlopen(request, timeout=5) as response:
             return orjson.loads(response.read())
+
+    def sinks(self) -> dict[str, Any]:
+        """Return what the gateway says of its two sinks, and `records`, what its spool holds."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.gateway_port}/health", timeout=5) as response:
+                report = orjson.loads(response.read())
+        except urllib.error.HTTPError as error:
+            with error:
+                report = orjson.loads(error.read())
+        except OSError:
+            return {}
+        return {**report["sinks"], "records": report["spool"]["records"]}
 
     def events(self) -> list[str]:
         """Return the ids of all events that the cloud has; none while it is away."""
@@ -159,3 +174,56 @@ def test_an_event_reaches_the_cloud_and_the_namespace(plant: Plant, peer: Peer, 
     told = lambda: plant.get("/ledger?source=demo:shanghai:machining/line1")["sources"]  # noqa: E731
     wait_for(lambda: [(each["events"], each["stored"]) for each in told()] == [(2, 3)])
     assert told()[0]["quarantined"] == 0
+
+
+@ON_NATS
+def test_the_cloud_away_delays_no_sample(
+    plant: Plant, peer: Peer, born: Callable[[], Speaker], store: FakeStore
+) -> None:
+    node = born()
+    peer.send(node.event(1))
+    wait_for(lambda: plant.sinks().get("cloud", {}).get("trouble"))
+    for n in range(2, 502):  # 50,000 samples
+        samples = [Sample(CNC.id, "speed", START_NS + n * SECOND + k, float(k)) for k in range(100)]
+        peer.send(node.ddata(n, samples))
+    peer.send(node.event(502))
+    store.until(50_000)
+    wait_for(lambda: plant.sinks()["records"] == plant.sinks()["cloud"]["waiting"] == 2)
+    assert plant.sinks()["store"] == {"waiting": 0, "away_s": 0.0, "trouble": ""}
+    plant.start("cloud")
+    wait_for(lambda: plant.events() == ["e1", "e502"])
+    wait_for(lambda: plant.sinks()["records"] == 0)
+
+
+@pytest.mark.parametrize("broker", ["mosquitto"], indirect=True)
+def test_the_store_away_holds_no_event_back_and_death_between_the_two_loses_and_doubles_nothing(
+    plant: Plant, peer: Peer, born: Callable[[], Speaker], store: FakeStore
+) -> None:
+    plant.start("cloud")
+    store.down = True
+    node = born()
+    peer.send(node.event(1), node.ddata(2), node.event(3))
+    wait_for(lambda: plant.events() == ["e1", "e3"])
+    wait_for(lambda: plant.sinks()["cloud"]["waiting"] == 0)
+    plant.kill("gateway")
+    store.down = False
+    peer.latest.clear()
+    node.epoch, node.seq = "e1", 0
+    plant.start("gateway")
+    assert store.until(1) == [line_of(2)]
+    wait_for(lambda: plant.sinks()["records"] == 0)
+    plant.kill("cloud")  # and the other way round
+    peer.until(lambda: STATE in peer.latest and peer.json(STATE)["online"])
+    peer.send(node.nbirth(), node.dbirth(), node.event(4), node.ddata(5), node.event(3))
+    store.until(2)
+    wait_for(lambda: plant.sinks()["records"] == plant.sinks()["cloud"]["waiting"] == 1)
+    plant.kill("gateway")
+    plant.start("gateway")
+    plant.start("cloud")
+    wait_for(lambda: plant.events() == ["e1", "e3", "e4"])
+    wait_for(lambda: plant.sinks()["records"] == 0)
+    source = "/ledger?source=demo:shanghai:machining/line1"
+    wait_for(lambda: [each["events"] for each in plant.get(source)["sources"]] == [3])
+    (told,) = plant.get(source)["sources"]
+    assert (told["stored"], told["repeated"], told["unexplained"], told["quarantined"]) == (5, 1, 0, 0)
+    assert sorted(store.lines) == sorted([line_of(2), line_of(5)])

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from gateway.health import HealthServer
 from gateway.ledger import STORE, Aside, Ledger
-from gateway.quarantine import Quarantine
+from gateway.ledger.quarantine import Quarantine
 from gateway.store import HttpStore
 from shopfloor.errors import ConfigurationError, RefusedError, UnreachableError
 from shopfloor.home import Home

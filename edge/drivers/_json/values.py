@@ -21,7 +21,7 @@ _MOST_ITEMS: Final = 10_000
 _MOST_BITS: Final = 64
 _LONE: Final = re.compile("[\ud800-\udfff]")
 # what is no number when nothing says that it is one: 0012, 1e5, 12E3 and 00E5 name programs and parts
-_PLAIN_NUMBER: Final = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]\d+)?\Z", re.ASCII)
+_PLAIN_NUMBER: Final = re.compile(r"-?(?:0|[1-9]\d*)(\.\d+)?([eE][+-]\d+)?\Z", re.ASCII)
 
 
 class MessageError(ValueError):
@@ -283,8 +283,8 @@ def _of_text(find: Search, path: str, datatype: Datatype | None) -> Search:
         return find
     if path == "@" and datatype in (Datatype.DOUBLE, Datatype.FLOAT):
         return _float
-    is_stated = datatype is not None
-    return lambda text: find(_guess(text.strip(), is_stated=is_stated))
+    guess = _guess if datatype is None else _stated
+    return guess if path == "@" else lambda text: find(guess(text))
 
 
 def _float(text: str) -> float | str:
@@ -295,10 +295,16 @@ def _float(text: str) -> float | str:
         return text
 
 
-def _guess(text: str, *, is_stated: bool) -> Value:
-    """Return the number that a text is, when nothing says that it is none; `is_stated`: it is to be one."""
-    if not _PLAIN_NUMBER.match(text):
-        return _float(text) if is_stated else text
-    if "." in text or "e" in text or "E" in text:
-        return float(text)
-    return int(text) if len(text) <= 20 else float(text)
+def _guess(text: str) -> Value:
+    """Return the number that a text is, when nothing says that it is none."""
+    text = text.strip()
+    number = _PLAIN_NUMBER.match(text)
+    if number is None:
+        return text
+    return float(text) if number.lastindex or len(text) > 20 else int(text)
+
+
+def _stated(text: str) -> Value:
+    """Return the number that a text is to be; the text, if it is none."""
+    found = _guess(text)
+    return _float(found) if isinstance(found, str) else found

@@ -118,3 +118,10 @@ def test_old_events_go_but_not_those_of_a_condition_that_holds(
         retention.apply(db, now, 1000.0)
     assert ids(viewer) == ["new", "holds"]
     assert ids(viewer, "active=true") == ["holds"]
+
+
+def test_a_plant_has_so_many_events_and_no_more(client: TestClient, viewer: TestClient, parts: Parts) -> None:
+    bring(client, condition("holds", 0, "active"), *(event(f"e{n}", n) for n in range(1, 6)))
+    with parts.sessions.begin() as db:
+        Retention(0, most=4).apply(db, datetime.now(UTC), 1000.0)
+    assert ids(viewer) == ["e5", "e4", "e3", "holds"]

@@ -127,6 +127,19 @@ def test_a_stream_ends_with_its_login(address: str, parts: Parts) -> None:
         assert [line for line in lines if line.startswith("data: ")] == []
 
 
+def test_a_stream_goes_on_beside_what_another_scheme_sends(address: str, parts: Parts) -> None:
+    now = datetime.now(UTC)
+    with parts.sessions.begin() as db:
+        cookie = accounts.start_login(db, accounts.add_user(db, "behind-a-proxy", Role.VIEWER, now), now)
+    headers = {"Cookie": f"shopfloor_8080={cookie}", "Authorization": "Basic b2Y6YSBwcm94eQ=="}
+    parts.hub.update("cnc-01", online=True)
+    with httpx2.stream("GET", f"{address}/api/v1/telemetry/stream", headers=headers, timeout=WAIT_S) as answer:
+        lines = (line for line in answer.iter_lines() if line.startswith("data: "))
+        assert next(lines)
+        parts.hub.update("cnc-01", online=False)
+        assert next(lines, None) is not None, "it ended, although its login holds"
+
+
 def test_too_many_streams_are_refused(address: str, parts: Parts) -> None:
     parts.hub.update("cnc-01", online=True)
     with stream(address, parts) as events, stream(address, parts) as others:

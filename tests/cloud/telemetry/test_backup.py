@@ -32,6 +32,7 @@ from cloud.telemetry import minute_lines
 from cloud.telemetry.rollup import minutes_bucket
 from contract.lineprotocol import encode
 from contract.loss import SourceLedger
+from tests.cloud.chain import bring
 
 T = 1_795_420_800_000_000_000
 TAGS = "site=shanghai,area=machining,line=line1,asset=cnc-01"
@@ -246,6 +247,27 @@ def _ask(settings: Settings, address: str, question: str) -> Any:
     token = (settings.home / "secrets" / "cli-token").read_text().strip()
     header = {"Authorization": f"Bearer {token}"}
     return httpx2.get(f"{address}/api/v1/{question}", headers=header).raise_for_status().json()
+
+
+def test_events_are_in_a_backup_and_blocks_are_not(
+    settings: Settings, address: str, client: TestClient, admin: TestClient, tmp_path: Path, new_plant: Settings
+) -> None:
+    evidence = {"block": "b1", "start_ns": T, "end_ns": T}
+    bring.bring(
+        client,
+        bring.event("door", 1, values={"n": 2**63, "text": "二"}, evidence=[evidence]),
+        bring.condition("hot", 2, "active"),
+        bring.block("b1", [1.0, 2.0]),
+    )
+    before = [_ask(settings, address, question) for question in ("events", "events?active=true")]
+    assert [[each["id"] for each in page["events"]] for page in before] == [["hot", "door"], ["hot"]]
+    file = tmp_path / "plant.backup"
+    assert shopfloor(settings, address, "backup", str(file)).returncode == 0
+    with serving(new_plant) as new_address:
+        done = shopfloor(new_plant, new_address, "restore", str(file))
+        assert done.returncode == 0, done.stderr
+        assert [_ask(new_plant, new_address, question) for question in ("events", "events?active=true")] == before
+        assert _ask(new_plant, new_address, "blocks")["blocks"] == []
 
 
 @pytest.mark.parametrize("database_url", [""])

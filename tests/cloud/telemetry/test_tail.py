@@ -139,3 +139,18 @@ def test_a_deleted_asset_is_forgotten_in_memory_too(store: DuckDbStore) -> None:
     assert found(store, last("a", 60)) == []
     store.write(f"cnc,asset=m a=2 {NOW - S}\n".encode())
     assert found(store, last("a", 60)) == [(NOW - S, 2.0)]
+
+
+def test_what_is_at_hand_is_what_the_files_say(store: DuckDbStore) -> None:
+    store.write("".join(f"cnc,asset=m a={n},b={n} {NOW - n * S // 10}\n" for n in range(1100, -1, -1)).encode())
+    assert store.at_hand(last("a", 60)) is None, "nobody has asked for it before"
+    expected = store.samples(last("a", 60), 1_000_000)
+    assert store.at_hand(last("a", 60)) == expected
+    store.write(f"cnc,asset=m a=7 {NOW + S}\n".encode())
+    newest = store.at_hand(last("a", 1, -2))
+    assert newest is not None
+    assert newest["value"].to_pylist()[-1] == 7
+    assert store.at_hand(last("a", 119)) is None, "they are more than the event loop may wait for"
+    assert store.at_hand(last("a", 600)) is None, "no tail reaches back so far"
+    assert store.at_hand(last("unknown", 60)) is None
+    assert store.at_hand(Query("m", ("a", "b"), NOW - S, NOW)) is None

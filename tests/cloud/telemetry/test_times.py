@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloud.telemetry.times import MAX_NS, TimeError, format_time, parse_time
+from cloud.telemetry.store import TIME
+from cloud.telemetry.times import MAX_NS, TimeError, format_time, iso, parse_time
 
 NOW = 1_795_420_800_000_000_001
 
@@ -49,3 +51,9 @@ def test_a_written_time_is_read_as_itself(time_ns: int) -> None:
 def test_any_text_is_a_time_or_a_time_error(text: str) -> None:
     with contextlib.suppress(TimeError):
         assert 0 <= parse_time(text, NOW) <= MAX_NS
+
+
+@given(st.lists(st.integers(0, MAX_NS)))
+def test_many_times_are_written_as_one_is(times_ns: list[int]) -> None:
+    column = pa.chunked_array([pa.array(times_ns, pa.int64()).cast(TIME)])
+    assert iso(column) == [format_time(time_ns) for time_ns in times_ns]

@@ -11,7 +11,7 @@ from shopfloor.chaos.proxy import HOST, Line
 
 _CHUNK = 16384
 
-Way = Literal["reset", "half open", "black hole", "unplugged"]
+Way = Literal["reset", "half open", "black hole", "unplugged", "hang up"]
 
 
 class Cable(Line):
@@ -21,21 +21,22 @@ class Cable(Line):
         super().__init__(port, upstream)
         self.delay_s = 0.0
         self.noise = False
+        self._hangs_up = False
         self._flowing = asyncio.Event()
         self._flowing.set()
         self._ends: list[tuple[asyncio.StreamWriter, asyncio.StreamWriter]] = []  # of driver and machine
         self._dead: set[asyncio.StreamWriter] = set()
 
     async def pull(self, way: Way) -> None:
-        """Break what is connected; a black hole, or nothing that listens, also waits for what connects from now on."""
+        """Break what is connected; the last three ways also wait for what connects from now on."""
+        self._hangs_up = way == "hang up"
         if way == "black hole":
             self._flowing.clear()
         elif way == "unplugged":
             await self.stop()
         for driver, machine in self._ends:
-            if way == "reset":
-                driver.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                driver.transport.abort()
+            if way in ("reset", "hang up"):
+                _reset(driver)
             elif way == "half open":  # the machine has gone, and nobody tells the driver
                 self._dead.add(driver)
                 machine.transport.abort()
@@ -43,11 +44,14 @@ class Cable(Line):
     async def mend(self) -> None:
         """Carry all again, for what is still connected and for what connects from now on."""
         self._flowing.set()
-        self.noise = False
+        self.noise = self._hangs_up = False
         if self._server is None or not self._server.is_serving():
             await self.start()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._hangs_up:
+            _reset(writer)
+            return
         await self._flowing.wait()
         up_reader, up_writer = await asyncio.open_connection(HOST, self.upstream)
         ends = writer, up_writer
@@ -75,3 +79,8 @@ class Cable(Line):
                 continue
             writer.write(b"\xff" * len(chunk) if self.noise and writer is driver else chunk)
             await writer.drain()
+
+
+def _reset(writer: asyncio.StreamWriter) -> None:
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()

@@ -10,9 +10,8 @@ import orjson
 import pytest
 
 from contract.model import Sample
-from edge.driver import Lost, Unreachable
+from edge.driver import Unreachable
 from edge.drivers._json.paths import search
-from edge.drivers.mqtt import Driver
 from edge.entry import Context
 
 
@@ -56,17 +55,6 @@ async def test_a_message_that_is_delivered_again_is_left_out_when_it_has_its_tim
         assert [sample.time_ns // 10**9 for sample in samples] == [1, 2, 3, 4, 9]
 
 
-async def test_it_is_lost_with_its_broker_and_comes_back(mosquitto_broker: Any, connect: Any) -> None:
-    driver = await connect(mosquitto_broker, timeout_s=1)
-    mosquitto_broker.stop()
-    with pytest.raises(Lost, match="the connection was lost"):
-        await driver.read()
-    with pytest.raises(Unreachable, match="nothing listens there"):
-        await driver.connect()
-    mosquitto_broker.start()
-    await driver.connect()
-
-
 async def test_a_wrong_password_is_told(mosquitto_broker: Any, connect: Any, context: Context) -> None:
     with pytest.raises(Unreachable, match=r"refuses 'somebody'.*Is the broker on") as caught:
         await connect(mosquitto_broker, user="somebody", timeout_s=1)
@@ -102,11 +90,6 @@ async def test_browse_listens(nats_broker: Any, connect: Any, publisher: Any) ->
         ("factory/robot-01/telemetry", "joints[0].temperature", 1.5),
         ("factory/robot-01/telemetry", '"odd key"', True),
     ]
-
-
-async def test_it_does_not_write(machine: Any, context: Context) -> None:
-    reply = await Driver("robots", machine(), context).write("robot-01", "mode", "auto")
-    assert reply.outcome == "refused"
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-import socket
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable
@@ -704,14 +703,6 @@ async def test_what_is_no_agent_is_said_so(scripted: Any, connect: Any, answer: 
         await connect(server.url)
 
 
-async def test_who_says_nothing_is_not_waited_for(connect: Any) -> None:
-    """A port that takes connections and never answers costs one time-out."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        async with asyncio.timeout(5):
-            with pytest.raises(Unreachable, match="no answer in time"):
-                await connect(f"http://127.0.0.1:{server.getsockname()[1]}", timeout_s=0.1)
-
-
 async def test_an_agent_behind_tls(scripted: Any, connect: Any, context: Context) -> None:
     """Its certificate is checked against the authority that the plant file names."""
     authority = trustme.CA()
@@ -760,7 +751,7 @@ async def test_a_stream_that_is_none(scripted: Any, connect: Any, stream: bytes,
             "/vmc/sample": head + stream,
         }
     )
-    driver = await connect(server.url, {"p": {}})
+    driver = await connect(server.url, {"p": {}}, heartbeat_s=20)  # 16 MiB take a busy machine seconds
     await driver.read()
     with pytest.raises(Lost, match=message):
         await read_until(driver, 1)
@@ -830,14 +821,6 @@ async def test_a2_whatever_time_an_agent_states_its_value_arrives(
 # the rest
 
 
-async def test_write_is_refused(observe: Any, connect: Any) -> None:
-    """The standard has no way to set anything."""
-    agent = await observe()
-    driver = await connect(agent.url)
-    reply = await driver.write("cnc-01", "speed", 1.0)
-    assert (reply.outcome, reply.reason) == ("refused", "cnc-01 is on MTConnect, which is read-only")
-
-
 async def test_browse(observe: Any, connect: Any, scripted: Any, context: Context) -> None:
     """Each data item with its address for the plant file, and what the model says of it."""
     agent = await observe()
@@ -860,17 +843,6 @@ async def test_browse(observe: Any, connect: Any, scripted: Any, context: Contex
         ("lathe/p", "SAMPLE POSITION, MILLIMETER, 0 to 9")
     ]
     await browser.close()
-
-
-async def test_close_is_safe_twice_and_unconnected(context: Context) -> None:
-    """The runner closes whatever has happened before."""
-    driver = Driver("cnc-01", Entry.model_validate({"address": "http://127.0.0.1:1", "signals": SPEED}), context)
-    await driver.close()
-    await driver.close()
-    with pytest.raises(Lost, match="not connected"):
-        await driver.read()
-    with pytest.raises(Lost, match="not connected"):
-        await recorded(driver, 0, 1)
 
 
 @pytest.mark.parametrize(

@@ -190,12 +190,11 @@ async def test_polling(serve: Any, connect: Any) -> None:
         await read_until(driver, 1000)
 
 
-async def test_write_and_read_back(serve: Any, connect: Any) -> None:
+async def test_a_value_is_written_in_the_type_of_its_node(serve: Any, connect: Any) -> None:
     server = await serve()
     signals = {
         "load": {"node": node("Load"), "writable": True},
         "count": {"node": node("Count"), "writable": True},
-        "speed": {"node": node("Speed")},
     }
     driver = await connect(server, signals)
 
@@ -208,7 +207,6 @@ async def test_write_and_read_back(serve: Any, connect: Any) -> None:
     assert (await write("count", 1.5))[2] == "1.5 does not fit a Int32"
     assert (await write("count", 2**31))[0] == "failed"
     assert (await write("load", "x"))[2] == "'x' is not a number"
-    assert (await write("speed", 1.0))[0] == "refused"
     assert await server.nodes["Count"].read_value() == 12
 
 
@@ -313,15 +311,6 @@ async def test_our_own_certificate_is_made_once_and_stays_private(tmp_path: Path
     assert first.key.stat().st_mode & 0o077 == 0
 
 
-async def test_close_is_safe_twice_and_unconnected(context: Context) -> None:
-    machine = Entry(address="opc.tcp://127.0.0.1:1", signals={})
-    driver = Driver("cnc-01", machine, context)
-    await driver.close()
-    await driver.close()
-    with pytest.raises(Lost, match="not connected"):
-        await driver.read()
-
-
 async def test_history_is_read_of_what_the_server_records_and_the_rest_is_told(serve: Any, connect: Any) -> None:
     server = await serve()
     await server.server.historize_node_data_change([server.nodes["Speed"]], period=None, count=100)
@@ -340,6 +329,3 @@ async def test_history_is_read_of_what_the_server_records_and_the_rest_is_told(s
             found += samples
     assert [sample.value for sample in found] == [2.0, 3.0, 4.0, 5.0, 6.0, 7.0]
     assert {(sample.asset, sample.signal) for sample in found} == {("cnc-01", "speed")}
-    await driver.close()
-    with pytest.raises(Lost, match="not connected"):
-        await anext(driver.history(first_ns, end_ns))

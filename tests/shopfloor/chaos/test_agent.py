@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from edge.drivers.mtconnect import Machine, MtconnectDriver
-from edge.machine import Context
+from edge.drivers.mtconnect import Driver, Entry
+from edge.entry import Context
 from shopfloor.chaos.agent import OddAgent
 
 
@@ -35,7 +35,7 @@ async def test_times_come_as_they_were_said_in_order_and_of_one_device(
     told.observe("a", "v", "2026-11-30T12:00:00Z", "1")
     signals = {"v": {"data_item": "a-v"}, "ok": {"data_item": "a-ok"}}
     settings = {"address": url, "device": "a", "signals": signals, "poll_s": 0.02}
-    driver = MtconnectDriver("a", Machine.model_validate(settings), Context(home=tmp_path, folder=tmp_path))
+    driver = Driver("a", Entry.model_validate(settings), Context(home=tmp_path, folder=tmp_path))
     await driver.connect()
     try:
         found = [(sample.signal, sample.value, sample.time_ns) for sample in await driver.read()]

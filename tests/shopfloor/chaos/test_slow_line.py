@@ -55,9 +55,9 @@ class SlowLine:
         self.edge = EdgeNode(NODE, self.spool, "shopfloor", self.send)
         self.edge.describe(ASSET)
         settings = Settings(home=folder, gateway_port=0, store_url=AnyHttpUrl("http://127.0.0.1:1"))
-        self.gateway = Gateway(settings, Broker(url="mqtt://127.0.0.1:1"))
-        self.gateway._session = self  # type: ignore[assignment]
-        self.gateway._store = Store()  # type: ignore[assignment]
+        self.gateway = Gateway(
+            settings, Broker(url="mqtt://127.0.0.1:1"), make_session=lambda *_, **__: self, store=Store()
+        )
 
     def now_ns(self) -> int:
         return START_NS + round(self.now * 1e9)

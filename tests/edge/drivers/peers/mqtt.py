@@ -29,7 +29,7 @@ class MqttPeer(Peer):
             "time": {"path": "time"},
             "timeout_s": 2,
             "keep_alive_s": 1,
-            "browse_s": 5,
+            "browse_s": 2,
             "signals": {"speed": {"path": "speed"}},
         }
 

@@ -11,11 +11,11 @@ from contract.loss import BALANCE, ENTRY, Balance, Entry, SourceLedger
 from contract.model import Sample
 from contract.sparkplug import Code, encode_samples, stamp, to_historical
 from contract.topics import Node
-from gateway.account import MOST_ENTRIES
-from gateway.balance import GATEWAY, PERIOD_S, LedgerPublisher
 from gateway.ledger import Ledger
+from gateway.ledger.account import MOST_ENTRIES
+from gateway.ledger.balance import GATEWAY, PERIOD_S, LedgerPublisher
+from gateway.ledger.tally import Stored, Tally
 from gateway.reader import Decoded, Reader
-from gateway.tally import Stored, Tally
 from spool import Origin, Record, Spool
 from tests.gateway.wire import LINE, START_NS, EdgeNode
 

@@ -13,11 +13,13 @@ import orjson
 import pytest
 
 from contract.sparkplug import Code, Metric, Payload, encode
+from gateway.cloud import HttpCloud
 from gateway.health import HealthServer
-from gateway.ledger import STORE, Aside, Ledger
-from gateway.quarantine import Quarantine
+from gateway.ledger import CLOUD, STORE, Aside, Ledger
+from gateway.ledger.quarantine import Quarantine
 from gateway.store import HttpStore
 from spool import Spool
+from tests.gateway.cloud_server import TOKEN, FakeCloud
 from tests.gateway.test_health import GREEN
 from tests.gateway.wire import LINE, START_NS, EdgeNode, FakeStore, line_of
 
@@ -197,3 +199,34 @@ def test_no_request_writes_a_traceback(desk: Desk, capfd: pytest.CaptureFixture[
     assert desk.ask("GET", "/health")[0] == 200
     written = capfd.readouterr()
     assert written.out + written.err == ""
+
+
+def test_what_the_cloud_refused_goes_to_it_once_more(ledger: Ledger, spool: Spool, tmp_path: Path) -> None:
+    own, its = tmp_path / "gateway-token", tmp_path / "cloud-token"
+    own.write_text(SECRET)
+    its.write_text(TOKEN)
+    ledger.set_aside(Aside(START_NS, LINE, CLOUD, "no such kind", b'{"kind": "song"}'))
+    ledger.flush()
+    [kept] = ledger.kept()
+    server = FakeCloud()
+    store = HttpStore("http://127.0.0.1:1", org="o", bucket="b", token_file=None)
+    quarantine = Quarantine(ledger, spool, store, own, cloud=HttpCloud(server.url, token_file=its))
+
+    def replay() -> tuple[int, bytes]:
+        reply = quarantine.answer("POST", f"/quarantine/{kept.id}/replay", f"Bearer {SECRET}")
+        return reply.status, reply.body
+
+    server.plan.append((200, b'{"refused": [{"line": 1, "reason": "still none"}]}', {}))
+    assert replay() == (409, b"still none\n")
+    server.plan.append((503, b"", {}))
+    assert replay()[0] == 503
+    assert replay()[0] == 204
+    assert (ledger.kept(), set(server.lines)) == ([], {b'{"kind": "song"}'})
+    server.stop()
+    quarantine.close()
+
+
+def test_without_a_cloud_what_it_refused_stays(desk: Desk) -> None:
+    id_ = desk.keep(CLOUD, b"{}")
+    status, body = desk.ask("POST", f"/quarantine/{id_}/replay")
+    assert (status, b"SHOPFLOOR_CLOUD_URL" in body, len(desk.ledger.kept())) == (409, True, 1)

@@ -1,7 +1,7 @@
 """What became of everything that reached the gateway: durable counters per edge node, and what was set aside.
 
-Counters and the account of losses (gateway.account) are collected in memory and written by `flush`, together with what
-was set aside, in one transaction. One connection owns the file.
+Counters and the account of losses (gateway.ledger.account) are collected in memory and written by `flush`, together
+with what was set aside, in one transaction. One connection owns the file.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 import structlog
 
 from contract.topics import Node
-from gateway.account import Account
+from gateway.ledger.account import Account
 from spool import Reserve
 
 SCHEMA: Final = """

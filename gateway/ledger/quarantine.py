@@ -1,4 +1,4 @@
-"""What was set aside, for people: list it, look at its bytes, give it to the store once more, or discard it.
+"""What was set aside, for people: list it, look at its bytes, give it to store or cloud once more, or discard it.
 
 It is asked over HTTP, beside `/health`, with a token: `GET /quarantine`, `GET /quarantine/7`,
 `POST /quarantine/7/replay`, `DELETE /quarantine/7`.
@@ -19,7 +19,8 @@ import orjson
 from contract.identity import Ids
 from contract.sparkplug import SparkplugError, decode
 from gateway.birth import Birth
-from gateway.ledger import STORE, Aside, Ledger, LedgerError
+from gateway.cloud import Cloud
+from gateway.ledger.file import CLOUD, STORE, Aside, Ledger, LedgerError
 from gateway.reader import Notes, parse
 from gateway.store import Store
 from spool import SpoolError
@@ -41,11 +42,19 @@ class RefusedError(Exception):
 
 
 class Quarantine:
-    """The quarantine of a ledger. Nothing is forgotten before the store has it, or somebody has discarded it."""
+    """The quarantine of a ledger. Nothing is forgotten before store or cloud has it, or somebody has discarded it."""
 
     def __init__(
-        self, ledger: Ledger, notes: Notes, store: Store, token_file: Path | None, ids: Ids | None = None
+        self,
+        ledger: Ledger,
+        notes: Notes,
+        store: Store,
+        token_file: Path | None,
+        ids: Ids | None = None,
+        *,
+        cloud: Cloud | None = None,
     ) -> None:
+        self._cloud = cloud
         self._ledger = ledger
         self._notes = notes
         self._store = store
@@ -53,8 +62,10 @@ class Quarantine:
         self._ids = Ids() if ids is None else ids
 
     def close(self) -> None:
-        """Give up the connection to the store."""
+        """Give up the connections to store and cloud."""
         self._store.close()
+        if self._cloud is not None:
+            self._cloud.close()
 
     def answer(self, method: str, path: str, authorization: str) -> Reply:
         """Answer a request to `/quarantine…`; `authorization` is the header of that name."""
@@ -113,6 +124,8 @@ class Quarantine:
         aside = self._ledger.find(id_)
         if aside is None:
             return _missing(id_)
+        if aside.source == CLOUD:
+            return self._posted(id_, aside)
         try:
             lines = self._lines(aside)
         except (SparkplugError, RefusedError) as error:
@@ -125,6 +138,19 @@ class Quarantine:
                 return _told(HTTPStatus.CONFLICT, answer.detail)
             case _:
                 return _told(HTTPStatus.SERVICE_UNAVAILABLE, answer.detail)
+
+    def _posted(self, id_: int, aside: Aside) -> Reply:
+        """Give the cloud a line that it has refused."""
+        if self._cloud is None:
+            return _told(HTTPStatus.CONFLICT, "the gateway has no cloud: set SHOPFLOOR_CLOUD_URL")
+        receipt = self._cloud.post([aside.body])
+        match receipt.outcome:
+            case "taken" if not receipt.refused:
+                return self._let_go(id_, "aside_replayed")
+            case "taken" | "rejected":
+                return _told(HTTPStatus.CONFLICT, receipt.refused.get(0, receipt.detail))
+            case _:
+                return _told(HTTPStatus.SERVICE_UNAVAILABLE, receipt.detail)
 
     def _let_go(self, id_: int, what: str) -> Reply:
         return Reply(HTTPStatus.NO_CONTENT) if self._ledger.let_go(id_, what) else _missing(id_)

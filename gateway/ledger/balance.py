@@ -9,10 +9,10 @@ from typing import Final
 from contract.identity import Ids, path_of, shortened
 from contract.loss import MOST_TOLD, Entry, Loss, MachineLedger, SourceLedger
 from contract.topics import EMPTY_LEVEL, Node, UnsTopic
-from gateway.account import Account, Epoch
-from gateway.ledger import Ledger
+from gateway.ledger.account import Account, Epoch
+from gateway.ledger.file import Ledger
+from gateway.ledger.tally import Delivered, Stored, Tally
 from gateway.sinks import Cursors
-from gateway.tally import Delivered, Stored, Tally
 from spool import Spool, SpoolError, Stats
 
 GATEWAY: Final = Node("-", "gateway")  # the source of what the gateway itself lost
