@@ -26,6 +26,7 @@ from simulators.face import Face, FaceError, Setting
 from simulators.factory import STEP_S, Factory, FactoryFileError
 from simulators.journal import Journal
 from simulators.scenario import ScenarioError
+from simulators.sensor import EVERY_S
 from simulators.truth import TruthServer
 
 EMIT_S: Final = 0.2
@@ -69,6 +70,13 @@ def _step(text: str) -> float:
     return seconds
 
 
+def _block_period(text: str) -> float:
+    seconds = float(text)
+    if seconds != 0.0 and not 1.0 <= seconds <= 86_400.0:
+        raise argparse.ArgumentTypeError(f"{text} is neither 0 nor from 1 to 86400 seconds")
+    return seconds
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m simulators", description=__doc__)
     what = "factory file, or one that ships: workshops.yaml, …; without it the small default factory"
@@ -83,6 +91,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--period", type=_period, metavar="SECONDS", help="show every signal so often (default 0.2, slow ones 1)"
     )
+    what = "time between two blocks of a vibration sensor (default 10); 0: on request alone"
+    parser.add_argument("--block-period", type=_block_period, metavar="SECONDS", default=EVERY_S, help=what)
     parser.add_argument("--seed", type=int, help="instead of the seed of the factory file")
     parser.add_argument("--write-plant", type=Path, metavar="FILE", help="write the plant file that fits, then run")
     parser.add_argument("--opcua-port", type=int, default=4840)
@@ -135,6 +145,7 @@ def _setting(options: argparse.Namespace) -> Setting:
         nodesets=options.nodesets,
         opcua_users=options.opcua_users,
         opcua_trusted=options.opcua_trusted,
+        block_every_s=options.block_period,
     )
 
 

@@ -3,16 +3,21 @@
 A line stands for one message of one machine: `source`, `sequence` (counts the messages of a machine since the start of
 the process), `time_ns` (UTC, as precise as the protocol carries it) and `values` by signal, as they were sent. It is
 written before the message goes out, so that whatever arrives anywhere is in the file, however the process ends.
+
+A block of a sensor is a line without values: `time_ns` is that of its first number, `block` says `sensor`, `count`, and
+`sha256` of the numbers (32-bit floats, little-endian).
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from simulators.machine import Value
+from simulators.sensor import Block
 
 
 class Emitted:
@@ -27,6 +32,13 @@ class Emitted:
         """Add a line; it is with the operating system when this returns."""
         line = {"source": source, "sequence": sequence, "time_ns": time_ns, "values": dict(values)}
         os.write(self._file, json.dumps(line, ensure_ascii=False).encode() + b"\n")
+
+    def write_block(self, source: str, block: Block) -> None:
+        """Add the line of a block."""
+        digest = hashlib.sha256(block.values.astype("<f4").tobytes()).hexdigest()
+        told = {"sensor": block.sensor, "count": len(block.values), "sha256": digest}
+        line = {"source": source, "time_ns": block.start_ns, "values": {}, "block": told}
+        os.write(self._file, json.dumps(line).encode() + b"\n")
 
     def close(self) -> None:
         """Close the file; once."""

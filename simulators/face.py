@@ -5,16 +5,17 @@ from __future__ import annotations
 import re
 import zlib
 from abc import ABC, abstractmethod
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import numpy as np
 
 from simulators.emitted import Emitted
 from simulators.machine import NS, Refused, Signal, SimulatedMachine, Value
+from simulators.sensor import EVERY_S, MEASURE, Block, Sensors
 
 Reading = Mapping[str, Value | None]
 
@@ -62,6 +63,8 @@ class Setting:
     """Who may use OPC UA and what for (see `simulators/faces/opcua/users.py`); None: everybody, without a name."""
     opcua_trusted: Path | None = None
     """Folder with the certificates of the clients that may connect on OPC UA; None: any."""
+    block_every_s: float = EVERY_S
+    """Time between two blocks of a vibration sensor; 0: they come on request alone."""
 
     @property
     def listen(self) -> str:
@@ -81,6 +84,10 @@ class Shown:
     """Time of the newest message."""
     emitted: Emitted | None = None
     """Where each message is written down before it goes out."""
+    sensors: Sensors | None = None
+    """The vibration sensors, on a face that shows their blocks."""
+    blocks: Counter[str] = field(default_factory=Counter)
+    """How many blocks were emitted, by sensor."""
     _next_ns: dict[str, int] = field(default_factory=dict)
     _late: deque[tuple[int, dict[str, Value | None]]] = field(default_factory=lambda: deque(maxlen=_DELAY_LIMIT))
     _rng: np.random.Generator = field(init=False)
@@ -95,11 +102,17 @@ class Shown:
         self._next_ns[signal.name] = time_ns + round(signal.period_s * NS) - NS // 20
         return True
 
+    @property
+    def is_silent(self) -> bool:
+        """Whether the machine's link is silent now."""
+        machine = self.machine
+        return any(fault.mode == "silent" and fault.active(machine.time_s) for fault in machine.link_faults)
+
     def messages(self, time_ns: int) -> Iterator[tuple[int, Reading]]:
         """Yield what goes out now as (time, reading): usually one, none or more when the link is faulty."""
         machine = self.machine
         faults = [fault for fault in machine.link_faults if fault.active(machine.time_s)]
-        if any(fault.mode == "silent" for fault in faults):
+        if self.is_silent:
             return
         machine.sequence += 1
         reading = dict(machine.read())
@@ -121,13 +134,27 @@ class Shown:
         if self.emitted is not None and values:
             self.emitted.write(self.machine.id, self.machine.sequence, time_ns, values)
 
+    def measured(self, time_ns: int) -> Iterator[Block]:
+        """Yield the blocks that go out now, written down; those of a silent link are lost.
+
+        `time_ns` is as precise as the protocol carries it.
+        """
+        for block in () if self.sensors is None else self.sensors.blocks(time_ns):
+            if self.is_silent:
+                continue
+            if self.emitted is not None:
+                self.emitted.write_block(self.machine.id, block)
+            yield block
+
     def count(self, names: Sequence[str]) -> None:
         """Count the samples of these signals as emitted."""
         for name in names:
             self.samples[name] = self.samples.get(name, 0) + 1
 
     def command(self, name: str, value: Value) -> str:
-        """Hand a command to the machine; return why it refuses, empty when it obeys."""
+        """Hand a command to the machine, or to its sensors; return why it refuses, empty when it obeys."""
+        if name == MEASURE and self.sensors is not None and self.sensors.names:
+            return self.sensors.want(value)
         try:
             self.machine.command(name, value)
         except Refused as refusal:
@@ -137,15 +164,22 @@ class Shown:
 
 
 class Face(ABC):
-    """Some machines on one protocol."""
+    """Some machines on one protocol; one that `shows_blocks` has those of their vibration sensors, too."""
+
+    shows_blocks: ClassVar[bool] = False
 
     def __init__(self, setting: Setting) -> None:
         self.setting = setting
         self.shown: list[Shown] = []
 
     def show(self, machine: SimulatedMachine, place: Place) -> Shown:
-        """Put a machine on this face, before start()."""
+        """Put a machine on this face, before start(); raise FaceError when it has no sensor of a name."""
         shown = Shown(machine, place)
+        if self.shows_blocks:
+            try:
+                shown.sensors = Sensors(machine, self.setting.block_every_s)
+            except KeyError as error:
+                raise FaceError(f"options.sensors: {error.args[0]}") from error
         self.shown.append(shown)
         return shown
 

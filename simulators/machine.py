@@ -82,7 +82,8 @@ class SimulatedMachine(ABC):
     time inside a step (machines cut steps into pieces), `silent` names signals whose sensor has no contact now,
     `energy_mj` is the electric energy since the start in whole millijoules, so that sums over machines are exact.
     `protection` is what the controller stops for (or, unless it `stops_at_alarm`, only tells); with the option
-    `supervised: false` it goes on whatever it measures.
+    `supervised: false` it goes on whatever it measures. `sensors` are those of vibration whose `waveform` faces show
+    unless the option `sensors` names others.
     """
 
     kind: ClassVar[str]
@@ -90,6 +91,7 @@ class SimulatedMachine(ABC):
     signals: tuple[Signal, ...]
     modes: ClassVar[tuple[FaultMode, ...]] = ()
     protection: ClassVar[tuple[Trip, ...]] = ()
+    sensors: ClassVar[tuple[str, ...]] = ()
     stops_at_alarm: ClassVar[bool] = True
 
     def __init__(

@@ -2,7 +2,7 @@
 
 - `GET /truth`, `GET /truth/<asset>`: true values, hidden states, faults with severity
 - `GET /journal?after=N`: events as JSON lines after number N; the header X-Last has the number of the last one
-- `GET /emitted`: messages and samples that each machine has sent, and when the newest, for a loss checker
+- `GET /emitted`: messages, samples and blocks that each machine has sent, and when the newest, for a loss checker
 - `GET /balance`: material, orders and energy, when the factory makes parts
 - `GET /parts/<serial>`: a part's order, true dimensions, quality, energy and history
 - `GET /faults`: every fault mode of every machine, with what it does, where it shows, and the alarm that ends it
@@ -122,6 +122,7 @@ class TruthServer:
                         "sequence": shown.machine.sequence,
                         "time_ns": shown.stamp_ns,
                         "samples": shown.samples,
+                        "blocks": shown.blocks,
                     }
                     for face in self.faces
                     for shown in face.shown

@@ -66,8 +66,7 @@ class Memory(ABC, Generic[Field, Cells]):
     @property
     def silent(self) -> bool:
         """Whether the machine's link is silent now."""
-        machine = self.shown.machine
-        return any(fault.mode == "silent" and fault.active(machine.time_s) for fault in machine.link_faults)
+        return self.shown.is_silent
 
     def emit(self, time_ns: int) -> None:
         """Take over what the machine reads now."""

@@ -1,7 +1,8 @@
 """MQTT with JSON: one topic per machine, all signals nested by their places (`joints[0].temperature`).
 
 `factory/<machine>/telemetry` carries {"ts": ms, "seq": n, …}; `factory/<machine>/command` takes {"name": …, "value": …}
-and `factory/<machine>/reply` answers with {"name": …, "done": …, "reason": …}.
+and `factory/<machine>/reply` answers with {"name": …, "done": …, "reason": …}. A vibration sensor has the topic
+`factory/<machine>/vibration/<sensor>`: {"ts": ms of the first sample, "rate_hz": …, "unit": …, "values": [m/s²]}.
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ from typing import Any, Final
 from simulators.face import Face, Reading, Setting, Shown, described, snake
 from simulators.faces._mqtt import Client
 from simulators.machine import Signal, Value
+from simulators.sensor import RATE_HZ, UNIT, Block
 
 TOPIC: Final = "factory/{machine}/telemetry"
+BLOCK_TOPIC: Final = "factory/{machine}/vibration/{sensor}"
 NS_PER_MS: Final = 1_000_000
 
 
@@ -56,6 +59,8 @@ def _lists(tree: Any) -> Any:
 class MqttJson(Face):
     """Machines that publish JSON to a broker."""
 
+    shows_blocks = True
+
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)
         self.client = Client(setting, "simulators-json")
@@ -80,6 +85,9 @@ class MqttJson(Face):
                 shown.note(stamp_ns // NS_PER_MS * NS_PER_MS, {name: _sent(value) for name, value in reading.items()})
                 if self.client.publish(topic, self.encode(shown, stamp_ns, reading)):
                     shown.count(list(reading))
+            for block in shown.measured(time_ns // NS_PER_MS * NS_PER_MS):
+                topic = BLOCK_TOPIC.format(machine=shown.machine.id, sensor=block.sensor)
+                shown.blocks[block.sensor] += self.client.publish(topic, encode_block(block))
 
     def encode(self, shown: Shown, time_ns: int, reading: Reading) -> bytes:
         """Return the body of a message."""
@@ -127,6 +135,12 @@ class MqttJson(Face):
         entry["time"] = {"path": "ts", "unit": "ms"}
         entry["signals"] = {signal.name: described(signal, {"path": expression(signal)}) for signal in machine.signals}
         return entry
+
+
+def encode_block(block: Block) -> bytes:
+    """Return the body of the message with a block."""
+    head = {"ts": block.start_ns // NS_PER_MS, "rate_hz": RATE_HZ, "unit": UNIT}
+    return json.dumps(head | {"values": block.values.tolist()}, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def _relative(file: Path, folder: Path) -> str:

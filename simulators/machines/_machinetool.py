@@ -42,6 +42,7 @@ class MachineTool(ToolController):
     signals = catalog.SIGNALS
     modes: ClassVar[tuple[FaultMode, ...]] = catalog.MODES
     protection = catalog.TRIPS
+    sensors = ("spindle",)
 
     def __init__(
         self, id_: str, seed: int = 0, names: Mapping[str, str] | None = None, options: Mapping[str, Any] | None = None

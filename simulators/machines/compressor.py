@@ -30,6 +30,7 @@ class Compressor(SimulatedMachine):
     signals = catalog.COMPRESSOR
     modes = catalog.COMPRESSOR_MODES
     protection = catalog.COMPRESSOR_TRIPS
+    sensors = ("motor",)
 
     def __init__(
         self, id_: str, seed: int = 0, names: Mapping[str, str] | None = None, options: Mapping[str, Any] | None = None

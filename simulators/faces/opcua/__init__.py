@@ -32,7 +32,9 @@ from simulators.faces.opcua.alarms import Alarms
 from simulators.faces.opcua.history import History
 from simulators.faces.opcua.space import Shows, Space
 from simulators.faces.opcua.values import GOOD, NULL, SILENT, TYPES, Frozen, data, unit
+from simulators.faces.opcua.vibration import Vibration
 from simulators.machine import Signal, Value
+from simulators.sensor import MEASURE
 
 NAMESPACE: Final = "urn:shopfloor:simulators"
 APPLICATION: Final = "urn:shopfloor:simulators:opcua"
@@ -45,6 +47,8 @@ _TRUSTED: Final = CertificateValidatorOptions.TRUSTED_VALIDATION | CertificateVa
 class OpcUa(Face):
     """An OPC UA server on 127.0.0.1 with Basic256Sha256, sign and encrypt."""
 
+    shows_blocks = True
+
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)
         self.server: Server | None = None
@@ -55,6 +59,7 @@ class OpcUa(Face):
         self._history = History()
         self._space: Space | None = None
         self._alarms: Alarms | None = None
+        self._vibration = Vibration()
         self._users = None if setting.opcua_users is None else users.load(setting.opcua_users)
         self._followers: dict[tuple[str, str], list[Shows]] = {}
         self._followed: dict[ua.NodeId, object] = {}
@@ -136,6 +141,7 @@ class OpcUa(Face):
         for signal in machine.signals:
             await self._add_signal(folders, shown, signal, namespace)
         await self._add_commands(root, shown, namespace)
+        await self._vibration.add(root, shown, namespace)
 
     async def _add_signal(self, folders: dict[str, Node], shown: Shown, signal: Signal, namespace: int) -> None:
         machine, parent = shown.machine.id, ""
@@ -170,7 +176,8 @@ class OpcUa(Face):
     async def _add_commands(self, root: Node, shown: Shown, namespace: int) -> None:
         machine = shown.machine
         commands = await root.add_object(ua.NodeId(f"{machine.id}/Commands", namespace), f"{namespace}:Commands")
-        for name in machine.commands:
+        measures = [MEASURE] if shown.sensors is not None and shown.sensors.names else []
+        for name in (*machine.commands, *measures):
 
             async def call(_parent: ua.NodeId, value: ua.Variant, name: str = name) -> list[ua.Variant]:
                 reason = shown.command(name, value.Value if value.Value is not None else "")
@@ -217,6 +224,7 @@ class OpcUa(Face):
                 shown.count([signal.name for signal in changed])
                 await self._follow(server, machine, [signal.name for signal in changed], reading, stamp)
                 await alarms.show(machine, reading, stamp)
+            await self._vibration.show(server, shown, time_ns)
 
     async def _follow(
         self, server: Server, machine: str, changed: Sequence[str], reading: Reading, stamp: datetime

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import socket
+import struct
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -17,9 +19,10 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from edge.config import load_plant
 from simulators import factory as factories
-from simulators import plant_file
+from simulators import machines, plant_file
 from simulators.__main__ import build_faces
-from simulators.face import Face, Setting
+from simulators.emitted import Emitted
+from simulators.face import Face, Place, Setting
 from simulators.faces import mqtt_json, sparkplug
 from simulators.factory import Factory
 from simulators.fault import SensorFault
@@ -131,6 +134,23 @@ class TestOpcUa:
         unit = await (await speed.get_child("0:EngineeringUnits")).read_value()
         assert unit.DisplayName.Text == "rpm"
 
+    async def test_a_vibration_block_is_an_array_with_the_time_of_its_first_sample(self, opcua: Opened) -> None:
+        line, client, space = opcua
+        node = client.get_node(ua.NodeId("cnc-01/Vibration/spindle/Block", space))
+        rate = await (await node.get_child(f"{space}:SampleRate")).read_value()
+        assert (rate, (await (await node.get_child("0:EngineeringUnits")).read_value()).DisplayName.Text) == (
+            25600.0,
+            "m/s²",
+        )
+        commands = client.get_node(ua.NodeId("cnc-01/Commands", space))
+        assert (await commands.call_method(f"{space}:measure", ua.Variant("door")))[0] is False
+        assert await commands.call_method(f"{space}:measure", ua.Variant("spindle")) == [True, ""]
+        await line.tick()
+        block = await node.read_data_value()
+        assert (block.Value.VariantType, len(block.Value.Value)) == (ua.VariantType.Float, 16384)
+        assert round(block.SourceTimestamp.timestamp() * 1000) == line.now_ns // 1_000_000 - 640
+        assert block.Value.Value == pytest.approx(line.factory.machines["cnc-01"].waveform("spindle", 16384), abs=1e-4)
+
     async def test_without_encryption_nobody_gets_in(self, opcua: Opened) -> None:
         line, _, _ = opcua
         with pytest.raises((ua.UaError, ConnectionError, TimeoutError)):
@@ -194,6 +214,41 @@ async def test_json_nests_signals_and_takes_commands(tmp_path: Path, broker: str
             assert "0 to 100" in replies[1]["reason"]
     finally:
         ear.close()
+
+
+async def test_a_vibration_block_has_a_topic_of_its_own(tmp_path: Path, broker: str) -> None:
+    topic = "factory/robot-01/vibration/joint2"
+    ear = Listener(broker, topic)
+    face = mqtt_json.MqttJson(Setting(tmp_path, mqtt_url=broker, block_every_s=0.0))
+    robot = machines.load("robot")("robot-01", 3, options={"sensors": ["joint2"]})
+    shown = face.show(robot, Place("demo", "shanghai", "assembly", "line1"))
+    shown.emitted = Emitted(tmp_path / "emitted.jsonl")
+    try:
+        await face.start()
+        async with asyncio.timeout(10):
+            asked = False
+            while not ear.on(topic):
+                if not asked and ear.ready and face.client.is_connected:
+                    ear.say("factory/robot-01/command", b'{"name": "measure", "value": "joint2"}')
+                    asked = True
+                robot.step(0.1)
+                await face.emit(NOW_NS + 123_456)
+                await asyncio.sleep(0.02)
+    finally:
+        await face.stop()
+        ear.close()
+    block = json.loads(ear.on(topic)[0])
+    assert {key: block[key] for key in ("ts", "rate_hz", "unit")} == {
+        "ts": NOW_NS // 1_000_000 - 640,
+        "rate_hz": 25600,
+        "unit": "m/s²",
+    }
+    (line,) = (json.loads(line) for line in (tmp_path / "emitted.jsonl").read_text().splitlines() if "block" in line)
+    assert (line["time_ns"], line["values"]) == (block["ts"] * 1_000_000, {})
+    digest = hashlib.sha256(struct.pack("<16384f", *block["values"])).hexdigest()
+    assert line["block"] == {"sensor": "joint2", "count": 16384, "sha256": digest}
+    assert struct.unpack("<16384f", struct.pack("<16384f", *block["values"])) == tuple(block["values"])
+    assert shown.blocks == {"joint2": 1}
 
 
 async def test_a_failed_robot_says_so_on_mqtt_and_sparkplug(tmp_path: Path, broker: str) -> None:
