@@ -6,22 +6,16 @@ import zlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from pydantic import ValidationError
-
-from contract.event import Event, State, event_id
+from contract.event import Event, State
 from contract.model import TIME_REPLACED, Value
 from edge.driver import Counters
 from edge.drivers._json import times
 from edge.drivers._json.entry import EventEntry, SeverityOption, StateOption, TimeOption, Word
 from edge.drivers._json.paths import Search, search
 from edge.drivers._json.values import MessageError, sound
-from edge.events import cut
+from edge.telling import event
 
 _MOST_EVENTS: Final = 1000  # in one message
-_MOST_VALUES: Final = 100
-_LONGEST_NAME: Final = 200
-_LONGEST_TEXT: Final = 2000
-_LONGEST_VALUE: Final = 1000
 
 Find = Callable[[Any], Any]
 
@@ -52,7 +46,7 @@ class EventReader:
                 continue
             try:
                 found.append(self._event(asset, item, arrived_ns, untimed))
-            except (MessageError, ValidationError, times.TimeError) as error:
+            except MessageError as error:
                 self._counters.rejected += 1
                 text = f"{asset}: an event {self._name!r} is left out: {error}"
                 self._counters.notes.tell("event", text[:500], self._name)
@@ -74,18 +68,18 @@ class EventReader:
         own = _text(self._id(item)) if self._id else ""
         facts = (own, state) if own else (state, time_ns, zlib.crc32(repr(item).encode(errors="replace")))
         texts = [(language, _text(find(item))) for language, find in self._texts]
-        return Event(
-            id=event_id(asset, self._name, condition, *facts),
-            asset=asset,
-            name=self._name,
-            time_ns=time_ns,
+        found = event(
+            asset,
+            self._name,
+            time_ns,
+            facts=(self._name, condition, *facts),
             state=state,
-            condition=cut(condition, _LONGEST_NAME),
+            condition=condition,
             severity=self._severity_of(item),
-            texts={language: cut(text, _LONGEST_TEXT) for language, text in texts if text},
+            texts={language: text for language, text in texts if text},
             values=self._values_of(item),
-            time_replaced=is_replaced,
         )
+        return found.model_copy(update={"time_replaced": True}) if is_replaced else found
 
     def _state_of(self, item: Any) -> State:
         if self._state is None:
@@ -106,7 +100,7 @@ class EventReader:
         if severity is None or not 1 <= severity <= 1000:
             text = f"{self._name}: {said!r:.80} is no severity of 1 to 1000: say what it means under `severity`"
             self._counters.notes.tell("severity", text, self._name)
-        return option.otherwise if severity is None else min(max(severity, 1), 1000)
+        return option.otherwise if severity is None else severity
 
     def _time_of(self, item: Any, arrived_ns: int, untimed: int) -> tuple[int, bool]:
         """Return the time of an event, 0 for one that cannot be read, and whether it is not the source's."""
@@ -121,15 +115,11 @@ class EventReader:
 
     def _values_of(self, item: Any) -> Mapping[str, Value]:
         if self._values is None:
-            found = list(item.items())[:_MOST_VALUES] if isinstance(item, dict) else [("value", item)]
+            found = list(item.items()) if isinstance(item, dict) else [("value", item)]
         else:
             found = [(key, find(item)) for key, find in self._values]
         values = [(str(key), sound(value)) for key, value in found if isinstance(value, str | int | float)]
-        return {
-            cut(key, _LONGEST_NAME): cut(value, _LONGEST_VALUE) if isinstance(value, str) else value
-            for key, value in values
-            if value is not None
-        }
+        return {key: value for key, value in values if value is not None}
 
 
 def _find(path: str | None) -> Search | None:

@@ -32,7 +32,7 @@ class MtconnectDriver:
         self._device = ""
         self._reader = Reader(name, (), self.counters)
         self._conditions = Conditions()
-        self._events = ConditionReader(name, self.counters)
+        self._events = ConditionReader(name)
         self._first: list[Item] = []
         self._stream: AsyncGenerator[Streams, None] | None = None
         self._polls = False

@@ -12,19 +12,16 @@ from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 from xml.etree.ElementTree import Element
 
-from pydantic import ValidationError
-
 from contract.event import Event, event_id
 from contract.model import Value
-from edge.driver import Counters, Refreshed
+from edge.driver import Refreshed
 from edge.drivers.mtconnect.documents import DataItem, local, time_of
-from edge.events import MOST_CONDITIONS, cut
+from edge.events import MOST_CONDITIONS
+from edge.telling import event
 
 Told: TypeAlias = Event | Refreshed
 
 _SEVERITIES: Final = {"Warning": 400, "Fault": 700}  # from 667 on a machine counts as in error (OPC 40501, annex B)
-_LONGEST_NAME: Final = 200
-_LONGEST_TEXT: Final = 2000
 _LANGUAGE: Final = "{http://www.w3.org/XML/1998/namespace}lang"
 _FACTS: Final = {"nativeCode": "native_code", "nativeSeverity": "native_severity", "qualifier": "qualifier"}
 
@@ -53,9 +50,8 @@ class _Item:
 class ConditionReader:
     """Reads the conditions of one asset."""
 
-    def __init__(self, asset: str, counters: Counters) -> None:
+    def __init__(self, asset: str) -> None:
         self._asset = asset
-        self._counters = counters
         self._items: dict[str, _Item] = {}
         self._is_due = False  # a refresh, when the device speaks again
 
@@ -80,19 +76,14 @@ class ConditionReader:
             if local(element) in ("Normal", *_SEVERITIES):
                 if item.is_silent:
                     spoken[id_], item.is_silent = time_of(element), False
-                try:
-                    found += self._told(item, element, instance)
-                except ValidationError as error:
-                    self._counters.rejected += 1
-                    text = f"{self._asset}: a condition of {id_} is left out: {error}"
-                    self._counters.notes.tell("condition", text[:500], id_)
+                found += self._told(item, element, instance)
             else:
                 item.fall_silent()
                 spoken.pop(id_, None)
         has_refresh = self._is_due and any(not item.is_silent for item in self._items.values())
         for id_, time_ns in spoken.items():
             gone = self._items[id_].forget()
-            found += [] if has_refresh else [_forgotten(event, time_ns) for event in gone]
+            found += [] if has_refresh else [_forgotten(each, time_ns) for each in gone]
         if has_refresh:
             self._is_due = False
             found.append(Refreshed(self._asset, self._active(), now_ns))
@@ -100,17 +91,17 @@ class ConditionReader:
 
     def _active(self) -> frozenset[str]:
         every = [each for item in self._items.values() for each in (item.active, item.doubtful)]
-        return frozenset(event.condition for each in every for event in each.values())
+        return frozenset(begun.condition for each in every for begun in each.values())
 
     def _told(self, item: _Item, element: Element, instance: str) -> list[Event]:
         """Return what an observation tells of its item."""
         id_ = element.get("conditionId", element.get("nativeCode", ""))
         if local(element) in _SEVERITIES:
-            event = self._begun(item.known, element, instance, id_)
+            begun = self._begun(item.known, element, instance, id_)
             item.doubtful.pop(id_, None)
             if id_ in item.active or len(item.active) < MOST_CONDITIONS:
-                item.active[id_] = event
-            return [event]
+                item.active[id_] = begun
+            return [begun]
         both = item.doubtful | item.active
         ended = [id_] if id_ else list(both)
         events = [_ended(element, instance, both[each]) for each in ended if each in both]
@@ -122,13 +113,13 @@ class ConditionReader:
     def _begun(self, known: DataItem, element: Element, instance: str, id_: str) -> Event:
         condition = f"{known.id}/{id_}" if id_ else known.id
         name = f"{known.name or known.type or known.id} {element.get('nativeCode', id_)}".strip()
-        return Event(
-            id=event_id(self._asset, instance, element.get("sequence", ""), condition),
-            asset=self._asset,
-            name=cut(name, _LONGEST_NAME),
-            time_ns=time_of(element),
+        return event(
+            self._asset,
+            name,
+            time_of(element),
+            facts=(instance, element.get("sequence", ""), condition),
             state="active",
-            condition=condition if len(condition) <= _LONGEST_NAME else f"{known.id[:100]}/{event_id(condition)}",
+            condition=condition,
             severity=_SEVERITIES[local(element)],
             texts=_texts(element),
             values=_values(known, element),
@@ -145,20 +136,20 @@ def _ended(element: Element, instance: str, begun: Event) -> Event:
     return begun.model_copy(update=own)
 
 
-def _forgotten(event: Event, time_ns: int) -> Event:
-    own = {"id": event_id(event.id, "forgotten"), "time_ns": max(time_ns, event.time_ns)}
-    return event.model_copy(update=own | {"state": "cleared", "time_replaced": True})
+def _forgotten(begun: Event, time_ns: int) -> Event:
+    own = {"id": event_id(begun.id, "forgotten"), "time_ns": max(time_ns, begun.time_ns)}
+    return begun.model_copy(update=own | {"state": "cleared", "time_replaced": True})
 
 
 def _texts(element: Element) -> dict[str, str]:
     words = " ".join((element.text or "").split())
-    return {element.get(_LANGUAGE, "")[:20]: cut(words, _LONGEST_TEXT)} if words else {}
+    return {element.get(_LANGUAGE, ""): words} if words else {}
 
 
 def _values(known: DataItem, element: Element) -> Mapping[str, Value]:
     values = {"level": local(element), "type": known.type, "data_item": known.id}
     values |= {key: element.get(attribute, "") for attribute, key in _FACTS.items()}
-    return {key: cut(value, _LONGEST_NAME) for key, value in values.items() if value}
+    return {key: value for key, value in values.items() if value}
 
 
 def _sequence(element: Element) -> int:

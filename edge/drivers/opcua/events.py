@@ -12,21 +12,19 @@ from fnmatch import fnmatchcase
 from typing import Any, Final, TypeAlias
 
 from asyncua import ua
-from pydantic import ValidationError
 
-from contract.event import Event, State, event_id
+from contract.event import Event, State
 from contract.model import Value
 from edge.driver import Counters, Refreshed
 from edge.drivers.opcua.entry import EventsEntry
 from edge.drivers.opcua.nodes import address_of
 from edge.drivers.opcua.values import scalar, stated_ns, text
-from edge.events import cut
+from edge.telling import event, short
 
 Told: TypeAlias = Event | Refreshed
 
 _QUEUE: Final = 10_000  # events that the server keeps while we do not read
 _MOST_KNOWN: Final = 10_000  # conditions of which the last state is remembered
-_LONGEST: Final = {"name": 200, "text": 2000, "value": 1000}
 _ID: Final = ""  # the condition itself
 _TYPES: Final = ua.ObjectIds
 _SELECTED: Final = {
@@ -64,7 +62,7 @@ class EventReader:
         self.wants_refresh = bool(handles)
 
     def items(self, events: Sequence[ua.EventFieldList]) -> list[Told]:
-        """Return what a notification tells; what cannot be understood is counted and left out."""
+        """Return what a notification tells."""
         found: list[Told] = []
         for each in events:
             handle = each.ClientHandle
@@ -80,11 +78,7 @@ class EventReader:
             elif kind in _ASK_AGAIN:
                 self._ask_again(kind)
             elif self._is_ours(fields):
-                try:
-                    found.append(self._event(handle, fields))
-                except ValidationError as error:
-                    self._counters.rejected += 1
-                    self._counters.notes.tell("event", f"{self._asset}: an event is left out: {error}"[:500])
+                found.append(self._event(handle, fields))
         return found
 
     def _ask_again(self, kind: ua.NodeId) -> None:
@@ -128,11 +122,11 @@ class EventReader:
             self._counters.notes.tell("severity", f"{self._asset}: {said!r:.40} is no severity: {severity} is taken")
         kind = fields.get("EventType")
         name = self._text(fields.get("ConditionName")) or _name_of(kind) or self._address(kind) or "event"
-        return Event(
-            id=self._id(fields, condition),
-            asset=self._asset,
-            name=cut(name, _LONGEST["name"]),
-            time_ns=stated_ns(fields.get("Time")),
+        return event(
+            self._asset,
+            name,
+            stated_ns(fields.get("Time")),
+            facts=_facts(fields, condition),
             state=state,
             condition=condition,
             severity=severity,
@@ -140,19 +134,12 @@ class EventReader:
             values=self._values(fields),
         )
 
-    def _id(self, fields: Mapping[str, Any], condition: str) -> str:
-        """Return an id that is the same when a refresh tells an event again."""
-        own = fields.get("EventId")
-        if isinstance(own, bytes) and own:
-            return event_id(self._asset, own.hex(), condition)
-        return event_id(self._asset, condition, *(fields.get(name) for name in _FIELDS))
-
     def _condition(self, fields: Mapping[str, Any]) -> str:
         """Return what a condition and its branch are called; "" for an event that is of none."""
         name = self._address(fields.get(_ID)) or self._text(fields.get("ConditionName"))
         branch = self._address(fields.get("BranchId"))
         whole = f"{name} {branch}" if name and branch else name
-        return whole if len(whole) <= _LONGEST["name"] else f"{whole[:160]}…{event_id(whole)}"
+        return short(whole)
 
     def _is_active(self, fields: Mapping[str, Any]) -> bool:
         if fields.get("EnabledState/Id") is False:
@@ -182,7 +169,7 @@ class EventReader:
     def _texts(self, message: Any) -> dict[str, str]:
         words = self._text(message)
         locale = self._text(getattr(message, "Locale", None))
-        return {locale.partition("-")[0].lower()[:20]: cut(words, _LONGEST["text"])} if words else {}
+        return {locale.partition("-")[0].lower(): words} if words else {}
 
     def _values(self, fields: Mapping[str, Any]) -> dict[str, Value]:
         """Return what else is of use, also to acknowledge the event at its source."""
@@ -196,8 +183,9 @@ class EventReader:
         }
         states = {"acknowledged": "AckedState/Id", "confirmed": "ConfirmedState/Id"}
         flags = {key: fields.get(name) for key, name in states.items()} | {"suppressed": suppressed or None}
-        found: dict[str, Value] = {key: cut(str(value), _LONGEST["value"]) for key, value in values.items() if value}
-        return found | {key: value for key, value in flags.items() if isinstance(value, bool)}
+        return {key: value for key, value in values.items() if value} | {
+            key: value for key, value in flags.items() if isinstance(value, bool)
+        }
 
     def _text(self, raw: Any) -> str:
         words = scalar(raw) if raw is not None else None
@@ -241,6 +229,14 @@ def _operand(kind: int, name: str) -> ua.SimpleAttributeOperand:
         BrowsePath=[ua.QualifiedName(step) for step in name.split("/") if step],
         AttributeId=ua.AttributeIds.Value if name else ua.AttributeIds.NodeId,
     )
+
+
+def _facts(fields: Mapping[str, Any], condition: str) -> Sequence[object]:
+    """Return what is the same when a refresh tells an event again."""
+    own = fields.get("EventId")
+    if isinstance(own, bytes) and own:
+        return own.hex(), condition
+    return condition, *(fields.get(name) for name in _FIELDS)
 
 
 def _severity(fields: Mapping[str, Any]) -> tuple[int, bool]:
