@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 import struct
 from array import array
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -16,6 +19,10 @@ from contract.event import Event
 from contract.model import TIME_REPLACED, Quality, Sample
 from edge.driver import Counters
 from edge.drivers.mqtt.mapping import Mapping
+from simulators import machines
+from simulators.emitted import Emitted
+from simulators.face import Place, Setting
+from simulators.faces.mqtt_json import MqttJson
 
 MS = 1_000_000
 NOW_NS = 1_700_000_000_000 * MS
@@ -216,3 +223,33 @@ async def test_an_alarm_that_is_said_again_is_another_one(mosquitto_broker: Any,
             found += await driver.read()
     assert [event.state for event in found] == ["active", "cleared", "active"]
     assert len({event.id for event in found}) == 3
+
+
+async def test_a_waveform_of_a_simulated_machine_comes_as_it_was_measured(
+    mosquitto_broker: Any, connect: Any, until: Any, tmp_path: Path
+) -> None:
+    broker = mosquitto_broker
+    setting = Setting(
+        tmp_path, mqtt_url=broker.url, mqtt_user=broker.user, mqtt_password_file=broker.password_file, block_every_s=0.0
+    )
+    face = MqttJson(setting)
+    robot = machines.load("robot")("robot-01", 3, options={"sensors": ["joint2"]})
+    shown = face.show(robot, Place("demo", "shanghai", "assembly", "line1"))
+    shown.emitted = Emitted(tmp_path / "emitted.jsonl")
+    entry = face.entry(shown)
+    driver = await connect(broker, **{key: entry[key] for key in ("topic", "time", "blocks")})
+    found: list[Any] = []
+    await face.start()
+    try:
+        await until(lambda: face.client.is_connected)
+        assert shown.command("measure", "joint2") == ""
+        robot.step(0.1)
+        await face.emit(NOW_NS)
+        async with asyncio.timeout(20):
+            while not found:
+                found = [item for item in await driver.read() if isinstance(item, Block)]
+    finally:
+        await face.stop()
+    (line,) = (json.loads(line) for line in (tmp_path / "emitted.jsonl").read_text().splitlines() if "block" in line)
+    digest = hashlib.sha256(found[0].data).hexdigest()
+    assert (found[0].header.start_ns, line["block"]["sha256"]) == (line["time_ns"], digest)

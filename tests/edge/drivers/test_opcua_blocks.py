@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -14,8 +16,12 @@ from contract.block import Block
 from contract.model import Sample
 from edge.drivers.opcua import Driver, Entry
 from edge.entry import Context
+from simulators.emitted import Emitted
 from tests.edge.conftest import URI
+from tests.edge.drivers.test_opcua_events import Hall
+from tests.edge.drivers.test_opcua_events import hall as hall_of_machines
 
+hall = hall_of_machines
 NODE = f"nsu={URI};s=Machine/Vibration/x/Block"
 START = datetime(2026, 1, 2, 3, 4, 5, 678000, tzinfo=UTC)
 START_NS = 1_767_323_045_678_000_000
@@ -153,3 +159,23 @@ async def test_what_is_no_block_is_told(sensor: Sensor, listen: Any) -> None:
             assert not [item for item in await driver.read() if isinstance(item, Block | Sample)]
     driver = await listen(rate_hz=1, node=f"nsu={URI};s=Machine/Gone")
     assert "BadNodeIdUnknown" in driver.counters.notes["block of x"]
+
+
+async def test_a_waveform_of_a_simulated_machine_comes_as_it_was_measured(hall: Hall, context: Context) -> None:
+    shown = next(each for each in hall.face.shown if each.machine.id == "mill")
+    shown.emitted = Emitted(context.home / "emitted.jsonl")
+    driver = Driver("mill", Entry.model_validate(hall.entry(events=None)), context)
+    await driver.connect()
+    try:
+        assert shown.command("measure", "spindle") == ""
+        await hall.tick()
+        lines = (context.home / "emitted.jsonl").read_text().splitlines()
+        (told,) = (json.loads(line) for line in lines if '"spindle"' in line and '"block"' in line)
+        found: list[Block] = []
+        while not any(block.header.start_ns == told["time_ns"] for block in found):
+            found += await blocks(driver)
+        block = next(block for block in found if block.header.start_ns == told["time_ns"])
+        assert (hashlib.sha256(block.data).hexdigest(), block.header.count) == (told["block"]["sha256"], 16_384)
+        assert (block.header.rate_hz, block.header.unit, block.header.number) == (25_600.0, "m/s²", "float32")
+    finally:
+        await driver.close()
