@@ -21,7 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from cloud.app import create_app
 from cloud.auth import first_link
-from cloud.capabilities import listens
+from cloud.capabilities import learns
 from cloud.connections import Connections, Limits
 from cloud.live.memory import Newcomers, remember
 from cloud.live.uns import UnsListener
@@ -62,7 +62,7 @@ def configure(app: FastAPI, settings: Settings, stop_s: float = STOP_S) -> uvico
 
 
 class Server(uvicorn.Server):
-    """A server that ends the live streams when it is told to stop: they would not end by themselves."""
+    """A server that ends live streams and what waits for commands when it is told to stop: they would go on."""
 
     def __init__(self, config: uvicorn.Config, parts: Parts) -> None:
         super().__init__(config)
@@ -76,6 +76,7 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop."""
         self._parts.hub.close()
+        self._parts.bell.close()
         await super().shutdown(sockets)
 
 
@@ -93,7 +94,7 @@ def serve(settings: Settings, broker: BrokerSettings, listening: socket.socket) 
         parts.sessions,
         parts.hub,
         client_id=f"cloud-{socket.gethostname()}-{os.getpid()}",
-        listens=listens(),
+        learns=learns(),
         look=Newcomers(parts.hub, parts.sessions, parts.store).look,
     )
     config = configure(create_app(settings, parts), settings)

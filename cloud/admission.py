@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict, deque
+from collections.abc import Callable
 from typing import Final
 
 from starlette.datastructures import Headers
@@ -24,6 +25,7 @@ _QUERIES: Final = ("/api/v1/telemetry/", "/api/v1/ledger")
 _STREAM: Final = "/api/v1/telemetry/stream"
 _WRITE: Final = "/api/v2/write"
 _MOST_SEEN: Final = 2000
+_LEAVE: Final = "shopfloor.leave"
 
 
 class Admission:
@@ -88,15 +90,19 @@ class Admission:
         await places.take(whose, patience.of(scope))
         is_held = True
 
-        async def send_and_leave(message: Message) -> None:
+        def leave() -> None:
             nonlocal is_held
             if is_held:
                 is_held = False
                 places.give_back()
                 if isinstance(whose, str):
                     self._whose(scope)  # who was not known before is now
+
+        async def send_and_leave(message: Message) -> None:
+            leave()
             await send(message)
 
+        scope[_LEAVE] = leave
         try:
             await self.app(scope, receive, send_and_leave)
         finally:
@@ -123,6 +129,12 @@ class Admission:
             if len(self._seen) > _MOST_SEEN:
                 self._seen.popitem(last=False)
         return self._seen.get(key) or _network(scope)
+
+
+def give_place_back(scope: Scope) -> None:
+    """Let others have the place of a request, which waits from now on and works no more."""
+    leave: Callable[[], None] = scope.get(_LEAVE, lambda: None)
+    leave()
 
 
 def _network(scope: Scope) -> str:

@@ -14,7 +14,7 @@ from cloud import docs_page, health, problems, web
 from cloud.admission import MAX_BODY
 from cloud.capabilities import CAPABILITIES, hears
 from cloud.capability import Right
-from cloud.openapi import DocumentedApp
+from cloud.documented import DocumentedApp
 from cloud.parts import Parts
 from cloud.places import busy
 from cloud.settings import Settings

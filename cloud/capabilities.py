@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Final
 
 from sqlalchemy import Table
 from sqlalchemy.sql.ddl import sort_tables
 
-from cloud.capability import Capability, HearTopic
+from cloud.capability import Capability, Learn
 from cloud.chain.message import Hear
 
 _FOLDERS: Final = (
@@ -18,6 +18,7 @@ _FOLDERS: Final = (
     "registry",
     "events",
     "blocks",
+    "commands",
     "ledger",
     "chain",
     "auth",
@@ -37,6 +38,6 @@ def hears() -> Mapping[str, Hear]:
     return {kind: hear for one in CAPABILITIES for kind, hear in one.hears.items()}
 
 
-def listens() -> Mapping[str, HearTopic]:
-    """Return who hears each category of the unified namespace."""
-    return {category: hear for one in CAPABILITIES for category, hear in one.listens.items()}
+def learns() -> Sequence[Learn]:
+    """Return who learns from what an asset says of itself in the unified namespace."""
+    return [one.learns for one in CAPABILITIES if one.learns is not None]

@@ -17,10 +17,10 @@ from sqlalchemy.orm import Session
 from cloud.auth.rights import Action
 from cloud.chain.message import Hear
 from cloud.db import Base
-from contract.topics import UnsTopic
+from cloud.registry.announcement import Announcement
 
-HearTopic = Callable[[Session, UnsTopic, bytes], None]
-"""Keep a message of the unified namespace in a transaction of its own; raise RefusedError."""
+Learn = Callable[[Session, Announcement], None]
+"""Take what an asset says of itself, in a transaction; raise RefusedError. To be told the same again is harmless."""
 
 
 class Right(NamedTuple):
@@ -52,7 +52,7 @@ class Capability:
     """Its tables; one whose rows stay out of a backup says why in its `info`, under `not_in_backup`."""
     hears: Mapping[str, Hear] = field(default_factory=dict)
     """What it hears from gateways, by kind of message."""
-    listens: Mapping[str, HearTopic] = field(default_factory=dict)
-    """What it hears from the unified namespace, by category."""
+    learns: Learn | None = None
+    """What it does when the unified namespace tells what an asset is."""
     rights: Mapping[str, Right] = field(default_factory=dict)
     """Who may use each of its addresses, by `METHOD /address`."""

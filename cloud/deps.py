@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -12,10 +12,11 @@ from starlette.concurrency import run_in_threadpool
 
 from cloud.auth import accounts, proof
 from cloud.auth.accounts import Principal
-from cloud.auth.rights import Action, Role, lowest
+from cloud.auth.rights import Action, Role, actions_of, lowest
 from cloud.chain.message import Hear
 from cloud.parts import Parts
 from cloud.problems import Code, Problem
+from cloud.registry.reach import assets_within
 from cloud.settings import Settings
 from cloud.telemetry.store import Store
 
@@ -64,7 +65,7 @@ async def get_store(parts: GetParts) -> Store:
 GetStore = Annotated[Store, Depends(get_store)]
 
 _WWW = {"WWW-Authenticate": 'Bearer realm="shopfloor"'}
-_COMMAND_LINE = Principal("command-line", Role.ENGINEER, "cli")
+_COMMAND_LINE = Principal("command-line", Role.ENGINEER, "cli", actions_of(Role.ENGINEER, whole_plant=True))
 UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
@@ -147,19 +148,92 @@ async def get_principal(request: Request, now: Now) -> Principal:
 Me = Annotated[Principal, Depends(get_principal)]
 
 
-def need(action: Action) -> Any:
-    """Return a dependency that lets only those pass who may do this; it gives who asks."""
+def reach_of(parts: Parts, principal: Principal) -> frozenset[str] | None:
+    """Return the assets that somebody may see and act on; None: all."""
+    if not principal.limits:
+        return None
 
-    async def check(principal: Me) -> Principal:
-        if action not in principal.actions:
-            role = lowest(action)
-            raise Problem(
-                403,
-                f"this needs the role {role.value}, and {principal.username} is {principal.role.value}",
-                "ask an admin",
-                code=Code.ROLE_NEEDED,
-                args={"role": role, "username": principal.username, "has": principal.role},
-            )
+    def look() -> frozenset[str]:
+        with parts.sessions() as db:
+            return assets_within(db, principal.limits)
+
+    return parts.reaches.read(principal.limits, look)
+
+
+async def get_reach(request: Request, principal: Me) -> frozenset[str] | None:
+    """Return the assets that who asks may see and act on; None: all."""
+    return await run_in_threadpool(reach_of, request.app.state.parts, principal) if principal.limits else None
+
+
+Reach = Annotated[frozenset[str] | None, Depends(get_reach)]
+
+
+def within(reach: frozenset[str] | None, assets: Sequence[str]) -> Sequence[str] | None:
+    """Return which of the assets that were asked for somebody gets, where none means all that there are; None: all."""
+    if reach is None:
+        return assets or None
+    return [asset for asset in assets if asset in reach] if assets else sorted(reach)
+
+
+def check_within(reach: frozenset[str] | None, *assets: str) -> None:
+    """Raise Problem 404 for an asset that is out of reach: what is not there and what nobody may see is the same."""
+    if reach is None:
+        return
+    for asset in assets:
+        if asset not in reach:
+            raise unknown_asset(asset)
+
+
+def unknown_asset(asset: str) -> Problem:
+    """Return the problem that there is no such asset."""
+    return Problem(
+        404,
+        f"there is no asset {asset!r}",
+        "see GET /api/v1/assets for the known ones",
+        code=Code.UNKNOWN_ASSET,
+        args={"asset": asset},
+    )
+
+
+def scope_needed(principal: Principal) -> Problem:
+    """Return the problem that somebody may do this only elsewhere in the plant."""
+    return Problem(
+        403,
+        f"{principal.username} may do this only with another scope",
+        "ask an admin, or use a token that has it",
+        code=Code.SCOPE_NEEDED,
+        args={"username": principal.username},
+    )
+
+
+def demand(principal: Principal, action: Action) -> None:
+    """Raise Problem 403 for who may not do this."""
+    if action in principal.actions:
+        return
+    if any(action in actions_of(principal.role, whole_plant=whole) for whole in (True, False)):
+        raise scope_needed(principal)
+    role = lowest(action)
+    raise Problem(
+        403,
+        f"this needs the role {role.value}, and {principal.username} is {principal.role.value}",
+        "ask an admin",
+        code=Code.ROLE_NEEDED,
+        args={"role": role, "username": principal.username, "has": principal.role},
+    )
+
+
+def need(action: Action) -> Any:
+    """Return a dependency that lets only those pass who may do this; it gives who asks.
+
+    The assets that an address names as `asset`, in its path or query, must be within their limits: Problem 404. An
+    address that tells of assets without naming them asks for `Reach`.
+    """
+
+    async def check(request: Request, principal: Me) -> Principal:
+        demand(principal, action)
+        if principal.limits:
+            named = [*request.query_params.getlist("asset"), *filter(None, [request.path_params.get("asset")])]
+            check_within(await get_reach(request, principal), *named)
         return principal
 
     return Depends(check)

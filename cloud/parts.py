@@ -13,7 +13,9 @@ from cloud.auth.accounts import Principal
 from cloud.auth.device import Devices
 from cloud.auth.journal import FailedLogins, Logins
 from cloud.auth.limiter import FailureLimiter
+from cloud.auth.scope import Limits
 from cloud.blocks.blocks import Blocks
+from cloud.commands.bell import Bell
 from cloud.events.events import Retention
 from cloud.live.hub import Hub
 from cloud.places import EXPORTS, SESSIONS, AllPlaces
@@ -37,6 +39,7 @@ class Parts:
     places: AllPlaces
     proofs: db.Remembered[tuple[str, str], Principal]
     signals: db.Remembered[str, dict[str, tuple[str, str]]]
+    reaches: db.Remembered[Limits, frozenset[str]]
     units: db.Remembered[str, dict[tuple[str, str], str]]
     last: LastAnswer
     failures: FailureLimiter
@@ -46,6 +49,7 @@ class Parts:
     cli_token: str | None
     blocks: Blocks
     retention: Retention
+    bell: Bell
 
     @property
     def store_token(self) -> str | None:
@@ -57,7 +61,7 @@ def build_parts(settings: Settings) -> Parts:
     """Open database and store; raise SecretFileError, StoreUnavailable, SQLAlchemyError, OSError."""
     make_private(settings.cloud_home)
     cli_token = read_secret(settings.cli_token_file)
-    for file in (settings.store_token_file, settings.gateway_token_file):
+    for file in (settings.store_token_file, settings.cloud_token_file):
         read_secret(file)  # it is read again when it is needed; what is wrong with it is said now
     engine = db.connect(settings.sql_url, SESSIONS)
     db.migrate(engine)
@@ -79,6 +83,7 @@ def build_parts(settings: Settings) -> Parts:
         places=AllPlaces(),
         proofs=db.Remembered(sessions),
         signals=db.Remembered(sessions),
+        reaches=db.Remembered(sessions),
         units=db.Remembered(sessions),
         last=LastAnswer(),
         failures=FailureLimiter(),
@@ -88,6 +93,7 @@ def build_parts(settings: Settings) -> Parts:
         cli_token=cli_token,
         blocks=blocks,
         retention=Retention(settings.event_days),
+        bell=Bell(),
     )
 
 

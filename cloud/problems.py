@@ -40,6 +40,7 @@ class Code(StrEnum):
     FOREIGN_SITE = "foreign_site"  # site
     MUST_SET_PASSWORD = "must_set_password"  # noqa: S105  # username
     ROLE_NEEDED = "role_needed"  # role, username, has
+    SCOPE_NEEDED = "scope_needed"  # username
     PERSON_NEEDED = "person_needed"
     WRONG_NAME_OR_PASSWORD = "wrong_name_or_password"  # noqa: S105
     WRONG_PASSWORD = "wrong_password"  # noqa: S105
@@ -50,6 +51,7 @@ class Code(StrEnum):
     USER_EXISTS = "user_exists"  # username
     TOO_MANY_USERS = "too_many_users"  # limit
     LAST_ADMIN = "last_admin"  # username
+    WRONG_SCOPE = "wrong_scope"  # role
     UNKNOWN_TOKEN = "unknown_token"  # noqa: S105  # id
     TOKEN_ROLE = "token_role"  # noqa: S105  # username, role
     TOO_MANY_TOKENS = "too_many_tokens"  # username, limit
@@ -63,6 +65,7 @@ class Code(StrEnum):
     TOO_MANY_SAMPLES = "too_many_samples"  # limit, start, end
     UNKNOWN_BLOCK = "unknown_block"  # id
     TOO_MUCH_KEPT = "too_much_kept"
+    UNKNOWN_COMMAND = "unknown_command"  # id
     TOO_MANY_POINTS = "too_many_points"  # points, signals, limit, most
 
 

@@ -34,7 +34,7 @@ class Settings(BaseSettings):
     """`duckdb` (embedded, in `home`), or the http(s) address of an InfluxDB 2 server."""
     store_token_file: Path | None = None
     """Token that /api/v2/write accepts, and with which InfluxDB is asked."""
-    gateway_token_file: Path | None = None
+    cloud_token_file: Path | None = None
     """Token that /api/v1/chain accepts: a gateway shows it with what is no sample. None: nobody may."""
     event_days: Annotated[int, Field(ge=0)] = 400
     """How long events are kept, but those of conditions that hold. 0: for ever."""

@@ -25,9 +25,9 @@ class CommandError(ValueError):
 
 
 class Write(BaseModel):
-    """Set a signal and read it back. `before`: only if it is this now."""
+    """Set a signal and read it back."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     verb: Literal["write"] = "write"
     signal: Annotated[str, Field(min_length=1, max_length=128)]

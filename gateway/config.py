@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from contract.mqtt import BrokerSettings
 from contract.topics import HOST_ID
 from gateway.cloud import HttpCloud
+from gateway.commands import HttpCommands
 from gateway.store import HttpStore
 
 
@@ -65,6 +66,15 @@ def cloud_of(settings: Settings) -> HttpCloud | None:
     if settings.cloud_url is None:
         return None
     return HttpCloud(str(settings.cloud_url), token_file=settings.cloud_token_file, timeout_s=settings.cloud_timeout_s)
+
+
+def commands_of(settings: Settings) -> HttpCommands | None:
+    """Return where the settings say that commands are, None for nowhere."""
+    if settings.cloud_url is None:
+        return None
+    return HttpCommands(
+        str(settings.cloud_url), token_file=settings.cloud_token_file, timeout_s=settings.cloud_timeout_s
+    )
 
 
 class MirrorBrokerSettings(BrokerSettings):

@@ -15,7 +15,8 @@ from contract.mqtt import Broker, Session, Subscription, Will
 from contract.topics import SPARKPLUG, Node, state_topic
 from gateway.acks import Acks, rebirth_command
 from gateway.cloud import Cloud
-from gateway.config import Settings, cloud_of, store_of
+from gateway.commands import Commands
+from gateway.config import Settings, cloud_of, commands_of, store_of
 from gateway.deliver import Deliverer
 from gateway.events import EventMirror
 from gateway.forward import Forwarder
@@ -120,6 +121,8 @@ class Gateway:
         self._forwarder.start()
         if self._deliverer is not None:
             self._deliverer.start()
+        if self._commands is not None:
+            self._commands.start()
         self._session.start()
         if self._own_mirror_session is not None:
             self._own_mirror_session.start()
@@ -149,6 +152,7 @@ class Gateway:
         cursors = self._cursors = Cursors(spool, has_cloud=self._cloud is not None)
         held = cursors.load()
         self._deliverer: Deliverer | None = None
+        self._commands = self._new_commands(ids)
         if self._cloud is not None:
             self._deliverer = Deliverer(
                 spool,
@@ -205,12 +209,32 @@ class Gateway:
         if self._deliverer is not None:
             self._deliverer.tell(node, told)
 
+    def _new_commands(self, ids: Ids) -> Commands | None:
+        source, cloud = commands_of(self._settings), cloud_of(self._settings)
+        if source is None or cloud is None:
+            return None
+        return Commands(
+            source,
+            cloud,  # a connection of its own: a backlog of events holds no answer up
+            nodes=self._nodes,
+            publish=lambda topic, payload: self._session.publish(topic, payload, qos=1),
+            asset=lambda node: ids.asset(node, None),
+        )
+
+    def _nodes(self) -> dict[Node, bool]:
+        """Return the edge nodes that take commands, and whether each lives; none while this gateway does not serve."""
+        if self._standby is not None or not self._session.is_connected:
+            return {}
+        with self._lock:
+            return {node: session.online for node, session in self._host.sessions.items() if session.acknowledges}
+
     @property
     def alive(self) -> bool:
         """Whether the threads that must run do; when not, the process should end and be started again."""
         mirror_alive = self._own_mirror_session is None or self._own_mirror_session.is_alive
         delivers = self._deliverer is None or self._deliverer.alive
-        return self._network_alive and mirror_alive and self._forwarder.alive and delivers
+        commands = self._commands is None or self._commands.alive
+        return self._network_alive and mirror_alive and self._forwarder.alive and delivers and commands
 
     @property
     def _network_alive(self) -> bool:
@@ -275,6 +299,8 @@ class Gateway:
         """Say goodbye, end all threads and close the files; at most about 3 s."""
         if self._standby is not None:
             self._standby.stop()
+        if self._commands is not None:
+            self._commands.stop(0.2)
         if self._presence.online:
             self._session.publish(self._state, self._presence.death(time.time_ns() // 1_000_000), qos=1, retain=True)
         self._session.stop(1.0)

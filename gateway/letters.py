@@ -9,7 +9,7 @@ from typing import Final, Literal, NamedTuple
 import orjson
 
 from contract.block import BLOCK, BlockError, read_block
-from contract.command import REPLY, CommandError, read_reply
+from contract.command import REPLY, CommandError, Reply, read_reply
 from contract.event import EVENT, MAX_EVENT_BYTES, EventError, read_event
 from contract.identity import Ids
 from contract.loss import SourceLedger
@@ -62,6 +62,11 @@ def letters_of(record: Record, ids: Ids) -> Iterator[Letter | LetterError]:
 def ledger_letter(node: Node, asset: str, told: SourceLedger) -> Letter:
     """Return the line that tells the ledger of a source."""
     return Letter("ledger", node, _line("ledger", node, asset, {"ledger": _json(told.model_dump_json())}))
+
+
+def reply_letter(node: Node, asset: str, reply: Reply) -> Letter:
+    """Return the line that tells a reply which no record holds."""
+    return Letter("reply", node, _line("reply", node, asset, {"reply": _json(reply.model_dump_json())}))
 
 
 def _read(metric: Metric, asset: str) -> tuple[Kind, dict[str, object]]:

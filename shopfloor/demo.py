@@ -105,7 +105,7 @@ class Demo:
         environ = {
             "SHOPFLOOR_HOST": HOST,
             "SHOPFLOOR_STORE_TOKEN_FILE": str(self.home.secret("store-token")),
-            "SHOPFLOOR_GATEWAY_TOKEN_FILE": str(self.home.secret("cloud-token")),
+            "SHOPFLOOR_CLOUD_TOKEN_FILE": str(self.home.secret("cloud-token")),
             "SHOPFLOOR_CLI_TOKEN_FILE": str(self.home.secret("cli-token")),
         }
         ready = http(self.port, "/api/v1/health")

@@ -7,7 +7,7 @@ import os
 import sys
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import typer
 
@@ -32,6 +32,14 @@ def simulate(
     *,
     scenario: Annotated[str, typer.Option(help="A scenario file, or one that ships, for example bearing.")] = "",
     speed: Annotated[float, typer.Option(min=0.01, max=10_000, help="Simulated seconds for each second.")] = 1.0,
+    stamp: Annotated[
+        Literal["wall", "simulated"], typer.Option(help="Stamp simulated time, as fast as it is read.")
+    ] = "wall",
+    begin: Annotated[str, typer.Option("--from", help="When it begins, for example 2026-10-01T00:00Z.")] = "",
+    until: Annotated[str, typer.Option(help="When it ends: a time, or now.", show_default="now")] = "",
+    period: Annotated[
+        float | None, typer.Option(min=0.02, max=60, help="Show every signal so often (0.2; of simulated time 1).")
+    ] = None,
     step: Annotated[
         float, typer.Option(min=0.01, max=60, help="Simulated seconds of a step; long ones are fast.")
     ] = 0.1,
@@ -44,7 +52,7 @@ def simulate(
     truth_port: Annotated[int | None, typer.Option(min=1024, max=65535, help="SHOPFLOOR_PORT + 8.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
-    """Run the simulated machines alone until Ctrl-C, without the platform.
+    """Run the simulated machines alone, without the platform, until Ctrl-C or until simulated time has ended.
 
     MQTT and Sparkplug machines look for the broker of SHOPFLOOR_MQTT_URL (mqtt://127.0.0.1:1883) for ever.
     """
@@ -58,7 +66,10 @@ def simulate(
     used = {stand.face for stand in loaded.stands}
     _check_ports({truth: "--truth-port"} | {ports[face]: f"--{face}-port" for face in ports if face in used})
     _print(loaded, f"http://127.0.0.1:{truth}", json=json)
-    arguments = [f"--speed={speed}", f"--step={step}", f"--truth-port={truth}"]
+    arguments = [f"--speed={speed}", f"--step={step}", f"--truth-port={truth}", f"--stamp={stamp}"]
+    arguments += [f"--from={begin}"] if begin else []
+    arguments += [f"--until={until}"] if until else []
+    arguments += [] if period is None else [f"--period={period}"]
     arguments += [f"--{face}-port={number}" for face, number in (ports | fixed).items()]
     arguments += [f"--scenario={scenario}"] if scenario else []
     arguments += [] if seed is None else [f"--seed={seed}"]

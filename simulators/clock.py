@@ -1,7 +1,8 @@
 """Simulated time: the factory's own clock, and what it is on the wall.
 
 At speed 1 both run alike. At speed 60 a simulated minute passes in a second, and what machines emit is stamped with
-wall time, as a real machine would stamp it: nothing that leaves the factory lies in the future.
+wall time, as a real machine would stamp it: nothing that leaves the factory lies in the future. `simulators/pace.py` is
+for stamps of simulated time.
 """
 
 from __future__ import annotations

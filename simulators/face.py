@@ -65,6 +65,9 @@ class Setting:
     """Folder with the certificates of the clients that may connect on OPC UA; None: any."""
     block_every_s: float = EVERY_S
     """Time between two blocks of a vibration sensor; 0: they come on request alone."""
+    from_ns: int | None = None
+    """When simulated time begins (ns since 1970, UTC), if machines stamp that; then faces send no faster than is read.
+    """
 
     @property
     def listen(self) -> str:
@@ -167,6 +170,9 @@ class Face(ABC):
     """Some machines on one protocol; one that `shows_blocks` has those of their vibration sensors, too."""
 
     shows_blocks: ClassVar[bool] = False
+    tells_backlog: ClassVar[bool] = False
+    """Whether what it sends states its time, and it knows what was not read yet: so it can be shown as fast as can be.
+    """
 
     def __init__(self, setting: Setting) -> None:
         self.setting = setting
@@ -190,6 +196,14 @@ class Face(ABC):
     @abstractmethod
     async def emit(self, time_ns: int) -> None:
         """Show what the machines read now, stamped `time_ns` (since 1970, UTC)."""
+
+    def missing(self) -> str:
+        """Return who is not there yet to read what is sent, an empty text for nobody; it `tells_backlog`."""
+        return ""
+
+    def backlog(self) -> float:
+        """Return what waits to be read: 0 nothing, 1 as much as may; it `tells_backlog`."""
+        return 0.0
 
     @abstractmethod
     async def stop(self) -> None:

@@ -1,13 +1,14 @@
 """The truth as it happens: one JSON object per line, kept in memory (the newest) and, if wanted, in a file.
 
-A line has `t` (simulated seconds), `asset`, `event` and what the event says. It holds no wall time, so the same seed
-gives the same bytes.
+A line has `t` (simulated seconds), `asset`, `event` and what the event says; when machines stamp simulated time also
+`time`, ISO 8601. It holds no wall time, so the same seed gives the same bytes.
 """
 
 from __future__ import annotations
 
 import json
 from collections import deque
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, TextIO
 
@@ -15,9 +16,13 @@ _KEPT: Final = 20_000
 
 
 class Journal:
-    """Collects events. `dropped` counts those that no longer lie in memory (a file keeps all)."""
+    """Collects events. `dropped` counts those that no longer lie in memory (a file keeps all).
 
-    def __init__(self, path: Path | None = None) -> None:
+    `from_ns` is when simulated time begins (ns since 1970, UTC), if machines stamp that.
+    """
+
+    def __init__(self, path: Path | None = None, from_ns: int | None = None) -> None:
+        self._from_ns = from_ns
         self._file: TextIO | None = None
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -32,7 +37,11 @@ class Journal:
 
     def write(self, time_s: float, asset: str, event: str, **facts: Any) -> None:
         """Add a line."""
-        line = json.dumps({"t": round(time_s, 6), "asset": asset, "event": event, **facts}, ensure_ascii=False)
+        when: dict[str, float | str] = {"t": round(time_s, 6)}
+        if self._from_ns is not None:
+            stamp = datetime.fromtimestamp(self._from_ns / 1e9 + time_s, UTC)
+            when["time"] = stamp.isoformat(timespec="milliseconds")
+        line = json.dumps({**when, "asset": asset, "event": event, **facts}, ensure_ascii=False)
         self.written += 1
         self._lines.append((self.written, line))
         if self._file is not None:

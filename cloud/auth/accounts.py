@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
@@ -10,7 +11,8 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from cloud.auth import proof
-from cloud.auth.rights import ACTIONS, Action, Role
+from cloud.auth.rights import WITH_SCOPE, Action, Role, actions_of
+from cloud.auth.scope import PLANT, Limits, limits_of
 from cloud.auth.tables import ApiToken, Login, LoginLink, User
 from cloud.problems import Code, Problem
 
@@ -27,19 +29,26 @@ MAX_LOGINS: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who asks. `user_id` is None for the local command line, `proof_hash` names the login or token."""
+    """Who asks, and what they may do within which limits.
+
+    `user_id` is None for the local command line, `proof_hash` names the login or token.
+    """
 
     username: str
     role: Role
     via: Literal["cookie", "token", "cli"]
+    actions: frozenset[Action]
+    limits: Limits = ()
     user_id: int | None = None
     proof_hash: str = ""
     must_set_password: bool = False
 
-    @property
-    def actions(self) -> frozenset[Action]:
-        """What they may do."""
-        return ACTIONS[self.role]
+
+def principal_of(user: User, proof_hash: str = "", *, must_set_password: bool = False) -> Principal:
+    """Return who a user is who has logged in."""
+    limits = limits_of(user.scopes)
+    actions = actions_of(user.known_role, whole_plant=not limits)
+    return Principal(user.username, user.known_role, "cookie", actions, limits, user.id, proof_hash, must_set_password)
 
 
 def by_cookie(db: Session, cookie: str, now: datetime) -> Principal | None:
@@ -47,17 +56,28 @@ def by_cookie(db: Session, cookie: str, now: datetime) -> Principal | None:
     login = db.get(Login, proof.digest(cookie))
     if login is None or login.expires <= now or login.user.disabled:
         return None
-    user, by_link = login.user, cookie.startswith(LINK_PREFIX)
-    return Principal(user.username, user.known_role, "cookie", user.id, login.hash, must_set_password=by_link)
+    return principal_of(login.user, login.hash, must_set_password=cookie.startswith(LINK_PREFIX))
 
 
 def by_token(db: Session, token: str, now: datetime) -> Principal | None:
-    """Return who a bearer token acts for, None when it is unknown, expired, or the user is disabled."""
+    """Return who a bearer token acts for, None when it is unknown, expired, or the user is disabled.
+
+    It may do what both the user and its own role may, where both the user's scopes and its own are.
+    """
     row = db.scalar(select(ApiToken).where(ApiToken.hash == proof.digest(token)))
     if row is None or row.expires <= now or row.user.disabled:
         return None
-    granted, own = Role(row.role), row.user.known_role
-    return Principal(row.user.username, granted if own.includes(granted) else own, "token", row.user.id, row.hash)
+    user, granted = principal_of(row.user), Role(row.role)
+    limits = limits_of(row.user.scopes, row.scopes)
+    return Principal(
+        user.username,
+        granted if user.role.includes(granted) else user.role,
+        "token",
+        user.actions & actions_of(granted, whole_plant=not limits),
+        limits,
+        user.user_id,
+        row.hash,
+    )
 
 
 def stored_password(db: Session, username: str) -> str | None:
@@ -131,8 +151,23 @@ def set_role(db: Session, user: User, role: Role) -> None:
     db.execute(delete(ApiToken).where(ApiToken.user_id == user.id, ApiToken.role.in_(higher)))
 
 
-def add_user(db: Session, username: str, role: Role, now: datetime) -> User:
-    """Add a user without a password; raise Problem 409 when the name is taken."""
+def set_scopes(user: User, role: Role, scopes: Sequence[str]) -> None:
+    """Give a user scopes that fit a role; raise Problem 422.
+
+    Who administers users could give themselves any, and a maker sees the machines that it made.
+    """
+    if role is Role.ADMIN and PLANT not in scopes:
+        what, todo = "an admin has the scope of the plant", "leave the scopes out, or choose another role"
+    elif role in WITH_SCOPE and PLANT in scopes:
+        what, todo = f"a {role.value} has the scope of some machines", "name them in `scopes`: asset:<id>, …"
+    else:
+        user.scopes = sorted(set(scopes))
+        return
+    raise Problem(422, what, todo, code=Code.WRONG_SCOPE, args={"role": role})
+
+
+def add_user(db: Session, username: str, role: Role, now: datetime, scopes: Sequence[str] = (PLANT,)) -> User:
+    """Add a user without a password; raise Problem 409 when the name is taken, 422 when the scopes do not fit."""
     if db.scalar(select(User.id).where(User.username == username)) is not None:
         raise Problem(
             409,
@@ -150,6 +185,7 @@ def add_user(db: Session, username: str, role: Role, now: datetime) -> User:
             args={"limit": MAX_USERS},
         )
     user = User(username=username, role=role.value, created=now)
+    set_scopes(user, role, scopes)
     db.add(user)
     db.flush()
     return user
@@ -185,7 +221,7 @@ def last_resort(db: Session, now: datetime) -> User:
     if user is None:
         return add_user(db, "admin", Role.ADMIN, now)
     if user.disabled or user.role != Role.ADMIN.value:
-        user.disabled, user.role, user.password_hash = False, Role.ADMIN.value, None
+        user.disabled, user.role, user.scopes, user.password_hash = False, Role.ADMIN.value, [PLANT], None
         end_access(db, user)
     return user
 

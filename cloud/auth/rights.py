@@ -60,6 +60,18 @@ ACTIONS: Final[dict[Role, frozenset[Action]]] = {
     Role.ADMIN: frozenset(Action),
 }
 
+_IN_LAB: Final[dict[Role, frozenset[Action]]] = {Role.STUDENT: _MAINTAIN}
+"""What a role may do besides where somebody's scope is not the whole plant."""
+WITH_SCOPE: Final = frozenset({Role.MAKER})
+"""Roles that may do nothing in the whole plant: of these somebody has the scope of some machines."""
+
+
+def actions_of(role: Role, *, whole_plant: bool) -> frozenset[Action]:
+    """Return what somebody may do with a role, in the whole plant or in a part of it."""
+    if whole_plant:
+        return frozenset() if role in WITH_SCOPE else ACTIONS[role]
+    return (ACTIONS[role] | _IN_LAB.get(role, frozenset())) - {Action.ADMINISTER}
+
 
 def lowest(action: Action) -> Role:
     """Return the first role that may do this."""

@@ -21,6 +21,7 @@ from cloud.auth.accounts import Principal
 from cloud.auth.journal import note
 from cloud.auth.limiter import OF_ADDRESS, OF_PAIR, Slowing, network_of
 from cloud.auth.rights import Action, Role
+from cloud.auth.scope import PLANT, Scopes
 from cloud.auth.tables import Login, User
 from cloud.deps import Db, GetParts, Me, Now, Person, check_origin
 from cloud.parts import Parts
@@ -87,6 +88,7 @@ class WhoAmI(BaseModel):
                     "role": "operator",
                     "actions": ["acknowledge", "export", "read"],
                     "roles": ["viewer", "operator", "student", "maker"],
+                    "scopes": ["plant"],
                     "must_set_password": False,
                 }
             ]
@@ -97,6 +99,7 @@ class WhoAmI(BaseModel):
     role: Role
     actions: list[Action] = Field(description="what they may do")
     roles: list[Role] = Field(description="what a token of theirs can be")
+    scopes: Scopes
     must_set_password: bool
 
 
@@ -106,6 +109,7 @@ def _who(principal: Principal) -> WhoAmI:
         role=principal.role,
         actions=sorted(principal.actions),
         roles=[role for role in Role if principal.role.includes(role)],
+        scopes=sorted(principal.limits[-1]) if principal.limits else [PLANT],
         must_set_password=principal.must_set_password,
     )
 
@@ -134,7 +138,7 @@ class Visit:
         self._set_cookie(self.parts.settings.cookie, cookie, accounts.LOGIN_LASTS)
         if not by_link:
             self._set_cookie(self.parts.settings.device_cookie, self.parts.devices.mark(user.username), DEVICE_LASTS)
-        return _who(Principal(user.username, user.known_role, "cookie", user.id, must_set_password=by_link))
+        return _who(accounts.principal_of(user, must_set_password=by_link))
 
     @asynccontextmanager
     async def checking(

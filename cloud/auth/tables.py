@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, String
+from sqlalchemy import JSON, ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from cloud.auth.rights import Role
+from cloud.auth.scope import PLANT
 from cloud.db import Base, UtcDateTime
 
 
@@ -25,6 +26,7 @@ class User(Base):
     password_hash: Mapped[str | None] = mapped_column(String(256))
     disabled: Mapped[bool] = mapped_column(default=False)
     created: Mapped[datetime] = mapped_column(UtcDateTime)
+    scopes: Mapped[list[str]] = mapped_column(JSON, default=[PLANT])
 
     logins: Mapped[list[Login]] = relationship(back_populates="user", cascade="all, delete-orphan")
     links: Mapped[list[LoginLink]] = relationship(back_populates="user", cascade="all, delete-orphan")
@@ -63,7 +65,7 @@ class LoginLink(Base):
 
 
 class ApiToken(Base):
-    """A bearer token of a program that acts for a user, with at most the user's role."""
+    """A bearer token of a program that acts for a user, with at most the user's role and scopes."""
 
     __tablename__ = "api_tokens"
     __table_args__ = {"info": {"not_in_backup": "a token that was revoked since must not come back"}}  # noqa: RUF012
@@ -75,5 +77,6 @@ class ApiToken(Base):
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
     created: Mapped[datetime] = mapped_column(UtcDateTime)
     expires: Mapped[datetime] = mapped_column(UtcDateTime)
+    scopes: Mapped[list[str]] = mapped_column(JSON, default=[PLANT])
 
     user: Mapped[User] = relationship(back_populates="tokens")

@@ -15,6 +15,7 @@ from sqlalchemy import delete, func, select
 from cloud.auth import accounts, proof
 from cloud.auth.journal import note
 from cloud.auth.rights import Role
+from cloud.auth.scope import PLANT, Scopes
 from cloud.auth.tables import ApiToken
 from cloud.deps import Db, Now, Person
 from cloud.problems import Code, Problem, responses
@@ -29,12 +30,13 @@ class TokenView(BaseModel):
     name: str = Field(examples=["grafana"])
     username: str = Field(examples=["li.wei"])
     role: Role
+    scopes: Scopes
     created: datetime
     expires: datetime
 
 
 class NewToken(BaseModel):
-    """A token to make; its role is at most one's own."""
+    """A token to make; its role is at most one's own, and where one's own scopes are not it may do nothing."""
 
     model_config = ConfigDict(
         extra="forbid", json_schema_extra={"examples": [{"name": "grafana", "role": "viewer", "days": 90}]}
@@ -42,6 +44,7 @@ class NewToken(BaseModel):
 
     name: Annotated[str, Field(min_length=1, max_length=64)]
     role: Role | None = Field(None, description="none: viewer, or one's own where that may less")
+    scopes: Scopes = [PLANT]
     days: Annotated[int, Field(ge=1, le=3650, description="days until it expires")] = 90
 
 
@@ -52,7 +55,7 @@ class TokenWithSecret(TokenView):
 
 
 def _view(row: ApiToken) -> dict[str, object]:
-    fields = ("id", "name", "role", "created", "expires")
+    fields = ("id", "name", "role", "scopes", "created", "expires")
     return {"username": row.user.username, **{field: getattr(row, field) for field in fields}}
 
 
@@ -93,13 +96,23 @@ def add_token(body: NewToken, me: Person, db: Db, now: Now) -> TokenWithSecret:
         hash=proof.digest(secret),
         name=body.name,
         role=role.value,
+        scopes=sorted(set(body.scopes)),
         user_id=me.user_id,
         created=now,
         expires=now + timedelta(days=body.days),
     )
     db.add(row)
     db.flush()
-    note(db, "a token was made", id=row.id, name=row.name, role=row.role, username=me.username, expires=row.expires)
+    note(
+        db,
+        "a token was made",
+        id=row.id,
+        name=row.name,
+        role=row.role,
+        scopes=row.scopes,
+        username=me.username,
+        expires=row.expires,
+    )
     return TokenWithSecret.model_validate({**_view(row), "token": secret})
 
 

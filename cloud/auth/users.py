@@ -14,6 +14,7 @@ from cloud.auth.first_link import link_path
 from cloud.auth.journal import note
 from cloud.auth.rights import Action, Role
 from cloud.auth.routes import Password
+from cloud.auth.scope import PLANT, Scopes
 from cloud.auth.tables import User
 from cloud.deps import Db, Me, Now, need
 from cloud.problems import Code, Problem, responses
@@ -28,6 +29,7 @@ class UserView(BaseModel):
 
     username: str = Field(examples=["li.wei"])
     role: Role
+    scopes: Scopes
     disabled: bool
     has_password: bool
     created: datetime
@@ -48,6 +50,7 @@ class NewUser(BaseModel):
 
     username: Username
     role: Role
+    scopes: Scopes = [PLANT]
     password: Password | None = None
 
 
@@ -57,6 +60,7 @@ class UserChange(BaseModel):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"role": "engineer"}]})
 
     role: Role | None = None
+    scopes: Scopes | None = None
     disabled: bool | None = None
     new_link: bool = Field(False, description="end the user's password, logins and tokens, and make a login link")
 
@@ -65,6 +69,7 @@ def _view(user: User) -> dict[str, object]:
     return {
         "username": user.username,
         "role": user.role,
+        "scopes": user.scopes,
         "disabled": user.disabled,
         "has_password": user.password_hash is not None,
         "created": user.created,
@@ -97,8 +102,8 @@ def list_users(db: Db) -> list[UserView]:
 def add_user(body: NewUser, me: Me, db: Db, now: Now) -> UserWithLink:
     """Add a user."""
     stored = None if body.password is None else proof.hash_password(body.password.get_secret_value())
-    user = accounts.add_user(db, body.username, body.role, now)
-    note(db, "a user was added", username=user.username, role=user.role, by=me.username)
+    user = accounts.add_user(db, body.username, body.role, now, body.scopes)
+    note(db, "a user was added", username=user.username, role=user.role, scopes=user.scopes, by=me.username)
     if stored is None:
         return UserWithLink.model_validate({**_view(user), "login_link": link_path(accounts.new_link(db, user, now))})
     accounts.set_password(db, user, stored)
@@ -107,7 +112,7 @@ def add_user(body: NewUser, me: Me, db: Db, now: Now) -> UserWithLink:
 
 @router.patch("/{username}", responses=responses(401, 403, 404, 409))
 def change_user(username: Name, body: UserChange, me: Me, db: Db, now: Now) -> UserWithLink:
-    """Change a user's role, disable or enable them, or let them in anew with a login link."""
+    """Change a user's role or scopes, disable or enable them, or let them in anew with a login link."""
     accounts.lock_admins(db)
     user = _find(db, username)
     loses_admin = body.disabled is True or (body.role is not None and body.role is not Role.ADMIN)
@@ -115,6 +120,8 @@ def change_user(username: Name, body: UserChange, me: Me, db: Db, now: Now) -> U
         accounts.check_an_admin_stays(db, user)
     if body.role is not None:
         accounts.set_role(db, user, body.role)
+    if body.role is not None or body.scopes is not None:
+        accounts.set_scopes(user, user.known_role, body.scopes or user.scopes)
     if body.disabled is not None:
         user.disabled = body.disabled
     if body.disabled:

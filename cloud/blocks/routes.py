@@ -17,7 +17,7 @@ from cloud.auth.rights import Action
 from cloud.blocks.blocks import BlocksError, let_go
 from cloud.blocks.spectrum import spectrum
 from cloud.blocks.tables import BlockRow, KeptBlock
-from cloud.deps import Db, GetParts, Now, need
+from cloud.deps import Db, GetParts, Now, Reach, need, within
 from cloud.problems import Code, Problem, responses
 from cloud.telemetry.times import PATTERN, TimeError, format_time, parse_time
 from contract.block import Block, Number
@@ -85,9 +85,9 @@ def _view(row: BlockRow, mark: KeptBlock | None) -> dict[str, Any]:
     }
 
 
-def _find(db: Session, id_: str) -> BlockRow:
+def _find(db: Session, reach: frozenset[str] | None, id_: str) -> BlockRow:
     row = db.get(BlockRow, id_)
-    if row is None:
+    if row is None or (reach is not None and row.asset not in reach):
         raise Problem(
             404,
             f"there is no block {id_!r}, or it made room for newer ones",
@@ -103,6 +103,7 @@ def blocks(
     *,
     db: Db,
     now: Now,
+    reach: Reach,
     asset: Annotated[list[str], Query(max_length=500, description="assets; none: all", examples=[["cnc-01"]])] = [],  # noqa: B006  (FastAPI copies it)
     sensor: Annotated[str, Query(max_length=128)] = "",
     start: Annotated[Time | None, Query()] = None,
@@ -116,8 +117,8 @@ def blocks(
         .outerjoin(KeptBlock, KeptBlock.id == BlockRow.id)
         .order_by(BlockRow.start_ns.desc(), BlockRow.id.desc())
     )
-    if asset:
-        rows = rows.where(BlockRow.asset.in_(asset))
+    if (wanted := within(reach, asset)) is not None:
+        rows = rows.where(BlockRow.asset.in_(wanted))
     if sensor:
         rows = rows.where(BlockRow.sensor == sensor)
     if start is not None:
@@ -157,11 +158,12 @@ def block(
     *,
     db: Db,
     parts: GetParts,
+    reach: Reach,
     block: Id,
     as_: Annotated[Literal["numbers", "arrow", "spectrum"], Query(alias="as")] = "numbers",
 ) -> Response:
     """Return a block: its numbers, a table of Arrow with its header in the metadata, or its spectrum."""
-    row = _find(db, block)
+    row = _find(db, reach, block)
     try:
         read = parts.blocks.read(row)
     except BlocksError as error:
@@ -189,10 +191,12 @@ def _arrow(read: Block, values: list[float]) -> bytes:
 
 
 @router.post("/{block}/keep", status_code=204, responses=responses(401, 403, 404, 409))
-def keep(db: Db, parts: GetParts, now: Now, me: Annotated[Principal, need(Action.KEEP)], block: Id) -> None:
+def keep(
+    *, db: Db, parts: GetParts, now: Now, reach: Reach, me: Annotated[Principal, need(Action.KEEP)], block: Id
+) -> None:
     """Keep a block: it does not make room for newer ones. Half of the room may be kept."""
     try:
-        parts.blocks.spare(db, _find(db, block), me.username, now)
+        parts.blocks.spare(db, _find(db, reach, block), me.username, now)
     except BlocksError as error:
         raise Problem(
             409, str(error), "let others go: DELETE /api/v1/blocks/…/keep", code=Code.TOO_MUCH_KEPT
@@ -200,7 +204,7 @@ def keep(db: Db, parts: GetParts, now: Now, me: Annotated[Principal, need(Action
 
 
 @router.delete("/{block}/keep", status_code=204, dependencies=[need(Action.KEEP)], responses=responses(401, 403, 404))
-def let_block_go(db: Db, block: Id) -> None:
+def let_block_go(db: Db, reach: Reach, block: Id) -> None:
     """Keep a block no longer; it goes when newer ones need its room."""
-    _find(db, block)
+    _find(db, reach, block)
     let_go(db, block)

@@ -43,19 +43,19 @@ async def check_gateway(request: Request, parts: GetParts) -> None:
     """Let only a gateway pass: it sends its token as `Authorization: Bearer …`."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     try:
-        known = await run_in_threadpool(read_secret, parts.settings.gateway_token_file)
+        known = await run_in_threadpool(read_secret, parts.settings.cloud_token_file)
     except SecretFileError as error:
         raise Problem(
             503,
             "the gateway's token cannot be read",
-            "look at SHOPFLOOR_GATEWAY_TOKEN_FILE of the cloud",
+            "look at SHOPFLOOR_CLOUD_TOKEN_FILE of the cloud",
             code=Code.UNAVAILABLE,
         ) from error
     if known is None or scheme.lower() != "bearer" or not is_same(token.strip(), known):
         raise Problem(
             401,
             "the gateway's token is missing or wrong",
-            "let SHOPFLOOR_CLOUD_TOKEN_FILE of the gateway and SHOPFLOOR_GATEWAY_TOKEN_FILE of the cloud hold the same",
+            "let SHOPFLOOR_CLOUD_TOKEN_FILE of gateway and cloud hold the same",
             code=Code.NOT_LOGGED_IN,
             headers=_WWW,
         )

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from cloud.auth.rights import Action
-from cloud.deps import Db, Now, need
+from cloud.deps import Db, Now, Reach, need, within
 from cloud.events.events import Asked, CursorError, find
 from cloud.events.view import EventView, view
 from cloud.problems import Code, Problem, responses
@@ -38,6 +38,7 @@ def events(
     *,
     db: Db,
     now: Now,
+    reach: Reach,
     asset: Annotated[list[str], Query(max_length=500, description="assets; none: all", examples=[["cnc-01"]])] = [],  # noqa: B006  (FastAPI copies it)
     state: Annotated[list[State], Query(max_length=4, description="none: any")] = [],  # noqa: B006
     condition: Annotated[str, Query(max_length=200)] = "",
@@ -57,7 +58,10 @@ def events(
         except TimeError as error:
             args = {"name": name.removesuffix("_ns"), "what": str(error)}
             raise Problem(422, f"{args['name']}: {error}", code=Code.WRONG_TIME, args=args) from error
-    asked = Asked(asset, state, condition, severity, active=active, **times)
+    wanted = within(reach, asset)
+    if wanted == []:
+        return Events(events=[], after="")
+    asked = Asked(wanted or [], state, condition, severity, active=active, **times)
     try:
         found, more = find(db, asked, after, limit)
     except CursorError as error:

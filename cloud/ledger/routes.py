@@ -9,9 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import select
 
 from cloud.auth.rights import Action
-from cloud.deps import Db, need
+from cloud.deps import Db, Reach, need
 from cloud.ledger.tables import LedgerRow
 from cloud.problems import responses
+from cloud.registry.reach import nodes_of
 from cloud.telemetry.times import format_time
 from contract.loss import Entry, Reason, SourceLedger, SourceTotals
 
@@ -55,8 +56,18 @@ def _entry(entry: Entry) -> EntryView:
     return EntryView(**said, start=format_time(entry.start_ns), end=format_time(entry.end_ns))
 
 
-def _source(row: LedgerRow) -> SourceView:
-    kept = SourceLedger.model_validate(row.content)
+def _source(row: LedgerRow, reach: frozenset[str] | None) -> SourceView:
+    def is_shown(machine: str) -> bool:
+        return reach is None or not machine or machine in reach
+
+    told = SourceLedger.model_validate(row.content)
+    kept = told.model_copy(
+        update={
+            "machines": [each for each in told.machines if is_shown(each.asset)],
+            "losses": [each for each in told.losses if is_shown(each.source)],
+            "entries": [each for each in told.entries if is_shown(each.source)],
+        }
+    )
     totals = kept.model_dump(exclude={"time", "entries"})
     return SourceView(
         **totals, told=format_time(kept.time * 1_000_000), entries=[_entry(each) for each in kept.entries]
@@ -66,11 +77,16 @@ def _source(row: LedgerRow) -> SourceView:
 @router.get("/ledger", responses=responses(401, 403))
 def ledger(
     db: Db,
+    reach: Reach,
     source: Annotated[list[str], Query(max_length=200, description="edge nodes to tell of; none: all of them")] = [],  # noqa: B006  (FastAPI copies it)
 ) -> LedgerView:
-    """Return what each source produced, what is stored, and what is lost, where and why."""
+    """Return what each source produced, what is stored, and what is lost, where and why.
+
+    Who sees only a part of the plant gets the edge nodes that serve it, with what is told of its machines.
+    """
     rows = select(LedgerRow).order_by(LedgerRow.source)
     if source:
         rows = rows.where(LedgerRow.source.in_(source))
-    sources = [_source(row) for row in db.scalars(rows)]
+    nodes = None if reach is None else nodes_of(db, reach)
+    sources = [_source(row, reach) for row in db.scalars(rows) if nodes is None or row.source in nodes]
     return LedgerView(unexplained=sum(each.unexplained for each in sources), sources=sources)

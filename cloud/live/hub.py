@@ -7,7 +7,7 @@ import contextlib
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple
 
@@ -147,8 +147,8 @@ def _state_signal(kind: Kind, signals: Mapping[str, LiveValue]) -> str | None:
 class Listener:
     """One open screen: holds what it has not been told yet, at most one value per signal, however slow it is."""
 
-    def __init__(self, assets: Sequence[str], user: str = "") -> None:
-        self._assets = frozenset(assets)
+    def __init__(self, assets: Collection[str] | None, user: str = "") -> None:
+        self._assets = None if assets is None else frozenset(assets)
         self._loop = asyncio.get_running_loop()
         self._wake = asyncio.Event()
         self._pending: dict[str, Change] = {}
@@ -158,8 +158,8 @@ class Listener:
         self.closed = False
 
     def wants(self, asset: str) -> bool:
-        """Tell whether it asked for an asset; it gets all when it named none."""
-        return not self._assets or asset in self._assets
+        """Tell whether it asked for an asset; None are all."""
+        return self._assets is None or asset in self._assets
 
     def offer(self, change: Change) -> None:
         """Take a change, from any thread."""
@@ -360,8 +360,8 @@ class Hub:
             if listener.wants(asset):
                 listener.offer(change)
 
-    def listen(self, assets: Sequence[str], user: str = "") -> Listener | None:
-        """Add a listener, which is first told all that is known.
+    def listen(self, assets: Collection[str] | None, user: str = "") -> Listener | None:
+        """Add a listener to these assets (None: to all), which is first told all that is known.
 
         None when there are too many, of all or of this user, or the hub is closed.
         """

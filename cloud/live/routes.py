@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated, Final
 
 import orjson
@@ -13,7 +14,7 @@ from starlette.concurrency import run_in_threadpool
 
 from cloud.auth.accounts import Principal
 from cloud.auth.rights import Action
-from cloud.deps import GetParts, find_principal, need, proofs_of
+from cloud.deps import GetParts, Reach, find_principal, need, proofs_of, reach_of, within
 from cloud.live.hub import Listener, change_json
 from cloud.parts import Parts
 from cloud.places import busy
@@ -44,14 +45,16 @@ def event(name: str, data: object) -> bytes:
     return b"event: " + name.encode() + b"\ndata: " + orjson.dumps(data) + b"\n\n"
 
 
-def _still_allowed(parts: Parts, cookie: str | None, bearer: str | None) -> bool:
-    return find_principal(parts, cookie, bearer, datetime.now(UTC)) is not None
+def _is_as_before(parts: Parts, cookie: str | None, bearer: str | None, reach: frozenset[str] | None) -> bool:
+    """Tell whether somebody may see the same as before; else they have to ask again."""
+    me = find_principal(parts, cookie, bearer, datetime.now(UTC))
+    return me is not None and Action.READ in me.actions and reach_of(parts, me) == reach
 
 
 async def _events(
-    parts: Parts, listener: Listener, cookie: str | None, bearer: str | None, integers: Integers
+    parts: Parts, listener: Listener, is_as_before: Callable[[], bool], integers: Integers
 ) -> AsyncIterator[bytes]:
-    """Give events until the hub closes or the login ends: a stream may outlive it by `stream_recheck_s` at most."""
+    """Give events until the hub closes or a right ends: a stream may outlive that by `stream_recheck_s` at most."""
     checked = time.monotonic()
     shown = for_javascript if integers == "text" else None
     try:
@@ -60,7 +63,7 @@ async def _events(
             changes = await listener.changes(PING_S, PACE_S)
             if time.monotonic() - checked > parts.settings.stream_recheck_s:
                 checked = time.monotonic()
-                if not await run_in_threadpool(_still_allowed, parts, cookie, bearer):
+                if not await run_in_threadpool(is_as_before):
                     return
             happened, missed = listener.events()
             said = [event("state", change_json(change, _format_ms, shown)) for change in changes]
@@ -85,21 +88,23 @@ async def _events(
     },
 )
 async def stream(
+    *,
     request: Request,
     parts: GetParts,
     me: Annotated[Principal, need(Action.READ)],
+    reach: Reach,
     asset: Annotated[
         list[str], Query(max_length=200, description="assets to hear of; none: all", examples=[["cnc-01"]])
     ] = [],  # noqa: B006  (FastAPI copies it)
     integers: AskIntegers = "number",
 ) -> EventStream:
     """Stream live values. A client that does not read for 5 s is let go."""
-    listener = parts.hub.listen(asset, me.username)
+    listener = parts.hub.listen(within(reach, asset), me.username)
     if listener is None:
         raise busy("live streams, of all or of this user")
     cookie, bearer = proofs_of(request, parts.settings)
     return EventStream(
-        _events(parts, listener, cookie, bearer, integers),
+        _events(parts, listener, partial(_is_as_before, parts, cookie, bearer, reach), integers),
         send_timeout_s=parts.settings.stream_send_timeout_s,
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
         media_type=EventStream.media_type,

@@ -6,27 +6,25 @@ import re
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
-from types import MappingProxyType
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import orjson
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from cloud.capability import HearTopic
+from cloud.capability import Learn
 from cloud.chain.message import RefusedError
 from cloud.db import Sessions
 from cloud.live.again import Again
 from cloud.live.hub import SILENT, Hub, LiveValue, Why
 from cloud.registry.announcement import Announcement, AnnouncementError, read_announcement
-from cloud.registry.learn import RegistryError, come_back, learn
+from cloud.registry.learn import come_back
 from contract.model import Quality, base_quality
 from contract.mqtt import Broker, Session, Subscription
 from contract.topics import UNS, TopicError, UnsTopic, parse_uns
 
 CATEGORIES: Final = ("info", "tele", "state")
-"""What is heard here; capabilities hear other ones."""
 MAX_WAITING: Final = 30_000
 """Messages not yet looked at; each is a snapshot, so that a newer one of its topic takes its place."""
 MAX_PAYLOAD: Final = 4 * 1024 * 1024
@@ -144,12 +142,12 @@ class UnsListener:
         hub: Hub,
         client_id: str,
         *,
-        listens: Mapping[str, HearTopic] = MappingProxyType({}),
+        learns: Sequence[Learn],
         settle_s: float = SETTLE_S,
         look: Callable[[], None] = lambda: None,
     ) -> None:
-        """`listens`: who else hears what; `look` is called every two seconds or so, when nothing is being heard."""
-        self._listens = listens
+        """`look` is called every two seconds or so, when nothing is being heard."""
+        self._learns = learns
         self._look_around = look
         self._sessions = sessions
         self._hub = hub
@@ -170,7 +168,7 @@ class UnsListener:
         self._session = Session(
             broker,
             client_id,
-            subscriptions=[Subscription(f"{UNS}/+/+/+/+/+/{category}", 0) for category in (*CATEGORIES, *listens)],
+            subscriptions=[Subscription(f"{UNS}/+/+/+/+/+/{category}", 0) for category in CATEGORIES],
             on_message=self.hear,
             on_connect=self._connected,
         )
@@ -237,7 +235,7 @@ class UnsListener:
                 self._take(parse_uns(topic), payload)
             else:
                 self._take_back(parse_uns(topic))
-        except (TopicError, MessageError, AnnouncementError, RegistryError, RefusedError) as error:
+        except (TopicError, MessageError, AnnouncementError, RefusedError) as error:
             self.bad += 1
             if topic not in self._bad_topics and len(self._bad_topics) < 1000:
                 self._bad_topics.add(topic)
@@ -254,9 +252,6 @@ class UnsListener:
             self._places[said.asset] = topic[:4]
             self._assets[*topic[:4], said.label or said.asset] = said.asset
             self._show_announced(said)
-            return
-        if (hear := self._listens.get(topic.category)) is not None:
-            self._give(hear, topic, payload)
             return
         sent_ms, signals = read_signals(payload)
         # a gateway whose clock is ahead must not make an asset look alive for longer
@@ -341,14 +336,6 @@ class UnsListener:
         if topic.category == "info" and self._places.get(topic.asset) == topic[:4]:
             self._hub.update(topic.asset, online=False)
 
-    def _give(self, hear: HearTopic, topic: UnsTopic, payload: bytes) -> None:
-        try:
-            with self._sessions.begin() as db:
-                hear(db, topic, payload)
-        except SQLAlchemyError as error:  # the next one, a few seconds later, has all of this one
-            what = f"a message of the category {topic.category} is not kept yet: the database does not answer"
-            log.warning(what, reason=str(error))
-
     def _learn(self, said: Announcement) -> None:
         content = (
             said.model_copy(update={"time": 0, "online": True, "reason_code": "", "reason": "", "do": ""})
@@ -360,7 +347,8 @@ class UnsListener:
         while True:
             try:
                 with self._sessions.begin() as db:
-                    learn(db, said)
+                    for learn in self._learns:
+                        learn(db, said)
             except SQLAlchemyError as error:
                 log.warning("an asset is not registered yet: the database does not answer", reason=str(error))
                 with self._news:

@@ -7,11 +7,13 @@ from typing import Final
 from cloud.auth.rights import Action
 from cloud.capability import Capability, Right
 from cloud.registry import routes
+from cloud.registry.learn import learn
 from cloud.registry.tables import AssetRow, DeletedAsset, SignalRow
 
 CAPABILITY: Final = Capability(
     "registry",
     routers=(routes.router,),
+    learns=learn,
     tables=(AssetRow, SignalRow, DeletedAsset),
     rights={
         "GET /api/v1/kinds": Right(Action.READ),

@@ -8,6 +8,7 @@ from typing import Final
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from cloud.chain.message import RefusedError
 from cloud.registry.announcement import Announcement
 from cloud.registry.tables import AssetRow, DeletedAsset, SignalRow
 
@@ -16,23 +17,19 @@ _PLACE: Final = ("enterprise", "site", "area", "line")
 _SIGNAL: Final = ("datatype", "unit", "low", "high", "deadband", "period_s", "writable", "description", "label")
 
 
-class RegistryError(ValueError):
-    """An announcement that the registry does not take; says why."""
-
-
 def learn(db: Session, said: Announcement) -> None:
     """Bring an asset and its signals to what was announced; signals that are not announced any more go.
 
-    Raise RegistryError when another enterprise has an asset of that id, or there are too many assets.
+    Raise RefusedError when another enterprise has an asset of that id, or there are too many assets.
     """
     row = db.get(AssetRow, said.asset)
     if row is None:
         if (db.scalar(select(func.count()).select_from(AssetRow)) or 0) >= MAX_ASSETS:
-            raise RegistryError(f"there are {MAX_ASSETS} assets, and that is the limit")
+            raise RefusedError(f"there are {MAX_ASSETS} assets, and that is the limit")
         row = AssetRow(id=said.asset, enterprise=said.enterprise, signals=[])
         db.add(row)
     elif row.enterprise != said.enterprise:
-        raise RegistryError(f"enterprise {row.enterprise!r} has an asset {said.asset!r}, too; give one another id")
+        raise RefusedError(f"enterprise {row.enterprise!r} has an asset {said.asset!r}, too; give one another id")
     for name in _PLACE:
         setattr(row, name, getattr(said, name))
     row.kind, row.names, row.label, row.edge_node = said.kind, dict(said.names), said.label, said.edge_node

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Annotated
 
@@ -14,7 +14,7 @@ from sqlalchemy import select
 
 from cloud.auth.accounts import Principal
 from cloud.auth.rights import Action
-from cloud.deps import Db, GetParts, Now, need
+from cloud.deps import Db, GetParts, Now, Reach, need, unknown_asset
 from cloud.live.hub import Hub, why_json
 from cloud.problems import Code, Problem, responses
 from cloud.registry.kind import ANY, KINDS, Condition, Kind, Names, key_signals, kind_of
@@ -275,25 +275,30 @@ async def list_kinds() -> KindsView:
     return KindsView(any=_kind_view(ANY), kinds={name: _kind_view(kind) for name, kind in KINDS.items()})
 
 
+def _rows(db: Db, reach: frozenset[str] | None, **wanted: str | None) -> Iterator[AssetRow]:
+    rows = db.scalars(select(AssetRow).filter_by(**wanted).order_by(*_BY_PLACE))
+    return (row for row in rows if reach is None or row.id in reach)
+
+
 @router.get("/plant", responses=responses(401, 403))
-def get_plant(db: Db, parts: GetParts) -> PlantView:
+def get_plant(db: Db, parts: GetParts, reach: Reach) -> PlantView:
     """Return the tree of the plant with every asset that is not retired."""
-    return plant_of(db.scalars(select(AssetRow).filter_by(retired=None).order_by(*_BY_PLACE)), parts.hub)
+    return plant_of(_rows(db, reach, retired=None), parts.hub)
 
 
 @router.get("/assets", responses=responses(401, 403))
 def list_assets(
+    *,
     db: Db,
     parts: GetParts,
+    reach: Reach,
     kind: Annotated[str | None, Query(max_length=64, examples=["cnc"])] = None,
     area: Annotated[str | None, Query(max_length=64, examples=["machining"])] = None,
     line: Annotated[str | None, Query(max_length=64, examples=["line1"])] = None,
 ) -> list[PlacedAsset]:
     """List assets, by place; retired ones, too."""
     wanted = {"kind": kind, "area": area, "line": line}
-    rows = db.scalars(
-        select(AssetRow).filter_by(**{k: v for k, v in wanted.items() if v is not None}).order_by(*_BY_PLACE)
-    )
+    rows = _rows(db, reach, **{k: v for k, v in wanted.items() if v is not None})
     return [PlacedAsset.model_validate(_placed(row, parts.hub)) for row in rows]
 
 
@@ -375,11 +380,5 @@ def find_asset(db: Db, asset: str) -> AssetRow:
     """Return an asset; raise Problem 404."""
     row = db.get(AssetRow, asset)
     if row is None:
-        raise Problem(
-            404,
-            f"there is no asset {asset!r}",
-            "see GET /api/v1/assets for the known ones",
-            code=Code.UNKNOWN_ASSET,
-            args={"asset": asset},
-        )
+        raise unknown_asset(asset)
     return row

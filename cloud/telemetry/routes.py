@@ -16,7 +16,7 @@ from sqlalchemy import select
 from starlette.concurrency import run_in_threadpool
 
 from cloud.auth.rights import Action
-from cloud.deps import Db, GetParts, GetStore, Now, need
+from cloud.deps import Db, GetParts, GetStore, Now, Reach, need, unknown_asset, within
 from cloud.parts import Parts
 from cloud.problems import Code, Problem, responses
 from cloud.registry.tables import AssetRow, SignalRow
@@ -109,13 +109,7 @@ def check_known(parts: Parts, query: store.Query) -> Announced:
     if not announced and not stored:
         with parts.sessions() as db:
             if db.get(AssetRow, query.asset) is None:
-                raise Problem(
-                    404,
-                    f"there is no asset {query.asset!r}",
-                    "see GET /api/v1/assets for the known ones",
-                    code=Code.UNKNOWN_ASSET,
-                    args={"asset": query.asset},
-                )
+                raise unknown_asset(query.asset)
     if unknown:
         raise Problem(
             404,
@@ -148,21 +142,26 @@ def last(
     parts: GetParts,
     samples: GetStore,
     now: Now,
+    reach: Reach,
     *,
     asset: Assets = [],  # noqa: B006  (FastAPI copies it)
     integers: AskIntegers = "number",
 ) -> Response:
     """Return the newest sample of every signal of the assets; what an asset said that is offline is stale (500)."""
-    table, units, offline = samples.last(asset), _units(parts, asset), parts.hub.offline()
-    body = parts.last.json(table, units, offline, integers, _now_ns(now), keep=not asset)
+    wanted = within(reach, asset)
+    table = store.LAST.empty_table() if wanted == [] else samples.last(wanted or [])
+    body = parts.last.json(
+        table, _units(parts, wanted or []), parts.hub.offline(), integers, _now_ns(now), keep=wanted is None
+    )
     return Response(body, media_type="application/json")
 
 
 @router.get("/series", responses=responses(401, 403, 422, 503))
-def series(db: Db, samples: GetStore, asset: Assets = []) -> SeriesColumns:  # noqa: B006  (FastAPI copies it)
+def series(db: Db, samples: GetStore, reach: Reach, asset: Assets = []) -> SeriesColumns:  # noqa: B006  (FastAPI copies it)
     """Return what is stored: also of signals and assets that nobody announces any more."""
     announced = {(asset, name) for asset, name in db.execute(select(SignalRow.asset_id, SignalRow.name))}
-    stored = samples.series(asset)
+    wanted = within(reach, asset)
+    stored = [] if wanted == [] else samples.series(wanted or [])
     return SeriesColumns(
         **{name: [getattr(one, name) for one in stored] for name in store.Stored._fields},
         announced=[(one.asset, one.signal) in announced for one in stored],

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import duckdb
 import pyarrow as pa
@@ -21,12 +21,10 @@ import pyarrow.compute as pc
 import structlog
 
 from cloud.telemetry.catalog import newest_of
+from cloud.telemetry.files import Files
 from cloud.telemetry.rollup import DAY_NS, roll_up
 from cloud.telemetry.segments import COLUMNS, FORMAT, MINUTE_COLUMNS, Kind, Segment, source
 from cloud.telemetry.store import StoreUnavailable
-
-if TYPE_CHECKING:
-    from cloud.telemetry.duckdb_store import DuckDbStore
 
 MERGE: Final = 8
 """So many small segments become one, so that a query opens few files."""
@@ -38,10 +36,10 @@ log = structlog.get_logger(__name__)
 
 
 class Sealer:
-    """Seals in a thread when the store wants it; a failure is logged once and tried again."""
+    """Seals in a thread when the files want it; a failure is logged once and tried again."""
 
-    def __init__(self, store: DuckDbStore, *, retry_s: float = RETRY_S) -> None:
-        self._store = store
+    def __init__(self, files: Files, *, retry_s: float = RETRY_S) -> None:
+        self._files = files
         self._retry_s = retry_s
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sealer", daemon=True)
@@ -55,7 +53,7 @@ class Sealer:
     def stop(self) -> None:
         """End; a segment that is being written is given up, its rows stay where they are. Safe twice."""
         self._stopping.set()
-        self._store.seal_wanted.set()
+        self._files.seal_wanted.set()
         deadline = time.monotonic() + STOP_S
         # one interrupt may fall between two statements, and the next one take long
         while self._thread.is_alive() and time.monotonic() < deadline:
@@ -67,13 +65,13 @@ class Sealer:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            self._store.seal_wanted.wait(self._store.expiry_s())
-            self._store.seal_wanted.clear()
+            self._files.seal_wanted.wait(self._files.expiry_s())
+            self._files.seal_wanted.clear()
             if self._stopping.is_set():
                 return
             try:
-                with self._store.maintaining:
-                    self._store.swap(self._store.seal_rows)
+                with self._files.maintaining:
+                    self._files.swap(self._files.seal_rows)
                     self.seal()
                     while not self._stopping.is_set() and self.merge():
                         pass
@@ -81,7 +79,7 @@ class Sealer:
             except StoreUnavailable as error:
                 self._failed(error)
                 self._stopping.wait(self._retry_s)
-                self._store.seal_wanted.set()
+                self._files.seal_wanted.set()
             else:
                 self._failing = False
 
@@ -92,7 +90,7 @@ class Sealer:
 
     def seal(self) -> None:
         """Seal the rows of the hot table that does not grow; raise StoreUnavailable, with nothing changed."""
-        catalog = self._store.catalog
+        catalog = self._files.catalog
         if not catalog.sealing_rows:
             return
         table = catalog.sealing
@@ -105,17 +103,17 @@ class Sealer:
         with self._reading() as cursor:
             rows = f"SELECT *, 0 AS age FROM newest UNION ALL SELECT *, 1 FROM {table}"
             newest = cursor.sql(newest_of(rows)).to_arrow_table()
-        self._store.replace(replaced, [segment for segment in new if segment.rows], newest)
+        self._files.replace(replaced, [segment for segment in new if segment.rows], newest)
         # lets the sealed rows go from file and write-ahead log; when a write is under way the next commit does it
         with suppress(StoreUnavailable), self._reading() as cursor:
             cursor.execute("CHECKPOINT")
 
     def merge(self) -> bool:
         """Make one file of MERGE small ones; return whether there were so many. Raise StoreUnavailable."""
-        catalog = self._store.catalog
+        catalog = self._files.catalog
         kinds: tuple[Kind, ...] = ("segments", "minutes")
         for kind in kinds:
-            small = [s for s in catalog.files(kind) if s.rows < LARGE * self._store.seal_rows]
+            small = [s for s in catalog.files(kind) if s.rows < LARGE * self._files.seal_rows]
             if len(small) >= MERGE:
                 self._replace(kind, small[:MERGE], catalog.raw_since if kind == "segments" else 0)
                 return True
@@ -126,14 +124,14 @@ class Sealer:
 
         Raise StoreUnavailable, with nothing changed, also while files are missing: they may come back with such rows.
         """
-        if self._store.catalog.missing:
+        if self._files.catalog.missing:
             raise StoreUnavailable("files of samples are missing", "restore them from the backup first")
         series = f"series IN ({', '.join(map(str, ids))})"
         kinds: dict[Kind, str] = {"segments": COLUMNS, "minutes": MINUTE_COLUMNS}
         files: dict[Kind, tuple[list[Segment], list[Segment]]] = {}
         for kind, columns in kinds.items():
             old, new = files[kind] = [], []
-            for segment in self._store.catalog.files(kind):
+            for segment in self._files.catalog.files(kind):
                 rows = self._source(segment, kind=kind)
                 with self._reading() as cursor:
                     found = cursor.execute(f"SELECT 1 FROM {rows} WHERE {series} LIMIT 1").fetchone()
@@ -141,33 +139,33 @@ class Sealer:
                     old.append(segment)
                     new.append(self._write(f"SELECT {columns} FROM {rows} WHERE NOT {series}"))
             new[:] = [segment for segment in new if segment.rows]
-        self._store.drop(asset, files)
+        self._files.drop(asset, files)
 
     def expire(self, until_ns: int = 0) -> None:
         """Roll up the samples before `until_ns`, or those not kept any more, and let them go, and old minutes.
 
         Raise StoreUnavailable; what was done until then is done.
         """
-        store = self._store
-        if store.catalog.missing:  # they may come back from a backup
+        files = self._files
+        if files.catalog.missing:  # they may come back from a backup
             return
-        raw_until_ns, minutes_until_ns = store.horizons()
+        raw_until_ns, minutes_until_ns = files.horizons()
         until_ns = max(until_ns, raw_until_ns)
-        if until_ns > store.catalog.raw_since:
-            store.close_before(until_ns)
+        if until_ns > files.catalog.raw_since:
+            files.close_before(until_ns)
             self._roll_up(until_ns)
-        self._let_go("segments", store.catalog.raw_since)
+        self._let_go("segments", files.catalog.raw_since)
         self._let_go("minutes", minutes_until_ns)
 
     def _roll_up(self, until_ns: int) -> None:
-        store = self._store
+        files = self._files
         while self._is_hot(until_ns):  # twice, when the other table waits for being sealed
-            store.swap()
+            files.swap()
             self.seal()
         while (oldest_ns := self._oldest(until_ns)) is not None:
             since_ns = min((oldest_ns // DAY_NS + 1) * DAY_NS, until_ns)
-            store.keep_since(since_ns, self._write(roll_up(self._rows(store.catalog.raw_since, since_ns))))
-        store.keep_since(until_ns)
+            files.keep_since(since_ns, self._write(roll_up(self._rows(files.catalog.raw_since, since_ns))))
+        files.keep_since(until_ns)
 
     def take(self, given: pa.Table) -> None:
         """Make a file of MINUTE_ROWS from elsewhere; they replace those of the same (series, minute)."""
@@ -175,7 +173,7 @@ class Sealer:
         new = [self._write("FROM given", given)]
         old = []
         series = ", ".join(map(str, pc.unique(given["series"]).to_pylist()))
-        for segment in self._store.catalog.minutes:
+        for segment in self._files.catalog.minutes:
             with self._reading() as cursor:
                 cursor.register("given", given)
                 rows = f"(FROM {self._source(segment, kind='minutes')} WHERE series IN ({series})) AS m"
@@ -184,24 +182,24 @@ class Sealer:
         for segment in old:
             others = f"SELECT m.* FROM {self._source(segment, kind='minutes')} AS m ANTI JOIN given ON {same}"
             new.append(self._write(others, given))
-        self._store.replace(old, [segment for segment in new if segment.rows], kind="minutes")
+        self._files.replace(old, [segment for segment in new if segment.rows], kind="minutes")
         while self.merge():
             pass
 
     def _is_hot(self, until_ns: int) -> bool:
-        catalog = self._store.catalog
+        catalog = self._files.catalog
         with self._reading() as cursor:
             tables = f"(FROM {catalog.sealing} UNION ALL FROM {catalog.growing})"
             return cursor.execute(f"SELECT 1 FROM {tables} WHERE time < {until_ns} LIMIT 1").fetchone() is not None
 
     def _rows(self, start_ns: int, end_ns: int) -> str:
-        segments = [s for s in self._store.catalog.segments if s.overlaps(start_ns, end_ns)]
+        segments = [s for s in self._files.catalog.segments if s.overlaps(start_ns, end_ns)]
         return f"SELECT {COLUMNS} FROM {self._source(*segments)} WHERE time >= {start_ns} AND time < {end_ns}"
 
     def _oldest(self, until_ns: int) -> int | None:
         """Return the time of the oldest sample before `until_ns`; all are sealed."""
-        since_ns = self._store.catalog.raw_since
-        if not any(s.overlaps(since_ns, until_ns) for s in self._store.catalog.segments):
+        since_ns = self._files.catalog.raw_since
+        if not any(s.overlaps(since_ns, until_ns) for s in self._files.catalog.segments):
             return None
         with self._reading() as cursor:
             oldest = cursor.execute(f"SELECT min(time) FROM ({self._rows(since_ns, until_ns)})").fetchone()
@@ -209,10 +207,10 @@ class Sealer:
 
     def _let_go(self, kind: Kind, since_ns: int) -> None:
         """Delete the files of which all has expired, and write those anew of which most has."""
-        expired = [s for s in self._store.catalog.files(kind) if s.max_time < since_ns]
+        expired = [s for s in self._files.catalog.files(kind) if s.max_time < since_ns]
         if expired:
-            self._store.replace(expired, [], kind=kind)
-        for segment in [s for s in self._store.catalog.files(kind) if s.min_time < since_ns]:
+            self._files.replace(expired, [], kind=kind)
+        for segment in [s for s in self._files.catalog.files(kind) if s.min_time < since_ns]:
             with self._reading() as cursor:
                 live = f"SELECT count(*) FROM {self._source(segment, kind=kind)} WHERE time >= {since_ns}"
                 (rows,) = cursor.execute(live).fetchone() or (0,)
@@ -222,14 +220,14 @@ class Sealer:
     def _replace(self, kind: Kind, old: list[Segment], since_ns: int) -> None:
         columns = COLUMNS if kind == "segments" else MINUTE_COLUMNS
         new = self._write(f"SELECT {columns} FROM {self._source(*old, kind=kind)} WHERE time >= {since_ns}")
-        self._store.replace(old, [new] if new.rows else [], kind=kind)
+        self._files.replace(old, [new] if new.rows else [], kind=kind)
 
     def _source(self, *segments: Segment, kind: Kind = "segments") -> str:
-        return source((self._store.folder.path(segment.name) for segment in segments), kind)
+        return source((self._files.folder.path(segment.name) for segment in segments), kind)
 
     @contextmanager
     def _reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        cursor = self._cursor = self._store.cursor()
+        cursor = self._cursor = self._files.cursor()
         try:
             yield cursor
         except (duckdb.Error, OSError) as error:
@@ -240,7 +238,7 @@ class Sealer:
 
     def _repeats(self, segment: Segment) -> bool:
         """Tell whether the table being sealed has a sample of a segment again."""
-        catalog = self._store.catalog
+        catalog = self._files.catalog
         late = (
             f"SELECT series, time FROM {catalog.sealing} "
             f"WHERE series IN ({', '.join(map(str, catalog.overlapping_sealing))}) "
@@ -252,7 +250,7 @@ class Sealer:
 
     def _write(self, rows: str, given: pa.Table | None = None) -> Segment:
         """Write rows, of files or `given`, into a new file, in order, and make it durable."""
-        folder, name = self._store.folder, self._store.segment_name()
+        folder, name = self._files.folder, self._files.segment_name()
         draft = str(folder.draft(name)).replace("'", "''")
         try:
             with self._reading() as cursor:

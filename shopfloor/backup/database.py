@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import BigInteger, Column, Connection, Engine, MetaData, Table, create_engine, func, select, text
 from sqlalchemy.exc import SQLAlchemyError, StatementError
 
@@ -15,6 +15,7 @@ from cloud import capabilities, db
 from cloud.auth.accounts import USERNAME
 from cloud.auth.proof import PASSWORD_HASH
 from cloud.auth.rights import Role
+from cloud.auth.scope import Scopes
 from cloud.settings import Settings
 from contract.event import Event
 from contract.loss import SourceLedger
@@ -26,6 +27,7 @@ LEFT_OUT: Final = {each.name: each.info["not_in_backup"] for each in capabilitie
 """Tables that are not backed up, and why. They are empty after a restore."""
 
 Row = dict[str, Any]
+_SCOPES: Final = TypeAdapter(Scopes)
 
 
 def dump(settings: Settings) -> tuple[str, dict[str, list[Row]]]:
@@ -124,6 +126,11 @@ def _check(connection: Connection) -> None:
     roles = set(connection.scalars(select(users.c.role)))
     if unknown := roles - {role.value for role in Role}:
         raise ValueError(f"a user has the role {min(unknown)!r}; there are {', '.join(Role)}")
+    for name, scopes in connection.execute(select(users.c.username, users.c.scopes)):
+        try:
+            _SCOPES.validate_python(scopes)
+        except ValidationError as error:
+            raise ValueError(f"what it has of the scopes of {name!r} are none") from error
     admins = select(func.count()).select_from(users).where(users.c.role == Role.ADMIN.value, ~users.c.disabled)
     if not connection.execute(admins).scalar_one():
         raise ValueError("none of its users is an admin who may log in: nobody could administer the plant")

@@ -188,7 +188,7 @@ class Life:
         self.gateway = Gateway(
             settings,
             Broker(url="mqtt://127.0.0.1:1"),
-            make_session=lambda *_, **__: self.network,
+            make_session=lambda *_, **__: self.network,  # type: ignore[arg-type]  # it does what a gateway asks of one
             store=self.store,
             cloud=self.cloud,
         )

@@ -60,6 +60,7 @@ class MqttJson(Face):
     """Machines that publish JSON to a broker."""
 
     shows_blocks = True
+    tells_backlog = True
 
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)
@@ -109,6 +110,14 @@ class MqttJson(Face):
                 reason = shown.command(name, value)
             answer = {"name": name, "done": not reason, "reason": reason}
             self.client.publish(f"factory/{shown.machine.id}/reply", json.dumps(answer).encode(), qos=1)
+
+    def missing(self) -> str:
+        """Say whether the broker is missing: who listens there it does not tell."""
+        return self.client.missing()
+
+    def backlog(self) -> float:
+        """Return how much the broker has not taken yet."""
+        return self.client.backlog()
 
     async def stop(self) -> None:
         """Disconnect."""

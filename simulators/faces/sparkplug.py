@@ -22,6 +22,7 @@ _VALUE_FIELDS: Final = {4: 11, 10: 13, 11: 14, 12: 15}
 _PROPERTY_FIELDS: Final = {4: 4, 10: 6, 11: 7, 12: 8}
 _MAX_VARINT: Final = 10
 REBIRTH: Final = "Node Control/Rebirth"
+HOST_STATE: Final = "spBv1.0/STATE/shopfloor"
 
 
 def varint(number: int) -> bytes:
@@ -153,6 +154,7 @@ class _Node:
     bd_seq: int = -1
     seq: int = 0
     born: bool = False
+    has_host: bool = False
     inbox: deque[tuple[str, bytes]] = field(default_factory=lambda: deque(maxlen=100))
     aliases: dict[tuple[str, str], int] = field(default_factory=dict)
     last: dict[tuple[str, str], Value | None] = field(default_factory=dict)
@@ -167,6 +169,13 @@ class _Node:
 
     def unborn(self) -> None:
         self.born = False
+
+    def hear(self, topic: str, body: bytes) -> None:
+        """Note down what comes, in the thread of the client."""
+        if topic == HOST_STATE:
+            self.has_host = b'"online":true' in body.replace(b" ", b"")
+        else:
+            self.inbox.append((topic, body))
 
     def next_seq(self) -> int:
         seq, self.seq = self.seq, (self.seq + 1) % 256
@@ -256,7 +265,13 @@ def _properties(signal: Signal) -> Iterator[tuple[str, int, Value]]:
 
 
 class Sparkplug(Face):
-    """Machines as devices of Sparkplug edge nodes, one node per line."""
+    """Machines as devices of Sparkplug edge nodes, one node per line.
+
+    In simulated time they wait for the host application, and send at QoS 1, which Sparkplug does not have for data: a
+    real node is not so fast.
+    """
+
+    tells_backlog = True
 
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)
@@ -278,7 +293,9 @@ class Sparkplug(Face):
             client = node.client
             client.before_connect, client.connected = node.will, node.unborn
             client.subscriptions = [node.topic("NCMD"), node.topic("DCMD", "+")]
-            client.message = lambda topic, body, inbox=node.inbox: inbox.append((topic, body))  # type: ignore[misc]
+            if self.setting.from_ns is not None:
+                client.subscriptions.append(HOST_STATE)
+            client.message = node.hear
             client.start()
 
     async def emit(self, time_ns: int) -> None:
@@ -290,6 +307,17 @@ class Sparkplug(Face):
                 node.be_born(time_ns)
             node.obey(time_ns)
             node.send(time_ns)
+
+    def missing(self) -> str:
+        """Say which broker or host is missing."""
+        for node in self._nodes.values():
+            if said := node.client.missing() or ("" if node.has_host else f"no host is online on {HOST_STATE}"):
+                return said
+        return ""
+
+    def backlog(self) -> float:
+        """Return how much the broker has not taken yet, 1 without a host."""
+        return max(node.client.backlog() if node.has_host else 1.0 for node in self._nodes.values())
 
     async def stop(self) -> None:
         """Say goodbye (a clean disconnect suppresses the will) and disconnect."""

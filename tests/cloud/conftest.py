@@ -67,7 +67,7 @@ def settings_in(home: Path) -> Settings:
         port=8080,
         raw_days=0,
         store_token_file=secrets / "store-token",
-        gateway_token_file=secrets / "gateway-token",
+        cloud_token_file=secrets / "gateway-token",
         cli_token_file=secrets / "cli-token",
         console=home / "dist",
     )

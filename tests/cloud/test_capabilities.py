@@ -26,10 +26,7 @@ def test_each_table_is_one_of_one_capability() -> None:
 
 def test_nothing_is_heard_by_two() -> None:
     counts = Counter(
-        (which, name)
-        for one in CAPABILITIES
-        for which in ("hears", "listens", "rights")
-        for name in getattr(one, which)
+        (which, name) for one in CAPABILITIES for which in ("hears", "rights") for name in getattr(one, which)
     )
     assert [heard for heard, number in counts.items() if number > 1] == []
 

@@ -14,7 +14,8 @@ from schemathesis import GenerationMode
 from starlette.testclient import TestClient
 
 from cloud.auth import accounts, proof
-from cloud.auth.rights import Role
+from cloud.auth.rights import WITH_SCOPE, Role
+from cloud.auth.scope import PLANT
 from cloud.auth.tables import ApiToken, Login
 from cloud.openapi import document
 from cloud.parts import Parts
@@ -27,6 +28,10 @@ OPERATIONS = [
     if not path.endswith("/stream")  # it has no end to wait for: tests/cloud/live/test_stream.py
 ]
 Headers = dict[str, str]
+
+
+def scopes_of(role: Role) -> list[str]:
+    return ["asset:cnc-01"] if role in WITH_SCOPE else [PLANT]
 
 
 @pytest.fixture
@@ -44,7 +49,9 @@ def everybody(parts: Parts) -> Callable[[], dict[str, Headers]]:
         }
         with parts.sessions.begin() as db:
             for role in Role:
-                user = accounts.add_user(db, f"{role.value}-{proof.new_secret()[:8].lower()}", role, now)
+                user = accounts.add_user(
+                    db, f"{role.value}-{proof.new_secret()[:8].lower()}", role, now, scopes_of(role)
+                )
                 cookie, link, token = (
                     proof.new_secret(),
                     proof.new_secret(accounts.LINK_PREFIX),

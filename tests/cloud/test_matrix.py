@@ -13,12 +13,16 @@ from starlette.testclient import TestClient
 
 from cloud.app import RIGHTS, create_app
 from cloud.auth import accounts, proof
-from cloud.auth.rights import ACTIONS, Action, Role
+from cloud.auth.rights import ACTIONS, Action, Role, actions_of
+from cloud.auth.scope import PLANT
 from cloud.auth.tables import ApiToken, Login, User
 from cloud.capabilities import CAPABILITIES
 from cloud.parts import Parts
+from cloud.registry.learn import learn
 from cloud.settings import Settings
-from tests.cloud.conftest import GATEWAY_TOKEN
+from tests.cloud.chain import bring
+from tests.cloud.conftest import GATEWAY_TOKEN, announcement
+from tests.cloud.ledger.test_ledger import told
 
 PASSWORD = "correct horse"
 STORED = proof.hash_password(PASSWORD)
@@ -26,7 +30,7 @@ STORED = proof.hash_password(PASSWORD)
 
 ROWS = {**RIGHTS, **{address: right for one in CAPABILITIES for address, right in one.rights.items()}}
 # what an allowed request may answer when its object does not exist, or its password is wrong
-PASSES = {200, 201, 204, 404, 503}
+PASSES = {200, 201, 202, 204, 404, 503}
 
 
 def routes() -> Iterator[str]:
@@ -53,7 +57,13 @@ def parts(shared_parts: Parts) -> Parts:
 
 
 @pytest.fixture(scope="module")
-def ask(parts: Parts) -> Ask:
+def said() -> dict[str, str]:
+    """What was last answered to the request of each row."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def ask(parts: Parts, said: dict[str, str]) -> Ask:
     """Send the request of a row with credentials; return the status."""
     app = create_app(parts.settings, parts)
 
@@ -69,11 +79,11 @@ def ask(parts: Parts) -> Ask:
         if route == "PUT /api/v1/auth/password":
             body = {"current": PASSWORD, "new": "battery staple"}
         parts.failures.clear()
-        return (
-            TestClient(app, base_url="http://testserver")
-            .request(method, row.address or path, json=body, headers=headers)
-            .status_code
+        answer = TestClient(app, base_url="http://testserver").request(
+            method, row.address or path, json=body, headers=headers
         )
+        said[route] = answer.text
+        return answer.status_code
 
     return ask
 
@@ -82,12 +92,14 @@ def ask(parts: Parts) -> Ask:
 def credentials(parts: Parts) -> Credentials:
     """Return a cookie and a token of a new user of a role, valid for so long."""
 
-    def make(role: Role, lasts: timedelta = timedelta(hours=1), *, disabled: bool = False) -> tuple[str, str]:
+    def make(
+        role: Role, lasts: timedelta = timedelta(hours=1), *, disabled: bool = False, scope: str = PLANT
+    ) -> tuple[str, str]:
         now = datetime.now(UTC)
         cookie, token = proof.new_secret(), proof.new_secret(accounts.TOKEN_PREFIX)
         with parts.sessions.begin() as db:
-            user = accounts.add_user(db, f"user-{proof.digest(cookie)[:20]}", role, now)
-            user.disabled, user.password_hash = disabled, STORED
+            user = accounts.add_user(db, f"user-{proof.digest(cookie)[:20]}", Role.VIEWER, now)
+            user.role, user.scopes, user.disabled, user.password_hash = role.value, [scope], disabled, STORED
             db.add(Login(hash=proof.digest(cookie), user_id=user.id, expires=now + lasts))
             row = {"name": "t", "role": Role.ADMIN.value, "user_id": user.id, "created": now, "expires": now + lasts}
             db.add(ApiToken(hash=proof.digest(token), **row))
@@ -127,18 +139,23 @@ def test_nobody_and_wrong_and_ended_credentials_pass_only_public_routes(
     assert {name: status for name, status in answers.items() if status not in expected} == {}
 
 
-@pytest.mark.parametrize("route", [route for route, row in ROWS.items() if isinstance(row.who, Action)])
+OF_ROLES = {route: row.who for route, row in ROWS.items() if isinstance(row.who, Action)}
+
+
+@pytest.mark.parametrize("scope", [PLANT, "area:shanghai/machining"])
+@pytest.mark.parametrize("route", OF_ROLES)
 def test_a_role_passes_what_it_may_do_and_nothing_else(
-    route: str, ask: Ask, credentials: Credentials, parts: Parts
+    route: str, ask: Ask, credentials: Credentials, parts: Parts, scope: str
 ) -> None:
-    action = ROWS[route].who
     for role in Role:
-        expected = PASSES if action in ACTIONS[role] else {403}
-        cookie, token = credentials(role)
-        # the token says admin: it can do what its user can, not more
+        may = OF_ROLES[route] in actions_of(role, whole_plant=scope == PLANT)
+        refused = {403} if scope == PLANT else {403, 404}  # an asset that is not in the scope is looked for first
+        expected = PASSES if may else refused
+        cookie, token = credentials(role, scope=scope)
+        # the token says admin and the plant: it can do what its user can, not more
         assert ask(route, authorization=f"Bearer {token}") in expected
         assert ask(route, cookie=cookie) in expected
-    expected = PASSES if action in ACTIONS[Role.ENGINEER] else {403}
+    expected = PASSES if OF_ROLES[route] in ACTIONS[Role.ENGINEER] else {403}
     assert ask(route, authorization=f"Bearer {parts.cli_token}") in expected
 
 
@@ -152,6 +169,47 @@ def test_whoever_is_logged_in_passes_and_a_token_only_where_no_person_is_needed(
         assert ask(route, authorization=f"Bearer {token}") in by_token
         assert ask(route, cookie=cookie) in PASSES
     assert ask(route, authorization=f"Bearer {parts.cli_token}") in by_token
+
+
+OF_NO_ASSET = {"GET /api/v1/kinds", "GET /api/v1/telemetry/retention", "GET /api/v1/telemetry/stream"}
+"""What tells of no asset; of a stream, which does not last here, see tests/cloud/live/test_stream.py."""
+
+
+@pytest.fixture(scope="module")
+def spoken(parts: Parts) -> None:
+    """Let the asset have something of all that the cloud keeps."""
+    client = TestClient(create_app(parts.settings, parts), base_url="http://testserver")
+    line = b"cnc,site=shanghai,area=machining,line=line1,asset=cnc-01 feed=1.5 1795420800000000000"
+    token = {"Authorization": f"Token {parts.store_token}"}
+    assert client.post("/api/v2/write", content=line, headers=token).status_code == 204
+    wish = {"verb": "write", "signal": "program", "value": "O1"}
+    by_cli = {"Authorization": f"Bearer {parts.cli_token}"}
+    assert client.post("/api/v1/assets/cnc-01/commands", json=wish, headers=by_cli).status_code == 202
+    lines = (bring.event("e1"), bring.block("b1", [1.0]), bring.line("ledger", ledger=told().model_dump(mode="json")))
+    assert bring.bring(client, *lines) == []
+    with parts.sessions.begin() as db:
+        learn(db, announcement("robot-77", area="assembly"))
+
+
+@pytest.mark.usefixtures("spoken")
+@pytest.mark.parametrize("route", [route for route, who in OF_ROLES.items() if who is not Action.ADMINISTER])
+def test_what_is_out_of_scope_does_not_exist(
+    route: str, ask: Ask, said: dict[str, str], credentials: Credentials
+) -> None:
+    everything, _ = credentials(Role.ADMIN)
+    ours, _ = credentials(Role.ENGINEER, scope="area:shanghai/machining")
+    others, _ = credentials(Role.ENGINEER, scope="asset:robot-77")
+    nobodys, _ = credentials(Role.ENGINEER, scope="asset:gone")
+    if route in OF_NO_ASSET:
+        return
+    is_named = "{" in route or "asset=" in ROWS[route].address
+    if route.startswith("GET") and not is_named:
+        for cookie, is_told in ((everything, True), (ours, True), (others, False), (nobodys, False)):
+            assert ask(route, cookie=cookie) == 200
+            assert ("cnc-01" in said[route]) is is_told
+    else:
+        assert ask(route, cookie=others) == ask(route, cookie=nobodys) == 404
+        assert ask(route, cookie=ours) == ask(route, cookie=everything)
 
 
 def test_a_gateway_needs_its_token(ask: Ask, credentials: Credentials, parts: Parts) -> None:

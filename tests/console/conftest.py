@@ -20,7 +20,7 @@ from playwright.sync_api import Browser, BrowserContext, Page
 from cloud.__main__ import Server, listen
 from cloud.app import create_app
 from cloud.auth import accounts
-from cloud.capabilities import listens
+from cloud.capabilities import learns
 from cloud.live.uns import UnsListener
 from cloud.parts import build_parts, close_parts
 from cloud.settings import Settings
@@ -84,7 +84,7 @@ class RunningCloud:
         parts = build_parts(self.settings)
         listening = listen("127.0.0.1", self.port)
         self.port = listening.getsockname()[1]
-        uns = UnsListener(self.broker, parts.sessions, parts.hub, client_id=f"cloud-{self.port}", listens=listens())
+        uns = UnsListener(self.broker, parts.sessions, parts.hub, client_id=f"cloud-{self.port}", learns=learns())
         app = create_app(self.settings, parts)
         config = uvicorn.Config(app, log_config=None, lifespan="off", ws="none", timeout_graceful_shutdown=1)
         server = Server(config, parts)

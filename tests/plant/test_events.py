@@ -68,7 +68,7 @@ class Plant:
         if name == "cloud":
             environ["SHOPFLOOR_EVENT_DAYS"] = "0"  # those of the test are old
             environ["SHOPFLOOR_CLI_TOKEN_FILE"] = str(self.folder / "cli")
-            environ["SHOPFLOOR_GATEWAY_TOKEN_FILE"] = str(self.folder / "cloud")
+            environ["SHOPFLOOR_CLOUD_TOKEN_FILE"] = str(self.folder / "cloud")
         else:
             environ["SHOPFLOOR_GATEWAY_PORT"] = str(self.gateway_port)
             environ["SHOPFLOOR_STORE_URL"] = self.store.url

@@ -27,7 +27,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from simulators.catalogs import companion
 from simulators.face import Face, Reading, Setting, Shown, described
-from simulators.faces.opcua import users
+from simulators.faces.opcua import queues, users
 from simulators.faces.opcua.alarms import Alarms
 from simulators.faces.opcua.history import History
 from simulators.faces.opcua.space import Shows, Space
@@ -49,6 +49,7 @@ class OpcUa(Face):
     """An OPC UA server on 127.0.0.1 with Basic256Sha256, sign and encrypt."""
 
     shows_blocks = True
+    tells_backlog = True
 
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)
@@ -94,7 +95,7 @@ class OpcUa(Face):
         machines = ua.NodeId("Machines", namespace)
         if self._space is None:
             await server.nodes.objects.add_folder(machines, f"{namespace}:Machines")
-        self._alarms = Alarms(server, namespace)
+        self._alarms = Alarms(server, namespace, self._begin())
         await self._alarms.start()
         for shown in self.shown:
             await self._build(server, machines, shown, namespace)
@@ -103,6 +104,10 @@ class OpcUa(Face):
         server.subscribe_server_callback(CallbackType.PostWrite, self._written)
         await server.start()
         self.server = server
+
+    def _begin(self) -> datetime:
+        from_ns = self.setting.from_ns
+        return datetime.now(UTC) if from_ns is None else _EPOCH + timedelta(microseconds=from_ns // 1000)
 
     def _identity(self) -> Path:
         """Make the server's key and certificate if there are none; return the key's file."""
@@ -141,6 +146,8 @@ class OpcUa(Face):
         folders = {"": root}
         for signal in machine.signals:
             await self._add_signal(folders, shown, signal, namespace)
+        if self.setting.from_ns is not None:
+            await self._show_first(server, shown, self.setting.from_ns)
         await self._add_commands(root, shown, namespace)
         await self._vibration.add(root, shown, namespace)
 
@@ -173,6 +180,16 @@ class OpcUa(Face):
             self._writable[node_id] = (shown, signal)
         self._nodes[machine, signal.name] = node_id
         await self._history.begin(variable, signal)
+
+    async def _show_first(self, server: Server, shown: Shown, time_ns: int) -> None:
+        """Show what holds when simulated time begins, so that no reader is told anything that is stamped otherwise."""
+        machine, stamp = shown.machine.id, self._begin()
+        reading = shown.machine.read()
+        shown.note(time_ns // 1000 * 1000, {signal.name: reading[signal.name] for signal in shown.machine.signals})
+        for signal in shown.machine.signals:
+            value = self._last[machine, signal.name] = reading[signal.name]
+            await server.write_attribute_value(self._nodes[machine, signal.name], data(signal, value, stamp))
+        shown.count([signal.name for signal in shown.machine.signals])
 
     async def _add_commands(self, root: Node, shown: Shown, namespace: int) -> None:
         machine = shown.machine
@@ -244,6 +261,17 @@ class OpcUa(Face):
             if self._followed.get(node, _NEVER) != found:
                 self._followed[node] = found
                 await server.write_attribute_value(node, shown)
+
+    def missing(self) -> str:
+        """Say which machines nobody has subscribed."""
+        nodes = set() if self.server is None else queues.monitored(self.server)
+        heard = {machine for (machine, _), node in self._nodes.items() if node in nodes}
+        unheard = [shown.machine.id for shown in self.shown if shown.machine.id not in heard]
+        return f"nobody subscribes {', '.join(unheard)} on OPC UA" if unheard else ""
+
+    def backlog(self) -> float:
+        """Return how full the fullest queue of a monitored item is; 1 while a machine has no reader."""
+        return 1.0 if self.server is None or self.missing() else queues.fill(self.server)
 
     async def stop(self) -> None:
         """Close the sessions and the port."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 from uuid import uuid4
 
@@ -202,7 +202,8 @@ class Alarm:
 class Alarms:
     """The conditions of all machines on one server."""
 
-    def __init__(self, server: Server, namespace: int) -> None:
+    def __init__(self, server: Server, namespace: int, begin: datetime) -> None:
+        self._stamp = begin  # what the machines stamp now
         self._server = server
         self._namespace = namespace
         self._by_node: dict[ua.NodeId, Alarm] = {}
@@ -238,7 +239,7 @@ class Alarms:
             raise RuntimeError(f"the server does not take {len(left)} nodes of the alarms of {machine.id}: {left[0]}")
 
     def _variables(self, alarm: Alarm) -> Iterator[ua.AddNodesItem]:
-        fields = alarm.fields(datetime.now(UTC))
+        fields = alarm.fields(self._stamp)
         for path in sorted(fields, key=lambda path: path.count("/")):
             above, _, label = path.rpartition("/")
             is_state, has_more = f"{path}/Id" in fields, f"{path}/SourceTimestamp" in fields
@@ -250,6 +251,7 @@ class Alarms:
 
     async def show(self, machine: str, reading: Reading, stamp: datetime) -> None:
         """Tell what has become of the conditions of a machine."""
+        self._stamp = stamp
         for alarm in self._of[machine]:
             if alarm.see(reading):
                 await self._tell(alarm, stamp)
@@ -277,7 +279,7 @@ class Alarms:
                 return declined.status
             except TypeError:
                 return ua.StatusCode(Status.BadArgumentsMissing)
-            await self._tell(alarm, datetime.now(UTC))
+            await self._tell(alarm, self._stamp)
             return ua.StatusCode()
 
         return call

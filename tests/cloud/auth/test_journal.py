@@ -35,13 +35,13 @@ def test_who_changed_whom_is_logged_without_secrets(admin: TestClient, client: T
     told = [{name: value for name, value in line.items() if name not in ("log_level", "expires")} for line in logs]
     of_token = {"id": made["id"], "name": "grafana", "username": by}
     assert told == [
-        {"event": "a user was added", "username": "li.wei", "role": "viewer", "by": by},
+        {"event": "a user was added", "username": "li.wei", "role": "viewer", "scopes": ["plant"], "by": by},
         {"event": "a user was changed", "username": "li.wei", "role": "operator", "by": by},
         {"event": "a user was changed", "username": "li.wei", "disabled": True, "by": by},
         {"event": "a user was changed", "username": "li.wei", "disabled": False, "new_link": True, "by": by},
         {"event": "a user logged in", "username": "li.wei", "address": "testclient", "by": "link"},
         {"event": "a password was set", "username": "li.wei"},
-        {"event": "a token was made", "role": "viewer", **of_token},
+        {"event": "a token was made", "role": "viewer", "scopes": ["plant"], **of_token},
         {"event": "a token was ended", **of_token, "by": by},
         {"event": "a user was deleted", "username": "li.wei", "role": "operator", "by": by},
     ]

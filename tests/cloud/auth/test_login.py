@@ -61,6 +61,7 @@ def test_first_link_is_in_a_private_file_logs_in_once_and_goes(
         "role": "admin",
         "actions": sorted(Action),
         "roles": list(Role),
+        "scopes": ["plant"],
         "must_set_password": True,
     }
     cookie = answer.headers["set-cookie"]
@@ -93,6 +94,7 @@ def test_a_password_logs_in_until_logout(client: TestClient, admin: TestClient) 
         "role": "operator",
         "actions": ["acknowledge", "export", "read"],
         "roles": ["viewer", "operator", "student", "maker"],
+        "scopes": ["plant"],
         "must_set_password": False,
     }
     assert client.post("/api/v1/auth/logout").status_code == 204

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from starlette.testclient import TestClient
 
+from cloud.capabilities import learns
 from cloud.live.hub import Hub, LiveValue
 from cloud.live.memory import Newcomers, remember
 from cloud.live.uns import UnsListener
@@ -15,6 +16,7 @@ from cloud.registry.announcement import Announcement
 from cloud.registry.learn import learn
 from contract.mqtt import Broker
 
+NOWHERE = Broker(url="mqtt://127.0.0.1:1")
 AT_MS = 1_795_420_800_000
 HEAD = "site=shanghai,area=machining,line=line1,asset=cnc-01"
 
@@ -52,7 +54,12 @@ def test_what_a_restore_brings_into_the_running_cloud_is_known_with_the_time_of_
         learn(db, announce("cnc-77", signals=[{"name": "feed"}]))
     assert not parts.hub.knows("cnc-77")
     listener = UnsListener(
-        Broker(url="mqtt://127.0.0.1:1"), parts.sessions, parts.hub, "never connected", look=newcomers.look
+        Broker(url="mqtt://127.0.0.1:1"),
+        parts.sessions,
+        parts.hub,
+        "never connected",
+        learns=learns(),
+        look=newcomers.look,
     )
     listener.start()
     try:

@@ -15,10 +15,12 @@ from typing import Any
 import httpx2
 import orjson
 import pytest
+from sqlalchemy import update
+from starlette.testclient import TestClient
 
 from cloud.auth import accounts
 from cloud.auth.rights import Role
-from cloud.auth.tables import Login
+from cloud.auth.tables import Login, User
 from cloud.live.hub import MOST_EVENTS, Hub, Listener, LiveValue, Status
 from cloud.parts import Parts
 from cloud.settings import Settings
@@ -73,6 +75,27 @@ def test_a_stream_begins_with_all_that_is_known_and_goes_on_with_changes(address
         "feed": (3, 500),
         "speed": (2, 500),
     }
+
+
+def test_a_stream_tells_of_what_is_in_scope_and_ends_when_that_is_another(
+    address: str, parts: Parts, visit: Callable[[Role], TestClient]
+) -> None:
+    for asset in ("cnc-01", "robot-01"):
+        parts.hub.update(asset, online=True, signals={"x": value(1)})
+    cookie = visit(Role.VIEWER).cookies[parts.settings.cookie]
+    with parts.sessions.begin() as db:
+        db.execute(update(User).where(User.role == "viewer").values(scopes=["asset:cnc-01"]))
+    url, headers = f"{address}/api/v1/telemetry/stream", {"Cookie": f"{parts.settings.cookie}={cookie}"}
+    assert httpx2.get(f"{url}?asset=robot-01", headers=headers).status_code == 404
+    with httpx2.stream("GET", url, headers=headers, timeout=WAIT_S) as answer:
+        lines = answer.iter_lines()
+        first = next(line for line in lines if line.startswith("data: "))
+        assert json.loads(first.removeprefix("data: "))["asset"] == "cnc-01"
+        parts.hub.update("robot-01", signals={"x": value(2)})
+        with parts.sessions.begin() as db:
+            db.execute(update(User).where(User.role == "viewer").values(scopes=["plant"]))
+        parts.hub.update("cnc-01", signals={"x": value(2)})
+        assert "robot-01" not in "".join(lines)  # to the end of the stream
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
@@ -172,7 +195,7 @@ def test_a_stream_tells_events_that_are_kept_each_once(address: str, parts: Part
 
 async def test_a_listener_that_is_slow_misses_the_oldest_events_and_knows_how_many() -> None:
     hub = Hub()
-    listener = hub.listen([])
+    listener = hub.listen(None)
     assert listener is not None
     for n in range(MOST_EVENTS + 3):
         hub.happened("cnc-01", {"n": n})
@@ -184,7 +207,7 @@ async def test_a_listener_that_is_slow_misses_the_oldest_events_and_knows_how_ma
 
 async def test_a_listener_keeps_one_value_per_signal_however_late_it_asks() -> None:
     hub = Hub()
-    listener = hub.listen([])
+    listener = hub.listen(None)
     assert isinstance(listener, Listener)
     for number in range(1000):
         hub.update("cnc-01", online=True, signals={"feed": value(number), "speed": value(-number)})
@@ -206,7 +229,7 @@ def test_a_hub_is_bounded() -> None:
 async def test_listeners_hear_of_an_asset_that_is_well_and_quiet() -> None:
     hub = Hub()
     hub.update("a", online=True, seen_ms=1_000_000, signals={"x": value(1)})
-    listener = hub.listen([])
+    listener = hub.listen(None)
     assert listener is not None
     assert len(await listener.changes(WAIT_S)) == 1
     hub.update("a", seen_ms=1_004_999)

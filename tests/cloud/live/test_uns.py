@@ -13,7 +13,7 @@ import orjson
 import pytest
 from starlette.testclient import TestClient
 
-from cloud.capabilities import listens
+from cloud.capabilities import learns
 from cloud.live.hub import Change, LiveValue, Status, change_json
 from cloud.live.uns import MessageError, UnsListener, read_signals, silences
 from cloud.parts import Parts
@@ -22,6 +22,7 @@ from cloud.telemetry.exact import for_javascript
 from contract.mqtt import Broker, Session
 from contract.topics import UnsTopic, parse_uns
 
+NOWHERE = Broker(url="mqtt://127.0.0.1:1")
 WAIT_S = 15.0
 PLACE = "v1/demo/shanghai/machining/line1"
 
@@ -57,7 +58,7 @@ def gateway(broker: Any) -> Iterator[Callable[[str, bytes], None]]:
 @pytest.fixture
 def listener(broker: Any, parts: Parts) -> Iterator[UnsListener]:
     reachable = Broker(url=broker.url, user=broker.user, password_file=broker.password_file)
-    listener = UnsListener(reachable, parts.sessions, parts.hub, "cloud-of-a-test", listens=listens(), settle_s=0.3)
+    listener = UnsListener(reachable, parts.sessions, parts.hub, "cloud-of-a-test", learns=learns(), settle_s=0.3)
     yield listener
     listener.stop()
 
@@ -124,7 +125,7 @@ def test_what_was_missed_while_subscribing_is_heard_soon_after(
 def test_an_edge_node_vouches_for_a_quiet_machine_of_its_line(
     client: TestClient, parts: Parts, announce: Callable[..., Announcement]
 ) -> None:
-    listener = UnsListener(Broker(url="mqtt://127.0.0.1:1"), parts.sessions, parts.hub, "never connected")
+    listener = UnsListener(NOWHERE, parts.sessions, parts.hub, "never connected", learns=learns())
     for asset in ("cnc-01", "cnc-02"):
         listener.hear(f"{PLACE}/{asset}/info", announce(asset).model_dump_json().encode(), False)
     # another asset had the id cnc-03 first
@@ -145,7 +146,7 @@ def test_an_edge_node_vouches_for_a_quiet_machine_of_its_line(
 def test_an_asset_whose_announcement_is_taken_back_is_offline(
     client: TestClient, parts: Parts, announce: Callable[..., Announcement]
 ) -> None:
-    listener = UnsListener(Broker(url="mqtt://127.0.0.1:1"), parts.sessions, parts.hub, "never connected")
+    listener = UnsListener(NOWHERE, parts.sessions, parts.hub, "never connected", learns=learns())
     listener.start()
     listener.hear(f"{PLACE}/cnc-01/info", announce("cnc-01").model_dump_json().encode(), False)
     wait_for(lambda: parts.hub.status("cnc-01").online)
@@ -161,7 +162,7 @@ def test_an_asset_whose_announcement_is_taken_back_is_offline(
 @pytest.fixture
 def hear(parts: Parts) -> Iterator[Callable[[str, bytes], None]]:
     """Let a listener take a message, and wait until it has."""
-    listener = UnsListener(Broker(url="mqtt://127.0.0.1:1"), parts.sessions, parts.hub, "never connected")
+    listener = UnsListener(NOWHERE, parts.sessions, parts.hub, "never connected", learns=learns())
     listener.start()
     count = itertools.count()
 
@@ -227,7 +228,7 @@ def test_nobody_vouches_with_a_value_that_is_not_good() -> None:
 def test_an_id_that_another_enterprise_has_is_refused_and_told(
     client: TestClient, parts: Parts, announce: Callable[..., Announcement]
 ) -> None:
-    listener = UnsListener(Broker(url="mqtt://127.0.0.1:1"), parts.sessions, parts.hub, "never connected")
+    listener = UnsListener(NOWHERE, parts.sessions, parts.hub, "never connected", learns=learns())
     listener.hear("v1/demo/shanghai/machining/line1/cnc-01/tele", tele(feed=1), False)
     other = announce("cnc-01", enterprise="other").model_dump_json().encode()
     listener.hear("v1/other/shanghai/machining/line1/cnc-01/info", other, False)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from cloud.capabilities import learns
 from cloud.live.hub import SILENT, Hub, LiveValue
 from cloud.live.uns import UnsListener, silence
 from cloud.parts import Parts
@@ -17,6 +18,7 @@ from cloud.registry.announcement import Announcement
 from cloud.telemetry.times import format_time
 from contract.mqtt import Broker
 
+NOWHERE = Broker(url="mqtt://127.0.0.1:1")
 PLACE = "v1/demo/shanghai/machining/line1"
 ADDRESS = "opc.tcp://127.0.0.1:4840"
 Hear = Callable[[str, dict[str, Any]], None]
@@ -24,7 +26,7 @@ Hear = Callable[[str, dict[str, Any]], None]
 
 @pytest.fixture
 def listener(client: TestClient, parts: Parts) -> UnsListener:
-    return UnsListener(Broker(url="mqtt://127.0.0.1:1"), parts.sessions, parts.hub, "never connected")
+    return UnsListener(NOWHERE, parts.sessions, parts.hub, "never connected", learns=learns())
 
 
 @pytest.fixture
@@ -163,7 +165,7 @@ async def test_a_listener_hears_that_values_are_stale_and_that_they_hold_again()
     now_ms = [100_000]
     hub = Hub(clock_ms=lambda: now_ms[0])
     hub.update("a", online=True, seen_ms=100_000, signals={"x": LiveValue(1, 192, 1)})
-    listener = hub.listen([])
+    listener = hub.listen(None)
     assert listener is not None
     told = []
     for at_ms, seen_ms in [(100_000, 100_000), (161_000, None), (162_000, 162_000)]:

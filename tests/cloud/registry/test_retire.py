@@ -13,6 +13,7 @@ from starlette.testclient import TestClient
 from structlog.testing import capture_logs
 
 from cloud.auth.rights import Role
+from cloud.capabilities import learns
 from cloud.live.hub import Hub
 from cloud.live.memory import remember
 from cloud.live.uns import UnsListener
@@ -20,6 +21,7 @@ from cloud.parts import Parts
 from cloud.registry.announcement import Announcement
 from contract.mqtt import Broker
 
+NOWHERE = Broker(url="mqtt://127.0.0.1:1")
 PLACE = "v1/demo/shanghai/machining/line1/cnc-01"
 HISTORY = "/api/v1/telemetry/history?asset=cnc-01&signal=feed&start=2026-11-23T00:00:00Z&end=2026-11-24T00:00:00Z"
 LINE = "cnc,site=shanghai,area=machining,line=line1,asset=cnc-01 feed=5 1795420800000000000\n"
@@ -29,7 +31,7 @@ Hear = Callable[[str, bytes], None]
 @pytest.fixture
 def hear(client: TestClient, parts: Parts) -> Iterator[Hear]:
     """Say something to the cloud as its broker does, and wait until it was looked at."""
-    listener = UnsListener(Broker(url="mqtt://127.0.0.1:1"), parts.sessions, parts.hub, "never connected")
+    listener = UnsListener(NOWHERE, parts.sessions, parts.hub, "never connected", learns=learns())
     thread = threading.Thread(target=listener._run)
     thread.start()
 

@@ -106,7 +106,7 @@ async def test_a_screen_is_told_when_a_machine_falls_silent() -> None:
     now_ms = NOW_MS
     hub = Hub(quiet_s=10, clock_ms=lambda: now_ms)
     hub.update("a", online=True, seen_ms=now_ms, data_ms=now_ms, signals={"state": LiveValue("run", 192, now_ms)})
-    listener = hub.listen([])
+    listener = hub.listen(None)
     assert listener is not None
     assert [change.status.standing for change in await listener.changes(5.0)] == ["running"]
     for after_s, standing in ((11, "quiet"), (61, "stale")):

@@ -63,13 +63,13 @@ def now_ns() -> int:
 
 
 async def read_until(driver: Driver, value: float) -> list[Sample]:
-    """Read until the speed is so; return all that came."""
+    """Read until the speed is so; return all samples that came."""
     samples: list[Sample] = []
     async with asyncio.timeout(10):
         while not any(s.signal == "speed" and s.value == value for s in samples):
             batch = await driver.read()
             assert len(batch) <= _MOST
-            samples += batch
+            samples += [item for item in batch if isinstance(item, Sample)]
     return samples
 
 

@@ -156,6 +156,38 @@ def test_backups_of_the_earlier_formats_are_read(tmp_path: Path) -> None:
         assert backup.series[0].asset == CNC
 
 
+def newest(**changes: Any) -> dict[str, Any]:
+    """Return rows of the newest schema."""
+    asset = {**ASSET, "state_signal": None, "retired": None}
+    users = [{**ADMIN, "scopes": ["plant"]}, {**ADMIN, "id": 2, "username": "li", "scopes": ["asset:cnc-01"]}]
+    return tables(users=users, assets=[asset], **changes)
+
+
+def with_rows(file: Path, rows: dict[str, Any]) -> Path:
+    said = {"manifest.json": orjson.dumps(manifest(revision="0006")), "database.json": orjson.dumps(rows)}
+    return written(file, members(**said))
+
+
+def test_numbers_of_64_bits_and_lists_are_read(tmp_path: Path) -> None:
+    evidence = [{"signal": "feed", "block": "", "start_ns": 1, "end_ns": 2}]
+    event = {"asset": "cnc-01", "id": "e1", "node": "n", "time_ns": ROW["time"], "name": "door", "state": "active"}
+    event |= {"condition": "door", "severity": 500, "texts": {"en": "Door"}, "values": {}, "evidence": evidence}
+    event |= {"source": "machine", "time_replaced": False}
+    backup = read(with_rows(tmp_path / "whole", newest(events=[event])))
+    assert backup.rows["events"][0]["evidence"] == evidence
+    assert backup.rows["events"][0]["time_ns"] == ROW["time"]
+    assert [user["scopes"] for user in backup.rows["users"]] == [["plant"], ["asset:cnc-01"]]
+    said = refused(with_rows(tmp_path / "too long", newest(events=[{**event, "time_ns": 2**63}])))
+    assert "time_ns has more than 64 bits" in said
+
+
+@pytest.mark.parametrize("scopes", [[], ["area:machining"], {"plant": 1}, [1]])
+def test_scopes_that_are_none(tmp_path: Path, scopes: Any) -> None:
+    rows = newest()
+    rows["users"][1]["scopes"] = scopes
+    assert "what it has of the scopes of 'li' are none" in refused(with_rows(tmp_path / "odd", rows))
+
+
 def test_a_file_that_ends_early_is_refused_wherever_it_ends(tmp_path: Path) -> None:
     whole = written(tmp_path / "whole", members()).read_bytes()
     file = tmp_path / "cut"

@@ -48,6 +48,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/assets/{asset}/commands": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Wish
+         * @description Wish that a machine, or the edge node of a line, does something. Ask for the command to learn what became of it.
+         *
+         *     To browse and to apply needs the right to configure.
+         */
+        post: operations["wish"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/assets/{asset}/retire": {
         parameters: {
             query?: never;
@@ -277,6 +299,66 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/chain/commands": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Fetch
+         * @description Give a gateway the commands for its edge nodes, and mark them as sent before the answer; wait for the first.
+         */
+        post: operations["fetch"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/commands": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Commands
+         * @description Return commands with all their steps, the newest first, page by page.
+         */
+        get: operations["list_commands"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/commands/{command}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Command
+         * @description Return a command; with `wait_s`, once it has ended.
+         */
+        get: operations["get_command"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/events": {
         parameters: {
             query?: never;
@@ -347,6 +429,8 @@ export interface paths {
         /**
          * Ledger
          * @description Return what each source produced, what is stored, and what is lost, where and why.
+         *
+         *     Who sees only a part of the plant gets the edge nodes that serve it, with what is told of its machines.
          */
         get: operations["ledger"];
         put?: never;
@@ -606,7 +690,7 @@ export interface paths {
         head?: never;
         /**
          * Change User
-         * @description Change a user's role, disable or enable them, or let them in anew with a login link.
+         * @description Change a user's role or scopes, disable or enable them, or let them in anew with a login link.
          */
         patch: operations["change_user"];
         trace?: never;
@@ -646,6 +730,46 @@ export interface components {
          */
         Action: "read" | "export" | "acknowledge" | "keep" | "write" | "configure" | "inject" | "teach" | "administer";
         /**
+         * Apply
+         * @description Put a machine's entry into the plant file; `based_on` is the hash of the file that the change was made from.
+         */
+        Apply: {
+            /** Based On */
+            based_on: string;
+            /** @description as it stands in the plant file; null takes the machine out */
+            entry: components["schemas"]["JsonValue"];
+            /** Machine */
+            machine: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            verb: "apply";
+        };
+        /**
+         * ApplyWish
+         * @description Put a machine's entry into the plant file of an edge; null takes it out.
+         */
+        ApplyWish: {
+            /** Based On */
+            based_on: string;
+            /** @description as it stands in the plant file; null takes the machine out */
+            entry: components["schemas"]["JsonValue"];
+            /**
+             * Expires S
+             * @description void after so many seconds: then it is not done
+             * @default 10
+             */
+            expires_s: number;
+            /** Machine */
+            machine: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            verb: "apply";
+        };
+        /**
          * AreaView
          * @description An area (workshop).
          */
@@ -654,6 +778,24 @@ export interface components {
             id: string;
             /** Lines */
             lines: components["schemas"]["LineView"][];
+        };
+        /**
+         * Ask
+         * @description Which edge nodes a gateway reaches, and how long it waits for a command of one.
+         */
+        Ask: {
+            /**
+             * Nodes
+             * @example [
+             *       "demo:shanghai:machining/line1"
+             *     ]
+             */
+            nodes: string[];
+            /**
+             * Wait S
+             * @default 20
+             */
+            wait_s: number;
         };
         /**
          * AssetDetail
@@ -987,6 +1129,64 @@ export interface components {
             blocks: components["schemas"]["BlockView"][];
         };
         /**
+         * Browse
+         * @description Say what a machine offers at `path`; with `address`, of one that is in no plant file yet (a probe).
+         */
+        Browse: {
+            /**
+             * Address
+             * @default
+             */
+            address: string;
+            /**
+             * Driver
+             * @default
+             */
+            driver: string;
+            /**
+             * Path
+             * @default
+             */
+            path: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            verb: "browse";
+        };
+        /**
+         * BrowseWish
+         * @description Say what a machine offers at `path`; with `driver` and `address`, of one that is in no plant file yet.
+         */
+        BrowseWish: {
+            /**
+             * Address
+             * @default
+             */
+            address: string;
+            /**
+             * Driver
+             * @default
+             */
+            driver: string;
+            /**
+             * Expires S
+             * @description void after so many seconds: then it is not done
+             * @default 10
+             */
+            expires_s: number;
+            /**
+             * Path
+             * @default
+             */
+            path: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            verb: "browse";
+        };
+        /**
          * BucketSeries
          * @description Numbers of a signal per bucket, as columns of equal length, in order of time; empty buckets are absent.
          */
@@ -1021,6 +1221,101 @@ export interface components {
             time: string[];
             /** Unit */
             unit: string;
+        };
+        /**
+         * Command
+         * @description A wish with its envelope. It is void after `expires_ns`; `asset` is empty where the verb names a machine.
+         *
+         *     `author` is who wishes it. `created_ns` is when; both times are the cloud's.
+         */
+        Command: {
+            /**
+             * Asset
+             * @default
+             */
+            asset: string;
+            /** Author */
+            author: string;
+            /** Created Ns */
+            created_ns: number;
+            /** Do */
+            do: components["schemas"]["Write"] | components["schemas"]["Browse"] | components["schemas"]["SendBlock"] | components["schemas"]["Apply"];
+            /** Expires Ns */
+            expires_ns: number;
+            /** Id */
+            id: string;
+        };
+        /**
+         * CommandView
+         * @description A command, and what became of it.
+         */
+        CommandView: {
+            /**
+             * Asset
+             * @example cnc-01
+             */
+            asset: string;
+            /**
+             * Author
+             * @example zhang
+             */
+            author: string;
+            /**
+             * Created
+             * @example 2026-11-23T08:00:00.250000000Z
+             */
+            created: string;
+            /** Do */
+            do: components["schemas"]["Write"] | components["schemas"]["Browse"] | components["schemas"]["SendBlock"] | components["schemas"]["Apply"];
+            /**
+             * Expires
+             * @example 2026-11-23T08:00:10.250000000Z
+             */
+            expires: string;
+            /**
+             * Id
+             * @example 4f1a9c0d2b7e6a35
+             */
+            id: string;
+            /**
+             * Reason
+             * @description why it ended so
+             * @example feed_override: 400 is above its range, 0 to 150 %
+             */
+            reason: string;
+            /** @description what a verb answers */
+            result: components["schemas"]["JsonValue"];
+            /**
+             * State
+             * @description unknown: it may have been done; a late reply corrects it
+             * @enum {string}
+             */
+            state: "queued" | "sent" | "done" | "refused" | "expired" | "failed" | "unknown";
+            /** Steps */
+            steps: components["schemas"]["StepView"][];
+            /**
+             * Value
+             * @description what was read back after a write
+             * @example 80
+             */
+            value: number | boolean | string | null;
+        };
+        /**
+         * Commands
+         * @description A page of commands, the newest first.
+         * @example {
+         *       "after": "",
+         *       "commands": []
+         *     }
+         */
+        Commands: {
+            /**
+             * After
+             * @description to be asked for the next page; empty: there is none
+             */
+            after: string;
+            /** Commands */
+            commands: components["schemas"]["CommandView"][];
         };
         /**
          * Credentials
@@ -1304,6 +1599,7 @@ export interface components {
             /** Start */
             start: string;
         };
+        JsonValue: unknown;
         /**
          * KindView
          * @description A kind of machine: how it is called and drawn, and the words of its state.
@@ -1521,7 +1817,7 @@ export interface components {
         };
         /**
          * NewToken
-         * @description A token to make; its role is at most one's own.
+         * @description A token to make; its role is at most one's own, and where one's own scopes are not it may do nothing.
          * @example {
          *       "days": 90,
          *       "name": "grafana",
@@ -1539,6 +1835,14 @@ export interface components {
             name: string;
             /** @description none: viewer, or one's own where that may less */
             role?: components["schemas"]["Role"] | null;
+            /**
+             * Scopes
+             * @description what of the plant somebody may see and act on
+             * @default [
+             *       "plant"
+             *     ]
+             */
+            scopes: string[];
         };
         /**
          * NewUser
@@ -1552,6 +1856,14 @@ export interface components {
             /** Password */
             password?: string | null;
             role: components["schemas"]["Role"];
+            /**
+             * Scopes
+             * @description what of the plant somebody may see and act on
+             * @default [
+             *       "plant"
+             *     ]
+             */
+            scopes: string[];
             /**
              * Username
              * @example li.wei
@@ -1914,6 +2226,55 @@ export interface components {
          * @enum {string}
          */
         Role: "viewer" | "operator" | "maintainer" | "engineer" | "trainer" | "student" | "maker" | "admin";
+        /**
+         * SendBlock
+         * @description Send the blocks of a sensor that the edge holds in its ring of a time; without a time the newest one.
+         */
+        SendBlock: {
+            /** End Ns */
+            end_ns?: number | null;
+            /** Sensor */
+            sensor: string;
+            /** Start Ns */
+            start_ns?: number | null;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            verb: "send_block";
+        };
+        /**
+         * SendBlockWish
+         * @description Send the blocks of a sensor that the edge holds of a time; without a time the newest one.
+         */
+        SendBlockWish: {
+            /** End Ns */
+            end_ns?: number | null;
+            /**
+             * Expires S
+             * @description void after so many seconds: then it is not done
+             * @default 10
+             */
+            expires_s: number;
+            /** Sensor */
+            sensor: string;
+            /** Start Ns */
+            start_ns?: number | null;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            verb: "send_block";
+        };
+        /**
+         * Sent
+         * @description A command that is for an edge node. Nobody is given it again.
+         */
+        Sent: {
+            command: components["schemas"]["Command"];
+            /** Node */
+            node: string;
+        };
         /**
          * SeriesColumns
          * @description Series that are stored, as columns of equal length; `announced`: whether the asset still has the signal.
@@ -2287,6 +2648,37 @@ export interface components {
             time: string[];
         };
         /**
+         * StepView
+         * @description One step of a command.
+         */
+        StepView: {
+            /**
+             * By
+             * @description who: a user, `gateway`, an edge node, `cloud`
+             * @example zhang
+             */
+            by: string;
+            /**
+             * Outcome
+             * @example done
+             */
+            outcome: string;
+            /** Reason */
+            reason: string;
+            /**
+             * Step
+             * @description queued, sent, replied or ended (without a reply)
+             * @example replied
+             */
+            step: string;
+            /**
+             * Time
+             * @description ISO 8601, UTC
+             * @example 2026-11-23T08:00:00.250000000Z
+             */
+            time: string;
+        };
+        /**
          * Taken
          * @description What became of the lines of a request: all that are not refused are durable.
          */
@@ -2321,6 +2713,11 @@ export interface components {
             name: string;
             role: components["schemas"]["Role"];
             /**
+             * Scopes
+             * @description what of the plant somebody may see and act on
+             */
+            scopes: string[];
+            /**
              * Username
              * @example li.wei
              */
@@ -2350,6 +2747,11 @@ export interface components {
             name: string;
             role: components["schemas"]["Role"];
             /**
+             * Scopes
+             * @description what of the plant somebody may see and act on
+             */
+            scopes: string[];
+            /**
              * Token
              * @example sf_example
              */
@@ -2377,6 +2779,8 @@ export interface components {
              */
             new_link: boolean;
             role?: components["schemas"]["Role"] | null;
+            /** Scopes */
+            scopes?: string[] | null;
         };
         /**
          * UserView
@@ -2393,6 +2797,11 @@ export interface components {
             /** Has Password */
             has_password: boolean;
             role: components["schemas"]["Role"];
+            /**
+             * Scopes
+             * @description what of the plant somebody may see and act on
+             */
+            scopes: string[];
             /**
              * Username
              * @example li.wei
@@ -2420,6 +2829,11 @@ export interface components {
             login_link: string | null;
             role: components["schemas"]["Role"];
             /**
+             * Scopes
+             * @description what of the plant somebody may see and act on
+             */
+            scopes: string[];
+            /**
              * Username
              * @example li.wei
              */
@@ -2442,6 +2856,9 @@ export interface components {
          *         "student",
          *         "maker"
          *       ],
+         *       "scopes": [
+         *         "plant"
+         *       ],
          *       "username": "li.wei"
          *     }
          */
@@ -2459,6 +2876,11 @@ export interface components {
              * @description what a token of theirs can be
              */
             roles: components["schemas"]["Role"][];
+            /**
+             * Scopes
+             * @description what of the plant somebody may see and act on
+             */
+            scopes: string[];
             /** Username */
             username: string;
         };
@@ -2492,6 +2914,42 @@ export interface components {
              * @example opc.tcp://127.0.0.1:4840: nothing listens there
              */
             text: string;
+        };
+        /**
+         * Write
+         * @description Set a signal and read it back.
+         */
+        Write: {
+            /** Signal */
+            signal: string;
+            /** Value */
+            value: number | boolean | string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            verb: "write";
+        };
+        /**
+         * WriteWish
+         * @description Set a signal and read it back.
+         */
+        WriteWish: {
+            /**
+             * Expires S
+             * @description void after so many seconds: then it is not done
+             * @default 10
+             */
+            expires_s: number;
+            /** Signal */
+            signal: string;
+            /** Value */
+            value: number | boolean | string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            verb: "write";
         };
     };
     responses: never;
@@ -2661,6 +3119,86 @@ export interface operations {
             };
             /** @description Conflict */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    wish: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                asset: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WriteWish"] | components["schemas"]["BrowseWish"] | components["schemas"]["SendBlockWish"] | components["schemas"]["ApplyWish"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CommandView"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Content Too Large */
+            413: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3414,6 +3952,183 @@ export interface operations {
             };
             /** @description Service Unavailable */
             503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    fetch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Ask"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Sent"][];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Content Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    list_commands: {
+        parameters: {
+            query?: {
+                /** @description assets; none: all */
+                asset?: string[];
+                /** @description none: any */
+                state?: ("queued" | "sent" | "done" | "refused" | "expired" | "failed" | "unknown")[];
+                author?: string;
+                /** @description what the page before said */
+                after?: string;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Commands"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    get_command: {
+        parameters: {
+            query?: {
+                /** @description answer at its end, at the latest after so long */
+                wait_s?: number;
+            };
+            header?: never;
+            path: {
+                command: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CommandView"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -234,6 +234,8 @@ export default {
     unknown_user: { what: "There is no user {username}.", todo: "Someone may have deleted it; reload the page." },
     user_exists: { what: "There is a user {username} already.", todo: "Choose another name, or change that user." },
     too_many_users: { what: "There are {limit} users, and that is the limit.", todo: "Delete users that nobody needs." },
+    scope_needed: { what: "{username} may do this only with another scope.", todo: "Ask an administrator." },
+    wrong_scope: { what: "This scope does not fit the role {role}.", todo: "An administrator has the whole plant, a machine maker the machines that it made." },
     last_admin: { what: "{username} is the last administrator.", todo: "Make another user an administrator first." },
     unknown_token: { what: "There is no such token any more.", todo: "Reload the page." },
     token_role: { what: "A token of {username} can be {role} at most.", todo: "Choose a lower role." },
@@ -248,6 +250,7 @@ export default {
     too_many_points: { what: "{points} points of {signals} signals are too many: {most} points are possible.", todo: "Choose fewer signals." },
     unknown_block: { what: "There is no block {id}, or it made room for newer ones.", todo: "Choose another one." },
     too_much_kept: { what: "Half of the room for blocks is kept already.", todo: "Let other blocks go first." },
+    unknown_command: { what: "There is no command {id}.", todo: "It may be too long ago." },
     too_many_streams: { what: "Too many screens are live at once.", todo: "Close screens that nobody looks at." },
   },
 };

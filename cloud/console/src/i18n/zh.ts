@@ -236,6 +236,8 @@ export default {
     unknown_user: { what: "没有用户 {username}。", todo: "可能已被删除，请刷新页面。" },
     user_exists: { what: "用户 {username} 已存在。", todo: "请换一个名称，或修改该用户。" },
     too_many_users: { what: "用户已达上限 {limit} 个。", todo: "请删除不再需要的用户。" },
+    scope_needed: { what: "{username} 需要其他范围才能执行此操作。", todo: "请联系管理员。" },
+    wrong_scope: { what: "此范围不适用于角色“{role}”。", todo: "管理员的范围是整个工厂，设备厂商的范围是其制造的设备。" },
     last_admin: { what: "{username} 是最后一名管理员。", todo: "请先将其他用户设为管理员。" },
     unknown_token: { what: "该令牌已不存在。", todo: "请刷新页面。" },
     token_role: { what: "{username} 的令牌最高只能是“{role}”。", todo: "请选择较低的角色。" },
@@ -250,6 +252,7 @@ export default {
     too_many_points: { what: "{signals} 个信号各 {points} 点过多，最多 {most} 点。", todo: "请减少信号。" },
     unknown_block: { what: "没有数据块 {id}，或已为更新的数据块让位。", todo: "请选择其他数据块。" },
     too_much_kept: { what: "已有一半的数据块空间被保留。", todo: "请先取消保留其他数据块。" },
+    unknown_command: { what: "没有指令 {id}。", todo: "它可能已过保存期限。" },
     too_many_streams: { what: "同时打开的实时画面过多。", todo: "请关闭不需要的画面。" },
   },
 } satisfies Messages;
