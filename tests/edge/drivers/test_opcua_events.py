@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from asyncua import Server, ua
-from asyncua.common.events import Event as ServerEvent
 
 from contract.event import Event
 from edge.driver import Refreshed
@@ -20,12 +19,12 @@ from simulators.__main__ import build_faces
 from simulators.face import Setting
 from simulators.machines._control import ToolController
 from tests.edge.conftest import URI, unused_port
+from tests.edge.drivers.conditions import OFF, condition, trigger
 from tests.edge.telling import Telling
 from tests.simulators.faces.client import make_certificate, secured
 
 ACKNOWLEDGE, CONFIRM, DISABLE = (ua.NodeId(number) for number in (9111, 9113, 9028))
 NS = 2  # of the machine's server
-OFF = (False, ua.VariantType.Boolean)
 NOW_NS = 1_700_000_000_000_000_000
 TWO_MACHINES = """
 enterprise: demo
@@ -170,29 +169,6 @@ async def test_what_ended_while_nobody_listened_is_cleared_with_a_time_that_is_n
     await edge.say(again.model_copy(update={"asset": "cnc-01"}), ours)
     assert [(e.name, e.state, e.time_replaced) for e in edge.events[2:]] == [("controller", "cleared", True)]
     await edge.kill()
-
-
-async def trigger(server: Server, kind: int, source: ua.NodeId | int = ua.ObjectIds.Server, **fields: Any) -> None:
-    """Let a server tell an event with these fields (`ActiveState_Id`: a field of a field) and its types."""
-    event = ServerEvent(source)
-    stamp = fields.pop("Time", datetime.now(UTC))
-    told = {"EventType": (ua.NodeId(kind), ua.VariantType.NodeId), "Time": (stamp, ua.VariantType.DateTime)} | fields
-    for name, (value, variant) in told.items():
-        event.add_property(name.replace("_", "/"), value, variant)
-    await server.iserver.subscription_service.trigger_event(event)
-
-
-def condition(name: str, **more: Any) -> dict[str, Any]:
-    """The fields of an alarm that is active."""
-    kind = ua.VariantType
-    return {
-        "EventId": (name.encode(), kind.ByteString),
-        "NodeId": (ua.NodeId(name, 0), kind.NodeId),
-        "ConditionName": (name, kind.String),
-        "Retain": (True, kind.Boolean),
-        "ActiveState_Id": (True, kind.Boolean),
-        "Severity": (500, kind.UInt16),
-    } | more
 
 
 START, END, REQUIRED, OVERFLOW, ALARM = (
