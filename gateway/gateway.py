@@ -177,7 +177,7 @@ class Gateway:
         )
         self._receiver.remember(reader.births)
         tally = Tally(spool)
-        if not tally.load() and self._ledger.account.rebase():
+        if not tally.load() and not self._knows_spool() and self._ledger.account.rebase():
             now_ns = time.time_ns()
             detail = "the gateway's spool began anew: what it held and the store did not have yet is lost"
             self._ledger.account.tell(GATEWAY, "gateway_spool", now_ns, now_ns, detail=detail)
@@ -190,6 +190,13 @@ class Gateway:
         settings = self._settings
         self._quarantine = Quarantine(
             self._ledger, spool, store_of(settings), token_file, ids, cloud=cloud_of(settings)
+        )
+
+    def _knows_spool(self) -> bool:
+        """Whether the spool has received anything that the ledger knows of; a store that was never there took none."""
+        account = self._ledger.account
+        return any(
+            self._spool.received("/".join(node), epoch) for node in account.nodes() for epoch in account.epochs(node)
         )
 
     def _open_ids(self) -> Ids:

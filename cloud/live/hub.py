@@ -2,212 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal
 
-from cloud.registry.kind import ANY, Condition, Kind, kind_of, text_of
-from cloud.registry.state import Seen, Standing, is_stale, standing_of
-from contract.model import Datatype, Quality, Value
+from cloud.live.asset import NOT_BELIEVED, SILENT, Change, Live, LiveValue, Status, Why, age_s, state_signal_of
+from cloud.live.listener import Listener
+from cloud.registry.kind import kind_of
+from cloud.registry.state import is_stale
+from contract.model import Value
 
 QUIET_S: Final = 60.0
-MOST_EVENTS: Final = 1000  # that wait for one listener
 SEEN_STEP_MS: Final = 5_000
 """Listeners hear of an asset that says nothing new when it was seen so much later than they know."""
-
-
-class LiveValue(NamedTuple):
-    """A value as the unified namespace has it; `time_ms` since 1970, UTC; `status` None: the source said none."""
-
-    value: Value | None
-    quality: int
-    time_ms: int
-    status: int | None = None
-
-
-class Why(NamedTuple):
-    """Why an asset is offline or stale: `code` for programs, `args` for their sentences, `text` and what to `do`."""
-
-    code: str
-    text: str
-    do: str = ""
-    args: Mapping[str, str] = {}
-
-
-DIED: Final = "died"
-"""The code of a gateway that knows no more than that the edge node of an asset has no contact with it."""
-_WAITS: Final = frozenset({"no_data", "unreadable"})
-"""The codes of an edge node that is connected to the address of an asset, and has nothing from it that it can read."""
-SILENT: Final = Why(
-    "silent",
-    "nothing was heard of it, not even that nothing has changed",
-    "see whether the machine is on and its edge runs; the edge's log says what it hears of it",
-)
-_NOT_BELIEVED: Final = frozenset({"offline", "stale", "retired"})
-"""Standings in which nobody vouches for what an asset said last: it is shown as stale."""
-
-
-class Status(NamedTuple):
-    """How an asset is.
-
-    `seen_ms` is when its gateway last had something from it, or its edge node's word that it is there, and `data_ms`
-    when there was last anything new of it; None when it never was.
-    """
-
-    online: bool
-    state: str | None
-    seen_ms: int | None
-    data_ms: int | None = None
-    state_signal: str | None = None
-    condition: Condition = "unknown"
-    standing: Standing = "offline"
-    fault: str | None = None
-    why: Why | None = None
-
-
-class Change(NamedTuple):
-    """What changed of an asset: how it is now, and the signals that are new."""
-
-    asset: str
-    status: Status
-    signals: Mapping[str, LiveValue]
-
-
-@dataclass(slots=True)
-class _Live:
-    online: bool = False
-    seen_ms: int | None = None
-    data_ms: int | None = None
-    told: Status | None = None  # what listeners know
-    signals: dict[str, LiveValue] = field(default_factory=dict)
-    state_signal: str | None = None  # as it was announced
-    found: str | None = None  # among the values
-    kind: Kind = ANY
-    retired: bool = False
-    by_gateway: Why | None = None
-    by_edge: Why | None = None
-
-    def why(self, standing: Standing, silence: Why) -> Why | None:
-        """Return why it stands so: of a machine that has died its edge node knows more than the gateway."""
-        if standing == "stale":
-            return self.by_edge if self.by_edge is not None and silence.code == SILENT.code else silence
-        if standing != "offline":
-            return None
-        return (self.by_edge if self._knows_edge else None) or self.by_gateway
-
-    @property
-    def _knows_edge(self) -> bool:
-        return self.by_gateway is None or self.by_gateway.code == DIED
-
-    @property
-    def is_mute(self) -> bool:
-        """Whether it has said something once, and its edge node waits at its address for more."""
-        waits = self.by_edge is not None and self.by_edge.code in _WAITS
-        return waits and self._knows_edge and self.seen_ms is not None
-
-    def shown(self, signals: Mapping[str, LiveValue], standing: Standing) -> dict[str, LiveValue]:
-        """Return values of it as they are believed."""
-        if standing not in _NOT_BELIEVED:
-            return dict(signals)
-        return {name: value._replace(quality=int(Quality.STALE)) for name, value in signals.items()}
-
-    def status(self, now_ms: int, quiet_s: float, silence: Why) -> Status:
-        state_signal = self.state_signal or self.found
-        state = None if state_signal is None else text_of(self._read(state_signal))
-        condition, fault = self.kind.condition_of(state), self.kind.fault_of(self._read, state)
-        seen_s, changed_s = _age_s(self.seen_ms, now_ms), _age_s(self.data_ms, now_ms)
-        standing = standing_of(Seen(self.online, seen_s, changed_s, condition, fault, self.retired), quiet_s)
-        # whether the edge node was started before or after its last word makes no difference
-        standing = "stale" if standing == "offline" and self.is_mute else standing
-        why = self.why(standing, silence)
-        return Status(
-            self.online, state, self.seen_ms, self.data_ms, state_signal, condition, standing, fault, why
-        )  # fmt: skip
-
-    def _read(self, signal: str) -> Value | None:
-        value = self.signals.get(signal)
-        return None if value is None else value.value
-
-
-def _age_s(time_ms: int | None, now_ms: int) -> float | None:
-    return None if time_ms is None else (now_ms - time_ms) / 1000
-
-
-def _state_signal(kind: Kind, signals: Mapping[str, LiveValue]) -> str | None:
-    """Return the signal that tells the state of an asset that has not said what it is."""
-    types = {str: Datatype.STRING, bool: Datatype.BOOLEAN, int: Datatype.INT64}
-    return kind.state_signal((name, types.get(type(each.value), Datatype.DOUBLE)) for name, each in signals.items())
-
-
-class Listener:
-    """One open screen: holds what it has not been told yet, at most one value per signal, however slow it is."""
-
-    def __init__(self, assets: Collection[str] | None, user: str = "") -> None:
-        self._assets = None if assets is None else frozenset(assets)
-        self._loop = asyncio.get_running_loop()
-        self._wake = asyncio.Event()
-        self._pending: dict[str, Change] = {}
-        self._events: deque[Mapping[str, Any]] = deque(maxlen=MOST_EVENTS)
-        self._missed = 0
-        self.user = user
-        self.closed = False
-
-    def wants(self, asset: str) -> bool:
-        """Tell whether it asked for an asset; None are all."""
-        return self._assets is None or asset in self._assets
-
-    def offer(self, change: Change) -> None:
-        """Take a change, from any thread."""
-        self._on_loop(self._take, change)
-
-    def offer_event(self, event: Mapping[str, Any]) -> None:
-        """Take an event, from any thread; the oldest goes when too many wait."""
-        self._on_loop(self._take_event, event)
-
-    def _take_event(self, event: Mapping[str, Any]) -> None:
-        self._missed += len(self._events) == MOST_EVENTS
-        self._events.append(event)
-        self._wake.set()
-
-    def events(self) -> tuple[list[Mapping[str, Any]], int]:
-        """Return the events that came since the last time, and how many others are not among them."""
-        waiting, missed = list(self._events), self._missed
-        self._events.clear()
-        self._missed = 0
-        return waiting, missed
-
-    def close(self) -> None:
-        """Let the waiting `changes` return; `closed` says that no more will come. From any thread."""
-        self.closed = True
-        self._on_loop(self._wake.set)
-
-    def _on_loop(self, call: Callable[..., None], *args: Any) -> None:
-        # a loop that has ended has no listener left to tell
-        with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(call, *args)
-
-    def _take(self, change: Change) -> None:
-        waiting = self._pending.get(change.asset)
-        signals = change.signals if waiting is None else {**waiting.signals, **change.signals}
-        self._pending[change.asset] = change._replace(signals=signals)
-        self._wake.set()
-
-    async def changes(self, timeout_s: float, pace_s: float = 0.0) -> list[Change]:
-        """Wait for changes, then `pace_s` for more of them; return all, none after the time-out or when closed."""
-        try:
-            await asyncio.wait_for(self._wake.wait(), timeout_s)
-        except TimeoutError:
-            return []
-        if pace_s and not self.closed:
-            await asyncio.sleep(pace_s)
-        self._wake.clear()
-        waiting, self._pending = list(self._pending.values()), {}
-        return waiting
 
 
 class Hub:
@@ -231,7 +39,7 @@ class Hub:
         self._max_listeners = max_listeners
         self._max_of_user = max_of_user
         self._lock = threading.Lock()
-        self._assets: dict[str, _Live] = {}
+        self._assets: dict[str, Live] = {}
         self._silence = SILENT
         self._gone: dict[str, int] = {}  # retired or deleted, since when
         self._deleted: set[str] = set()
@@ -260,7 +68,7 @@ class Hub:
                 changed = {name: value for name, value in changed.items() if name in live.signals}
             is_new = not changed.keys() <= live.signals.keys()
             live.signals.update(changed)
-            live.found = _state_signal(live.kind, live.signals) if is_new else live.found
+            live.found = state_signal_of(live.kind, live.signals) if is_new else live.found
             live.online = live.online if online is None else online
             live.seen_ms = max((t for t in (live.seen_ms, seen_ms) if t is not None), default=None)
             live.data_ms = max((t for t in (live.data_ms, data_ms) if t is not None), default=None)
@@ -330,7 +138,7 @@ class Hub:
             for asset, live in self._assets.items():
                 self._tell(asset, live, {})
 
-    def _live(self, asset: str) -> _Live | None:
+    def _live(self, asset: str) -> Live | None:
         live = self._assets.get(asset)
         if live is None:
             if asset in self._deleted:
@@ -338,10 +146,10 @@ class Hub:
             if len(self._assets) >= self._max_assets:
                 self.refused += 1
                 return None
-            live = self._assets[asset] = _Live()
+            live = self._assets[asset] = Live()
         return live
 
-    def _tell(self, asset: str, live: _Live, changed: Mapping[str, LiveValue]) -> None:
+    def _tell(self, asset: str, live: Live, changed: Mapping[str, LiveValue]) -> None:
         """Tell the listeners what they do not know yet; that an asset is still there, only every `SEEN_STEP_MS`."""
         status, told = live.status(self._clock_ms(), self._quiet_s, self._silence), live.told
         if (
@@ -351,8 +159,8 @@ class Hub:
             and status._replace(seen_ms=None, data_ms=None) == told._replace(seen_ms=None, data_ms=None)
         ):
             return
-        was_believed = told is not None and told.standing not in _NOT_BELIEVED
-        if was_believed != (status.standing not in _NOT_BELIEVED):
+        was_believed = told is not None and told.standing not in NOT_BELIEVED
+        if was_believed != (status.standing not in NOT_BELIEVED):
             changed = live.signals
         live.told = status
         change = Change(asset, status, live.shown(changed, status.standing))
@@ -403,7 +211,7 @@ class Hub:
             return frozenset(
                 asset
                 for asset, live in self._assets.items()
-                if not live.online or live.retired or is_stale(_age_s(live.seen_ms, now_ms))
+                if not live.online or live.retired or is_stale(age_s(live.seen_ms, now_ms))
             )
 
     @property

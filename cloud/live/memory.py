@@ -11,7 +11,8 @@ from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
 from cloud.db import Sessions
-from cloud.live.hub import Hub, LiveValue
+from cloud.live.asset import LiveValue
+from cloud.live.hub import Hub
 from cloud.registry.tables import AssetRow, DeletedAsset
 from cloud.telemetry.exact import values
 from cloud.telemetry.store import Store, StoreError

@@ -15,7 +15,8 @@ from starlette.concurrency import run_in_threadpool
 from cloud.auth.accounts import Principal
 from cloud.auth.rights import Action
 from cloud.deps import GetParts, Reach, find_principal, need, proofs_of, reach_of, within
-from cloud.live.hub import Listener, change_json
+from cloud.live.hub import change_json
+from cloud.live.listener import Listener
 from cloud.parts import Parts
 from cloud.places import busy
 from cloud.problems import responses

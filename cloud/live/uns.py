@@ -17,7 +17,8 @@ from cloud.capability import Learn
 from cloud.chain.message import RefusedError
 from cloud.db import Sessions
 from cloud.live.again import Again
-from cloud.live.hub import SILENT, Hub, LiveValue, Why
+from cloud.live.asset import SILENT, LiveValue, Why
+from cloud.live.hub import Hub
 from cloud.registry.announcement import Announcement, AnnouncementError, read_announcement
 from cloud.registry.learn import come_back
 from contract.model import Quality, base_quality

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -21,16 +21,14 @@ from urllib3.exceptions import HTTPError
 
 from cloud.telemetry import flux
 from cloud.telemetry.batch import kind_of
+from cloud.telemetry.influx_rows import Field, Sample, newest_of, parted, raw_of, table_of
 from cloud.telemetry.rollup import MINUTE_NS, SINCE, horizon, minutes_bucket
 from cloud.telemetry.store import (
-    BAD,
     BOOL,
     BUCKETS,
-    GOOD,
     INT,
     LAST,
     MINUTES,
-    MOST_QUALITY,
     QUALITY,
     RAW,
     STATUS,
@@ -48,7 +46,6 @@ from cloud.telemetry.store import (
 )
 from cloud.telemetry.times import MAX_NS, format_time, parse_time
 from contract.lineprotocol import TYPED
-from contract.model import Value
 
 TIMEOUT_MS: Final = 30_000
 HEALTH_MS: Final = 2_000
@@ -79,12 +76,6 @@ _Result = TypeVar("_Result")
 
 def _status(error: Exception) -> int | None:
     return error.response.status if isinstance(error, InfluxDBError) and error.response else None
-
-
-def _table(schema: pa.Schema, columns: Sequence[Sequence[Any]]) -> pa.Table:
-    types = [pa.int64() if field.type == TIME else field.type for field in schema]
-    arrays = [pa.array(column, type_) for column, type_ in zip(columns, types, strict=True)]
-    return pa.Table.from_arrays(arrays, names=schema.names).cast(schema)
 
 
 class InfluxStore:
@@ -223,13 +214,13 @@ class InfluxStore:
         # each type has a column of its own there; as texts they keep all digits and stand in one
         typed = self._rows(query, [signal], count, f"filter(fn: (r) => {flux.is_of(*TYPED)})", "toString()")
         beside = self._rows(query, [signal + QUALITY, signal + STATUS], 2 * count, "toString()")
-        found: dict[int, _Sample] = {}
+        found: dict[int, Sample] = {}
         for row in [*numbers, *typed, *beside]:
-            sample = found.setdefault(parse_time(row["_time"], 0), _Sample())
+            sample = found.setdefault(parse_time(row["_time"], 0), Sample())
             sample.take(row["_measurement"], row["_field"].removeprefix(signal), row["_value"])
         # a status alone is that of nothing
         times = sorted(time_ns for time_ns, sample in found.items() if sample.is_one)[:count]
-        return _raw([(signal, time_ns, found[time_ns]) for time_ns in times])
+        return raw_of([(signal, time_ns, found[time_ns]) for time_ns in times])
 
     def samples(self, query: Query, limit: int) -> pa.Table:
         """See Store."""
@@ -264,7 +255,7 @@ class InfluxStore:
                 rows.append((signal, time_ns, least, total / n, most, last, int(n), None))
             if time_ns in texts:
                 rows.append((signal, time_ns, *[None] * 4, int(float(said["texts"])), texts[time_ns]["last"]))
-        return _table(MINUTES, list(zip(*rows, strict=True)) if rows else [()] * len(MINUTES))
+        return table_of(MINUTES, list(zip(*rows, strict=True)) if rows else [()] * len(MINUTES))
 
     def _minutes_of(self, query: Query, signal: str, count: int, is_of: str) -> dict[int, dict[str, str]]:
         """Return aggregates by time."""
@@ -361,19 +352,19 @@ class InfluxStore:
     def last(self, assets: Sequence[str]) -> pa.Table:
         """See Store."""
         where = (flux.one_of("asset", list(assets)),) if assets else ()
-        found: dict[tuple[str, str], dict[str, _Field]] = {}
+        found: dict[tuple[str, str], dict[str, Field]] = {}
         for is_of in (flux.is_of(), flux.is_of(*TYPED)):
             columns = '["_measurement", "asset", "_field", "_time", "_value"]'
             rows = flux.rows(self._bucket, 0, MAX_NS, *where, is_of)
             for row in self._read(f"{rows}  |> last()\n  |> toString()\n  |> keep(columns: {columns})"):
-                signal, end = _parted(row["_field"])
-                field = _Field(parse_time(row["_time"], 0), row["_measurement"], row["_value"])
+                signal, end = parted(row["_field"])
+                field = Field(parse_time(row["_time"], 0), row["_measurement"], row["_value"])
                 ends = found.setdefault((row["asset"], signal), {})
                 ends[end] = max(ends.get(end, field), field, key=lambda each: each.time_ns)
-        newest = [(asset, *_newest(signal, ends)) for (asset, signal), ends in found.items()]
+        newest = [(asset, *newest_of(signal, ends)) for (asset, signal), ends in found.items()]
         newest.sort(key=lambda row: row[:2])
         assets_of = pa.array([asset for asset, *_ in newest], pa.string())
-        return _raw([sample for _, *sample in newest]).add_column(0, LAST.field("asset"), assets_of)
+        return raw_of([sample for _, *sample in newest]).add_column(0, LAST.field("asset"), assets_of)
 
     def series(self, assets: Sequence[str] = ()) -> list[Stored]:
         """See Store."""
@@ -388,92 +379,12 @@ class InfluxStore:
             said = self._read(f"{rows}  |> last()\n  |> keep(columns: {columns})")
             fields = {(row["asset"], row["_field"]) for row in said}
             for row in said:
-                asset, (signal, end) = row["asset"], _parted(row["_field"])
+                asset, (signal, end) = row["asset"], parted(row["_field"])
                 if end == STATUS and not {(asset, signal), (asset, signal + QUALITY)} & fields:
-                    signal = row["_field"]  # as in `_newest`
+                    signal = row["_field"]  # as in `newest_of`
                 place = (row.get(name, "") for name in ("site", "area", "line"))
                 found[asset, signal] = Stored(asset, signal, kind_of(row["_measurement"]), *place)
         return sorted(found.values())
-
-
-class _Field(NamedTuple):
-    """A field of a point, as text."""
-
-    time_ns: int
-    measurement: str
-    said: str
-
-
-@dataclass(slots=True)
-class _Sample:
-    """A sample, put together of fields and measurements."""
-
-    value: Value | None = None
-    is_unsigned: bool = False
-    quality: int | None = None
-    status: int | None = None
-
-    @property
-    def is_one(self) -> bool:
-        """Whether there is a value or a quality."""
-        return self.value is not None or self.quality is not None
-
-    def take(self, measurement: str, end: str, said: str) -> None:
-        """Take over a field: the value, or what stands beside it with this ending."""
-        if end == QUALITY:
-            quality = int(float(said))
-            self.quality = quality if 0 <= quality <= MOST_QUALITY else BAD
-        elif end == STATUS:
-            self.status = int(float(said)) if 0 <= float(said) < 2**32 else None
-        else:
-            self.value, self.is_unsigned = _value(said, measurement), measurement.endswith(UINT)
-
-
-def _value(said: str, measurement: str) -> Value:
-    if measurement.endswith(TEXT):
-        return said
-    if measurement.endswith(BOOL):
-        return said == "true"
-    return int(said) if measurement.endswith((INT, UINT)) else float(said)
-
-
-def _parted(field: str) -> tuple[str, str]:
-    """Return signal and ending of a field."""
-    end = next((end for end in (QUALITY, STATUS) if field.endswith(end)), "")
-    return field.removesuffix(end), end
-
-
-def _newest(signal: str, ends: Mapping[str, _Field]) -> tuple[str, int, _Sample]:
-    """Return signal, time and newest sample: of its newest value, quality and status, those of one time."""
-    if ends.keys() == {STATUS}:  # a signal of that name, written before such names meant a status
-        ends, signal = {"": ends[STATUS]}, signal + STATUS
-    time_ns = max(field.time_ns for end, field in ends.items() if end != STATUS)
-    sample = _Sample()
-    for end, field in ends.items():
-        if field.time_ns == time_ns:
-            sample.take(field.measurement, end, field.said)
-    return signal, time_ns, sample
-
-
-def _raw(rows: Sequence[Sequence[Any]]) -> pa.Table:
-    """Return signals, times and samples as RAW."""
-    columns: dict[str, list[Any]] = {name: [] for name in RAW.names}
-    for signal, time_ns, sample in rows:
-        value, kind = sample.value, sample.value.__class__
-        said = {
-            "signal": signal,
-            "time": time_ns,
-            "value": None if value is None or kind is str else float(value),
-            "text": value if kind is str else None,
-            "quality": GOOD if sample.quality is None else sample.quality,
-            "boolean": value if kind is bool else None,
-            "int64": value if kind is int and not sample.is_unsigned else None,
-            "uint64": value if kind is int and sample.is_unsigned else None,
-            "status": sample.status,
-        }
-        for name, column in columns.items():
-            column.append(said[name])
-    return _table(RAW, list(columns.values()))
 
 
 def _paged(query: Query, page_of: Callable[[Query, str, int], pa.Table]) -> Iterator[pa.RecordBatch]:

@@ -11,9 +11,12 @@ from typing import Any
 
 import pytest
 
+from contract.ack import SPOOL_ACK, format_ack, parse_uuid
+from contract.command import REPLY, Reply, read_reply
 from contract.event import MAX_EVENT_BYTES, read_event
 from contract.model import Sample
 from contract.mqtt import Broker
+from contract.sparkplug import Code, Metric
 from edge.driver import Refreshed
 from edge.uplink import Uplink
 from spool import Spool
@@ -250,3 +253,20 @@ async def test_an_event_of_before_a_restart_is_history_with_its_name(
     [heard] = await host.wait_for("DDATA", device="cnc-01")
     assert heard.historical
     assert json.loads(heard.metric("Spool/Event").value)["id"] == said.id
+
+
+async def test_a_reply_goes_up_as_data_of_the_node_and_waits_in_the_spool_until_it_is_acknowledged(
+    nats_broker: Any, hosts: Any, until: Any, uplinks: Any
+) -> None:
+    host = await hosts(nats_broker)
+    host.acknowledges = False
+    node = uplinks(nats_broker).node
+    describe(node)
+    reply = Reply(command_id="c0ffee00", outcome="done", value=5.0, time_ns=time.time_ns())
+    await asyncio.wrap_future(node.reply(reply))
+    heard = [each for each in await host.wait_for("NDATA") if each.payload.metrics[0].name == REPLY]
+    assert [read_reply(str(each.metric(REPLY).value)) for each in heard] == [reply]
+    assert [b"Spool/Reply" in record.body for record in node._spool.read()] == [True]
+    epoch, n = parse_uuid(str(heard[0].payload.uuid))
+    host.command(NODE, Metric(SPOOL_ACK, None, Code.STRING, format_ack(epoch, [(n, n)])))
+    await until(lambda: node._spool.read() == [])

@@ -24,6 +24,7 @@ from contract.mqtt import Broker, Session
 from contract.topics import Node
 from gateway.config import Settings
 from gateway.gateway import TICK_S, Gateway
+from gateway.ledger.balance import GATEWAY
 from tests.gateway.wire import CNC, INFO, LINE, START_NS, STATE, TELE, EdgeNode, FakeStore, Peer, line_of, wait_for
 
 # what does not depend on the kind of broker is tested on one
@@ -361,3 +362,21 @@ def test_f4_the_host_id_is_a_setting(settings: Settings, login: Broker, peer: Pe
     assert set(watched) == {"spBv1.0/STATE/Plant_7"}
     watch.stop()
     mine.stop()
+
+
+@ON_NATS
+def test_a_spool_of_which_the_store_never_took_anything_has_not_begun_anew(
+    settings: Settings, login: Broker, peer: Peer, fake_store: FakeStore, edge_node: EdgeNode
+) -> None:
+    fake_store.down = True
+    for n in (1, 2):
+        running = Running(settings, login)
+        running.start()
+        wait_for(lambda: running.gateway.view().state_online)  # noqa: B023  (called at once)
+        peer.send(edge_node.nbirth(), edge_node.dbirth(), edge_node.ddata(n))
+        account = running.gateway._ledger.account
+        epochs = account.epochs
+        wait_for(lambda: [epoch.received for epoch in epochs(LINE).values()] == [n])  # noqa: B023
+        running.stop()
+    assert [epoch.before for epoch in account.epochs(LINE).values()] == [0]
+    assert [entry.reason for entry in account.entries(GATEWAY, 9)] == []

@@ -17,10 +17,10 @@ from typing import Any
 import orjson
 import pytest
 
-from contract.event import EVENT, Event, event_metric
+from contract.event import Event, event_metric
 from contract.model import Sample
 from contract.mqtt import Broker
-from contract.sparkplug import Code, Metric, Payload, decode, encode
+from contract.sparkplug import Payload, encode
 from tests.gateway.wire import CNC, SECOND, START_NS, STATE, TOKEN, EdgeNode, FakeStore, Peer, line_of, wait_for
 
 ON_NATS = pytest.mark.parametrize("broker", ["nats"], indirect=True)
@@ -30,13 +30,7 @@ MS = 1_000_000
 
 
 class Speaker(EdgeNode):
-    """An edge node that tells events, by no code of ours but the words of Sparkplug."""
-
-    def dbirth(self, *_last: object, online: bool = True) -> tuple[str, bytes]:
-        topic, body = super().dbirth(online=online)
-        payload = decode(body)
-        payload.metrics.append(Metric(EVENT, None, Code.STRING, None, START_NS))
-        return topic, encode(payload)
+    """An edge node that tells events: a plain client of the broker that speaks Sparkplug."""
 
     def event(self, n: int, **fields: Any) -> tuple[str, bytes]:
         """Return message `n`, which tells the event `e<n>`."""

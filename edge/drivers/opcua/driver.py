@@ -21,7 +21,7 @@ from edge.drivers.opcua.events import EventReader
 from edge.drivers.opcua.nodes import Item, NoNodeError, namespaces_of, node_of, resolve
 from edge.drivers.opcua.reading import Reader, plain
 from edge.drivers.opcua.services import Services
-from edge.drivers.opcua.session import explain, is_foreign, open_session, translated
+from edge.drivers.opcua.session import explain, is_foreign, open_session, status_of, translated
 from edge.drivers.opcua.values import variant
 from edge.entry import Context
 
@@ -286,21 +286,32 @@ class OpcuaDriver:
                 why = missing.get(signal, "an element of an array cannot be written")
                 return Written("refused", why)
             async with self._poll.line:
-                back = await self._write(services.client.get_node(items[0].node), value)
+                return await self._write(services.client.get_node(items[0].node), value)
         except Exception as error:
             if not is_foreign(error):
                 raise
             return Written("failed", explain(error))
+
+    async def _write(self, node: Node, value: Value) -> Written:
+        """Write a value in the type that the node holds, and read it back; raises what says that it was not written."""
+        kind = (await node.read_data_value()).Value.VariantType
+        # without time stamps: many controllers refuse to have them set
+        data = ua.DataValue(variant(value, kind, self.entry.encoding))
+        try:
+            await node.write_value(data)
+        except Exception as error:
+            if status_of(error) not in (None, ua.StatusCodes.BadTimeout) or not is_foreign(error):
+                raise  # the server says no
+            return Written("unknown", f"the answer to the write is missing: {explain(error)}")
+        try:
+            back = plain((await node.read_data_value()).Value, self.entry.encoding)
+        except Exception as error:
+            if not is_foreign(error):
+                raise
+            return Written("unknown", f"the server took it, and it cannot be read back: {explain(error)}")
         if back != value and not _close(back, value):
             return Written("failed", f"the machine took {value!r} but shows {back!r}", back)
         return Written("done", value=back)
-
-    async def _write(self, node: Node, value: Value) -> Value | None:
-        """Write a value in the type that the node holds, and return what the node holds then."""
-        kind = (await node.read_data_value()).Value.VariantType
-        # without time stamps: many controllers refuse to have them set
-        await node.write_value(ua.DataValue(variant(value, kind, self.entry.encoding)))
-        return plain((await node.read_data_value()).Value, self.entry.encoding)
 
     async def history(self, start_ns: int, end_ns: int) -> AsyncIterator[Sequence[Sample]]:
         """Yield what the server recorded from `start_ns` to before `end_ns`; raise NoHistory or Lost."""

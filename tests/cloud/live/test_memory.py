@@ -8,7 +8,8 @@ from collections.abc import Callable
 from starlette.testclient import TestClient
 
 from cloud.capabilities import learns
-from cloud.live.hub import Hub, LiveValue
+from cloud.live.asset import LiveValue
+from cloud.live.hub import Hub
 from cloud.live.memory import Newcomers, remember
 from cloud.live.uns import UnsListener
 from cloud.parts import Parts

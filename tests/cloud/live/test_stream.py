@@ -21,7 +21,9 @@ from starlette.testclient import TestClient
 from cloud.auth import accounts
 from cloud.auth.rights import Role
 from cloud.auth.tables import Login, User
-from cloud.live.hub import MOST_EVENTS, Hub, Listener, LiveValue, Status
+from cloud.live.asset import LiveValue, Status
+from cloud.live.hub import Hub
+from cloud.live.listener import MOST_EVENTS, Listener
 from cloud.parts import Parts
 from cloud.settings import Settings
 from cloud.telemetry.models import StateEvent

@@ -14,7 +14,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from cloud.capabilities import learns
-from cloud.live.hub import Change, LiveValue, Status, change_json
+from cloud.live.asset import Change, LiveValue, Status
+from cloud.live.hub import change_json
 from cloud.live.uns import MessageError, UnsListener, read_signals, silences
 from cloud.parts import Parts
 from cloud.registry.announcement import Announcement, AnnouncementError, read_announcement

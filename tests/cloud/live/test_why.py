@@ -11,7 +11,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from cloud.capabilities import learns
-from cloud.live.hub import SILENT, Hub, LiveValue
+from cloud.live.asset import SILENT, LiveValue
+from cloud.live.hub import Hub
 from cloud.live.uns import UnsListener, silence
 from cloud.parts import Parts
 from cloud.registry.announcement import Announcement

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from cloud.live.hub import Hub, LiveValue
+from cloud.live.asset import LiveValue
+from cloud.live.hub import Hub
 from cloud.parts import Parts
 from cloud.registry.announcement import Announcement
 from cloud.registry.kind import ANY, text_of

@@ -386,6 +386,23 @@ class Conformance:
             written = await driver.write(NAME, "speed", 2.0)
         assert written.outcome in ("failed", "unknown")
 
+    async def test_a_write_whose_answer_is_lost_may_have_been_done(
+        self, make: Callable[..., Driver], peer: Peer, cable: Cable
+    ) -> None:
+        if not peer.is_writable:
+            pytest.skip("it reads only")
+        driver = make(signals={"speed": peer.entry(cable.port)["signals"]["speed"] | {"writable": True}})
+        await driver.connect()
+        cable.delay_s = 0.3  # so long is the answer on its way
+        writing = asyncio.create_task(driver.write(NAME, "speed", 2.0))
+        async with asyncio.timeout(10):
+            while await peer.shown() != 2.0:  # noqa: ASYNC110 no event
+                await asyncio.sleep(0.005)
+        await cable.pull("black hole")
+        async with asyncio.timeout(CONNECT_S):
+            written = await writing
+        assert (written.outcome, bool(written.reason)) == ("unknown", True)
+
     # its entry
 
     def test_an_address_without_a_port_has_that_of_its_scheme(self, name: str) -> None:

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from edge.drivers import driver_names
-from tests.edge.drivers.conformance import Conformance, Peer
+
+pytest.register_assert_rewrite("tests.edge.drivers.conformance")
+from tests.edge.drivers.conformance import Conformance, Peer  # noqa: E402
 
 PEERS = Path(__file__).with_name("peers")
 
