@@ -80,6 +80,11 @@ class Block(BaseModel):
         return numbers
 
 
+def number_bytes(number: Number) -> int:
+    """Return how many bytes a number has."""
+    return array(_TYPECODES[number]).itemsize
+
+
 def pack(numbers: Sequence[float], number: Number = "float32") -> bytes:
     """Return numbers as the bytes of a block; raise OverflowError for an integer that does not fit."""
     packed = array(_TYPECODES[number], numbers)

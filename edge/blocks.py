@@ -6,10 +6,11 @@ the spool, counted, and stands in the ledger.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, Literal
 
-from contract.block import MAX_BLOCK_BYTES, Block
+from contract.block import MAX_BLOCK_BYTES, Block, Header, Number, number_bytes
 from contract.event import event_id
 from edge.budget import BlockBudgetError
 from edge.dating import no_time
@@ -19,7 +20,6 @@ from edge.ring import Ring
 from edge.way import Way
 
 _MINUTE_NS: Final = 60_000_000_000
-_BYTES_OF: Final = {"int16": 2, "int32": 4, "float32": 4, "float64": 8}
 
 Reason = Literal["request", "detector", "period"]
 
@@ -114,9 +114,38 @@ def _because(block: Block, reason: Reason) -> Block:
     return block.model_copy(update={"header": block.header.model_copy(update={"reason": reason})})
 
 
+def measured(
+    asset: str,
+    sensor: str,
+    data: bytes,
+    *,
+    start_ns: int,
+    rate_hz: float,
+    unit: str = "",
+    number: Number = "float32",
+    scale: float = 1.0,
+) -> Block:
+    """Return a block of what a sensor measured from `start_ns` on; told again it has the same id.
+
+    Raises ValidationError (pydantic) for numbers, a rate or a time that no block has.
+    """
+    header = Header(
+        id=event_id(asset, sensor, start_ns, len(data), zlib.crc32(data)),
+        asset=asset,
+        sensor=sensor,
+        start_ns=start_ns,
+        rate_hz=rate_hz,
+        unit=unit,
+        number=number,
+        scale=scale,
+        count=len(data) // number_bytes(number),
+    )
+    return Block(header=header, data=data)
+
+
 def split(block: Block, most_bytes: int = MAX_BLOCK_BYTES) -> Iterator[Block]:
     """Yield a block in parts that a message holds; the first one keeps the id."""
-    header, each = block.header, _BYTES_OF[block.header.number]
+    header, each = block.header, number_bytes(block.header.number)
     most = most_bytes // each
     for first in range(0, header.count, most):
         number = min(most, header.count - first)

@@ -26,6 +26,8 @@ MAX_BYTES: Final = 8 * 2**20
 MAX_PROBLEMS: Final = 200
 _MANY_SIGNALS: Final = 2000  # fewer always fit into a birth
 _SHOWN: Final = 80
+SAID: Final = ("signals", "events", "blocks")
+"""The keys of a machine of which at least one says what it is to tell."""
 _MOST_TEXT: Final = 300
 
 
@@ -236,7 +238,7 @@ class _Reader:
         except ValidationError as error:
             self._take(error, model, loc)
             return None
-        if not entry.signals:
+        if not any(getattr(entry, key, None) for key in SAID):
             text = "no signals: state at least one under `signals:` (`shopfloor browse` shows what a machine offers)"
             self.problems.append(Problem(self.document.line(loc), _where(loc), text))
         return entry

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from edge.config import PlantEntry
+from edge.config import SAID, PlantEntry
 from edge.detectors import detector_names
 from edge.detectors import load as load_detector
 from edge.drivers import driver_names, load
@@ -23,9 +23,11 @@ def plant_schema() -> dict[str, Any]:
     detectors = [{"$ref": _add(schema, load_detector(name).Options, f"{name}.Detector")} for name in detector_names()]
     choices = []
     for name in driver_names():
-        reference = _add(schema, load(name).Entry, f"{name}.Entry", required=("driver", "signals"))
+        reference = _add(schema, load(name).Entry, f"{name}.Entry", required=("driver",))
         schema["$defs"].pop(f"{name}.DetectorEntry", None)
-        schema["$defs"][f"{name}.Entry"]["properties"]["detectors"]["items"] = {"oneOf": detectors}
+        entry = schema["$defs"][f"{name}.Entry"]
+        entry["properties"]["detectors"]["items"] = {"oneOf": detectors}
+        entry["anyOf"] = [{"required": [key]} for key in SAID if key in entry["properties"]]
         choices.append({"$ref": reference})
     schema["$defs"]["LineEntry"]["properties"]["machines"]["additionalProperties"] = {"oneOf": choices}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "shopfloor plant file"} | schema

@@ -136,7 +136,8 @@ def _json() -> tuple[list[bytes], Callable[[bytes], None]]:
     ]
 
     def read(body: bytes) -> None:
-        _edge(MqttMapping("m-01", entry, Counters()).samples("m/1", body, NOW_NS), SIGNALS)
+        items = MqttMapping("m-01", entry, Counters()).items("m/1", body, NOW_NS)
+        _edge((item for item in items if isinstance(item, Sample)), SIGNALS)
 
     return corpus, read
 

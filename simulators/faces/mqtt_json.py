@@ -99,6 +99,9 @@ class MqttJson(Face):
         entry["topic"] = TOPIC.format(machine=machine.id)
         entry["time"] = {"path": "ts", "unit": "ms"}
         entry["signals"] = {signal.name: described(signal, {"path": expression(signal)}) for signal in machine.signals}
+        for name in shown.sensors.names if shown.sensors else ():
+            topic = BLOCK_TOPIC.format(machine=machine.id, sensor=name)
+            entry.setdefault("blocks", {})[name] = {"topic": topic, "rate": "rate_hz", "unit": UNIT}
         return entry
 
 

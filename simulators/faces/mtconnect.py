@@ -98,6 +98,7 @@ class MtConnect(Face):
             "address": f"http://{self.setting.host}:{self.port}",
             "device": machine.id,
             "signals": {signal.name: _described(signal, items[signal.name]) for signal in machine.signals},
+            "events": True,
         }
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -9,9 +9,9 @@ from edge.driver import Driver
 
 
 async def read_until(driver: Driver, count: int = 1) -> list[Sample]:
-    """Read, past signs of life, until there are so many samples."""
+    """Read, past signs of life and what is no sample, until there are so many samples."""
     samples: list[Sample] = []
     async with asyncio.timeout(5):
         while len(samples) < count:
-            samples += await driver.read()
+            samples += [item for item in await driver.read() if isinstance(item, Sample)]
     return samples

@@ -69,6 +69,16 @@ def test_a_good_file() -> None:
     assert [str(line.place) for line in plant.select(["assembly/line1"])] == ["assembly/line1"]
 
 
+def test_a_machine_may_tell_events_or_blocks_alone() -> None:
+    signals = GOOD[GOOD.rindex("            signals:") :]
+    for told in ("events: {alarm: {}}", "blocks: {x: {rate_hz: 100}}"):
+        text = GOOD.replace(signals, f"            {told}\n")
+        machine = parse_plant(text, Path("plant.yaml")).lines[1].machines["robots"]
+        assert machine.asset_ids("robots") == []
+        assert jsonschema_rs.validator_for(plant_schema()).is_valid(yaml.safe_load(text))
+    assert "no signals" in problems(GOOD.replace(signals, ""))[0]
+
+
 def test_all_problems_at_once_with_their_lines() -> None:
     text = (
         GOOD.replace("unit: rpm", "untit: rpm")

@@ -2,8 +2,21 @@
 
 from __future__ import annotations
 
+from edge.drivers._json.blocks import BlockReader
 from edge.drivers._json.browse import tags
-from edge.drivers._json.entry import Entry, SignalEntry
+from edge.drivers._json.entry import BlockEntry, Entry, EventEntry, SignalEntry
+from edge.drivers._json.events import EventReader
 from edge.drivers._json.values import Fields, Message, Reader
 
-__all__ = ["Entry", "Fields", "Message", "Reader", "SignalEntry", "tags"]
+__all__ = [
+    "BlockEntry",
+    "BlockReader",
+    "Entry",
+    "EventEntry",
+    "EventReader",
+    "Fields",
+    "Message",
+    "Reader",
+    "SignalEntry",
+    "tags",
+]

@@ -5,13 +5,14 @@ from __future__ import annotations
 import codecs
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 from zoneinfo import ZoneInfo
 
 import jmespath
 from jmespath.exceptions import JMESPathError
-from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, StrictInt
+from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, StrictInt, model_validator
 
+from contract.block import Number
 from edge import entry as base
 from edge.drivers._json.quality import GOOD_BY_DEFAULT
 
@@ -54,12 +55,23 @@ def _encoding(text: str) -> str:
     return codec.name
 
 
-def _quality(value: Any) -> Any:
-    """Let `quality: q` stand for the path alone."""
+def _path_alone(value: Any) -> Any:
+    """Let a path stand for an option that has no more."""
     return {"path": value} if isinstance(value, str) else value
 
 
+def _severity(value: Any) -> Any:
+    """Let `severity: 500` stand for one that is always the same."""
+    return {"otherwise": value} if isinstance(value, int) else _path_alone(value)
+
+
+def _texts(value: Any) -> Any:
+    """Let `text: message` stand for a text of which nobody says the language."""
+    return {"": value} if isinstance(value, str) else value
+
+
 Path = Annotated[str, AfterValidator(_path)]
+Word = StrictBool | StrictInt | str
 
 
 class TimeOption(base.Model):
@@ -81,12 +93,12 @@ class QualityOption(base.Model):
     """Where a message says whether its values are good; where it says nothing they are."""
 
     path: Path
-    good: tuple[StrictBool | StrictInt | str, ...] = Field(
+    good: tuple[Word, ...] = Field(
         GOOD_BY_DEFAULT, min_length=1, description="what means good; 0 for OPC UA status codes"
     )
 
 
-QualityEntry = Annotated[QualityOption, BeforeValidator(_quality, json_schema_input_type=QualityOption | str)]
+QualityEntry = Annotated[QualityOption, BeforeValidator(_path_alone, json_schema_input_type=QualityOption | str)]
 
 
 class SignalEntry(base.SignalEntry):
@@ -94,6 +106,74 @@ class SignalEntry(base.SignalEntry):
 
     path: Path = Field("@", description="JMESPath in the message; @: the message itself is the value")
     quality: QualityEntry | None = Field(None, description="where the message says whether this value is good")
+
+
+class StateOption(base.Model):
+    """Where a message says whether a condition holds, and in which words (of any case)."""
+
+    path: Path
+    active: tuple[Word, ...] = (True, 1, "active", "alarm", "fault", "on", "raised", "set", "true")
+    cleared: tuple[Word, ...] = (False, 0, "cleared", "false", "gone", "inactive", "normal", "off", "ok", "reset")
+    acknowledged: tuple[Word, ...] = ("ack", "acked", "acknowledged")
+
+
+class SeverityOption(base.Model):
+    """How severe an event is, 1 to 1000: as a message says, in numbers or in `words`, or `otherwise`."""
+
+    path: Path | None = None
+    words: Mapping[base.Text, Annotated[int, Field(ge=1, le=1000)]] = Field(default_factory=dict)
+    otherwise: Annotated[int, Field(ge=1, le=1000)] = 500
+
+
+class EventEntry(base.Model):
+    """An event, or a sort of conditions, and where the messages say what there is to say of it."""
+
+    when: Path | None = Field(None, description="only where this finds something that is neither false nor null")
+    items: Path | None = Field(None, description="JMESPath of a list in the message; each entry is an event")
+    condition: Path | None = Field(None, description="what tells several conditions apart: a number, a code")
+    state: Annotated[StateOption, BeforeValidator(_path_alone, json_schema_input_type=StateOption | str)] | None = (
+        Field(None, description="whether the condition holds; not stated: the event just happens")
+    )
+    severity: Annotated[
+        SeverityOption, BeforeValidator(_severity, json_schema_input_type=SeverityOption | int | str)
+    ] = SeverityOption()
+    text: Annotated[Mapping[str, Path], BeforeValidator(_texts, json_schema_input_type=Mapping[str, Path] | str)] = (
+        Field(default_factory=dict, description="one, or several by language: {en: message.en, zh: message.zh}")
+    )
+    id: Path | None = Field(None, description="what the source calls the event; a repeat of it is left out")
+    time: TimeOption | None = Field(None, description="when it happened; not stated: `time` of the machine")
+    values: Mapping[base.Text, Path] | None = Field(
+        None, description="what else of the message is kept, by name; not stated: its plain values, {}: nothing"
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.condition is not None and self.state is None:
+            raise ValueError("a condition needs a `state`: where the message says whether it holds")
+        return self
+
+
+class BlockEntry(base.BlockEntry):
+    """A sensor that measures in blocks, and where its numbers stand in the messages."""
+
+    payload: Literal["json", "binary"] = "json"
+    path: Path = Field("values", description="JMESPath of the list of numbers, in JSON")
+    number: Number = Field("float32", description="what each number is: in a binary message, and as it is kept")
+    byte_order: Literal["little", "big"] = Field("little", description="of a binary message")
+    skip_bytes: Annotated[int, Field(ge=0, le=65_536)] = Field(0, description="before the first number of a binary one")
+    scale: base.Finite = Field(1.0, description="value = number · scale, in `unit`")
+    rate: Path | None = Field(None, description="where the message says `rate_hz`")
+    start: TimeOption | None = Field(
+        None, description="when the first number was measured; not stated: `time` of the machine, or by the arrival"
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.rate_hz is None and self.rate is None:
+            raise ValueError("state `rate_hz`, or under `rate` where the message says it")
+        if self.payload == "binary" and (self.rate is not None or self.start is not None):
+            raise ValueError("a binary message says neither `rate` nor `start`: state `rate_hz`")
+        return self
 
 
 class Entry(base.Entry):

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from contract.model import TIME_REPLACED, Quality, Sample, Value
 from contract.mqtt import Broker, Delivery, Session
-from edge.driver import Counters, Lost, Tag, Unreachable, Written
+from edge.driver import Counters, Item, Lost, Tag, Unreachable, Written
 from edge.drivers import _json
 from edge.drivers.mqtt.entry import ASSET, Entry
 from edge.drivers.mqtt.mapping import Mapping
@@ -33,9 +33,9 @@ class Message(NamedTuple):
 
 
 class MqttDriver:
-    """Listens to topics and makes samples of what comes.
+    """Listens to topics and makes samples, events and blocks of what comes.
 
-    In a persistent session a message is acknowledged when its samples are durable, and comes again if they never are.
+    In a persistent session a message is acknowledged when what it holds is durable, and comes again if they never are.
     """
 
     def __init__(self, name: str, entry: Entry, context: Context) -> None:
@@ -175,18 +175,18 @@ class MqttDriver:
         self._waiting = False
         self._arrived.set()
 
-    async def read(self) -> Sequence[Sample]:
-        """Wait for messages and return their samples; raise Lost when the broker has gone."""
+    async def read(self) -> Sequence[Item]:
+        """Wait for messages and return what they hold; raise Lost when the broker has gone."""
         self._acknowledge()
         messages = await self._messages()
-        samples: list[Sample] = []
+        found: list[Item] = []
         for message in messages:
             if not self._is_repeat(message.delivery):
-                samples += self._samples(message)
+                found += self._items(message)
         self._handed = [message.delivery for message in messages if message.delivery.number]
         if self.entry.time is None:
             await self._memory.save_now_and_then(time.monotonic())
-        return samples
+        return found
 
     def _acknowledge(self) -> None:
         """Acknowledge what the last read handed over: that there is another one says that it is durable."""
@@ -195,8 +195,8 @@ class MqttDriver:
             self._session.acknowledge(handed)
             self._pending.difference_update(delivery.number for delivery in handed)
 
-    def _samples(self, message: Message) -> list[Sample]:
-        """Return the samples of a message; one that the broker kept (retained) was not said when it arrives."""
+    def _items(self, message: Message) -> Sequence[Item]:
+        """Return what a message holds; one that the broker kept (retained) was not said when it arrives."""
         (topic, payload, is_retained, *_), arrived_ns = message
         untimed = int(Quality.GOOD)
         if is_retained and self.entry.retained == "ignore":
@@ -211,22 +211,24 @@ class MqttDriver:
                 arrived_ns, untimed = self._memory.recall(topic, payload, arrived_ns, untimed)
         if self.entry.time is None:
             self._memory.remember(topic, payload, arrived_ns, untimed, is_retained=is_retained)
-        samples = self._mapping.samples(topic, payload, arrived_ns, untimed)
+        items = self._mapping.items(topic, payload, arrived_ns, untimed)
         if is_retained:
+            samples = (item for item in items if isinstance(item, Sample))
             self.counters.times_replaced += sum(bool(sample.quality & TIME_REPLACED) for sample in samples)
-        return samples
+        return items
 
     def _is_repeat(self, delivery: Delivery) -> bool:
         """Tell whether a message was delivered again (QoS 1): when each has its time, no two are alike.
 
         Else it is the broker that says so. It keeps the number of a message, but not over a restart of its own.
         """
-        if delivery.is_retained or (self.entry.time is None and not delivery.number):
+        is_timed = self.entry.time is not None and not self._mapping.tells_events(delivery.topic)
+        if delivery.is_retained or (not is_timed and not delivery.number):
             return False  # what is retained tells what holds at a connection, and is known by its time
         content = hash((delivery.topic, delivery.payload))
-        message = content, 0 if self.entry.time is not None else delivery.number
+        message = content, 0 if is_timed else delivery.number
         is_known = message in self._recent
-        if is_known and (self.entry.time is not None or delivery.is_again):
+        if is_known and (is_timed or delivery.is_again):
             return True
         if is_known:
             del self._recent[message]  # numbers begin anew after the last one

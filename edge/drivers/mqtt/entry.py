@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
@@ -55,6 +55,18 @@ class SignalEntry(_json.SignalEntry):
     topic: Topic | None = Field(None, description="the topic of this signal, when it has its own")
 
 
+class EventEntry(_json.EventEntry):
+    """An event and the messages that tell it."""
+
+    topic: Topic | None = Field(None, description="the topic of this event, when it has its own")
+
+
+class BlockEntry(_json.BlockEntry):
+    """A sensor that measures in blocks, and the messages with them."""
+
+    topic: Topic | None = Field(None, description="the topic of this sensor, when it has its own")
+
+
 class Entry(_json.Entry):
     """One machine on MQTT, or many of one kind whose topics name them."""
 
@@ -89,6 +101,12 @@ class Entry(_json.Entry):
     )
     browse_s: Annotated[float, Field(gt=0, le=60)] = Field(5.0, description="how long browsing listens")
     signals: Mapping[base.SignalName, SignalEntry] = Field(default_factory=dict)
+    events: Mapping[base.SignalName, EventEntry] = Field(
+        default_factory=dict, description="messages that tell of events, by the name of the event; not stated: none"
+    )
+    blocks: Mapping[base.SignalName, BlockEntry] = Field(
+        default_factory=dict, description="sensors that measure in blocks, by name"
+    )
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -104,15 +122,21 @@ class Entry(_json.Entry):
                 f"{mixed[0]!r} may match the topics of several devices, whose values would be mixed: let {ASSET} stand "
                 "for the level that names the device, or state `one_asset: true` if all of them belong to one"
             )
-        lacking = [name for name, entry in self.signals.items() if (entry.topic or self.topic) is None]
+        lacking = [name for name, entry in self._entries() if (entry.topic or self.topic) is None]
         if lacking:
             raise ValueError(f"no topic: state `topic` for the machine, or one for each signal ({lacking[0]} has none)")
         return self
 
     def topics(self) -> set[str]:
         """Return every topic that is listened to, with {asset} in it."""
-        return {topic for entry in self.signals.values() if (topic := entry.topic or self.topic) is not None}
+        return {topic for _, entry in self._entries() if (topic := entry.topic or self.topic) is not None}
+
+    def _entries(self) -> Iterator[tuple[str, SignalEntry | EventEntry | BlockEntry]]:
+        yield from self.signals.items()
+        yield from self.events.items()
+        yield from self.blocks.items()
 
     def asset_ids(self, name: str) -> list[str]:
         """Return the entry's own name, unless all topics name their asset."""
-        return [] if self.signals and all(ASSET in topic for topic in self.topics()) else [name]
+        topics = self.topics()
+        return [] if topics and all(ASSET in topic for topic in topics) else [name]

@@ -1,13 +1,14 @@
-"""From messages to samples: which signals a topic carries, and whose they are."""
+"""From messages to samples, events and blocks: which of them a topic carries, and whose they are."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from contract.model import Quality, Sample
-from edge.driver import Counters
+from edge.driver import Counters, Item
 from edge.drivers import _json
 from edge.drivers.mqtt.entry import ASSET, Entry
 from edge.drivers.mqtt.filters import apart, pattern
@@ -18,11 +19,14 @@ _MOST_ASSETS: Final = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """The signals of the messages under one topic."""
+    """What the messages under one topic hold."""
 
     matches: re.Pattern[str]
     fields: _json.Fields
+    events: Sequence[_json.EventReader]
+    blocks: Sequence[_json.BlockReader]
     is_mixed: bool  # several topics may be taken for those of one asset
+    is_binary: bool  # they are bytes that only blocks are made of
 
 
 class Mapping:
@@ -40,32 +44,59 @@ class Mapping:
     def _route(self, entry: Entry, topic: str) -> Route:
         own = {name: each for name, each in entry.signals.items() if (each.topic or entry.topic) == topic}
         is_mixed = not entry.one_asset and not {"+", "#"}.isdisjoint(topic)
-        return Route(pattern(topic), self._reader.fields(own), is_mixed)
+        time, counters = entry.time, self._counters
+        events = [
+            _json.EventReader(name, each, time, counters)
+            for name, each in entry.events.items()
+            if (each.topic or entry.topic) == topic
+        ]
+        blocks = [
+            _json.BlockReader(name, each, time)
+            for name, each in entry.blocks.items()
+            if (each.topic or entry.topic) == topic
+        ]
+        is_binary = bool(blocks) and all(each.is_binary for each in blocks) and not own and not events
+        return Route(pattern(topic), self._reader.fields(own), events, blocks, is_mixed, is_binary)
 
-    def samples(self, topic: str, payload: bytes, arrived_ns: int, untimed: int = Quality.GOOD) -> list[Sample]:
-        """Return the samples of a message; what is wrong in it is counted and left out. Never raises.
+    def tells_events(self, topic: str) -> bool:
+        """Tell whether messages on a topic are taken for events, so that one may be said again without a time."""
+        return any(route.events and route.matches.match(topic) for route in self._routes)
+
+    def items(self, topic: str, payload: bytes, arrived_ns: int, untimed: int = Quality.GOOD) -> Sequence[Item]:
+        """Return what a message holds; what is wrong in it is counted and left out. Never raises.
 
         `untimed` is the quality of what states no time of its own. A time that is stated but cannot be read is 0.
         """
         samples: list[Sample] = []
+        others: list[Item] = []
         message: _json.Message | None = None
         for index, route in enumerate(self._routes):
             match = route.matches.match(topic)
             if match is None:
                 continue
             try:
-                if message is None:
-                    message = self._reader.parse(payload)
-                    if message[0] is None:
-                        text = f"{self._name}: a message on {topic!r} is null: its values are kept as bad"
-                        self._counters.notes.tell("null message", text)
+                if message is None and not route.is_binary:
+                    message = self._parsed(topic, payload)
                 asset = self._asset(match)
                 if route.is_mixed:
                     self._tell_mixture(index, asset, topic)
-                self._reader.take(samples, route.fields, asset, message, arrived_ns, untimed=untimed)
+                if message is not None:
+                    self._reader.take(samples, route.fields, asset, message, arrived_ns, untimed=untimed)
+                data = None if message is None else message[0]
+                for blocks in route.blocks:
+                    others += blocks.blocks(asset, payload, data, arrived_ns)
+                for events in route.events:
+                    others += events.events(asset, data, arrived_ns, untimed)
             except Exception as error:  # noqa: BLE001 (a message that we cannot take must not come again for ever)
                 self._reader.reject(f"message on {topic!r}", error, payload)
-        return samples
+        return [*samples, *others] if others else samples
+
+    def _parsed(self, topic: str, payload: bytes) -> _json.Message:
+        message = self._reader.parse(payload)
+        if message[0] is None:
+            text = f"{self._name}: a message on {topic!r} is null: its values are kept as bad"
+            self._counters.notes.tell("null message", text)
+        return message
 
     def _tell_mixture(self, route: int, asset: str, topic: str) -> None:
         first = self._topic_of.get((route, asset))

@@ -8,14 +8,15 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
 from contract.model import Quality, Sample, Value
-from edge.driver import Counters, Lost, NoHistory, Tag, Unreachable, Written
+from edge.driver import Counters, Item, Lost, NoHistory, Tag, Unreachable, Written
 from edge.drivers._http import AnswerError
 from edge.drivers.mtconnect import browse, history
 from edge.drivers.mtconnect.agent import Agent, NotStreaming, fell_behind, translated
 from edge.drivers.mtconnect.documents import Header, Refusal, Streams
 from edge.drivers.mtconnect.entry import Entry
+from edge.drivers.mtconnect.events import ConditionReader
 from edge.drivers.mtconnect.history import Gap, Position
-from edge.drivers.mtconnect.items import Conditions, Reader, choose, resolve
+from edge.drivers.mtconnect.items import Conditions, Reader, choose, resolve, told_as_events
 from edge.entry import Context
 
 
@@ -31,7 +32,8 @@ class MtconnectDriver:
         self._device = ""
         self._reader = Reader(name, (), self.counters)
         self._conditions = Conditions()
-        self._first: list[Sample] = []
+        self._events = ConditionReader(name)
+        self._first: list[Item] = []
         self._stream: AsyncGenerator[Streams, None] | None = None
         self._polls = False
         self._next_poll = 0.0
@@ -56,18 +58,21 @@ class MtconnectDriver:
 
     async def _prepare(self, agent: Agent) -> None:
         devices = await agent.devices()
-        if not self.entry.signals:
+        if not self.entry.signals and self.entry.events is None:
             return  # somebody wants to look around
         device = choose(devices, self.entry.device)
         items, missing = resolve(self.entry.signals, device)
         where = f"(`shopfloor browse {self.entry.address}` shows what it has)"
-        if not items:
+        if missing and not items:
             signal, why = next(iter(missing.items()))
             none = f"none of the {len(missing)} data items" if len(missing) > 1 else "not the data item"
             text = f"{self.entry.address}: the agent answers, but {device.name} has {none} {where}: {signal}: {why}"
             raise Unreachable(text, code="unknown_signals")
         for signal, why in missing.items():
             self.counters.notes.tell("data item", f"{self.name}: {signal}: {why} {where}", signal)
+        conditions, unknown = told_as_events(self.entry.events, device)
+        for name, why in unknown.items():
+            self.counters.notes.tell("data item", f"{self.name}: events of {name!r}: {why} {where}", name)
         self._device, self._reader = device.name or device.uuid, Reader(self.name, items, self.counters)
         state = await agent.current(self._device)
         is_new_run = self._position is not None and self._position.instance != state.header.instance
@@ -80,8 +85,10 @@ class MtconnectDriver:
         now = time.time_ns()
         self._first = [Sample(self.name, signal, now, None, Quality.BAD) for signal in missing]
         self._first += self._reader.state(state.observations, self._conditions)
+        self._events.know(conditions)
+        self._first += self._events.state(state.observations, state.header.instance, now)
 
-    async def read(self) -> Sequence[Sample]:
+    async def read(self) -> Sequence[Item]:
         """Wait for the next observations; an empty batch is a heartbeat. Raises Lost."""
         agent, position = self._agent, self._position
         if agent is None or position is None:
@@ -103,7 +110,8 @@ class MtconnectDriver:
             if self._checked(found.header, position).first > position.sequence and has_asked:
                 return await self._catch_up(agent, position, None)
         self._position, self._behind = Position(position.instance, found.header.next), 0
-        return self._reader.samples(found.observations, self._conditions)
+        samples = self._reader.samples(found.observations, self._conditions)
+        return [*samples, *self._events.items(found.observations, position.instance, time.time_ns())]
 
     async def _part(self, agent: Agent, position: Position) -> Streams:
         """Return the next part of the stream; open it, or find that the agent does not stream, when there is none."""
@@ -143,7 +151,7 @@ class MtconnectDriver:
             )
         return header
 
-    async def _catch_up(self, agent: Agent, position: Position, refusal: Refusal | None) -> list[Sample]:
+    async def _catch_up(self, agent: Agent, position: Position, refusal: Refusal | None) -> list[Item]:
         """Go on from the oldest that the agent still has, beginning with what was so then: what lies before is lost."""
         await self._end_stream()
         for eighths in range(self._behind, 8):  # its buffer turns over while we ask
@@ -166,7 +174,8 @@ class MtconnectDriver:
             self._behind = eighths + 1
             self._position = Position(position.instance, oldest + 1)
             self._conditions = Conditions()
-            return self._reader.state(state.observations, self._conditions)
+            samples = self._reader.state(state.observations, self._conditions)
+            return [*samples, *self._events.state(state.observations, position.instance, time.time_ns())]
         raise AnswerError("the agent's buffer turns over before it can be read: raise its BufferSize")
 
     async def write(self, asset: str, signal: str, value: Value) -> Written:

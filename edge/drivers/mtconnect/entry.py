@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from edge import entry as base
 from edge.drivers._http import SCHEMES
@@ -19,6 +19,19 @@ def _address(text: str) -> str:
     if parts.query or parts.fragment:
         raise ValueError(f"{text!r} has more than an address: leave out what follows the {'?' if parts.query else '#'}")
     return parts.geturl().rstrip("/")
+
+
+def _events(value: Any) -> Any:
+    """Let `events: true` stand for all conditions of the device."""
+    return ({} if value else None) if isinstance(value, bool) else value
+
+
+class EventsEntry(base.Model):
+    """Which conditions of the device are told as events."""
+
+    data_items: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
+        (), description="ids or names of conditions; none: all of the device"
+    )
 
 
 class SignalEntry(base.SignalEntry):
@@ -59,6 +72,9 @@ class Entry(base.Entry):
     )
     timeout_s: Annotated[float, Field(gt=0, le=60)] = Field(4.0, description="time for one answer")
     signals: Mapping[base.SignalName, SignalEntry] = Field(default_factory=dict)
+    events: Annotated[
+        EventsEntry | None, BeforeValidator(_events, json_schema_input_type=EventsEntry | bool | None)
+    ] = Field(None, description="conditions as events; true: all of the device; not stated: none")
 
     @model_validator(mode="after")
     def _check(self) -> Self:

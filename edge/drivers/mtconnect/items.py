@@ -12,7 +12,7 @@ from contract.model import Quality, Sample, Value
 from edge.driver import Counters
 from edge.drivers._http import AnswerError
 from edge.drivers.mtconnect.documents import DataItem, Device, local, time_of
-from edge.drivers.mtconnect.entry import SignalEntry
+from edge.drivers.mtconnect.entry import EventsEntry, SignalEntry
 
 UNAVAILABLE: Final = "UNAVAILABLE"
 _SHOWN: Final = 8  # names in an error
@@ -74,6 +74,17 @@ def resolve(signals: Mapping[str, SignalEntry], device: Device) -> tuple[list[It
         else:
             items.append(Item(signal, named[0].id, kind_of(named[0]), entry.index, entry.key))
     return items, missing
+
+
+def told_as_events(entry: EventsEntry | None, device: Device) -> tuple[list[DataItem], dict[str, str]]:
+    """Return the conditions that an entry wants as events, and why others are none (by name)."""
+    conditions = [item for item in device.items if item.category == "CONDITION"]
+    if entry is None:
+        return [], {}
+    names = [name for item in conditions for name in (item.id, item.name) if name]
+    unknown = {name: f"no condition {_choice(name, names)}" for name in entry.data_items if name not in names}
+    wanted = entry.data_items
+    return [item for item in conditions if not wanted or item.id in wanted or item.name in wanted], unknown
 
 
 def kind_of(item: DataItem) -> Kind:

@@ -10,12 +10,15 @@ from typing import Any, Final
 from asyncua import Client, Node, ua
 
 from contract.model import Quality, Sample, Value
+from edge import driver
 from edge.driver import Counters, Lost, Tag, Unreachable, Written
 from edge.drivers._poll import Poll
-from edge.drivers.opcua import history
+from edge.drivers.opcua import events, history
+from edge.drivers.opcua.blocks import BlockReader
 from edge.drivers.opcua.browse import browse
 from edge.drivers.opcua.entry import Entry
-from edge.drivers.opcua.nodes import Item, namespaces_of, resolve
+from edge.drivers.opcua.events import EventReader
+from edge.drivers.opcua.nodes import Item, NoNodeError, namespaces_of, node_of, resolve
 from edge.drivers.opcua.reading import Reader, plain
 from edge.drivers.opcua.services import Services
 from edge.drivers.opcua.session import explain, is_foreign, open_session, status_of, translated
@@ -42,6 +45,10 @@ class OpcuaDriver:
         self.counters = Counters()
         self._context = context
         self._reader = Reader(name, entry.encoding, self.counters)
+        self._blocks = BlockReader(name, entry.blocks, entry.encoding, self.counters)
+        self._events: EventReader | None = None
+        if entry.events is not None:
+            self._events = EventReader(name, entry.events, entry.encoding, self.counters)
         self._services: Services | None = None
         self._items: dict[int, Item] = {}  # by client handle
         self._unknown: list[Item] = []  # nodes that the server did not know when we last asked
@@ -83,6 +90,9 @@ class OpcuaDriver:
         self._poll, self._next_retry = Poll(self.entry.poll_s), time.monotonic() + _RETRY_UNKNOWN_S
         if self.entry.mode == "subscribe":
             await self._subscribe(services.client)
+        await self._find_blocks(services, namespaces)
+        if self._events is not None:
+            self._events.begin(await self._listen(services, namespaces), namespaces)
         missing |= await self._check_nodes(services, list(self._items))
         if missing and len(missing) == len(self.entry.signals):
             example = next(iter(missing.items()))
@@ -112,6 +122,40 @@ class OpcuaDriver:
         self._subscription = result.SubscriptionId
         period_s = result.RevisedPublishingInterval * result.RevisedMaxKeepAliveCount / 1000
         self._silence_s = 2 * min(max(0.1, period_s), _MOST_SILENCE_S)
+
+    async def _find_blocks(self, services: Services, namespaces: Sequence[str]) -> None:
+        await self._blocks.find(services, namespaces)
+        requests = self._blocks.requests() if self.entry.mode == "subscribe" else []
+        for request, result in zip(requests, await services.monitor(self._subscription, requests), strict=True):
+            if result.StatusCode.is_bad():
+                why = explain(ua.UaStatusCodeError(result.StatusCode.value))
+                self._blocks.refused(request.RequestedParameters.ClientHandle, why)
+
+    async def _listen(self, services: Services, namespaces: Sequence[str]) -> list[int]:
+        """Monitor the events of the nodes that the entry names; return the handles of those that have some."""
+        requests, names = [], []
+        for handle, name in enumerate(self.entry.events.nodes if self.entry.events else (), start=1):
+            try:
+                requests.append(events.request(node_of(name, namespaces, self.entry.encoding), handle))
+                names.append(name)
+            except NoNodeError as error:
+                self.counters.notes.tell("events", f"{self.name}: no events of {name!r}: {error}", name)
+        codes = [result.StatusCode for result in await services.monitor(self._subscription, requests)]
+        for name, code in zip(names, codes, strict=True):
+            if code.is_bad():
+                why = explain(ua.UaStatusCodeError(code.value))
+                self.counters.notes.tell("events", f"{self.name}: no events of {name!r}: {why}", name)
+        handles = [request.RequestedParameters.ClientHandle for request in requests]
+        return [handle for handle, code in zip(handles, codes, strict=True) if not code.is_bad()]
+
+    async def _refresh(self, services: Services, reader: EventReader) -> None:
+        """Let the server tell again all conditions that are to be shown: which, comes with the notifications."""
+        reader.wants_refresh = False
+        (result,) = await services.client.uaclient.call([events.refresh(self._subscription)])
+        if result.StatusCode.is_bad():
+            why = explain(ua.UaStatusCodeError(result.StatusCode.value))
+            text = f"{self.name}: the server does not tell which conditions are active: {why}; "
+            self.counters.notes.tell("refresh", text + "what has ended while nobody listened stays active")
 
     async def _check_nodes(self, services: Services, handles: Sequence[int]) -> dict[str, str]:
         """Monitor (or read once) these items; return why some signals have none."""
@@ -158,8 +202,8 @@ class OpcuaDriver:
         good = ua.StatusCode()
         return [v.StatusCode if v.StatusCode and v.StatusCode.value in _MISSING else good for v in values]
 
-    async def read(self) -> Sequence[Sample]:
-        """Wait for the next changes (or for the next poll); an empty batch is a keep-alive. Raises Lost."""
+    async def read(self) -> Sequence[driver.Item]:
+        """Wait for the next changes and events (or for the next poll); an empty batch is a keep-alive. Raises Lost."""
         services = self._services
         if services is None:
             raise Lost(f"{self.entry.address}: not connected")
@@ -169,11 +213,13 @@ class OpcuaDriver:
         with translated(self.entry.address, Lost):
             if self._unknown and time.monotonic() >= self._next_retry:
                 await self._retry_unknown(services)
+            if self._events is not None and self._events.wants_refresh:
+                await self._refresh(services, self._events)
             if self.entry.mode == "poll":
                 return await self._ask(services)
             return await self._next_batch()
 
-    async def _next_batch(self) -> list[Sample]:
+    async def _next_batch(self) -> list[driver.Item]:
         try:
             result = await asyncio.wait_for(self._batches.get(), self._silence_s)
         except TimeoutError as error:
@@ -181,32 +227,41 @@ class OpcuaDriver:
                 f"{self.entry.address}: the subscription is silent: neither a change nor a sign of life "
                 f"for {self._silence_s:g} s"
             ) from error
-        samples = self._samples(result)
-        while len(samples) < 10_000 and not self._batches.empty():
-            samples += self._samples(self._batches.get_nowait())
-        return samples
+        found = self._told(result)
+        while len(found) < 10_000 and not self._batches.empty():
+            found += self._told(self._batches.get_nowait())
+        return found
 
-    def _samples(self, result: ua.PublishResult) -> list[Sample]:
-        samples: list[Sample] = []
+    def _told(self, result: ua.PublishResult) -> list[driver.Item]:
+        found: list[driver.Item] = []
         for part in result.NotificationMessage.NotificationData or ():
             if isinstance(part, ua.DataChangeNotification):
-                for change in part.MonitoredItems or ():
+                changes = part.MonitoredItems or ()
+                for change in changes:
                     item = self._items.get(change.ClientHandle)
                     if item is not None:
-                        samples.append(self._reader.sample(item, change.Value))
+                        found.append(self._reader.sample(item, change.Value))
+                if self.entry.blocks:
+                    found += self._blocks.blocks([(change.ClientHandle, change.Value) for change in changes])
+            elif isinstance(part, ua.EventNotificationList):
+                found += self._events.items(part.Events or ()) if self._events else ()
             elif isinstance(part, ua.StatusChangeNotification):
                 code = part.Status.value if isinstance(part.Status, ua.StatusCode) else int(part.Status)
                 if code == ua.StatusCodes.BadDecodingError:
                     self._damaged = True
                     self.counters.rejected += 1
                 raise Lost(f"{self.entry.address}: the subscription has ended: {explain(ua.UaStatusCodeError(code))}")
-        return samples
+            elif part is not None:
+                self.counters.rejected += 1
+                self.counters.notes.tell("notification", f"{self.name}: events that cannot be decoded are left out")
+        return found
 
-    async def _ask(self, services: Services) -> list[Sample]:
+    async def _ask(self, services: Services) -> list[driver.Item]:
         async with self._poll.turn():
             items = list(self._items.values())
             values = await services.read([_value_of(item) for item in items])
-        return [self._reader.sample(item, value) for item, value in zip(items, values, strict=True)]
+            blocks = await self._blocks.ask(services)
+        return [*(self._reader.sample(item, value) for item, value in zip(items, values, strict=True)), *blocks]
 
     async def _retry_unknown(self, services: Services) -> None:
         """Ask again for nodes that were missing: a program that is loaded later may bring them."""

@@ -52,6 +52,12 @@ def _security(value: Any) -> Any:
     return {"policy": value} if isinstance(value, str) else value
 
 
+def _events(value: Any) -> Any:
+    """Let `events: true` stand for all events of the server."""
+    return ({} if value else None) if isinstance(value, bool) else value
+
+
+Node = Annotated[str, AfterValidator(_node)]
 Policy = Literal["Basic256Sha256", "Aes128Sha256RsaOaep", "Aes256Sha256RsaPss", "none"]
 
 
@@ -76,8 +82,33 @@ class Security(base.Model):
 class SignalEntry(base.SignalEntry):
     """A signal and the node that holds it."""
 
-    node: Annotated[str, AfterValidator(_node)]
+    node: Node
     index: Annotated[int, Field(ge=0)] | None = Field(None, description="which element, when the node is an array")
+
+
+class BlockEntry(base.BlockEntry):
+    """A sensor that measures in blocks, and the node that holds the newest one as an array."""
+
+    node: Node
+    rate_node: Node | None = Field(
+        None, description="holds `rate_hz`; not stated: the property SampleRate of the node does"
+    )
+    period_s: base.Seconds = Field(1.0, description="how often the server looks whether there is a new block")
+    scale: base.Finite = Field(1.0, description="value = number · scale, in `unit`")
+
+
+class EventsEntry(base.Model):
+    """Which of a server's events and conditions are those of the machine."""
+
+    nodes: tuple[Node, ...] = Field(
+        ("i=2253",), min_length=1, description="whose events are heard; i=2253 is the Server object, which has all"
+    )
+    sources: tuple[base.Text, ...] = Field(
+        (), description="names of the sources that are the machine (SourceName; with * and ?); none: all are"
+    )
+    severity_from: Annotated[int, Field(ge=1, le=1000)] = Field(
+        1, description="events of less severity are left out, 1 to 1000"
+    )
 
 
 class Entry(base.Entry):
@@ -102,9 +133,17 @@ class Entry(base.Entry):
         "utf-8", description="of the server's texts and names, where it does not keep to UTF-8: gbk, latin-1, …"
     )
     signals: Mapping[base.SignalName, SignalEntry] = Field(default_factory=dict)
+    blocks: Mapping[base.SignalName, BlockEntry] = Field(
+        default_factory=dict, description="sensors that measure in blocks, by name"
+    )
+    events: Annotated[
+        EventsEntry | None, BeforeValidator(_events, json_schema_input_type=EventsEntry | bool | None)
+    ] = Field(None, description="events and conditions; true: all of the server; not stated: none")
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        if self.events is not None and self.mode == "poll":
+            raise ValueError("events cannot be polled: set `mode: subscribe`, or leave out `events`")
         if (self.user is None) != (self.password_file is None):
             raise ValueError("user and password_file belong together: state both or none")
         return self

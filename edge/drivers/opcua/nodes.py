@@ -12,6 +12,10 @@ from edge.drivers.opcua.entry import SignalEntry
 from edge.drivers.opcua.values import UTF_8, escaped, text
 
 
+class NoNodeError(ValueError):
+    """A server cannot have a node that a plant file names; the text says why."""
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
     """A signal and where the server keeps it."""
@@ -36,22 +40,28 @@ def resolve(
     unknown: dict[str, str] = {}
     for name, entry in signals.items():
         try:
-            node = ua.NodeId.from_string(escaped(entry.node, encoding))
-        except UnicodeEncodeError as error:
-            unknown[name] = f"node {entry.node!r} cannot be written in {encoding}: {error.reason}"
-            continue
-        uri = node.NamespaceUri if isinstance(node, ua.ExpandedNodeId) else None
-        if uri is None:
-            index = node.NamespaceIndex
-        elif uri in namespaces:
-            index = namespaces.index(uri)
-        else:
-            near = difflib.get_close_matches(uri, namespaces, n=1, cutoff=0.6)
-            hint = f"did you mean {near[0]!r}?" if near else f"it has: {', '.join(namespaces)}"
-            unknown[name] = text(f"the server has no namespace {uri!r}; {hint}", encoding)[0]
-            continue
-        items.append(Item(name, entry.node, ua.NodeId(node.Identifier, index, node.NodeIdType), entry.index))
+            items.append(Item(name, entry.node, node_of(entry.node, namespaces, encoding), entry.index))
+        except NoNodeError as error:
+            unknown[name] = str(error)
     return items, unknown
+
+
+def node_of(address: str, namespaces: Sequence[str], encoding: str = UTF_8) -> ua.NodeId:
+    """Return the node that a plant file names, with this server's namespace index; raise NoNodeError."""
+    try:
+        node = ua.NodeId.from_string(escaped(address, encoding))
+    except UnicodeEncodeError as error:
+        raise NoNodeError(f"node {address!r} cannot be written in {encoding}: {error.reason}") from error
+    uri = node.NamespaceUri if isinstance(node, ua.ExpandedNodeId) else None
+    if uri is None:
+        index = node.NamespaceIndex
+    elif uri in namespaces:
+        index = namespaces.index(uri)
+    else:
+        near = difflib.get_close_matches(uri, namespaces, n=1, cutoff=0.6)
+        hint = f"did you mean {near[0]!r}?" if near else f"it has: {', '.join(namespaces)}"
+        raise NoNodeError(text(f"the server has no namespace {uri!r}; {hint}", encoding)[0])
+    return ua.NodeId(node.Identifier, index, node.NodeIdType)
 
 
 def address_of(node: ua.NodeId, namespaces: Sequence[str], encoding: str = UTF_8) -> str:

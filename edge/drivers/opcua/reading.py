@@ -15,16 +15,13 @@ from contract.model import TIME_REPLACED, Quality, Sample, Value
 from contract.sparkplug_values import shortest
 from edge.driver import Counters
 from edge.drivers.opcua.nodes import Item
-from edge.drivers.opcua.values import NO_TIME, nanoseconds, scalar, text
+from edge.drivers.opcua.values import NO_TIME, nanoseconds, scalar, stated_ns, text
 
 # OPC 10000-4, 7.39.1: info type DataValue (bits 10 and 11 are 01) with the overflow bit (7)
 _OVERFLOW: Final = 0x0480
 _INFO: Final = 0x0C80
 _BAD: Final = 0x80000000
 _UNCERTAIN: Final = 0x40000000
-# OPC 10000-6, 5.2.2.5: 0 (1601) and what is at or past the end of 9999 stand for no time
-_FIRST_NS: Final = 1_000_000
-_LAST_NS: Final = 1 << 62
 _TEXTS: Final = (
     ua.VariantType.String,
     ua.VariantType.LocalizedText,
@@ -68,11 +65,10 @@ class Reader:
         source, server = data.SourceTimestamp, data.ServerTimestamp
         if source is None and server is None:
             return time.time_ns(), 0
-        time_ns = 0 if source is None else nanoseconds(source)
-        if _FIRST_NS <= time_ns < _LAST_NS:
+        if time_ns := stated_ns(source):
             return time_ns, 0
-        server_ns = 0 if server is None else nanoseconds(server)
-        if not _FIRST_NS <= server_ns < _LAST_NS:
+        server_ns = stated_ns(server)
+        if not server_ns:
             return 0, 0
         if source is None:
             return server_ns, 0

@@ -19,6 +19,9 @@ from contract.model import Datatype, Value
 UTF_8: Final = "utf-8"
 NO_TIME: Final = datetime(1601, 1, 1, tzinfo=UTC)  # how OPC UA writes none
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+# OPC 10000-6, 5.2.2.5: 0 (1601) and what is at or past the end of 9999 stand for no time
+_FIRST_NS: Final = 1_000_000
+_LAST_NS: Final = 1 << 62
 
 DATATYPES: Final = {
     ua.VariantType.Boolean: Datatype.BOOLEAN,
@@ -50,6 +53,12 @@ def nanoseconds(stamp: datetime) -> int:
     aware = stamp if stamp.tzinfo is not None else stamp.replace(tzinfo=UTC)
     delta = aware - _EPOCH
     return ((delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds) * 1000
+
+
+def stated_ns(stamp: Any) -> int:
+    """Return a time as ns since 1970, 0 for what is none."""
+    time_ns = nanoseconds(stamp) if isinstance(stamp, datetime) else 0
+    return time_ns if _FIRST_NS <= time_ns < _LAST_NS else 0
 
 
 def text(raw: str, encoding: str = UTF_8) -> tuple[str, bool]:

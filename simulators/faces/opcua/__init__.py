@@ -33,6 +33,7 @@ from simulators.faces.opcua.history import History
 from simulators.faces.opcua.space import Shows, Space
 from simulators.faces.opcua.values import GOOD, NULL, SILENT, TYPES, Frozen, data, unit
 from simulators.faces.opcua.vibration import Vibration
+from simulators.faces.opcua.vibration import place as vibration_place
 from simulators.machine import Signal, Value
 from simulators.sensor import MEASURE
 
@@ -286,6 +287,8 @@ class OpcUa(Face):
         """Return the entry for the driver `opcua`."""
         machine = shown.machine
         operator = self._users and self._users.operator(self.setting.folder)
+        sensors = shown.sensors.names if shown.sensors else ()
+        nodes = {name: {"node": f"nsu={NAMESPACE};s={vibration_place(machine.id, name)}"} for name in sensors}
         return {
             "kind": machine.kind,
             "names": dict(machine.names),
@@ -301,6 +304,8 @@ class OpcUa(Face):
                 signal.name: described(signal, {"node": f"nsu={NAMESPACE};s={machine.id}/{signal.place}"})
                 for signal in machine.signals
             },
+            "events": {"sources": [machine.id]},
+            **({"blocks": nodes} if nodes else {}),
         }
 
 

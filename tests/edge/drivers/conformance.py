@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Literal, cast
 
 import pytest
 
+from contract.event import Event
 from contract.model import Quality, Sample
 from edge import drivers
 from edge.driver import Driver, Historian, Lost, Tag, Unreachable
@@ -41,6 +42,9 @@ class Peer(ABC):
 
     is_writable: ClassVar[bool] = False
 
+    tells_events: ClassVar[bool] = False
+    """Its entry asks for the events of an alarm."""
+
     @abstractmethod
     def entry(self, port: int) -> dict[str, Any]:
         """Return the entry in a plant file, with the signal `speed`, of the machine behind a port."""
@@ -52,6 +56,10 @@ class Peer(ABC):
     @abstractmethod
     async def say(self, value: float, time_ns: int) -> None:
         """Let the speed be so; `time_ns` is whole milliseconds."""
+
+    async def alarm(self, *, is_on: bool) -> None:
+        """Let an alarm begin or end."""
+        raise NotImplementedError
 
     async def shown(self) -> Any:
         """Return the speed of the machine."""
@@ -180,6 +188,19 @@ class Conformance:
         await peer.say(7.0, now_ns())
         said = [(sample.value, sample.quality) for sample in await read_until(driver, 7.0) if sample.signal == "gone"]
         assert set(said) <= {(None, Quality.BAD)}
+
+    async def test_an_alarm_begins_and_ends_as_one_condition(self, driver: Driver, peer: Peer) -> None:
+        if not peer.tells_events:
+            pytest.skip("it tells no events")
+        events: list[Event] = []
+        async with asyncio.timeout(10):
+            for is_on in (True, False, True):
+                await peer.alarm(is_on=is_on)
+                while not events or (events[-1].state == "active") != is_on:
+                    events += [item for item in await driver.read() if isinstance(item, Event)]
+        assert [event.state for event in events] == ["active", "cleared", "active"]
+        assert {(event.asset, event.condition) for event in events} == {(NAME, events[0].condition)}
+        assert len({event.id for event in events[:2]}) == 2
 
     async def test_a_slow_machine_is_waited_for(self, make: Callable[..., Driver], peer: Peer, cable: Cable) -> None:
         cable.delay_s = 0.1

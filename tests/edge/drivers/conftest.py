@@ -28,7 +28,7 @@ def mapped(
     payload: bytes, topic: str = "factory/robot-01/telemetry", /, **options: Any
 ) -> tuple[list[Sample], Counters]:
     counters = Counters()
-    return Mapping("robots", machine(**options), counters).samples(topic, payload, 7), counters
+    return Mapping("robots", machine(**options), counters).items(topic, payload, 7), counters
 
 
 @pytest.fixture(name="machine")

@@ -27,7 +27,7 @@ def test_b4_several_topics_that_are_taken_for_one_asset_are_told(machine: Any) -
         counters = Counters()
         mapping = Mapping("robots", machine(topic="+/{asset}/t", one_asset=one_asset), counters)
         for topic in ("hall1/robot/t", "hall1/robot/t", "hall1/press/t", "hall2/robot/t"):
-            assert len(mapping.samples(topic, b'{"mode":"a"}', 7)) == 1
+            assert len(mapping.items(topic, b'{"mode":"a"}', 7)) == 1
         assert len(counters.notes) == (not one_asset)
         if not one_asset:
             assert "'hall1/robot/t' and 'hall2/robot/t'" in counters.notes["several topics of one asset"]

@@ -17,6 +17,8 @@ TOPIC = "factory/machine/telemetry"
 
 
 class MqttPeer(Peer):
+    tells_events = True
+
     def __init__(self, broker: Any, session: Session) -> None:
         self.broker, self.port, self.session = broker, broker.port, session
 
@@ -31,6 +33,7 @@ class MqttPeer(Peer):
             "keep_alive_s": 1,
             "browse_s": 2,
             "signals": {"speed": {"path": "speed"}},
+            "events": {"door": {"topic": "factory/machine/alarms", "state": "on"}},
         }
 
     def unknown(self) -> dict[str, Any]:
@@ -39,6 +42,10 @@ class MqttPeer(Peer):
     async def say(self, value: float, time_ns: int) -> None:
         body = orjson.dumps({"speed": value, "time": time_ns // 1_000_000})
         await until(lambda: self.session.publish(TOPIC, body, qos=1))
+
+    async def alarm(self, *, is_on: bool) -> None:
+        body = orjson.dumps({"on": is_on})
+        await until(lambda: self.session.publish("factory/machine/alarms", body, qos=1))
 
 
 @asynccontextmanager
