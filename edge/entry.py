@@ -74,6 +74,11 @@ Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
+def on_or_off(value: Any) -> Any:
+    """Let `true` stand for an option with all of its defaults, `false` for none."""
+    return ({} if value else None) if isinstance(value, bool) else value
+
+
 def with_port(text: str, what: str, ports: Mapping[str, int]) -> str:
     """Return an address that has a port, that of its scheme in `ports` when it states none; raise ValueError."""
     try:

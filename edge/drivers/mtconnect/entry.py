@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
@@ -19,11 +19,6 @@ def _address(text: str) -> str:
     if parts.query or parts.fragment:
         raise ValueError(f"{text!r} has more than an address: leave out what follows the {'?' if parts.query else '#'}")
     return parts.geturl().rstrip("/")
-
-
-def _events(value: Any) -> Any:
-    """Let `events: true` stand for all conditions of the device."""
-    return ({} if value else None) if isinstance(value, bool) else value
 
 
 class EventsEntry(base.Model):
@@ -73,7 +68,7 @@ class Entry(base.Entry):
     timeout_s: Annotated[float, Field(gt=0, le=60)] = Field(4.0, description="time for one answer")
     signals: Mapping[base.SignalName, SignalEntry] = Field(default_factory=dict)
     events: Annotated[
-        EventsEntry | None, BeforeValidator(_events, json_schema_input_type=EventsEntry | bool | None)
+        EventsEntry | None, BeforeValidator(base.on_or_off, json_schema_input_type=EventsEntry | bool | None)
     ] = Field(None, description="conditions as events; true: all of the device; not stated: none")
 
     @model_validator(mode="after")

@@ -52,11 +52,6 @@ def _security(value: Any) -> Any:
     return {"policy": value} if isinstance(value, str) else value
 
 
-def _events(value: Any) -> Any:
-    """Let `events: true` stand for all events of the server."""
-    return ({} if value else None) if isinstance(value, bool) else value
-
-
 Node = Annotated[str, AfterValidator(_node)]
 Policy = Literal["Basic256Sha256", "Aes128Sha256RsaOaep", "Aes256Sha256RsaPss", "none"]
 
@@ -137,7 +132,7 @@ class Entry(base.Entry):
         default_factory=dict, description="sensors that measure in blocks, by name"
     )
     events: Annotated[
-        EventsEntry | None, BeforeValidator(_events, json_schema_input_type=EventsEntry | bool | None)
+        EventsEntry | None, BeforeValidator(base.on_or_off, json_schema_input_type=EventsEntry | bool | None)
     ] = Field(None, description="events and conditions; true: all of the server; not stated: none")
 
     @model_validator(mode="after")
