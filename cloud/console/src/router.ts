@@ -1,5 +1,5 @@
 import { createRouter, createWebHistory } from "vue-router";
-import { ApiError } from "./api/calls";
+import { ApiError } from "./api/client";
 import { pageRoutes } from "./pages/pages";
 import { loadMe, may, me, type Action } from "./session";
 import PlantView from "./views/PlantView.vue";

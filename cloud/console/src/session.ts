@@ -1,7 +1,7 @@
 /** Who is signed in, as the server says it; the session itself is a cookie that scripts cannot read. */
 
 import { shallowRef } from "vue";
-import { ApiError, fetchMe, signOut } from "./api/calls";
+import { api, ApiError, unwrap } from "./api/client";
 import type { Me } from "./api/types";
 import * as plant from "./plant/plant";
 
@@ -25,7 +25,7 @@ export function may(action: Action): boolean {
 /** Ask the server who we are; null when it does not know us. Raises ApiError when it cannot be asked. */
 export async function loadMe(): Promise<Me | null> {
   try {
-    me.value = await fetchMe();
+    me.value = await unwrap<Me>(api.GET("/api/v1/auth/me"));
   } catch (error) {
     if (!(error instanceof ApiError) || error.status !== 401) throw error;
     me.value = null;
@@ -36,7 +36,7 @@ export async function loadMe(): Promise<Me | null> {
 export async function leave(): Promise<void> {
   plant.close();
   try {
-    await signOut();
+    await unwrap(api.POST("/api/v1/auth/logout"));
   } catch (error) {
     // whoever leaves is gone from this screen, whatever the server says
     if (!(error instanceof ApiError)) throw error;

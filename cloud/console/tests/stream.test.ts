@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { backoffMs } from "../src/api/backoff";
 import { EventParser, EventTooLong, MAX_EVENT_CHARACTERS } from "../src/api/sse";
 import { LiveStream, type Link } from "../src/api/stream";
-import { parseStateEvent } from "../src/plant/events";
+import { parseStateEvent } from "../src/plant/state-event";
 
 describe("EventParser", () => {
   test("joins lines of data, whatever the chunks and line ends are", () => {

@@ -1,9 +1,11 @@
 /** The data of one machine's trend: history for the past, the stream for the present, for a handful of signals. */
 
 import { computed, onScopeDispose, ref, shallowRef, watch, type Ref } from "vue";
-import { ApiError, fetchHistory } from "../api/calls";
+import { ApiError } from "../api/client";
+import { fetchHistory } from "../plant/calls";
 import { serverNow } from "../clock";
-import { asOf, holdsUntil, onState, type Machine } from "../plant/plant";
+import { asOf, holdsUntil, onState } from "../plant/plant";
+import type { Machine } from "../plant/machine";
 import { qualityOf } from "../plant/quality";
 import { isLost } from "../plant/state";
 import { bucketPoints, courseOf, plainPoint, stretches, textSamples, type Course, type Point, type Stretch } from "./course";

@@ -1,7 +1,7 @@
 /** What went wrong and what to do about it: by the problem's code in the language of the screen, else as the server says it. */
 
 import { useI18n } from "vue-i18n";
-import type { ApiError } from "../api/calls";
+import type { ApiError } from "../api/client";
 
 export function useProblems() {
   const { t, te } = useI18n();

@@ -1,19 +1,7 @@
 /** Every page of the menu: a folder here with a `page.ts`. */
 
 import type { RouteRecordRaw } from "vue-router";
-import type { IconName } from "../components/AppIcon.vue";
-import type { Action } from "../session";
-
-export interface Page {
-  /** Also the name of the route, and of its words: `<noun>.title` is what the menu says. */
-  readonly noun: string;
-  readonly icon: IconName;
-  /** What somebody may do for whom it is there; without one it is there for all. */
-  readonly action?: Action;
-  /** Place in the menu, the lowest first. */
-  readonly order: number;
-  readonly view: () => Promise<unknown>;
-}
+import type { Page } from "./page";
 
 const found = import.meta.glob<{ page: Page }>("./*/page.ts", { eager: true });
 

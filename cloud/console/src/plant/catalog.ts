@@ -1,10 +1,11 @@
 /** The signals of each machine as they were announced; asked for once and kept, at most one call at a time for each. */
 
 import { shallowReactive } from "vue";
-import { ApiError, fetchAsset } from "../api/calls";
+import { ApiError } from "../api/client";
+import { fetchAsset } from "./calls";
 import type { Asset, Signal } from "../api/types";
 import { keySignals } from "./key-signals";
-import type { Machine } from "./plant";
+import type { Machine } from "./machine";
 
 const TEXT = new Set(["string"]);
 const NOT_MEASURED = new Set(["string", "boolean", "datetime"]);

@@ -1,7 +1,7 @@
 /** Machines under their lines and areas, in a steady order. */
 
 import { titleOf, type Locale } from "../format/names";
-import { isNode, type Machine } from "./plant";
+import { isNode, type Machine } from "./machine";
 import { isLost } from "./state";
 
 export interface LineGroup {

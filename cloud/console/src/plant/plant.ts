@@ -1,64 +1,13 @@
 /** The plant as the screens see it: every machine with its last readings, kept live by one stream. */
 
 import { computed, reactive, readonly, shallowReactive, shallowRef } from "vue";
-import { fetchLast, fetchPlant, ApiError } from "../api/calls";
+import { ApiError } from "../api/client";
 import { LiveStream, type Link } from "../api/stream";
 import { now, serverNow } from "../clock";
-import { parseTime } from "../format/time";
-import type { Condition, Standing } from "./state";
+import { fetchLast, fetchPlant } from "./calls";
 import { freshnessOf, type Freshness } from "./freshness";
-import { parseStateEvent, type StateEvent } from "./events";
-import type { Value } from "../format/number";
-
-export interface Reading {
-  readonly value: Value;
-  readonly quality: number;
-  /** ms since 1970, the machine's clock. */
-  readonly time: number;
-}
-
-/** Why a machine is not there: `code` for translations, what to `do` may be empty. */
-export interface Why {
-  readonly code: string;
-  readonly text: string;
-  readonly do: string;
-  readonly args: Readonly<Record<string, string>>;
-}
-
-/** How a machine is, as the server says it. */
-export interface Status {
-  online: boolean;
-  standing: Standing;
-  condition: Condition;
-  /** What the signal that tells its state says; null: it has none, or says nothing. */
-  state: string | null;
-  stateSignal: string | null;
-  /** What is wrong, in the machine's own words. */
-  fault: string | null;
-  why: Why | null;
-}
-
-export interface Machine extends Status {
-  readonly id: string;
-  readonly kind: string;
-  readonly names: Readonly<Record<string, string>>;
-  readonly label: string;
-  readonly place: Place;
-  /** When the cloud last heard of it, ms on the server's clock. */
-  seen: number | null;
-  /** When there was last anything new of it, ms on the server's clock. */
-  data: number | null;
-  readonly readings: Map<string, Reading>;
-  /** Units of the signals, as far as they are known. */
-  readonly units: Map<string, string>;
-}
-
-export interface Place {
-  readonly enterprise: string;
-  readonly site: string;
-  readonly area: string;
-  readonly line: string;
-}
+import { parseStateEvent, type StateEvent } from "./state-event";
+import { machineOf, timesOf, type Machine, type PlantEntry } from "./machine";
 
 /** Screens are drawn at most this often, however fast the plant talks. */
 const FLUSH_MS = 250;
@@ -236,36 +185,11 @@ function merge(tree: readonly PlantEntry[]): void {
   }
 }
 
-const timesOf = (entry: PlantEntry) => ({ seen: parseTime(entry.last_seen), data: parseTime(entry.last_data) });
-
-/** A machine as it was announced, with the readings that are known of it. */
-export function machineOf(entry: PlantEntry, known?: Pick<Machine, "readings" | "units">): Machine {
-  const { id, kind, names, label, place, status } = entry;
-  return shallowReactive({
-    ...{ id, kind, names, label, place },
-    ...status,
-    ...timesOf(entry),
-    readings: shallowReactive(known?.readings ?? new Map<string, Reading>()),
-    units: shallowReactive(known?.units ?? new Map<string, string>()),
-  });
-}
-
 function same(machine: Machine, entry: PlantEntry): boolean {
   return (
     JSON.stringify([machine.names, machine.label, Object.values(machine.place)]) ===
     JSON.stringify([entry.names, entry.label, Object.values(entry.place)])
   );
-}
-
-export interface PlantEntry {
-  readonly id: string;
-  readonly kind: string;
-  readonly names: Readonly<Record<string, string>>;
-  readonly label: string;
-  readonly place: Place;
-  readonly status: Status;
-  readonly last_seen: string | null;
-  readonly last_data: string | null;
 }
 
 export function freshness(machine: Machine): Freshness {
@@ -275,9 +199,4 @@ export function freshness(machine: Machine): Freshness {
 /** Until when what a machine said last is shown to hold; null: nobody knows. */
 export function holdsUntil(machine: Machine): number | null {
   return machine.standing === "quiet" ? machine.data : machine.seen;
-}
-
-/** An edge node reports on itself; it is shown beside its line, not among the machines. */
-export function isNode(machine: Machine): boolean {
-  return machine.kind === "node";
 }

@@ -1,6 +1,6 @@
 /** The call that lists what was taken out of the plant; raises ApiError. */
 
-import { api, unwrap } from "../../api/calls";
+import { api, unwrap } from "../../api/client";
 import type { components } from "../../api/schema";
 
 export type RetiredAsset = components["schemas"]["PlacedAsset"];

@@ -1,3 +1,3 @@
-import type { Page } from "../pages";
+import type { Page } from "../page";
 
 export const page: Page = { noun: "retired", icon: "archive", action: "configure", order: 40, view: () => import("./View.vue") };

@@ -1,6 +1,6 @@
 /** The calls about API tokens: one's own, an admin's of all users. All raise ApiError. */
 
-import { api, unwrap } from "../../api/calls";
+import { api, unwrap } from "../../api/client";
 import type { components } from "../../api/schema";
 
 export type Token = components["schemas"]["TokenView"];

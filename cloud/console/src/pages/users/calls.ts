@@ -1,6 +1,6 @@
 /** The calls about users, for admins. All raise ApiError. */
 
-import { api, unwrap } from "../../api/calls";
+import { api, unwrap } from "../../api/client";
 import type { components } from "../../api/schema";
 
 export type User = components["schemas"]["UserView"];

@@ -1,75 +1,9 @@
-/** The calls that the screens make, checked by the compiler against cloud/openapi.json. */
+/** The calls about machines and what they said. All raise ApiError. */
 
-import createClient from "openapi-fetch";
-import { learnServerTime } from "../clock";
+import { api, unwrap, type Outcome } from "../api/client";
+import type { Asset, AssetStatus, History, LastColumns, PlacedAsset, PlantTree } from "../api/types";
 import { parseTime } from "../format/time";
-import type { PlantEntry, Reading, Status } from "../plant/plant";
-import type { Asset, AssetStatus, PlacedAsset, History, LastColumns, Me, PlantTree, Problem, paths } from "./types";
-
-/** A call that failed: `detail` says what, `todo` what to do about it. `status` is 0 when no answer came at all. */
-export class ApiError extends Error {
-  constructor(
-    readonly status: number,
-    readonly detail: string,
-    readonly todo = "",
-    /** What is wrong, for translations; empty when no answer came. */
-    readonly code = "",
-    readonly args: Readonly<Record<string, unknown>> = {},
-    readonly fields: readonly string[] = [],
-  ) {
-    super(detail);
-  }
-}
-
-const TIMEOUT_MS = 20_000;
-
-async function timedFetch(request: Request): Promise<Response> {
-  const askedAt = Date.now();
-  try {
-    const answer = await fetch(request, { signal: AbortSignal.any([request.signal, AbortSignal.timeout(TIMEOUT_MS)]) });
-    learnServerTime(answer.headers.get("Date"), askedAt);
-    return answer;
-  } catch (error) {
-    if (request.signal.aborted) throw error;
-    throw new ApiError(0, error instanceof Error ? error.message : String(error));
-  }
-}
-
-export const api = createClient<paths>({ fetch: timedFetch });
-
-export interface Outcome<T> {
-  data?: T;
-  error?: unknown;
-  response: Response;
-}
-
-/** The data of an answer, or its problem as an ApiError. */
-export async function unwrap<T>(call: Promise<Outcome<T>>): Promise<T> {
-  const { data, error, response } = await call;
-  if (response.ok) return data as T;
-  const problem = (typeof error === "object" && error !== null ? error : {}) as Partial<Problem>;
-  throw new ApiError(
-    response.status,
-    problem.detail || problem.title || `HTTP ${response.status} ${response.statusText}`,
-    problem.todo ?? "",
-    problem.code ?? "",
-    problem.args ?? {},
-    (problem.errors ?? []).map(({ where }) => where),
-  );
-}
-
-export const fetchMe = (): Promise<Me> => unwrap(api.GET("/api/v1/auth/me"));
-
-export const signIn = (username: string, password: string): Promise<unknown> =>
-  unwrap(api.POST("/api/v1/auth/login", { body: { username, password } }));
-
-export const redeemLink = (token: string): Promise<unknown> =>
-  unwrap(api.POST("/api/v1/auth/link", { body: { token } }));
-
-export const signOut = (): Promise<unknown> => unwrap(api.POST("/api/v1/auth/logout"));
-
-export const setPassword = (password: string): Promise<unknown> =>
-  unwrap(api.PUT("/api/v1/auth/password", { body: { new: password } }));
+import type { PlantEntry, Reading, Status } from "./machine";
 
 /** Every asset of the plant with its place, in the order of the tree. */
 export async function fetchPlant(): Promise<PlantEntry[]> {
@@ -156,12 +90,3 @@ export const fetchHistory = (query: HistoryQuery, signal?: AbortSignal): Promise
       ...(signal ? { signal } : {}),
     }) as Promise<Outcome<History>>, // with format=json, which is the default, it is not the Arrow stream
   );
-
-/** The address from which a browser downloads raw samples. */
-export function exportUrl(query: Omit<HistoryQuery, "points">, format: "csv" | "parquet"): string {
-  const parameters = new URLSearchParams({ asset: query.asset, format });
-  for (const signal of query.signals) parameters.append("signal", signal);
-  parameters.append("start", new Date(query.start).toISOString());
-  parameters.append("end", new Date(query.end).toISOString());
-  return `/api/v1/telemetry/export?${parameters}`;
-}

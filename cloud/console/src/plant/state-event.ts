@@ -1,7 +1,7 @@
-/** Events of the live stream, read with distrust: what has not the promised shape is left out. */
+/** The message `state` of the live stream, read with distrust: what has not the promised shape is left out. */
 
 import { parseTime } from "../format/time";
-import type { Reading, Status, Why } from "./plant";
+import type { Reading, Status, Why } from "./machine";
 import { STANDINGS, type Condition, type Standing } from "./state";
 
 export interface StateEvent {
