@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import subprocess
 import sys
 import tempfile
@@ -55,6 +56,17 @@ def console_types() -> Iterator[tuple[Path, bytes]]:
     finally:
         TYPES.write_bytes(before)
     yield TYPES, made
+
+
+def console_pages() -> Iterator[tuple[Path, bytes]]:
+    """The addresses at which the cloud serves the console, as its pages write them; not the one for all others."""
+    said = [
+        re.search(r'^  route: "([^"]+)"', page.read_text(), re.MULTILINE)
+        for page in SOURCES.glob("src/pages/*/page.ts")
+    ]
+    routes = sorted(match[1] for match in said if match is not None and not match[1].startswith("/:"))
+    options = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
+    yield ROOT / "cloud" / "pages.json", orjson.dumps(routes, option=options)
 
 
 def plant_file() -> Iterator[tuple[Path, bytes]]:
@@ -140,6 +152,7 @@ MADE: tuple[Callable[[], Iterator[tuple[Path, bytes]]], ...] = (
     protobuf,
     openapi,
     console_types,
+    console_pages,
     plant_file,
     plugin_tables,
     fault_table,

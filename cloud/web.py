@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Any, Final
 
+import orjson
 from fastapi import FastAPI, Request
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
@@ -62,8 +63,8 @@ def not_found(accept_language: str) -> str:
     return _NOT_FOUND.format_map(_NOT_FOUND_WORDS[first])
 
 
-PAGES: Final = ("/", "/login", "/machines/:id", "/password", "/retired", "/tokens", "/users")
-"""The addresses that the console's router knows, as it writes them."""
+PAGES: Final[list[str]] = orjson.loads(Path(__file__).with_name("pages.json").read_bytes())
+"""The addresses that the console's router knows, as it writes them: `make golden` takes them from its pages."""
 _PAGES: Final = [re.compile(re.sub(r":\w+", "[^/]+", page)) for page in PAGES]
 _ASK_AGAIN: Final = {"Cache-Control": "no-cache"}
 MIN_COMPRESSED: Final = 1024

@@ -1,24 +1,18 @@
 import { createRouter, createWebHistory } from "vue-router";
 import { ApiError } from "./api/client";
-import { pageRoutes } from "./pages/pages";
-import { loadMe, may, me, type Action } from "./session";
-import PlantView from "./views/PlantView.vue";
+import { isOpen, mayBeSeen, pages, routes } from "./pages/pages";
+import { loadMe, me } from "./session";
 
 export const router = createRouter({
   history: createWebHistory(),
-  routes: [
-    { path: "/", name: "plant", component: PlantView },
-    { path: "/machines/:id", name: "machine", component: () => import("./views/MachineView.vue"), props: true },
-    ...pageRoutes,
-    { path: "/login", name: "login", component: () => import("./views/LoginView.vue"), meta: { open: true } },
-    { path: "/:rest(.*)*", name: "nowhere", component: () => import("./views/NowhereView.vue"), meta: { open: true } },
-  ],
+  routes,
   scrollBehavior: (_to, _from, saved) => saved ?? { top: 0 },
 });
 
 /** Everything but the sign-in needs somebody who is signed in and has a password of their own. */
 router.beforeEach(async (to) => {
-  if (to.meta["open"] === true) return true;
+  const page = pages.get(String(to.name));
+  if (!page || isOpen(page)) return true;
   try {
     if (!me.value) await loadMe();
   } catch (error) {
@@ -26,6 +20,6 @@ router.beforeEach(async (to) => {
     if (error instanceof ApiError) return true;
     throw error;
   }
-  if (me.value && !me.value.must_set_password) return !to.meta["action"] || may(to.meta["action"] as Action) ? true : { path: "/" };
+  if (me.value && !me.value.must_set_password) return mayBeSeen(page) ? true : { path: "/" };
   return { name: "login", query: to.fullPath === "/" ? {} : { next: to.fullPath } };
 });

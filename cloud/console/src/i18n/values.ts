@@ -7,7 +7,7 @@ import { locale } from ".";
 
 export function useValues() {
   const { t } = useI18n();
-  const words = (): Words => ({ locale: locale.value, yes: t("signals.yes"), no: t("signals.no") });
+  const words = (): Words => ({ locale: locale.value, yes: t("common.yes"), no: t("common.no") });
   return {
     shown: (value: Value, measure: Measure): Shown => shownValue(value, measure, words()),
     text: (value: Value, measure: Measure): string => shownText(value, measure, words()),

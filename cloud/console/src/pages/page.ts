@@ -1,15 +1,24 @@
 /** What a page says of itself, in its `page.ts`. */
 
-import type { IconName } from "../components/AppIcon.vue";
 import type { Action } from "../session";
 
 export interface Page {
-  /** Also the name of the route, and of its words: `<noun>.title` is what the menu says. */
-  readonly noun: string;
-  readonly icon: IconName;
-  /** What somebody may do for whom it is there; without one it is there for all. */
-  readonly action?: Action;
-  /** Place in the menu, the lowest first. */
-  readonly order: number;
+  /** Its address, as the router writes it. */
+  readonly route: string;
+  /** Key of the words by which it is called, in the menu and in the title of the browser. */
+  readonly name: string;
+  /** Who may see it: everybody, also who is not signed in, or who may do this. Without it: whoever is signed in. */
+  readonly who?: "everybody" | Action;
+  /** Where it is listed; without it only links lead to it. */
+  readonly menu?: Place;
   readonly view: () => Promise<unknown>;
+}
+
+export interface Place {
+  /** Beside the machines of the plant, or under the name of who is signed in. */
+  readonly in: "plant" | "account";
+  /** A path on a 16 × 16 grid. */
+  readonly icon: string;
+  /** The lowest first. */
+  readonly order: number;
 }

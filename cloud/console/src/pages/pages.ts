@@ -1,17 +1,33 @@
-/** Every page of the menu: a folder here with a `page.ts`. */
+/** Every page: a folder here with a `page.ts`. */
 
 import type { RouteRecordRaw } from "vue-router";
-import type { Page } from "./page";
+import { may } from "../session";
+import type { Page, Place } from "./page";
 
 const found = import.meta.glob<{ page: Page }>("./*/page.ts", { eager: true });
 
-export const pages: readonly Page[] = Object.values(found)
-  .map(({ page }) => page)
-  .sort((a, b) => a.order - b.order);
+/** By noun, which is the name of the folder, of the route and of the words. */
+export const pages: ReadonlyMap<string, Page> = new Map(Object.entries(found).map(([path, { page }]) => [path.split("/").at(-2)!, page]));
 
-export const pageRoutes: readonly RouteRecordRaw[] = pages.map(({ noun, action, view }) => ({
-  path: `/${noun}`,
+/** The pages of a menu that who is signed in may see, in their order. */
+export function listed(menu: Place["in"]): { noun: string; name: string; icon: string }[] {
+  return [...pages]
+    .flatMap(([noun, page]) => (page.menu?.in === menu && mayBeSeen(page) ? [{ noun, name: page.name, ...page.menu }] : []))
+    .sort((a, b) => a.order - b.order);
+}
+
+export function isOpen(page: Page): boolean {
+  return page.who === "everybody";
+}
+
+/** Whether somebody who is signed in may see it. */
+export function mayBeSeen({ who }: Page): boolean {
+  return who === undefined || who === "everybody" || may(who);
+}
+
+export const routes: readonly RouteRecordRaw[] = [...pages].map(([noun, { route, view }]) => ({
+  path: route,
   name: noun,
   component: view as () => Promise<never>,
-  meta: { action },
+  props: route.includes(":id"),
 }));

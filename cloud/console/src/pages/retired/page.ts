@@ -1,3 +1,10 @@
+import { ICONS } from "../../components/icons";
 import type { Page } from "../page";
 
-export const page: Page = { noun: "retired", icon: "archive", action: "configure", order: 40, view: () => import("./View.vue") };
+export const page: Page = {
+  route: "/retired",
+  name: "retired.title",
+  who: "configure",
+  menu: { in: "account", icon: ICONS.archive, order: 40 },
+  view: () => import("./View.vue"),
+};

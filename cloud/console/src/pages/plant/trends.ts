@@ -1,12 +1,12 @@
 /** The last minutes of one signal per machine, for the small trends of the plant page. */
 
 import { shallowReactive } from "vue";
-import { ApiError } from "../api/client";
-import { fetchHistory } from "./calls";
-import { serverNow } from "../clock";
-import { parseTime } from "../format/time";
-import { Ring } from "../chart/ring";
-import type { Machine } from "./machine";
+import { ApiError } from "../../api/client";
+import { fetchHistory } from "../../plant/calls";
+import { serverNow } from "../../clock";
+import { parseTime } from "../../format/time";
+import { Ring } from "../../chart/ring";
+import type { Machine } from "../../plant/machine";
 
 export const TREND_MS = 10 * 60_000;
 export const STEP_MS = 5_000;

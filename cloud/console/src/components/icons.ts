@@ -1,0 +1,38 @@
+/** The icons that several screens use: paths on a 16 × 16 grid. A page draws its own in its `page.ts`. */
+
+export const ICONS = {
+  menu: "M2 4h12M2 8h12M2 12h12",
+  sun: "M8 5a3 3 0 1 0 0 6 3 3 0 0 0 0-6M8 1v1.5M8 13.5V15M1 8h1.5M13.5 8H15M3 3l1 1M12 12l1 1M13 3l-1 1M4 12l-1 1",
+  moon: "M13 9.5A5.5 5.5 0 0 1 6.5 3 5.5 5.5 0 1 0 13 9.5",
+  user: "M8 8a3 3 0 1 0 0-6 3 3 0 0 0 0 6M2.5 14a5.5 5.5 0 0 1 11 0",
+  copy: "M5.500 5.500h8v8h-8zM10.500 5.500v-3h-8v8h3",
+  book: "M8 4c-1.500-1.300-3.500-1.300-5.500-1v9.500c2-.3 4-.3 5.500 1 1.500-1.300 3.500-1.300 5.500-1V3c-2-.3-4-.3-5.500 1zM8 4v9.500",
+  more: "M8 3.500v.1M8 8v.1M8 12.500v.1",
+  trash: "M3 4.500h10M6 4.500v-2h4v2M4.500 4.500l.5 9h6l.5-9M7 7v4M9 7v4",
+  archive: "M2 3h12v3H2zM3 6v7.500h10V6M6.500 8.500h3",
+  leave: "M6 2.5H3v11h3M7 8h7M11 5l3 3-3 3",
+  search: "M7 2.5a4.5 4.5 0 1 0 0 9 4.5 4.5 0 0 0 0-9M10.5 10.5L14 14",
+  close: "M4 4l8 8M12 4l-8 8",
+  tiles: "M2.5 2.5h4.5v4.5h-4.5zM9 2.5h4.5v4.5H9zM2.5 9h4.5v4.5h-4.5zM9 9h4.5v4.5H9z",
+  list: "M2 4h12M2 8h12M2 12h12",
+  back: "M10 3L5 8l5 5",
+  forward: "M6 3l5 5-5 5",
+  wider: "M2 8h12M5 5L2 8l3 3M11 5l3 3-3 3",
+  pause: "M5.5 3v10M10.5 3v10",
+  play: "M4.5 2.5v11l9-5.5z",
+  download: "M8 2v8M4.5 7L8 10.5 11.5 7M2.5 13.5h11",
+  plus: "M8 3v10M3 8h10",
+  check: "M3 8.5l3.5 3.5L13 4.5",
+  pen: "M3 13l.7-3L11 2.7 13.3 5 6 12.3z",
+  warning: "M8 2L1.5 13.5h13zM8 6.5v3.5M8 11.7v.3",
+  unlink: "M6.5 9.5l3-3M7 4.5l1.5-1.5a3 3 0 0 1 4.3 4.3L11.5 8.6M9 11.5L7.5 13a3 3 0 0 1-4.3-4.300L4.5 7.400M2 2l12 12",
+  clock: "M8 2a6 6 0 1 0 0 12A6 6 0 0 0 8 2M8 4.500V8l2.5 1.5",
+  link: "M2 12.500h2.500M6 12.500v-3h2v3zM9.5 12.500v-6h2v6zM13 12.500V3",
+  cnc: "M2 13.500h12M3.5 13.500V2.500H9v3M9 2.500h3.500v4h-5v-4M10 6.500V10M7 11h6",
+  robot: "M2.5 13.500h6M5.5 13.500V10l-2-4 5-3.500L12 5v3M10.5 8h3M5.5 10a1 1 0 1 0 0-.1",
+  meter: "M8 2.500a5.5 5.5 0 1 0 0 11 5.5 5.5 0 0 0 0-11M8 8l2.5-3",
+  node: "M2.5 3h11v4h-11zM2.5 9h11v4h-11zM5 5h.1M5 11h.1",
+  device: "M4 4h8v8H4zM6 4V2M10 4V2M6 14v-2M10 14v-2M4 6H2M4 10H2M14 6h-2M14 10h-2",
+} as const;
+
+export type IconName = keyof typeof ICONS;
