@@ -109,3 +109,8 @@ def test_every_reason_why_a_machine_is_gone_has_chinese_words() -> None:
     assert {"untrusted_certificate", "login_refused", "too_many_sessions", "lost", "edge_died", "silent"} <= said
     reasons = (SOURCES / "i18n" / "terms.ts").read_text().partition("const REASONS")[2].partition("};")[0]
     assert said - set(re.findall(r"^  (\w+): \[", reasons, re.MULTILINE)) == set()
+
+
+def test_every_icon_that_a_kind_names_is_drawn() -> None:
+    drawn = re.findall(r"^  (\w+): \"M", (SOURCES / "components" / "icons.ts").read_text(), re.MULTILINE)
+    assert {kind.icon for kind in KINDS.values()} - set(drawn) == set()

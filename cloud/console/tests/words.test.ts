@@ -1,15 +1,15 @@
-import { describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { displayName, nameOf, signalName, titleOf } from "../src/format/names";
 import { axisText, fixedText, measureText, numberText, outOfRange, shareOf } from "../src/format/number";
 import { ageText, dateTime, parseTime } from "../src/format/time";
 import { shownText } from "../src/format/value";
 import en from "../src/i18n/en";
 import { pageWords } from "../src/i18n";
-import { faultText, reasonText, stateText, termText } from "../src/i18n/terms";
+import { faultText, reasonText, termText } from "../src/i18n/terms";
 import zh from "../src/i18n/zh";
 import { tileSignals } from "../src/plant/catalog";
 import { freshnessOf } from "../src/plant/freshness";
-import { keySignals } from "../src/plant/key-signals";
+import { kindIcon, kindName, learnKinds, stateText } from "../src/plant/kinds";
 import { qualityOf } from "../src/plant/quality";
 import { conditionOf, type Standing } from "../src/plant/state";
 
@@ -135,11 +135,22 @@ describe("what a machine's words mean", () => {
     },
   );
 
-  test.each([["FEED_HOLD", "Feed hold", "进给保持"], ["Feed hold", "Feed hold", "进给保持"], ["warming up", "warming up", "warming up"], ["A7", "A7", "A7"]])(
+  const feedHold = { condition: "interrupted", names: { en: "Feed hold", zh: "进给保持" } } as const;
+  const melting = { condition: "running", names: { en: "Melting", zh: "熔化" } } as const;
+  const any = { names: { en: "Machine", zh: "机器" }, icon: "device", states: { feed_hold: feedHold } };
+  const furnace = { names: { en: "Furnace", zh: "加热炉" }, icon: "meter", states: { feed_hold: feedHold, melting } };
+  beforeAll(() => learnKinds({ any, kinds: { furnace, tube: { ...any, icon: "an icon of a later version" } } }));
+
+  test.each([["FEED_HOLD", "Feed hold", "进给保持"], ["Feed hold", "Feed hold", "进给保持"], ["warming up", "warming up", "warming up"], ["melting", "melting", "melting"]])(
     "%s reads %s, %s", (word, english, chinese) => {
-      expect([stateText(word, "en"), stateText(word, "zh")]).toEqual([english, chinese]);
+      expect([stateText(word, "en"), stateText(word, "zh"), termText(word, "zh")]).toEqual([english, chinese, chinese]);
     },
   );
+
+  test("a kind has words, a name and an icon of its own; of another kind holds what holds for all", () => {
+    expect([stateText("MELTING", "zh", "furnace"), kindName("furnace", "zh"), kindIcon("furnace")]).toEqual(["熔化", "加热炉", "meter"]);
+    expect([stateText("FEED_HOLD", "en", "oven"), kindName("oven", "zh"), kindIcon("oven"), kindIcon("tube")]).toEqual(["Feed hold", "烘箱", "device", "device"]);
+  });
 
   test("a fault is an alarm, or the signal that says it", () => {
     const machine = { kind: "robot", readings: new Map([["protective_stop", true]]) };
@@ -167,13 +178,6 @@ describe("what a machine's words mean", () => {
   );
 });
 
-test("the key signals are the ones an operator looks at, one of each family", () => {
-  const names = ["execution", "x_position", "joint1_temperature", "joint2_temperature", "power", "spindle_speed", "feed_rate"];
-  const signals = names.map((name) => ({ name, numeric: name !== "execution" }));
-  expect(keySignals(signals).map(({ name }) => name)).toEqual(["spindle_speed", "feed_rate", "power", "joint1_temperature"]);
-  expect(keySignals([{ name: "a1", numeric: true }, { name: "a2", numeric: true }]).map(({ name }) => name)).toEqual(["a1"]);
-});
-
 test("both languages have the same places to fill in", () => {
   const places = (messages: object): Record<string, string[]> =>
     Object.fromEntries(
@@ -188,14 +192,8 @@ test("both languages have the same places to fill in", () => {
   expect(Object.keys(pageWords("en")).filter((noun) => noun in en)).toEqual([]);
 });
 
-test("a tile has values before the details of its machine are known", () => {
-  const said = { quality: 192, time: 0 };
-  const readings = new Map([
-    ["program", { ...said, value: "O1001" }],
-    ["coolant_level", { ...said, value: 80 }],
-    ["spindle_speed", { ...said, value: 1200 }],
-  ]);
-  const found = tileSignals({ id: "cnc-02", readings, units: new Map([["spindle_speed", "rpm"]]) });
+test("a tile has the signals that the server names before the details of its machine are known", () => {
+  const found = tileSignals({ id: "cnc-02", keySignals: ["spindle_speed", "coolant_level"], units: new Map([["spindle_speed", "rpm"]]) });
   expect(found.map(({ name, unit }) => [name, unit])).toEqual([["spindle_speed", "rpm"], ["coolant_level", ""]]);
 });
 

@@ -1,76 +1,19 @@
 /** Chinese of what machines and their catalogs say in words; a text that is not listed is shown as it came. */
 
 import { signalName, type Locale } from "../format/names";
+import { stateText } from "../plant/kinds";
 
-/** Words of enumerations and alarms of the shipped machines, in capital letters; # stands for any number. */
+/** Words of enumerations and alarms of the shipped machines, in capital letters; # stands for any number. Kinds tell those of states. */
 const TERMS: Readonly<Record<string, string>> = {
-  ACTIVE: "运行",
-  READY: "就绪",
-  INTERRUPTED: "中断",
-  FEED_HOLD: "进给保持",
-  STOPPED: "停止",
-  OPTIONAL_STOP: "选择停止",
-  PROGRAM_STOPPED: "程序停止",
-  PROGRAM_COMPLETED: "程序完成",
-  PROGRAM_OPTIONAL_STOP: "程序选择停止",
-  WAIT: "等待",
-  UNAVAILABLE: "不可用",
-  RUNNING: "运行",
-  RUN: "运行",
-  WORKING: "工作中",
-  PROCESSING: "加工中",
-  PRODUCING: "生产中",
   PRODUCTION: "生产",
   CUTTING: "切削中",
-  EXECUTE: "执行",
-  EXECUTING: "执行中",
-  STARTING: "启动中",
-  STARTED: "已启动",
   START: "启动",
-  COMPLETING: "完成中",
-  COMPLETE: "完成",
-  COMPLETED: "完成",
   FINISHED: "完成",
   DONE: "完成",
-  RESETTING: "复位中",
   RESET: "复位",
-  IDLE: "空闲",
-  WAITING: "等待",
-  STANDBY: "待机",
-  HOLDING: "保持中",
-  HELD: "保持",
-  HOLD: "保持",
-  UNHOLDING: "解除保持中",
-  SUSPENDING: "挂起中",
-  SUSPENDED: "挂起",
-  UNSUSPENDING: "解除挂起中",
-  PAUSED: "暂停",
-  PAUSE: "暂停",
-  BLOCKED: "堵料",
-  STARVED: "缺料",
-  STOPPING: "停止中",
-  STOP: "停止",
-  ABORTING: "中止中",
-  ABORTED: "中止",
-  CLEARING: "清除中",
   CLEARED: "已清除",
   SETUP: "调整",
   MAINTENANCE: "维护",
-  ON: "开",
-  OFF: "关",
-  FAULT: "故障",
-  FAULTED: "故障",
-  ERROR: "错误",
-  ALARM: "报警",
-  FAILED: "失败",
-  EMERGENCY: "急停",
-  ESTOP: "急停",
-  E_STOP: "急停",
-  PROTECTIVE_STOP: "保护性停止",
-  BUSY: "忙",
-  IN_PRODUCTION: "生产中",
-  WAITING_FOR_JOB: "等待任务",
-  UNKNOWN: "未知",
   OFFLINE: "离线",
   ONLINE: "在线",
   NORMAL: "正常",
@@ -135,6 +78,13 @@ const DESCRIPTIONS: Readonly<Record<string, string>> = {
   "Since the start": "启动以来",
   "good, scrap or empty": "合格、报废或空",
   "a loss, a gap or a clock jump": "丢失、缺口或时钟跳变",
+  "blocks sent since the start": "启动以来发送的数据块数",
+  "blocks taken since the start": "启动以来采集的数据块数",
+  "blocks that were told again, and left out": "重复收到并已忽略的数据块数",
+  "blocks to be sent that the spool had no room for": "缓存空间不足而未能发送的数据块数",
+  "events taken since the start, those of detectors too": "启动以来采集的事件数，包括检测器的事件",
+  "events that were told again, and left out": "重复收到并已忽略的事件数",
+  "failures of detectors since the start": "启动以来检测器的失败次数",
   "failures of the driver since the start": "启动以来驱动程序的失败次数",
   "integers that a double cannot hold, now uncertain": "双精度数无法精确表示的整数，标为不确定",
   "messages in the spool": "缓存中的消息数",
@@ -203,13 +153,7 @@ interface Reason {
 export function termText(text: string, locale: Locale): string {
   if (locale !== "zh") return text;
   const term = text.trim().toUpperCase();
-  return TERMS[term] ?? TERMS[term.replace(/\d+/, "#")]?.replace("#", /\d+/.exec(term)![0]) ?? text;
-}
-
-/** The word of a machine's state: FEED_HOLD is "Feed hold" in English; what is no such word is shown as it came. */
-export function stateText(text: string, locale: Locale): string {
-  if (locale === "zh") return TERMS[text.trim().toUpperCase().split(/[\s_-]+/).join("_")] ?? text;
-  return /^[A-Z]{4,}(_[A-Z]+)*$/.test(text) ? `${text[0]}${text.slice(1).replaceAll("_", " ").toLowerCase()}` : text;
+  return TERMS[term] ?? TERMS[term.replace(/\d+/, "#")]?.replace("#", /\d+/.exec(term)![0]) ?? stateText(text, locale);
 }
 
 /** What is wrong with a machine: its alarm, or the signal that says it. */

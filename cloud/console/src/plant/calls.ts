@@ -3,15 +3,18 @@
 import { api, unwrap, type Outcome } from "../api/client";
 import type { Asset, AssetStatus, History, LastColumns, PlacedAsset, PlantTree } from "../api/types";
 import { parseTime } from "../format/time";
+import type { Kinds } from "./kinds";
 import type { PlantEntry, Reading, Status } from "./machine";
+
+export const fetchKinds = (): Promise<Kinds> => unwrap(api.GET("/api/v1/kinds"));
 
 /** Every asset of the plant with its place, in the order of the tree. */
 export async function fetchPlant(): Promise<PlantEntry[]> {
   return flatten(await unwrap<PlantTree>(api.GET("/api/v1/plant")));
 }
 
-export function statusOf({ online, standing, condition, state, state_signal, fault, why }: AssetStatus): Status {
-  return { online, standing, condition, state, stateSignal: state_signal, fault, why };
+export function statusOf({ online, standing, condition, state, state_signal, fault, why, key_signals }: AssetStatus): Status {
+  return { online, standing, condition, state, stateSignal: state_signal, fault, why, keySignals: key_signals };
 }
 
 export function entryOf(asset: PlacedAsset): PlantEntry {

@@ -4,7 +4,6 @@ import { shallowReactive } from "vue";
 import { ApiError } from "../api/client";
 import { fetchAsset } from "./calls";
 import type { Asset, Signal } from "../api/types";
-import { keySignals } from "./key-signals";
 import type { Machine } from "./machine";
 
 const TEXT = new Set(["string"]);
@@ -50,24 +49,20 @@ export function known(id: string): Asset | undefined {
 
 export type KeySignal = Pick<Signal, "name" | "unit" | "low" | "high" | "description" | "deadband" | "datatype">;
 
-/**
- * The few signals for a machine's tile. Until its details are learned they are chosen from what it has said: a tile
- * must not be empty while there are values, and with many machines the last details come late.
- */
-export function tileSignals(machine: Pick<Machine, "id" | "readings" | "units">): KeySignal[] {
-  const signals = details.get(machine.id)?.signals;
-  if (signals) return keySignals(signals.map((signal) => ({ ...signal, numeric: isNumeric(signal) })));
-  return keySignals(
-    [...machine.readings].map(([name, { value }]) => ({
-      name,
-      unit: machine.units.get(name) ?? "",
-      low: null,
-      high: null,
-      description: "",
-      deadband: 0,
-      datatype: "",
-      numeric: typeof value === "number",
-    })),
+/** The few signals for a machine's tile: until its details are learned, what is known of them without. */
+export function tileSignals(machine: Pick<Machine, "id" | "keySignals" | "units">): KeySignal[] {
+  const signals = details.get(machine.id)?.signals ?? [];
+  return machine.keySignals.map(
+    (name) =>
+      signals.find((signal) => signal.name === name) ?? {
+        name,
+        unit: machine.units.get(name) ?? "",
+        low: null,
+        high: null,
+        description: "",
+        deadband: 0,
+        datatype: "",
+      },
   );
 }
 

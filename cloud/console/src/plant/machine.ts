@@ -31,6 +31,8 @@ export interface Status {
   /** What is wrong, in the machine's own words. */
   fault: string | null;
   why: Why | null;
+  /** The few numbers to look at first. */
+  keySignals: readonly string[];
 }
 
 export interface Machine extends Status {

@@ -4,7 +4,8 @@ import { computed, reactive, readonly, shallowReactive, shallowRef } from "vue";
 import { ApiError } from "../api/client";
 import { LiveStream, type Link } from "../api/stream";
 import { now, serverNow } from "../clock";
-import { fetchLast, fetchPlant } from "./calls";
+import { fetchKinds, fetchLast, fetchPlant } from "./calls";
+import { areKindsKnown, learnKinds } from "./kinds";
 import { freshnessOf, type Freshness } from "./freshness";
 import { parseStateEvent, type StateEvent } from "./state-event";
 import { machineOf, timesOf, type Machine, type PlantEntry } from "./machine";
@@ -148,8 +149,9 @@ async function renew(): Promise<void> {
   renewedAt = Date.now();
   renewSoon(RENEW_MS);
   try {
-    const [tree, last] = await Promise.all([fetchPlant(), fetchLast()]);
+    const [tree, last, kinds] = await Promise.all([fetchPlant(), fetchLast(), areKindsKnown() ? null : fetchKinds()]);
     if (!stream) return;
+    if (kinds) learnKinds(kinds);
     merge(tree.filter((entry) => entry.status.standing !== "retired"));
     for (const row of last) {
       const machine = machines.get(row.asset);

@@ -1,6 +1,7 @@
 /** How a machine stands: decided by the server for every screen; here is only how it is shown. */
 
 import type { components } from "../api/schema";
+import { stateWord } from "./kinds";
 
 export type Standing = components["schemas"]["AssetStatus"]["standing"];
 export type Condition = components["schemas"]["AssetStatus"]["condition"];
@@ -31,5 +32,5 @@ export function isLost(standing: Standing): boolean {
 /** What a word of a machine's state meant, by the table that the server gives with the machine. */
 export function conditionOf(word: string | null, conditions: Readonly<Record<string, Condition>>): Condition {
   if (word === null) return "unknown";
-  return conditions[word.trim().toLowerCase().split(/[\s_-]+/).join("_")] ?? "unknown";
+  return conditions[stateWord(word)] ?? "unknown";
 }
