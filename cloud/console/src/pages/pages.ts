@@ -1,5 +1,6 @@
 /** Every page: a folder here with a `page.ts`. */
 
+import { defineAsyncComponent, type Component } from "vue";
 import type { RouteRecordRaw } from "vue-router";
 import { may } from "../session";
 import type { Page, Place } from "./page";
@@ -15,6 +16,11 @@ export function listed(menu: Place["in"]): { noun: string; name: string; icon: s
     .flatMap(([noun, page]) => (page.menu?.in === menu && mayBeSeen(page) ? [{ noun, name: page.name, ...page.menu }] : []))
     .sort((a, b) => a.order - b.order);
 }
+
+/** What pages show of a machine on its page. */
+export const machineParts: readonly Component[] = [...pages.values()].flatMap(({ ofMachine }) =>
+  ofMachine ? [defineAsyncComponent(ofMachine as () => Promise<Component>)] : [],
+);
 
 export function isOpen(page: Page): boolean {
   return page.who === "everybody";

@@ -23,6 +23,7 @@ const link = shallowRef<Link>({ state: "connecting", tries: 0, retryAt: null, re
 const status = reactive({ loaded: false, renewals: 0, error: null as ApiError | null, lastContact: serverNow() });
 const waiting = new Map<string, StateEvent>();
 const listeners = new Set<(event: StateEvent) => void>();
+const hearers = new Map<string, Set<(data: string) => void>>();
 
 let stream: LiveStream | null = null;
 let flushTimer: ReturnType<typeof setTimeout> | undefined;
@@ -51,7 +52,11 @@ export function open(unauthorized: () => void): void {
       if (next.state === "live") void renew();
     },
     onEvent(event) {
-      const parsed = event.type === "state" ? parseStateEvent(event.data) : null;
+      if (event.type !== "state") {
+        for (const hear of hearers.get(event.type) ?? []) hear(event.data);
+        return;
+      }
+      const parsed = parseStateEvent(event.data);
       if (parsed) enqueue(parsed);
     },
     onContact() {
@@ -88,6 +93,13 @@ export function retry(): void {
 export function onState(listener: (event: StateEvent) => void): () => void {
   listeners.add(listener);
   return () => listeners.delete(listener);
+}
+
+/** Call back with the data of each message of the stream of a type that is not `state`; returns what ends it. */
+export function onMessage(type: string, hear: (data: string) => void): () => void {
+  const hearing = hearers.get(type) ?? new Set();
+  hearers.set(type, hearing.add(hear));
+  return () => hearing.delete(hear);
 }
 
 function onVisibility(): void {
