@@ -30,6 +30,7 @@ from shopfloor.logfile import LogFile
 from tests.browser import chromium
 
 STORE_TOKEN = "store-token-of-this-test"
+CLOUD_TOKEN = "cloud-token-of-this-test"
 PASSWORD = "a password of a test"
 WAIT_S = 10.0
 SIGNALS = [
@@ -114,12 +115,21 @@ class RunningCloud:
         headers = {"Authorization": f"Token {STORE_TOKEN}"}
         httpx2.post(f"{self.address}/api/v2/write", content=lines.encode(), headers=headers).raise_for_status()
 
+    def bring(self, *lines: Mapping[str, object]) -> None:
+        """Bring events and blocks as a gateway does."""
+        headers = {"Authorization": f"Bearer {CLOUD_TOKEN}", "Content-Type": "application/x-ndjson"}
+        content = b"\n".join(map(orjson.dumps, lines))
+        answer = httpx2.post(f"{self.address}/api/v1/chain", content=content, headers=headers)
+        assert answer.raise_for_status().json() == {"refused": []}
+
 
 @pytest.fixture
 def cloud(tmp_path: Path, dist: Path, nats_broker: Any) -> Iterator[RunningCloud]:
     token = tmp_path / "store-token"
     token.write_text(STORE_TOKEN + "\n")
-    settings = Settings(home=tmp_path, store_token_file=token, console=dist)
+    cloud_token = tmp_path / "cloud-token"
+    cloud_token.write_text(CLOUD_TOKEN + "\n")
+    settings = Settings(home=tmp_path, store_token_file=token, cloud_token_file=cloud_token, console=dist)
     broker = Broker(url=nats_broker.url, user=nats_broker.user, password_file=nats_broker.password_file)
     running = RunningCloud(settings, broker)
     running.start()

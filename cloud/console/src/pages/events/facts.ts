@@ -1,0 +1,64 @@
+/** One event in the words of the screen. */
+
+import { useI18n } from "vue-i18n";
+import { rangeText, fixed } from "../../chart/range";
+import { nameOf, signalName } from "../../format/names";
+import { parseTime } from "../../format/time";
+import { locale } from "../../i18n";
+import { termText } from "../../i18n/terms";
+import { useValues } from "../../i18n/values";
+import { known } from "../../plant/catalog";
+import { around, textOf, type Event } from "./events";
+
+export interface Link {
+  readonly text: string;
+  readonly to: string;
+}
+
+/** A machine may tell more than anybody reads in a row. */
+const MOST_VALUES = 6;
+
+export function useFacts() {
+  const { t } = useI18n();
+  const { text } = useValues();
+
+  function nameOfSignal(asset: string, signal: string): string {
+    const details = known(asset);
+    const announced = details?.signals.find(({ name }) => name === signal);
+    return announced ? signalName(announced, locale.value, details!.kind) : nameOf(signal, locale.value);
+  }
+
+  function chart(asset: string, start: number, end: number, signal = ""): Link {
+    const range = encodeURIComponent(rangeText(fixed(...around(start, end))));
+    const signals = signal ? `&signals=${encodeURIComponent(signal)}` : "";
+    const words = signal ? t("events.chartOf", { name: nameOfSignal(asset, signal) }) : t("events.chart");
+    return { text: words, to: `/machines/${encodeURIComponent(asset)}?range=${range}${signals}` };
+  }
+
+  return {
+    /** What happened, and what the source says of it where that is more. */
+    told(event: Event): { name: string; text: string } {
+      const name = termText(event.name, locale.value);
+      const more = termText(textOf(event.texts, locale.value), locale.value);
+      return { name, text: more === name ? "" : more };
+    },
+    values({ asset, values }: Event): { name: string; text: string }[] {
+      return Object.entries(values)
+        .slice(0, MOST_VALUES)
+        .map(([name, value]) => {
+          const measure = known(asset)?.signals.find((signal) => signal.name === name) ?? {};
+          return { name: nameOfSignal(asset, name), text: text(value, measure) };
+        });
+    },
+    /** Where that is seen: what the source names, else the chart of the time. */
+    evidence({ asset, evidence, time }: Event): Link[] {
+      const links = evidence.map(({ signal, block, start, end }) =>
+        block
+          ? { text: t("events.block"), to: `/blocks/${encodeURIComponent(block)}` }
+          : chart(asset, parseTime(start) ?? 0, parseTime(end) ?? 0, signal),
+      );
+      const at = parseTime(time) ?? 0;
+      return links.length > 0 ? links : [chart(asset, at, at)];
+    },
+  };
+}
