@@ -12,8 +12,8 @@ export interface Page {
   /** Where it is listed; without it only links lead to it. */
   readonly menu?: Place;
   readonly view: () => Promise<unknown>;
-  /** What the page of a machine shows of this one: a component with the property `asset`, the machine's id. */
-  readonly ofMachine?: () => Promise<unknown>;
+  /** What the page of a machine shows of this one: a component with the property `asset`, the machine's id; the lowest first. */
+  readonly ofMachine?: { readonly order: number; readonly part: () => Promise<unknown> };
 }
 
 export interface Place {

@@ -18,9 +18,10 @@ export function listed(menu: Place["in"]): { noun: string; name: string; icon: s
 }
 
 /** What pages show of a machine on its page. */
-export const machineParts: readonly Component[] = [...pages.values()].flatMap(({ ofMachine }) =>
-  ofMachine ? [defineAsyncComponent(ofMachine as () => Promise<Component>)] : [],
-);
+export const machineParts: readonly Component[] = [...pages.values()]
+  .flatMap(({ ofMachine }) => ofMachine ?? [])
+  .sort((a, b) => a.order - b.order)
+  .map(({ part }) => defineAsyncComponent(part as () => Promise<Component>));
 
 export function isOpen(page: Page): boolean {
   return page.who === "everybody";
