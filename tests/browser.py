@@ -44,6 +44,11 @@ def chromium() -> Iterator[Browser]:
 
 
 def too_wide(page: Page) -> list[str]:
-    """Return what is scrolled sideways or stands beyond the right edge."""
-    found: list[str] = page.evaluate(_TOO_WIDE)
+    """Return what is scrolled sideways or stands beyond the right edge, once charts have taken their width."""
+    found: list[str] = []
+    for _ in range(30):
+        found = page.evaluate(_TOO_WIDE)
+        if not found:
+            break
+        page.wait_for_timeout(100)
     return found

@@ -116,6 +116,8 @@ class Commands(BaseModel):
 class Ask(BaseModel):
     """Which edge nodes a gateway reaches, and how long it waits for a command of one."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"nodes": ["demo:shanghai:machining/line1"]}]})
+
     nodes: list[Annotated[str, Field(max_length=256)]] = Field(
         max_length=1000, examples=[["demo:shanghai:machining/line1"]]
     )

@@ -136,8 +136,8 @@ MUTANTS: Final = (
     _mutant(
         "the edge removes all up to what is acknowledged",
         "edge/node.py",
-        "self._spool.remove(acknowledged)",
-        "self._spool.remove([(1, max(last for _, last in acknowledged))])",
+        "self._spool.remove(intervals)",
+        "self._spool.remove([(1, max(last for _, last in intervals))])",
     ),
     _mutant(
         "the backlog is left out after a reconnect",

@@ -49,9 +49,9 @@ def test_every_operation_has_a_description_and_an_example_of_its_body() -> None:
     assert [name for name, said in OPERATIONS.items() if not said.get("description")] == []
     schemas = orjson.loads(document())["components"]["schemas"]
     bodies = [said["requestBody"]["content"] for said in OPERATIONS.values() if "requestBody" in said]
-    used = [
-        body["application/json"]["schema"]["$ref"].rsplit("/", 1)[1] for body in bodies if "application/json" in body
-    ]
+    stated = [body["application/json"] for body in bodies if "application/json" in body]
+    # one body of several forms has them beside it
+    used = [body["schema"]["$ref"].rsplit("/", 1)[1] for body in stated if "examples" not in body]
     assert [name for name in used if "examples" not in schemas[name]] == []
 
 

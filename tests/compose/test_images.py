@@ -26,7 +26,7 @@ from importlib.metadata import packages_distributions
 
 absent, installed = (set(each.split(",")) for each in sys.argv[1:3])
 for package, names in packages_distributions().items():
-    if not {name.lower().replace("_", "-") for name in names} & {*installed, "shopfloor"}:
+    if not {name.lower().replace("_", "-").replace(".", "-") for name in names} & {*installed, "shopfloor"}:
         absent.add(package)
 
 class Image:

@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 from cloud.registry import kind
 from cloud.registry.kind import ANY, KINDS, kind_of
 
-ICONS = Path(kind.__file__).parents[1] / "console" / "src" / "components" / "AppIcon.vue"
+ICONS = Path(kind.__file__).parents[1] / "console" / "src" / "components" / "icons.ts"
 
 
 @pytest.mark.parametrize("name", KINDS)

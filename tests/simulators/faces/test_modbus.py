@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from pymodbus.client import AsyncModbusTcpClient
 
 from simulators import factory as factories
-from simulators import registers
 from simulators.face import Setting
+from simulators.faces import _registers as registers
 from simulators.faces._registers import WORD_ORDERS, Field
 from simulators.faces.modbus import FACE, Modbus
 from simulators.factory import FactoryFileError

@@ -21,9 +21,9 @@ from snap7.error import S7Error
 from snap7.type import Area, Block, WordLen
 from snap7.util import get_bool, get_dint, get_real, get_string, set_bool, set_string
 
-from simulators import datablock
 from simulators import factory as factories
 from simulators.face import Setting
+from simulators.faces import _datablock as datablock
 from simulators.faces._datablock import Field
 from simulators.faces.s7 import FACE, MOST_CLIENTS, S7
 from simulators.factory import FactoryFileError

@@ -782,6 +782,11 @@ export interface components {
         /**
          * Ask
          * @description Which edge nodes a gateway reaches, and how long it waits for a command of one.
+         * @example {
+         *       "nodes": [
+         *         "demo:shanghai:machining/line1"
+         *       ]
+         *     }
          */
         Ask: {
             /**
