@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Final, Self
@@ -155,6 +155,10 @@ class DetectorEntry(Model):
         """Return the signals that it looks at, by the option that names each."""
         return {}
 
+    def numbers(self) -> Collection[str]:
+        """Return the options whose signal must be a number."""
+        return ()
+
     def sensors(self) -> Mapping[str, str]:
         """Return the sensors whose blocks it looks at, by the option that names each."""
         return {}
@@ -167,6 +171,9 @@ def read_detector(entry: Any) -> Any:
     """
     kind = entry.get("kind") if isinstance(entry, dict) else None
     return detectors.load(kind).Options.model_validate(entry) if isinstance(kind, str) else entry
+
+
+_NO_NUMBERS: Final = frozenset((Datatype.STRING, Datatype.BOOLEAN))
 
 
 def _hint(word: str, known: Iterable[str]) -> str:
@@ -222,6 +229,9 @@ class Entry(Model):
             for option, signal in entry.signals().items():
                 if signal not in known:
                     raise _at(index, option, signal, f"no signal {_hint(signal, known)}")
+                stated = self.signals[signal].datatype if signal in self.signals else None
+                if option in entry.numbers() and stated in _NO_NUMBERS:
+                    raise _at(index, option, signal, f"{signal!r} is no number: its datatype is {stated}")
             for option, sensor in entry.sensors().items():
                 if sensor not in self.blocks:
                     raise _at(index, option, sensor, f"no sensor {_hint(sensor, self.blocks)} under `blocks:`")

@@ -7,7 +7,7 @@ without a usable value, and late ones, are as if they had not come.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, model_validator
@@ -34,7 +34,7 @@ class Options(DetectorEntry):
         0.0, description="so far inside the limits the value must be to be good again"
     )
     delay_s: Seconds = Field(0.0, description="so long the value must be beyond a limit")
-    when: tuple[Text, ...] = Field((), description="the states of the machine in which it counts; none: in all")
+    when: tuple[Text, ...] = Field((), description="in these states it counts, as the machine says them; none: in all")
     state: Text = Field("", description="the signal that tells the state; none: that of the machine")
     severity: Annotated[int, Field(ge=1, le=1000)] = 500
     texts: Names = Field(default_factory=dict, description="what it means, by language")
@@ -53,6 +53,10 @@ class Options(DetectorEntry):
         """Return the signals that it looks at, by option."""
         return {"signal": self.signal} | ({"state": self.state} if self.state else {})
 
+    def numbers(self) -> Collection[str]:
+        """Return the option whose signal must be a number."""
+        return ("signal",)
+
     def sensors(self) -> dict[str, str]:
         """Return the sensor whose blocks it looks at."""
         return {"block": self.block} if self.block else {}
@@ -68,6 +72,7 @@ class Limit:
         first = next((name for name in _STATES if name in names), "")
         self._state_signal = options.state or asset.state or first
         self._state: str | None = None  # not known yet
+        self._when = {state.casefold() for state in options.when}
         self._is_active = is_active
         self._last_ns = 0  # of the newest sample
         self._value = 0.0
@@ -83,7 +88,7 @@ class Limit:
                 self._block = block
         for sample in samples:
             if sample.signal == self._state_signal and sample.value is not None:
-                self._state = str(sample.value)
+                self._state = str(sample.value).casefold()
                 events += self._look_at_state(_time_ns(sample, now_ns))
             if sample.signal == self._options.signal:
                 events += self._look(sample, now_ns)
@@ -95,7 +100,7 @@ class Limit:
         """Whether the limit counts in the state of the machine; None while that is not known."""
         if not self._options.when:
             return True
-        return None if self._state is None else self._state in self._options.when
+        return None if self._state is None else self._state in self._when
 
     def _look_at_state(self, time_ns: int) -> list[Event]:
         if self._counts() is not False:

@@ -28,7 +28,7 @@ class Options(DetectorEntry):
     kind: Literal["stuck"]
     signal: SignalName
     after_s: Annotated[float, Field(ge=1, le=86_400)] = Field(description="so long its value may be the same")
-    when: tuple[Text, ...] = Field((), description="the states of the machine in which it counts; none: in all")
+    when: tuple[Text, ...] = Field((), description="in these states it counts, as the machine says them; none: in all")
     severity: Annotated[int, Field(ge=1, le=1000)] = 300
     texts: Names = Field(default_factory=dict, description="what it means, by language")
 
@@ -45,7 +45,8 @@ class Stuck:
         self._asset = asset.id
         names = {signal.name for signal in asset.signals}
         self._state_signal = asset.state or next((name for name in _STATES if name in names), "")
-        self._counts = not options.when
+        self._when = {state.casefold() for state in options.when}
+        self._counts = not self._when
         self._is_active = is_active
         self._value: Value | None = None
         self._last_ns = 0  # of the newest sample, by the source
@@ -57,8 +58,8 @@ class Stuck:
         for sample in samples:
             if sample.value is None:
                 continue
-            if self._options.when and sample.signal == self._state_signal:
-                self._counts, counted = sample.value in self._options.when, self._counts
+            if self._when and sample.signal == self._state_signal:
+                self._counts, counted = str(sample.value).casefold() in self._when, self._counts
                 if self._counts != counted:
                     events += self._moved(now_ns)
             if sample.signal == self._options.signal and sample.time_ns >= self._last_ns:

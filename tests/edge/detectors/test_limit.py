@@ -65,6 +65,11 @@ def test_hysteresis_keeps_it_active_until_the_value_is_well_inside() -> None:
     assert run(limit(low=10.0, hysteresis=2.0), "9@0 11@1 12@2") == "+@0 -@2"
 
 
+def test_a_state_is_the_same_word_in_any_case() -> None:
+    assert run(limit(when=("active",)), "=READY@0 81@1 =ACTIVE@2 82@3") == "+@3"
+    assert run(limit(when=("ACTIVE",)), "=Active@0 81@1") == "+@1"
+
+
 def test_a_delay_begins_with_the_first_value_beyond_and_its_end_is_the_time_of_the_event() -> None:
     assert run(limit(delay_s=10), "81@0 82@5 83@9.9 84@11") == "+@10"
     assert run(limit(delay_s=10), "81@0 79@5 81@6 82@15 83@16") == "+@16"
