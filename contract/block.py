@@ -9,9 +9,9 @@ from __future__ import annotations
 import sys
 from array import array
 from collections.abc import Sequence
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from contract.event import TimeNs
 from contract.sparkplug import Code, Metric, Property
@@ -19,6 +19,9 @@ from contract.sparkplug import Code, Metric, Property
 BLOCK: Final = "Spool/Block"
 MAX_BLOCK_BYTES: Final = 512 * 1024
 """The most bytes of numbers in one block: a message with it must pass a broker (1 MiB); longer ones are split."""
+
+MIN_RATE_HZ: Final = 1e-3
+"""A sample each quarter of an hour; what is slower is a signal."""
 
 Number = Literal["int16", "int32", "float32", "float64"]
 _TYPECODES: Final[dict[Number, Literal["h", "i", "f", "d"]]] = {
@@ -47,13 +50,19 @@ class Header(BaseModel):
     asset: Annotated[str, Field(max_length=63)]
     sensor: Annotated[str, Field(min_length=1, max_length=128)]
     start_ns: TimeNs
-    rate_hz: Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)]
+    rate_hz: Annotated[float, Field(ge=MIN_RATE_HZ, le=1e9, allow_inf_nan=False)]
     unit: Annotated[str, Field(max_length=40)] = ""
     number: Number = "float32"
     scale: Annotated[float, Field(allow_inf_nan=False)] = 1.0
     count: Annotated[int, Field(ge=1, le=MAX_BLOCK_BYTES // 2)]
     reason: Literal["request", "detector", "period"] = "period"
     time_replaced: bool = False
+
+    @model_validator(mode="after")
+    def _check_end(self) -> Self:
+        if self.end_ns >= 2**63:
+            raise ValueError("it ends behind the year 2262")
+        return self
 
     @property
     def end_ns(self) -> int:

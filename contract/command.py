@@ -6,9 +6,10 @@ A command goes down as the string metric `Spool/Command` of an NCMD, JSON. Its r
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+import orjson
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from contract.event import TimeNs
 from contract.model import Value
@@ -18,6 +19,15 @@ COMMAND: Final = "Spool/Command"
 REPLY: Final = "Spool/Reply"
 
 Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{8,64}$")]
+
+
+def _sendable(value: Any) -> Any:
+    """Return what JSON can carry; half of a pair of UTF-16, or an integer of more than 64 bits, it cannot."""
+    try:
+        orjson.dumps(value)
+    except TypeError as error:
+        raise ValueError(f"it cannot be sent: {error}") from error
+    return value
 
 
 class CommandError(ValueError):
@@ -31,7 +41,7 @@ class Write(BaseModel):
 
     verb: Literal["write"] = "write"
     signal: Annotated[str, Field(min_length=1, max_length=128)]
-    value: Value
+    value: Annotated[Value, AfterValidator(_sendable)]
 
 
 class Browse(BaseModel):
@@ -64,7 +74,9 @@ class Apply(BaseModel):
     verb: Literal["apply"] = "apply"
     based_on: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     machine: Annotated[str, Field(max_length=63)]
-    entry: JsonValue = Field(description="as it stands in the plant file; null takes the machine out")
+    entry: Annotated[JsonValue, AfterValidator(_sendable)] = Field(
+        description="as it stands in the plant file; null takes the machine out"
+    )
 
 
 Verb = Annotated[Write | Browse | SendBlock | Apply, Field(discriminator="verb")]

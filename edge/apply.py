@@ -59,6 +59,7 @@ def apply(path: Path, place: Place, machine: str, entry: JsonValue, based_on: st
         before = _parsed(_text(content))
         wanted = deepcopy(before.data)
         machines = _at(wanted, _loc(place))
+        _check_files(machines.get(machine), entry)
         if entry is not None:
             machines[machine] = entry
         elif machines.pop(machine, None) is None:
@@ -73,6 +74,28 @@ def apply(path: Path, place: Place, machine: str, entry: JsonValue, based_on: st
         if plant.absent:
             raise ApplyError("; ".join(f"{each.where}: {each.text}" for each in plant.absent)[:1000])
         return _replace(path, content, text)
+
+
+def _check_files(old: Any, new: JsonValue) -> None:
+    """Raise ApplyError when a change from afar would name a file of this computer, or show one to another address.
+
+    What stands in it, a password say, would go where the author wishes.
+    """
+    before, after = _files(old), _files(new)
+    if after and after != before:
+        raise ApplyError("files (passwords, keys, certificates) are named at the edge, not from afar")
+    if after and isinstance(old, dict) and isinstance(new, dict) and old.get("address") != new.get("address"):
+        raise ApplyError("a machine with files (passwords, keys, certificates) gets another address at the edge alone")
+
+
+def _files(entry: Any, where: str = "") -> dict[str, Any]:
+    """Return the options of an entry that name files, by place."""
+    if not isinstance(entry, dict):
+        return {}
+    found = {f"{where}{key}": value for key, value in entry.items() if str(key).endswith("_file") or key == "trust"}
+    for key, value in entry.items():
+        found |= _files(value, f"{where}{key}.")
+    return found
 
 
 def _content(path: Path) -> bytes:

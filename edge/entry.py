@@ -21,6 +21,7 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from contract.block import MIN_RATE_HZ
 from contract.lineprotocol import TYPED
 from contract.model import Asset, Datatype, Signal
 from contract.topics import TopicError, check_id
@@ -128,7 +129,7 @@ class SignalEntry(Model):
 class BlockEntry(Model):
     """One sensor of a machine that measures in blocks. A driver adds where it is found (`node`, `path`, …)."""
 
-    rate_hz: Annotated[float, Field(gt=0, le=1e9)] | None = Field(
+    rate_hz: Annotated[float, Field(ge=MIN_RATE_HZ, le=1e9)] | None = Field(
         None, description="samples a second; not stated: as the source says"
     )
     unit: Text = ""

@@ -23,10 +23,11 @@ _MOST_ANSWER: Final = 1 << 20
 class Receipt:
     """What became of a post. `taken`: all lines are durable but those in `refused`, which have an index and a reason.
 
-    `detail` says what went wrong and what to do, `retry_after_s` is the cloud's own wish.
+    `failed`: the cloud fell over it, perhaps by what a line says. `detail` says what went wrong and what to do,
+    `retry_after_s` is the cloud's own wish.
     """
 
-    outcome: Literal["taken", "rejected", "unauthorized", "unavailable"]
+    outcome: Literal["taken", "rejected", "failed", "unauthorized", "unavailable"]
     refused: dict[int, str] = field(default_factory=dict)
     detail: str = ""
     retry_after_s: float = 0.0
@@ -91,6 +92,8 @@ class HttpCloud:
         said = f"{self._url} answered {response.status_code}: {text[:DETAIL].decode(errors='replace').strip()}"
         if response.status_code in REJECTED:
             return Receipt("rejected", detail=said)
+        if response.status_code == 500:
+            return Receipt("failed", detail=said)
         if response.status_code in UNAUTHORIZED:
             return Receipt("unauthorized", detail=f"{said}; correct the token in SHOPFLOOR_CLOUD_TOKEN_FILE")
         if response.status_code in (200, 404):

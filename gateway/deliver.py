@@ -33,6 +33,7 @@ LINES: Final = 1000
 IDLE_S: Final = 0.5
 GATHER_S: Final = 0.1
 """After a post, so that what comes together goes together; a backlog is read without a pause."""
+FAILURES: Final = 3
 HELD_BYTES: Final = 64 << 20
 
 log = structlog.get_logger()
@@ -93,6 +94,7 @@ class Deliverer:
         self._clock = clock
         self._now_ns = now_ns
         self._most_lines = LINES
+        self._failures = 0  # in a row, of posts by which the cloud fell over
         self._stopping = threading.Event()
         # a daemon: a cloud that hangs must not keep the process; what it was told twice is harmless
         self._thread = threading.Thread(target=self._run, name="deliver", daemon=True)
@@ -191,6 +193,9 @@ class Deliverer:
         outcome = receipt.outcome
         self.progress.posts += 1
         self.progress.answers[outcome] = self.progress.answers.get(outcome, 0) + 1
+        self._failures = self._failures + 1 if outcome == "failed" else 0
+        if self._failures >= FAILURES:
+            outcome = "rejected"  # one line of it must not keep all others waiting
         if outcome == "rejected" and len(post.letters) > 1:
             self._most_lines = max(1, len(post.letters) // 2)  # down to the line that it does not take
             return 0.0

@@ -18,6 +18,8 @@ from contract.topics import Node, parse_sparkplug
 from spool import Record
 
 MOST_BYTES: Final = 1 << 20  # of one request, before gzip
+AHEAD_NS: Final = 300_000_000_000
+"""So far ahead of its arrival the time of an event may be; as edges take it."""
 
 Kind = Literal["event", "block", "reply", "ledger"]
 
@@ -48,7 +50,7 @@ def letters_of(record: Record, ids: Ids) -> Iterator[Letter | LetterError]:
         if metric.name not in (EVENT, BLOCK, REPLY) or metric.value is None:
             continue
         try:
-            kind, content = _read(metric, asset)
+            kind, content = _read(metric, asset, record.time_ns)
         except (EventError, BlockError, CommandError) as error:
             yield LetterError(f"{metric.name}: {error}")
             continue
@@ -69,7 +71,7 @@ def reply_letter(node: Node, asset: str, reply: Reply) -> Letter:
     return Letter("reply", node, _line("reply", node, asset, {"reply": _json(reply.model_dump_json())}))
 
 
-def _read(metric: Metric, asset: str) -> tuple[Kind, dict[str, object]]:
+def _read(metric: Metric, asset: str, arrived_ns: int) -> tuple[Kind, dict[str, object]]:
     if metric.name == BLOCK:
         block = read_block(metric, asset)
         data = base64.b64encode(block.data).decode()
@@ -81,7 +83,10 @@ def _read(metric: Metric, asset: str) -> tuple[Kind, dict[str, object]]:
         return "reply", {"reply": _json(read_reply(text).model_dump_json())}
     if len(text.encode(errors="replace")) > MAX_EVENT_BYTES:
         raise EventError(f"it has more than {MAX_EVENT_BYTES} bytes")
-    return "event", {"event": _json(read_event(text, asset).model_dump_json())}
+    event = read_event(text, asset)
+    if event.time_ns > arrived_ns + AHEAD_NS:  # else it would be the newest for ever
+        event = event.model_copy(update={"time_ns": arrived_ns, "time_replaced": True})
+    return "event", {"event": _json(event.model_dump_json())}
 
 
 def _json(text: str) -> orjson.Fragment:

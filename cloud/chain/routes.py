@@ -96,8 +96,8 @@ async def bring(request: Request, parts: GetParts, hears: GetHears) -> Taken:
 
 def _keep(parts: Parts, hears: Mapping[str, Hear], body: bytes) -> Taken:
     """Keep all lines in one transaction; a capability refuses before it writes anything of a line."""
-    lines = body.split(b"\n")
-    if len(lines) > MAX_LINES + 1:
+    lines = body.removesuffix(b"\n").split(b"\n")
+    if len(lines) > MAX_LINES:
         raise Problem(413, f"there are more than {MAX_LINES} lines", "send fewer at once", code=Code.BODY_TOO_LONG)
     refused = []
     with parts.sessions.begin() as db:
@@ -137,4 +137,7 @@ def _unpacked(body: bytes) -> bytes:
         raise Problem(413, f"the body holds more than {MAX_BODY} bytes", "send less at once", code=Code.BODY_TOO_LONG)
     if not reader.eof:
         raise Problem(400, "the gzip body is cut off", "send it again", code=Code.INVALID_REQUEST)
+    if reader.unused_data:
+        what = "something stands behind the gzip body"
+        raise Problem(400, what, "send all lines in one member", code=Code.INVALID_REQUEST)
     return lines

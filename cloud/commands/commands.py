@@ -195,6 +195,6 @@ def _read_cursor(text: str) -> tuple[int, str]:
         time_ns, id_ = orjson.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
     except (binascii.Error, ValueError, TypeError) as error:
         raise CursorError(f"{text[:80]!r} is no place that was given to go on") from error
-    if not (isinstance(time_ns, int) and isinstance(id_, str)):
+    if not (isinstance(time_ns, int) and 0 <= time_ns < 2**63 and isinstance(id_, str)):
         raise CursorError(f"{text[:80]!r} is no place that was given to go on")
     return time_ns, id_

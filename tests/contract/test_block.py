@@ -58,3 +58,9 @@ def test_a_block_that_no_message_holds_is_to_be_split() -> None:
     data = bytes(MAX_BLOCK_BYTES + 4)
     with pytest.raises(BlockError, match="split"):
         block_metric(Block(header=header(), data=data))
+
+
+@pytest.mark.parametrize("odd", [{"rate_hz": 1e-10}, {"rate_hz": 1e-300}, {"start_ns": 2**63 - 1}])
+def test_a_block_that_ends_at_no_time_is_none(odd: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match=r"rate_hz|2262"):
+        header(**odd)

@@ -53,3 +53,11 @@ def test_a_reply_travels_as_it_is() -> None:
 def test_what_tells_no_command_is_refused(text: str) -> None:
     with pytest.raises(CommandError):
         read_command(text)
+
+
+@pytest.mark.parametrize("odd", ["\ud800", 2**64])
+def test_what_no_message_can_carry_is_no_value_and_no_entry(odd: object) -> None:
+    with pytest.raises(ValueError, match="cannot be sent"):
+        Write.model_validate({"signal": "program", "value": odd})
+    with pytest.raises(ValueError, match="cannot be sent"):
+        Apply.model_validate({"based_on": "0" * 64, "machine": "press-01", "entry": {"a": [odd]}})

@@ -127,6 +127,8 @@ def test_what_a_windows_editor_wrote_stays_so(plant: Path) -> None:
         ("cnc-02", ROBOT, "ids are unique"),
         ("Robot 2", ROBOT, "Robot 2"),
         ("robot-02", "song", "machines.robot-02"),
+        ("robot-02", {**ROBOT, "user": "x", "password_file": "secrets/cloud-token"}, "named at the edge"),
+        ("cnc-01", {**ROBOT, "security": {"policy": "Basic256Sha256", "trust": "secrets/x"}}, "named at the edge"),
         ("robot-03", None, "there is no machine 'robot-03'"),
     ],
 )

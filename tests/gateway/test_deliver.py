@@ -53,7 +53,7 @@ class Store:
 
 
 class Cloud:
-    """Takes what it gets, unless it is down; `poison` makes a request a 400, `refused` costs only its line."""
+    """Takes what it gets unless it is down; `poison` is a 400, `fatal` a 500, `refused` costs only its line."""
 
     def __init__(self) -> None:
         self.down = False
@@ -69,6 +69,8 @@ class Cloud:
             return Receipt("unavailable", detail="down")
         if any(b"poison" in line for line in lines):
             return Receipt("rejected", detail="poison")
+        if any(b"fatal" in line for line in lines):
+            return Receipt("failed", detail="fatal")
         refused = {index: "refused" for index, line in enumerate(lines) if b'"id":"refused"' in line}
         self.told += [orjson.loads(line) for index, line in enumerate(lines) if index not in refused]
         return Receipt("taken", refused)
@@ -314,6 +316,29 @@ def test_a_bad_line_is_set_aside_alone(open_chain: Open, cloud: Cloud, ledger: L
     assert aside[TOPIC].startswith("Spool/Event: id")
     chain.forward()
     assert (chain.left, told(chain).events) == (0, 3)
+
+
+def test_a_line_by_which_the_cloud_falls_over_keeps_no_other_waiting(
+    open_chain: Open, cloud: Cloud, ledger: Ledger, edge_node: EdgeNode
+) -> None:
+    chain = open_chain()
+    born(chain, edge_node)
+    chain.put(event("e1"), event("fatal"), event("e2"))
+    chain.deliver(20)
+    assert sorted(cloud.ids()) == ["e1", "e2"]
+    assert [each.reason for each in ledger.aside()] == ["fatal"]
+
+
+def test_an_event_from_the_future_is_of_its_arrival_and_says_so(
+    open_chain: Open, cloud: Cloud, edge_node: EdgeNode
+) -> None:
+    chain = open_chain()
+    born(chain, edge_node)
+    chain.put(event("e1", time_ns=2**63 - 1))
+    chain.deliver()
+    (told_of,) = [each["event"] for each in cloud.told if each["kind"] == "event"]
+    assert told_of["time_replaced"] is True  # type: ignore[index]
+    assert told_of["time_ns"] < 2**62  # type: ignore[index]
 
 
 def test_a_block_goes_as_it_came_and_is_no_sample(open_chain: Open, store: Store, cloud: Cloud, ledger: Ledger) -> None:

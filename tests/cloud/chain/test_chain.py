@@ -38,6 +38,7 @@ def test_what_is_brought_again_is_kept_once(client: TestClient, viewer: TestClie
         (b"x" * (1024 * 1024 + 1), {}, 413),
         (gzip.compress(b"x" * 100, mtime=0)[:-9], {"Content-Encoding": "gzip"}, 400),
         (b"not packed", {"Content-Encoding": "gzip"}, 400),
+        (2 * gzip.compress(b"{}", mtime=0), {"Content-Encoding": "gzip"}, 400),
         (b"", {"Content-Encoding": "br"}, 415),
         (b"", {}, 200),
     ],

@@ -234,7 +234,8 @@ def test_the_record_is_read_page_by_page(maintainer: TestClient) -> None:
     assert [each["id"] for each in first["commands"] + rest["commands"]] == given[::-1]
     assert rest["after"] == ""
     assert maintainer.get("/api/v1/commands?state=done").json()["commands"] == []
-    assert maintainer.get("/api/v1/commands?after=song").status_code == 422
+    for wrong in ("song", "WzkyMjMzNzIwMzY4NTQ3NzU4MDgsICJhIl0"):
+        assert maintainer.get(f"/api/v1/commands?after={wrong}").status_code == 422
 
 
 def test_old_commands_are_forgotten(parts: Parts) -> None:
