@@ -91,6 +91,7 @@ def test_events_are_filtered_and_gone_through_by_keyboard(visitor: Page, plant: 
     visitor.get_by_test_id("older").focus()
     visitor.keyboard.press("Enter")
     expect(visitor.get_by_text("Page 2")).to_be_visible()
+    expect(visitor.locator("[data-event]").first).to_have_attribute("data-event", "e069")
     assert ids(visitor) == [f"e{n:03}" for n in range(69, 19, -1)]
     cloud.bring(alarm("new", 0))
     expect(visitor.get_by_test_id("newest")).to_contain_text("1 new event")

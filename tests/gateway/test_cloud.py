@@ -49,7 +49,7 @@ def test_lines_go_as_they_are_and_what_is_refused_is_told(cloud: HttpCloud, serv
         ((422, b"", {}), "rejected", "422"),
         ((401, b"", {}), "unauthorized", "SHOPFLOOR_CLOUD_TOKEN_FILE"),
         ((404, b"", {}), "unavailable", "SHOPFLOOR_CLOUD_URL"),
-        ((500, b"x" * 10_000, {}), "unavailable", "500"),
+        ((500, b"x" * 10_000, {}), "failed", "500"),
         ((503, b"", {"Retry-After": "7"}), "unavailable", "503"),
     ],
 )
