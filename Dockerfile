@@ -30,6 +30,7 @@ RUN /venv/bin/pip install --no-input --require-hashes -r /requirements-edge-gate
 COPY pyproject.toml LICENSE README.md ./
 COPY contract contract
 COPY spool spool
+COPY vibration vibration
 COPY edge edge
 COPY gateway gateway
 COPY shopfloor shopfloor
@@ -77,6 +78,7 @@ COPY edge edge
 COPY cloud cloud
 COPY shopfloor shopfloor
 COPY spool spool
+COPY vibration vibration
 COPY --from=console /console/dist cloud/console/dist
 RUN /venv/bin/pip install --no-input --no-deps --no-build-isolation --editable . \
  && /venv/bin/pip uninstall --yes setuptools pip && python3 -m compileall -q /app \

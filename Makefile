@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip install --progress-bar on --no-input
 
 RUN := $(VENV)/.run-installed
 DEV := $(VENV)/.dev-installed
-PACKAGES := contract spool edge gateway cloud simulators shopfloor
+PACKAGES := contract spool vibration edge gateway cloud simulators shopfloor
 UV_COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --generate-hashes --no-annotate --no-header
 
 .PHONY: help setup demo test check bench golden e2e compose-test lock clean

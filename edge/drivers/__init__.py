@@ -50,7 +50,7 @@ def load(name: str) -> DriverModule:
     try:
         return cast("DriverModule", importlib.import_module(f"{__name__}.{name}"))
     except ModuleNotFoundError as error:
-        if error.name is not None and error.name.split(".")[0] in {"edge", "contract", "spool"}:
+        if error.name is not None and error.name.split(".")[0] in {"edge", "contract", "spool", "vibration"}:
             raise
         raise UnknownDriverError(
             f"the driver {name!r} needs the Python package {error.name!r}, which is not installed: "

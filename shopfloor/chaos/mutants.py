@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
 ROOT: Final = Path(__file__).parent.parent.parent
-PACKAGES: Final = ("contract", "spool", "edge", "gateway", "simulators", "shopfloor")
+PACKAGES: Final = ("contract", "spool", "vibration", "edge", "gateway", "simulators", "shopfloor")
 TIMEOUT_S: Final = 150.0
 TRIES: Final = 3
 """Seeds that a mutant is tried with before it counts as not found."""

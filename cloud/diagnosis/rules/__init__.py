@@ -1,0 +1,1 @@
+"""The knowledge base: one module a fault, its name is the rule's."""
