@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Future
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import orjson
 import structlog
@@ -29,6 +29,9 @@ from spool import SpoolError
 MOST_AT_ONCE: Final = 32
 """Commands under way; more are refused."""
 MOST_NOTED: Final = 1000
+"""Commands to one machine whose ids are remembered; of one author half of them."""
+MOST_IDS: Final = 20_000
+"""Ids that are remembered of all machines of a line."""
 MOST_RESULT: Final = 512 * 1024
 """Bytes of JSON that a verb answers: a message must hold them."""
 KEEP_NS: Final = 600 * 1_000_000_000
@@ -74,15 +77,26 @@ class Served(Protocol):
         """Send blocks that are held; return how many."""
 
 
+class _Noted(NamedTuple):
+    """What is remembered of a command that has begun."""
+
+    expires_ns: int
+    is_answered: bool = False
+    asset: str = ""
+    author: str = ""
+
+    def note(self) -> bytes:
+        return orjson.dumps(tuple(self))
+
+
 class Journal:
     """Which commands were begun and which are answered, also by an earlier run."""
 
     def __init__(self, notebook: Notebook) -> None:
         self._notebook = notebook
-        self._known: dict[str, tuple[int, bool]] = {}
+        self._known: dict[str, _Noted] = {}
         for key, note in notebook.notes(_NOTE).items():
-            expires_ns, is_answered = orjson.loads(note)
-            self._known[key.removeprefix(_NOTE)] = expires_ns, is_answered
+            self._known[key.removeprefix(_NOTE)] = _Noted(*orjson.loads(note))
 
     def __contains__(self, id_: str) -> bool:
         return id_ in self._known
@@ -90,25 +104,35 @@ class Journal:
     @property
     def unanswered(self) -> dict[str, int]:
         """Return the ids of those that were begun and have no reply, and when they expire."""
-        return {id_: expires_ns for id_, (expires_ns, is_answered) in self._known.items() if not is_answered}
+        return {id_: noted.expires_ns for id_, noted in self._known.items() if not noted.is_answered}
 
     async def begin(self, command: Command, now_ns: int) -> None:
         """Note that a command begins; durable on return. Raises RefusedError, SpoolError."""
-        old = [id_ for id_, (ns, is_answered) in self._known.items() if is_answered and ns + KEEP_NS < now_ns]
+        old = [id_ for id_, noted in self._known.items() if noted.is_answered and noted.expires_ns + KEEP_NS < now_ns]
         for id_ in old:
             del self._known[id_]
-        if len(self._known) >= MOST_NOTED:
-            raise RefusedError(f"there were {MOST_NOTED} commands in {KEEP_NS // 10**9} s")
-        self._known[command.id] = command.expires_ns, False
-        note = {_NOTE + command.id: _noted(command.expires_ns, is_answered=False)}
+        self._check_room(command)
+        noted = _Noted(command.expires_ns, asset=command.asset, author=command.author)
+        self._known[command.id] = noted
+        note = {_NOTE + command.id: noted.note()}
         await asyncio.to_thread(self._notebook.set_notes, {_NOTE + id_: b"" for id_ in old} | note)
+
+    def _check_room(self, command: Command) -> None:
+        """Raise RefusedError when a machine, or one author at it, has had as many commands as are remembered."""
+        authors = [noted.author for noted in self._known.values() if noted.asset == command.asset]
+        seconds = KEEP_NS // 10**9
+        if authors.count(command.author) >= MOST_NOTED // 2:
+            raise RefusedError(f"{command.author} gave {MOST_NOTED // 2} commands to it in {seconds} s: wait")
+        if len(authors) >= MOST_NOTED or len(self._known) >= MOST_IDS:
+            raise RefusedError(f"there were {len(authors)} commands to it in {seconds} s: wait")
 
     def answered(self, id_: str, expires_ns: int) -> dict[str, bytes]:
         """Note that a command is answered, in memory; return the notes that go with the reply."""
-        if id_ not in self._known and len(self._known) >= MOST_NOTED:
+        if id_ not in self._known and len(self._known) >= MOST_IDS:
             return {}
-        self._known[id_] = expires_ns, True
-        return {_NOTE + id_: _noted(expires_ns, is_answered=True)}
+        noted = self._known.get(id_, _Noted(expires_ns))._replace(is_answered=True)
+        self._known[id_] = noted
+        return {_NOTE + id_: noted.note()}
 
 
 class Guard:
@@ -313,7 +337,3 @@ def fitted(signal: Signal, value: Value) -> Value:
 def _told(reason: str) -> str:
     """Return a reason as long as a reply takes; half of a pair of UTF-16, which a machine may say, cannot be sent."""
     return str(reason).encode(errors="replace").decode()[:1000]
-
-
-def _noted(expires_ns: int, *, is_answered: bool) -> bytes:
-    return orjson.dumps([expires_ns, is_answered])

@@ -20,7 +20,7 @@ SECOND_NS: Final = 1_000_000_000
 GRACE_NS: Final = 15 * SECOND_NS
 """So long behind the expiry a reply may still be on its way; then the command counts as unknown."""
 MOST_OPEN: Final = 100
-"""Commands that wait for one edge node."""
+"""Commands that wait for one edge node; of one author half of them."""
 MOST_TAKEN: Final = 100
 """Commands that a gateway is given at once."""
 MOST_FORGOTTEN: Final = 1000
@@ -65,10 +65,11 @@ def command_of(asset: str, author: str, now_ns: int, expires_s: float, do: Verb)
     return Command(id=secrets.token_hex(8), asset=asset, author=author, created_ns=now_ns, expires_ns=expires_ns, do=do)
 
 
-def open_of(db: Session, node: str) -> int:
-    """Return how many commands of an edge node have not ended."""
-    here = CommandRow.state.in_(OPEN), CommandRow.node == node
-    return db.scalar(select(func.count()).select_from(CommandRow).where(*here)) or 0
+def has_room(db: Session, node: str, author: str) -> bool:
+    """Return whether an edge node may be given one more command, and by this author."""
+    here = select(CommandRow.author).where(CommandRow.state.in_(OPEN), CommandRow.node == node)
+    authors = db.scalars(here).all()
+    return len(authors) < MOST_OPEN and authors.count(author) < MOST_OPEN // 2
 
 
 def take(db: Session, nodes: Iterable[str], now_ns: int) -> list[tuple[str, Command]]:

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Final
 
+import structlog
 from fastapi import APIRouter, Body, Depends, Path, Query, Request
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
 from starlette.concurrency import run_in_threadpool
 
 from cloud import patience
 from cloud.admission import give_place_back
 from cloud.auth.accounts import Principal
 from cloud.auth.rights import Action
+from cloud.auth.scope import Place
 from cloud.chain.routes import check_gateway
 from cloud.commands import commands
-from cloud.commands.commands import MOST_OPEN, Asked, CursorError, State
+from cloud.commands.commands import Asked, CursorError, State
 from cloud.commands.tables import CommandRow, StepRow
 from cloud.deps import Db, GetParts, Now, Reach, demand, need, scope_needed, within
 from cloud.parts import Parts
 from cloud.places import busy
 from cloud.problems import Code, Problem, responses
 from cloud.registry.routes import AssetPath, find_asset
+from cloud.registry.tables import AssetRow
 from cloud.telemetry.times import format_time
 from contract.command import Apply, Browse, Command, SendBlock, Verb, Write
 from contract.model import Value
@@ -36,6 +39,8 @@ ACTIONS: Final = {
     "apply": Action.CONFIGURE,
 }
 """What one must be allowed to do for each verb."""
+
+_log = structlog.get_logger(__name__)
 
 _VERB: Final[TypeAdapter[Verb]] = TypeAdapter(Verb)
 
@@ -152,7 +157,7 @@ def wish(
 ) -> CommandView:
     """Wish that a machine, or the edge node of a line, does something. Ask for the command to learn what became of it.
 
-    To browse and to apply needs the right to configure.
+    To browse and to apply needs the right to configure; to apply, and to browse a free address, on the whole line.
     """
     demand(me, ACTIONS[body.verb])
     now_ns = _ns(now)
@@ -162,9 +167,9 @@ def wish(
             commands.forget(db, now_ns - parts.settings.event_days * 86_400 * commands.SECOND_NS)
         row = find_asset(db, asset)
         node = row.edge_node
-        if me.limits and body.verb == "apply" and body.machine not in (row.id, row.label):
-            raise scope_needed(me)  # the same plant file has machines that are out of their scope
-        if commands.open_of(db, node) >= MOST_OPEN:
+        if _reaches_line(body) and not _has_line(me, row):
+            raise scope_needed(me)
+        if not commands.has_room(db, node, me.username):
             raise busy("commands for one edge node")
         do = _VERB.validate_python(body.model_dump(exclude={"expires_s"}))
         command = commands.command_of(asset, me.username, now_ns, body.expires_s, do)
@@ -172,6 +177,17 @@ def wish(
         shown = view(given, commands.steps(db, [given.id])[given.id])
     parts.bell.ring()
     return shown
+
+
+def _reaches_line(body: Wish) -> bool:
+    """Whether a wish reaches what stands beside its machine: an entry, as a free address, may name any of these."""
+    return body.verb == "apply" or (body.verb == "browse" and bool(body.driver or body.address))
+
+
+def _has_line(me: Principal, row: AssetRow) -> bool:
+    """Whether somebody's scope holds all of the line of an asset."""
+    line = Place("", row.site, row.area, row.line)
+    return all(line.is_in(scopes) for scopes in me.limits)
 
 
 @router.get("", responses=responses(401, 403, 422))
@@ -196,7 +212,17 @@ def list_commands(
     except CursorError as error:
         raise Problem(422, str(error), "begin without `after`", code=Code.INVALID_REQUEST) from error
     steps = commands.steps(db, [row.id for row in found])
-    return Commands(commands=[view(row, steps.get(row.id, [])) for row in found], after=more)
+    return Commands(commands=list(_views(found, steps)), after=more)
+
+
+def _views(rows: Sequence[CommandRow], steps: Mapping[str, Sequence[StepRow]]) -> Iterator[CommandView]:
+    """Yield commands as they are shown; the log has those that cannot be, of another version say."""
+    for row in rows:
+        try:
+            yield view(row, steps.get(row.id, ()))
+        except ValidationError as error:
+            reason = error.errors(include_url=False, include_input=False)[0]["msg"]
+            _log.warning("a command cannot be shown", id=row.id, reason=reason)
 
 
 @router.get("/{command}", responses=responses(401, 403, 404))

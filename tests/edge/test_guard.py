@@ -20,7 +20,52 @@ from contract.command import REPLY, Apply, Browse, Command, Reply, SendBlock, Ve
 from contract.model import Datatype, Signal
 from contract.sparkplug import Code, Metric
 from contract.topics import Node
-from edge.guard import RefusedError, fitted
+from edge.guard import KEEP_NS, MOST_NOTED, Journal, RefusedError, fitted
+
+
+class Notes(dict[str, bytes]):
+    """The notes of a spool, in memory."""
+
+    def notes(self, prefix: str) -> dict[str, bytes]:
+        return {key: note for key, note in self.items() if key.startswith(prefix)}
+
+    def set_notes(self, notes: Any) -> None:
+        self.update(notes)
+        for key in [key for key, note in self.items() if not note]:
+            del self[key]
+
+
+async def begin(notes: Notes, journal: Journal, n: int, asset: str, author: str, now_ns: int = 0) -> None:
+    do = Write(signal="speed", value=n)
+    id_ = f"{asset}-{author}-{n:08}"
+    expires_ns = now_ns + SECOND_NS
+    command = Command(id=id_, asset=asset, author=author, created_ns=now_ns, expires_ns=expires_ns, do=do)
+    await journal.begin(command, now_ns)
+    notes.set_notes(journal.answered(id_, expires_ns))
+
+
+async def test_many_commands_to_one_machine_leave_room_for_others() -> None:
+    notes = Notes()
+    journal = Journal(notes)
+    for n in range(MOST_NOTED // 2):
+        await begin(notes, journal, n, "cnc-01", "zhang")
+    with pytest.raises(RefusedError, match="zhang gave 500 commands"):
+        await begin(notes, journal, MOST_NOTED, "cnc-01", "zhang")
+    await begin(notes, journal, 0, "cnc-02", "zhang")
+    for n in range(MOST_NOTED // 2):
+        await begin(notes, journal, n, "cnc-01", "li")
+    again = Journal(notes)  # after a restart
+    with pytest.raises(RefusedError, match="there were 1000 commands"):
+        await begin(notes, again, 1, "cnc-01", "wang")
+    await begin(notes, again, 2, "cnc-02", "wang")
+    await begin(notes, again, 2, "cnc-01", "zhang", now_ns=KEEP_NS + 2 * SECOND_NS)
+
+
+def test_the_notes_of_an_earlier_version_are_read() -> None:
+    journal = Journal(Notes({"command:12345678": b"[7000000000,false]", "command:87654321": b"[7000000000,true]"}))
+    assert journal.unanswered == {"12345678": 7 * SECOND_NS}
+    assert "87654321" in journal
+
 
 PLANT = """\
 enterprise: demo

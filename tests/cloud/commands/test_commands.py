@@ -5,19 +5,23 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx2
 import pytest
+from sqlalchemy import update
 from starlette.testclient import TestClient
 
+from cloud.auth import accounts
 from cloud.auth.rights import Role
 from cloud.commands import commands
 from cloud.commands.commands import GRACE_NS, SECOND_NS
+from cloud.commands.tables import CommandRow
 from cloud.parts import Parts
 from contract.command import Reply, Write
 from tests.cloud.chain.bring import LINE, bring, line
-from tests.cloud.conftest import GATEWAY_TOKEN
+from tests.cloud.conftest import BASE, GATEWAY_TOKEN
 
 Visit = Callable[[Role], TestClient]
 DO = Write(signal="s", value=1)
@@ -208,6 +212,32 @@ def test_each_verb_needs_its_right(visit: Visit, role: Role, verb: str, status: 
     assert answer.status_code == status, answer.text
 
 
+FREE = {"driver": "opcua", "address": "opc.tcp://192.168.7.7:4840"}
+ENTRY = {"based_on": "0" * 64, "machine": "cnc-01", "entry": None}
+
+
+@pytest.mark.parametrize(
+    ("scope", "verb", "body", "status"),
+    [
+        ("asset:cnc-01", "browse", {}, 202),
+        ("asset:cnc-01", "browse", FREE, 403),
+        ("asset:cnc-01", "apply", ENTRY, 403),
+        ("line:shanghai/machining/line1", "browse", FREE, 202),
+        ("line:shanghai/machining/line1", "apply", ENTRY, 202),
+    ],
+)
+def test_what_reaches_beside_a_machine_needs_its_line(
+    parts: Parts, client: TestClient, scope: str, verb: str, body: dict[str, Any], status: int
+) -> None:
+    now = datetime.now(UTC)
+    with parts.sessions.begin() as db:
+        user = accounts.add_user(db, "li.wei", Role.ENGINEER, now, scopes=[scope])
+        cookie = accounts.start_login(db, user, now)
+    engineer = TestClient(client.app, base_url=BASE, cookies={parts.settings.cookie: cookie})
+    answer = engineer.post("/api/v1/assets/cnc-01/commands", json={"verb": verb, **body})
+    assert answer.status_code == status, answer.text
+
+
 @pytest.mark.parametrize("fields", [{"expires_s": 61}, {"expires_s": 0}, {"verb": "explode"}, {"value": None}])
 def test_a_wish_that_cannot_be_is_refused(maintainer: TestClient, fields: dict[str, Any]) -> None:
     assert wish(maintainer, **fields).status_code == 422
@@ -218,13 +248,31 @@ def test_an_unknown_asset_and_an_unknown_command_are_said(maintainer: TestClient
     assert maintainer.get("/api/v1/commands/12345678").json()["code"] == "unknown_command"
 
 
-def test_too_many_that_wait_for_one_node_are_refused(maintainer: TestClient, parts: Parts) -> None:
+def give_many(parts: Parts, author: str) -> None:
     with parts.sessions.begin() as db:
-        for _ in range(commands.MOST_OPEN):
-            now_ns = time.time_ns()
-            commands.give(db, LINE, commands.command_of("cnc-01", "zhang", now_ns, 60, DO))
+        for _ in range(commands.MOST_OPEN // 2):
+            commands.give(db, LINE, commands.command_of("cnc-01", author, time.time_ns(), 60, DO))
+
+
+def test_too_many_that_wait_for_one_node_are_refused(maintainer: TestClient, parts: Parts) -> None:
+    give_many(parts, "zhang")
+    assert wish(maintainer).status_code == 202  # one author leaves room for others
+    give_many(parts, "li.wei")
     answer = wish(maintainer)
     assert (answer.status_code, answer.json()["code"]) == (503, "busy")
+
+
+def test_one_author_cannot_take_all_the_room_of_a_node(visit: Visit, maintainer: TestClient, parts: Parts) -> None:
+    give_many(parts, wish(maintainer).json()["author"])
+    assert wish(maintainer).json()["code"] == "busy"
+    assert wish(visit(Role.MAINTAINER)).status_code == 202
+
+
+def test_a_command_that_cannot_be_shown_hides_no_other(maintainer: TestClient, parts: Parts) -> None:
+    odd, good = (wish(maintainer, value).json()["id"] for value in (1, 2))
+    with parts.sessions.begin() as db:
+        db.execute(update(CommandRow).where(CommandRow.id == odd).values(do={"verb": "of a version to come"}))
+    assert [each["id"] for each in maintainer.get("/api/v1/commands").json()["commands"]] == [good]
 
 
 def test_the_record_is_read_page_by_page(maintainer: TestClient) -> None:

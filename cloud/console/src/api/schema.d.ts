@@ -61,7 +61,7 @@ export interface paths {
          * Wish
          * @description Wish that a machine, or the edge node of a line, does something. Ask for the command to learn what became of it.
          *
-         *     To browse and to apply needs the right to configure.
+         *     To browse and to apply needs the right to configure; to apply, and to browse a free address, on the whole line.
          */
         post: operations["wish"];
         delete?: never;
