@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import os
 import secrets
 import threading
 from collections.abc import Iterator
@@ -23,8 +24,8 @@ MAX_PASSWORD: Final = 256
 _passwords: Final = PasswordHash((Argon2Hasher(time_cost=2, memory_cost=19 * 1024, parallelism=1),))
 PASSWORD_HASH: Final = r"\$argon2id\$v=19\$m=\d{1,6},t=\d{1,2},p=\d\$[A-Za-z0-9+/]{11,86}\$[A-Za-z0-9+/]{22,86}"  # noqa: S105  (a form, no password)
 """The form of what is stored of a password; to check one takes at most 1 GB."""
-# each check takes 19 MiB and a core for 20 ms, and anybody may ask for one
-_checks: Final = threading.BoundedSemaphore(2)
+# each check takes 19 MiB and a core for 20 ms, and anybody may ask for one: a core stays for all else
+_checks: Final = threading.BoundedSemaphore(max(1, (os.cpu_count() or 1) - 1))
 _WAIT_S: Final = 5.0
 
 
