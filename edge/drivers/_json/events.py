@@ -62,8 +62,7 @@ class EventReader:
 
     def _event(self, asset: str, item: Any, arrived_ns: int, untimed: int) -> Event:
         state = self._state_of(item)
-        told = _text(self._condition(item)) if self._condition else ""
-        condition = f"{self._name}/{told}".rstrip("/") if state else ""
+        condition = self._condition_of(item) if state else ""
         time_ns, is_replaced = self._time_of(item, arrived_ns, untimed)
         own = _text(self._id(item)) if self._id else ""
         facts = (own, state) if own else (state, time_ns, zlib.crc32(repr(item).encode(errors="replace")))
@@ -80,6 +79,16 @@ class EventReader:
             values=self._values_of(item),
         )
         return found.model_copy(update={"time_replaced": True}) if is_replaced else found
+
+    def _condition_of(self, item: Any) -> str:
+        """Return what the condition is called; two that are told apart by nothing that can be read are not one."""
+        if self._condition is None:
+            return self._name
+        said = self._condition(item)
+        told = _text(said)
+        if not told:
+            raise MessageError(f"{said!r:.80} is no name of a condition, which `condition` shall find")
+        return f"{self._name}/{told}"
 
     def _state_of(self, item: Any) -> State:
         if self._state is None:

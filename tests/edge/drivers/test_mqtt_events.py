@@ -76,6 +76,13 @@ def test_a_state_that_is_none_leaves_the_event_out_and_is_told(told: Any, word: 
     assert "say what it means under `state`" in counters.notes["event of alarm"]
 
 
+@pytest.mark.parametrize("code", [{"n": 1}, [1], None, ""])
+def test_a_condition_without_a_name_is_left_out_and_is_told(told: Any, code: Any) -> None:
+    events, counters = told({"code": code, "on": True}, events={"alarm": ALARM})
+    assert (events, counters.rejected) == ([], 1)
+    assert "which `condition` shall find" in counters.notes["event of alarm"]
+
+
 def test_own_words_of_a_device_are_stated(told: Any) -> None:
     state = {"path": "s", "active": ["kommt"], "cleared": ["geht"]}
     (event,), _ = told({"s": "KOMMT"}, events={"alarm": {"topic": "factory/{asset}/alarms", "state": state}})
