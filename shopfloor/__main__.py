@@ -26,6 +26,7 @@ from shopfloor.check import check, wrong
 from shopfloor.command import commands, write
 from shopfloor.display import display_for
 from shopfloor.errors import CommandError, ConfigurationError, Exit, wrong_setting
+from shopfloor.happened import blocks, events
 from shopfloor.home import Home, port_of
 from shopfloor.ledger import ledger
 from shopfloor.login import login
@@ -95,6 +96,8 @@ app.command()(restore)
 app.command()(watch)
 app.command(context_settings={"ignore_unknown_options": True})(write)  # so that -5 is a value
 app.command()(commands)
+app.command()(events)
+app.command()(blocks)
 app.command()(ledger)
 app.command()(login)
 app.add_typer(query.app, name="query")

@@ -37,7 +37,7 @@ def write(
         print_json(told)
     elif told["state"] == "done":
         out.print(f"{asset} {signal} {cell(told['value'])} {unit}".rstrip(), markup=False)
-    _check(told, f"{asset} {signal}")
+    must_be_done(told, f"{asset} {signal}")
 
 
 def commands(
@@ -71,8 +71,8 @@ def ended(api: Api, command: dict[str, Any]) -> dict[str, Any]:
     return command
 
 
-def _check(told: dict[str, Any], what: str) -> None:
-    """Raise the error of a command that was not done."""
+def must_be_done(told: dict[str, Any], what: str) -> None:
+    """Raise the error of a command that was not done; `what` it is about."""
     text = f"{what}: {told['state']}: {told['reason']}"
     match told["state"]:
         case "done":

@@ -16,9 +16,10 @@ import orjson
 import pytest
 
 from contract.mqtt import Broker
+from tests.cloud.chain.bring import block, event
 from tests.edge.conftest import MachineServer, machine_server, unused_port
 from tests.gateway.wire import FakeStore, wait_for
-from tests.plant.test_events import CLI, ON_NATS, Plant, login, store
+from tests.plant.test_events import CLI, CLOUD, ON_NATS, Plant, login, store
 
 __all__ = ["login", "store"]
 
@@ -97,6 +98,16 @@ class Chain(Plant):
         return subprocess.run(
             command, env=os.environ | environ, capture_output=True, text=True, timeout=60, check=False
         )
+
+    def tell(self, *lines: dict[str, Any]) -> None:
+        """Say something to the cloud, as the gateway does."""
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.port}/api/v1/chain",
+            b"\n".join(map(orjson.dumps, lines)),
+            {"Authorization": f"Bearer {CLOUD}", "Content-Type": "application/x-ndjson"},
+        )
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            assert orjson.loads(answer.read()) == {"refused": []}
 
     def knows(self, asset: str) -> bool:
         try:
@@ -201,3 +212,27 @@ async def test_a_signal_is_written_from_the_command_line(chain: Chain, machine: 
     assert [orjson.loads(line)["state"] for line in listed.stdout.splitlines()] == ["expired", "refused", "done"]
     assert "write speed 4321" in (await asyncio.to_thread(chain.shopfloor, "commands")).stdout
     assert await machine.nodes["Speed"].read_value() == 4321.0
+
+
+@ON_NATS
+async def test_what_happened_is_read_from_the_command_line(chain: Chain) -> None:
+    def read(*arguments: str) -> tuple[int, str]:
+        done = chain.shopfloor(*arguments)
+        return done.returncode, done.stdout + done.stderr
+
+    chain.tell(
+        event("e1", name="Part finished", values={"serial": "A-7"}),
+        event("e2", 1.0, name="Coolant low", condition="coolant", state="active", severity=700, texts={"en": "Fill"}),
+        block("b1", [1.0, 2.0], sensor="spindle"),
+    )
+    code, said = await asyncio.to_thread(read, "events", "cnc-01")
+    assert (code, "serial=A-7" in said, "Coolant low: Fill" in said) == (0, True, True)
+    code, said = await asyncio.to_thread(read, "events", "--active", "--severity", "700", "--json")
+    assert [orjson.loads(line)["name"] for line in said.splitlines()] == ["Coolant low"]
+    assert await asyncio.to_thread(read, "events", "--start", "2027-01-01") == (0, "no events\n")
+    code, said = await asyncio.to_thread(read, "blocks", "--sensor", "spindle")
+    assert (code, "b1" in said) == (0, True)
+    code, said = await asyncio.to_thread(read, "blocks", "cnc-01", "--send")
+    assert (code, "name one asset, and --sensor" in said) == (2, True)
+    code, said = await asyncio.to_thread(read, "blocks", "cnc-01", "--sensor", "spindle", "--send")
+    assert (code, "no block of 'spindle' is held" in said) == (1, True)
