@@ -36,7 +36,7 @@ def test_events_are_told_in_words_with_what_they_stand_on(visitor: Page, plant: 
     evidence = {"signal": "spindle_load", "start_ns": now_ns - 60 * SECOND_NS, "end_ns": now_ns}
     cloud.bring(
         holds("hot", values={"spindle_load": 91.5}, evidence=[evidence, {"block": "b1", "start_ns": 0, "end_ns": 0}]),
-        alarm("part", 20, name="Part finished", texts={"": "fertig"}),
+        alarm("part", 20, name="Part finished", texts={"": "fertig"}, values={"code": 4711, "spindle_load": 12.5}),
     )
     visitor.goto(f"{cloud.address}/events")
     row = visitor.locator("[data-event=hot]")
@@ -44,7 +44,10 @@ def test_events_are_told_in_words_with_what_they_stand_on(visitor: Page, plant: 
         expect(row).to_contain_text(text)
     expect(row).to_contain_text(re.compile(r"20\d\d-\d\d-\d\d \d\d:\d\d:\d\d"))
     expect(row).to_contain_text("Spindle load 91.5 %")
-    expect(visitor.locator("[data-event=part]")).to_contain_text("fertig")
+    part = visitor.locator("[data-event=part]")
+    for text in ("fertig", "4711", "Spindle load 12.5 %"):
+        expect(part).to_contain_text(text)
+    expect(part.get_by_role("link", name="Chart of Spindle load")).to_be_visible()
     expect(visitor.locator("thead")).to_contain_text("Time (UTC+8)")
     expect(row.get_by_role("link", name="Block")).to_have_attribute("href", "/blocks/b1")
     visitor.get_by_test_id("language").click()

@@ -46,19 +46,22 @@ export function useFacts() {
       return Object.entries(values)
         .slice(0, MOST_VALUES)
         .map(([name, value]) => {
-          const measure = known(asset)?.signals.find((signal) => signal.name === name) ?? {};
-          return { name: nameOfSignal(asset, name), text: text(value, measure) };
+          const measure = known(asset)?.signals.find((signal) => signal.name === name);
+          // a whole number that no signal measures is a code, which is not split into thousands
+          const isCode = !measure && Number.isInteger(value);
+          return { name: nameOfSignal(asset, name), text: isCode ? String(value) : text(value, measure ?? {}) };
         });
     },
-    /** Where that is seen: what the source names, else the chart of the time. */
-    evidence({ asset, evidence, time }: Event): Link[] {
+    /** Where that is seen: what the source names, else the chart of the time, of a signal whose value it tells. */
+    evidence({ asset, evidence, time, values }: Event): Link[] {
       const links = evidence.map(({ signal, block, start, end }) =>
         block
           ? { text: t("events.block"), to: `/blocks/${encodeURIComponent(block)}` }
           : chart(asset, parseTime(start) ?? 0, parseTime(end) ?? 0, signal),
       );
       const at = parseTime(time) ?? 0;
-      return links.length > 0 ? links : [chart(asset, at, at)];
+      const measured = known(asset)?.signals.find(({ name }) => name in values);
+      return links.length > 0 ? links : [chart(asset, at, at, measured?.name)];
     },
   };
 }
