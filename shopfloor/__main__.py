@@ -6,6 +6,7 @@ import asyncio
 import os
 import platform
 import sys
+from collections.abc import Callable
 from importlib.metadata import version as version_of
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,12 +18,9 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from contract import log
-from edge.config import PlantFileError, load_plant
 from shopfloor import demo as plant_demo
 from shopfloor import fault, quarantine, query
 from shopfloor.backup.command import backup, restore
-from shopfloor.browse import browse
-from shopfloor.check import check, wrong
 from shopfloor.command import commands, write
 from shopfloor.display import display_for
 from shopfloor.errors import CommandError, ConfigurationError, Exit, wrong_setting
@@ -47,24 +45,41 @@ def _version(asked: bool) -> None:
 
 
 class _Commands(TyperGroup):
-    """All commands; `chaos`, a developer's tool that brings all parts of a plant along, is loaded when it is asked for.
+    """All commands; those that bring other parts of a plant along are loaded when they are asked for.
 
-    An image has only some of those parts, and no `chaos`.
+    An image has only some of those parts, and no `chaos`, a developer's tool.
     """
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Return their names."""
-        return super().list_commands(ctx) + ["chaos"] * _has_chaos()
+        return ["check", "browse", *super().list_commands(ctx), *["chaos"] * _has_chaos()]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Return one of them, or None."""
-        if cmd_name != "chaos" or not _has_chaos():
+        loaded = _load(cmd_name)
+        if loaded is None:
             return super().get_command(ctx, cmd_name)
-        from shopfloor.chaos import command as chaos  # noqa: PLC0415  (more than half a second, which no other needs)
-
         alone = typer.Typer(add_completion=False)
-        alone.command(name="chaos")(chaos.command)
+        alone.command(name=cmd_name)(loaded)
         return get_command(alone)
+
+
+def _load(name: str) -> Callable[..., None] | None:
+    """Import a command that needs the edge, a quarter of a second, or all of the plant; None for any other."""
+    match name:
+        case "check":
+            from shopfloor.check import check  # noqa: PLC0415
+
+            return check
+        case "browse":
+            from shopfloor.browse import browse  # noqa: PLC0415
+
+            return browse
+        case "chaos" if _has_chaos():
+            from shopfloor.chaos import command as chaos  # noqa: PLC0415
+
+            return chaos.command
+    return None
 
 
 def _has_chaos() -> bool:
@@ -90,8 +105,6 @@ def root(
 
 
 app.command()(backup)
-app.command()(check)
-app.command()(browse)
 app.command()(restore)
 app.command()(watch)
 app.command(context_settings={"ignore_unknown_options": True})(write)  # so that -5 is a value
@@ -128,6 +141,9 @@ def demo(
         )
     factory, scenario = factory and factory_file(factory), scenario and scenario_file(scenario)
     if plant is not None:
+        from edge.config import PlantFileError, load_plant  # noqa: PLC0415
+        from shopfloor.check import wrong  # noqa: PLC0415
+
         plant = plant.absolute()
         try:
             load_plant(plant)

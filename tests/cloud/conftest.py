@@ -19,6 +19,7 @@ import psycopg
 import pytest
 from starlette.testclient import TestClient
 
+from cloud import db
 from cloud.__main__ import Server, configure, listen
 from cloud.app import create_app
 from cloud.auth import accounts
@@ -56,13 +57,14 @@ def announcement(asset: str = "cnc-01", **changes: object) -> Announcement:
     return Announcement.model_validate(said | changes)
 
 
-def settings_in(home: Path) -> Settings:
+def settings_in(home: Path, schema: Path | None = None) -> Settings:
+    """Return the settings of a cloud in a new home, with a copy of the SQLite database `schema`, if it is given."""
     secrets = home / "secrets"
     secrets.mkdir()
     (secrets / "store-token").write_text(STORE_TOKEN + "\n")
     (secrets / "cli-token").write_text(CLI_TOKEN + "\n")
     (secrets / "gateway-token").write_text(GATEWAY_TOKEN + "\n")
-    return Settings(
+    settings = Settings(
         home=home,
         port=8080,
         raw_days=0,
@@ -71,11 +73,29 @@ def settings_in(home: Path) -> Settings:
         cli_token_file=secrets / "cli-token",
         console=home / "dist",
     )
+    if schema is not None:
+        settings.cloud_home.mkdir(mode=0o700)
+        shutil.copy(schema, settings.cloud_home / "shopfloor.db")
+    return settings
+
+
+@pytest.fixture(scope="session")
+def schema(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite database with the tables of now and nothing in them: all migrations take longer than many a test."""
+    path = tmp_path_factory.mktemp("schema") / "shopfloor.db"
+    _migrate(f"sqlite:///{path}")
+    return path
+
+
+def _migrate(url: str) -> None:
+    engine = db.connect(url)
+    db.migrate(engine)
+    engine.dispose()
 
 
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[Callable[[], str]]:
-    """Makes databases in a PostgreSQL server of this run and returns their addresses."""
+    """Makes databases with the tables of now in a PostgreSQL server of this run and returns their addresses."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
     programs = str(found[-1]) if found else os.path.dirname(shutil.which("initdb") or "")  # noqa: PTH120
     if not programs:
@@ -93,19 +113,20 @@ def postgresql() -> Iterator[Callable[[], str]]:
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(server, stdout=log, stderr=log, cwd=folder, **as_user)
     try:
-        yield partial(_make_database, folder, process, count())
+        _migrate(_make_database(folder, process, count(), "template1"))
+        yield partial(_make_database, folder, process, count(1), "test_0")
     finally:
         process.terminate()
         process.wait()
         shutil.rmtree(folder)
 
 
-def _make_database(folder: Path, process: subprocess.Popen[bytes], numbers: Iterator[int]) -> str:
+def _make_database(folder: Path, process: subprocess.Popen[bytes], numbers: Iterator[int], like: str) -> str:
     name, deadline = f"test_{next(numbers)}", time.monotonic() + 20
     while True:
         try:
             with psycopg.connect(host=str(folder), user="tester", dbname="postgres", autocommit=True) as connection:
-                connection.execute(f"CREATE DATABASE {name}")
+                connection.execute(f"CREATE DATABASE {name} TEMPLATE {like}")
                 return f"postgresql+psycopg://tester@/{name}?host={folder}"
         except psycopg.OperationalError:
             if process.poll() is not None or time.monotonic() > deadline:
@@ -115,7 +136,7 @@ def _make_database(folder: Path, process: subprocess.Popen[bytes], numbers: Iter
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest) -> str:
-    """Each kind of relational database, empty; "" is the cloud's own default, SQLite."""
+    """Each kind of relational database, with its tables; "" is the cloud's own default, SQLite."""
     if request.param == "sqlite":
         return ""
     make: Callable[[], str] = request.getfixturevalue("postgresql")
@@ -123,8 +144,8 @@ def database_url(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def settings(tmp_path: Path, database_url: str) -> Settings:
-    return settings_in(tmp_path).model_copy(update={"database_url": database_url})
+def settings(tmp_path: Path, database_url: str, schema: Path) -> Settings:
+    return settings_in(tmp_path, schema).model_copy(update={"database_url": database_url})
 
 
 @pytest.fixture
@@ -135,9 +156,9 @@ def parts(settings: Settings) -> Iterator[Parts]:
 
 
 @pytest.fixture(scope="module")
-def shared_parts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Parts]:
+def shared_parts(tmp_path_factory: pytest.TempPathFactory, schema: Path) -> Iterator[Parts]:
     """The parts of a cloud that all tests of a module ask, with one asset."""
-    parts = build_parts(settings_in(tmp_path_factory.mktemp("cloud")))
+    parts = build_parts(settings_in(tmp_path_factory.mktemp("cloud"), schema))
     with parts.sessions.begin() as db:
         learn(db, announcement())
     yield parts

@@ -37,7 +37,9 @@ def factory(tmp_path: Path, free_ports: int) -> Iterator[dict[str, str]]:
 def test_the_example_of_the_help_finds_something(factory: dict[str, str], tmp_path: Path) -> None:
     root = typer.main.get_command(app)
     assert isinstance(root, TyperGroup)
-    [path] = [option for option in root.commands["browse"].params if option.name == "path"]
+    command = root.get_command(typer.Context(root), "browse")
+    assert command is not None
+    [path] = [option for option in command.params if option.name == "path"]
     pattern = re.findall(r"for example '(Machines[^']*)'", str(path.help))[0]  # type: ignore[attr-defined]
     done = browse(factory, tmp_path, pattern, "--json")
     assert done.returncode == 0, done.stderr
