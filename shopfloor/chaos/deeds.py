@@ -265,7 +265,9 @@ class Deeds:
                 self._wrong("late", asset, signal, time_ns, f"by {(time_ns - expires_ns) / 1e6:.0f} ms: {what}")
         if (state in NOT_DONE and times) or (state == "done" and not times):
             self._wrong("false", asset, signal, created_ns, f"carried out {len(times)} times: {what}")
-        if state == "unknown" and not any(f.start_ns <= expires_ns and created_ns <= f.end_ns for f in faults):
+        was_under_way = any(s["step"] == "replied" and parse_iso(s["time"]) >= expires_ns for s in command["steps"])
+        is_harmed = any(f.start_ns <= expires_ns and created_ns <= f.end_ns for f in faults)
+        if state == "unknown" and not is_harmed and not was_under_way:
             self._wrong("untold", asset, signal, created_ns, f"and there was no fault: {what}")
 
     def _has_verdict(self, command: Mapping[str, Any]) -> bool:

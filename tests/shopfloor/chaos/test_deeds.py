@@ -145,6 +145,14 @@ def test_unknown_needs_a_fault_and_what_nobody_has_wished_is_alien() -> None:
     assert verdict.wrong == {"untold": 1, "alien": 1}
 
 
+def test_a_write_that_was_under_way_at_its_expiry_may_be_unknown() -> None:
+    for second, wrong in ((10.01, {}), (9.9, {"untold": 1})):
+        verdict, checked = deeds()
+        replied = [{"step": "replied", "time": iso(at(second))}]
+        checked.check_writes([command("unknown", steps=replied)], [carried_out(9)], set(), [])
+        assert verdict.wrong == wrong
+
+
 def test_a_command_that_the_cloud_has_taken_is_there() -> None:
     verdict, checked = deeds()
     checked.check_writes([], [], {"id-80.0"}, [])
