@@ -198,7 +198,7 @@ class Contained:
             if not task.done():
                 await self.end(task)
         if not done:
-            raise Failed(f"the driver has not ended `{method}` after {limit_s:g} s")
+            raise Failed(f"the driver has not ended `{method}` after {limit_s:.3g} s")
         outcome(task, method)
 
 

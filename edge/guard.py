@@ -67,8 +67,8 @@ class Served(Protocol):
     def asset(self, id_: str) -> Asset | None:
         """Return an asset of the machine as it is known now."""
 
-    async def write(self, asset: str, signal: str, value: Value) -> Written:
-        """Set one signal. Never raises; ends in time."""
+    async def write(self, asset: str, signal: str, value: Value, limit_s: float) -> Written:
+        """Set one signal within `limit_s`, or sooner. Never raises; ends in time."""
 
     async def browse(self, path: str) -> Any:
         """Return what the machine offers, as JSON; raise DriverError."""
@@ -262,7 +262,11 @@ class Guard:
         value = fitted(signal, do.value)
 
         async def write() -> Reply:
-            written = await self._machines[name].write(asset.id, signal.name, value)
+            # to note it has taken its time, and so may the machine: behind the expiry nothing more is sent to it
+            left_s = (command.expires_ns - self._clock_ns()) / 1e9
+            if left_s <= 0:
+                return self._reply(command, "expired", "its expiry came before it could be begun")
+            written = await self._machines[name].write(asset.id, signal.name, value, left_s)
             return self._reply(command, written.outcome, written.reason, value=written.value)
 
         return await self._once(command, name, write)

@@ -14,7 +14,7 @@ import structlog
 from contract.loss import Reason
 from contract.model import MAX_TEXT_BYTES, Asset, Value
 from edge import probe
-from edge.contain import CLOSE_S, CONNECT_S, Contained, Failed, check_sound, outcome
+from edge.contain import CLOSE_S, CONNECT_S, WRITE_S, Contained, Failed, check_sound, outcome
 from edge.detector import TICK_S
 from edge.driver import Counters, Driver, DriverError, Item, Lost, Unreachable, Written
 from edge.entry import Entry, Place
@@ -136,11 +136,11 @@ class Runner:
         source = self._intake.sources.get(id_)
         return None if source is None else source.asset
 
-    async def write(self, asset: str, signal: str, value: Value) -> Written:
-        """Set one signal. Never raises; ends in time (see edge.contain)."""
+    async def write(self, asset: str, signal: str, value: Value, limit_s: float = WRITE_S) -> Written:
+        """Set one signal within `limit_s`, at most WRITE_S. Never raises; ends in time (see edge.contain)."""
         if not self.health.connected:
             return Written("failed", self.health.trouble or "the machine is not connected")
-        return await self._driver.write(asset, signal, value)
+        return await self._driver.write(asset, signal, value, min(limit_s, WRITE_S))
 
     async def browse(self, path: str) -> dict[str, Any]:
         """Return what the machine offers at `path` (see edge.probe); raise DriverError."""

@@ -24,13 +24,14 @@ class Receipt:
     """What became of a post. `taken`: all lines are durable but those in `refused`, which have an index and a reason.
 
     `failed`: the cloud fell over it, perhaps by what a line says. `detail` says what went wrong and what to do,
-    `retry_after_s` is the cloud's own wish.
+    `retry_after_s` is the cloud's own wish. `is_late`: it did not answer in time, perhaps as it was given too much.
     """
 
     outcome: Literal["taken", "rejected", "failed", "unauthorized", "unavailable"]
     refused: dict[int, str] = field(default_factory=dict)
     detail: str = ""
     retry_after_s: float = 0.0
+    is_late: bool = False
 
 
 class Cloud(Protocol):
@@ -69,7 +70,7 @@ class HttpCloud:
                 return self._receipt(response)
         except httpx2.TimeoutException as error:
             detail = f"{self._url} did not answer in time ({type(error).__name__}); is it overloaded?"
-            return Receipt("unavailable", detail=detail)
+            return Receipt("unavailable", detail=detail, is_late=True)
         except httpx2.RequestError as error:
             return Receipt(
                 "unavailable", detail=f"{self._url}: {error}; start the cloud or correct SHOPFLOOR_CLOUD_URL"

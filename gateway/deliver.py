@@ -94,6 +94,7 @@ class Deliverer:
         self._clock = clock
         self._now_ns = now_ns
         self._most_lines = LINES
+        self._too_many = LINES + 1  # so many were not taken in time, since all was delivered
         self._failures = 0  # in a row, of posts by which the cloud fell over
         self._stopping = threading.Event()
         # a daemon: a cloud that hangs must not keep the process; what it was told twice is harmless
@@ -150,6 +151,7 @@ class Deliverer:
             post = self._gather()
             if not post.letters and not post.numbers:
                 self.progress.moved = self._clock()
+                self._too_many = LINES + 1
                 return 0.0
             if not post.letters:
                 self._forget(post, [])
@@ -203,10 +205,13 @@ class Deliverer:
             self._forget(post, [], refused={0: receipt.detail})
             return 0.0
         if outcome != "taken":
+            if receipt.is_late:
+                self._too_many = len(post.letters)  # the same again would be as late, for ever
+                self._most_lines = max(1, self._too_many // 2)
             return self._wait(receipt.detail, receipt.retry_after_s)
         taken = [letter for index, letter in enumerate(post.letters) if index not in receipt.refused]
         self._forget(post, taken, refused=receipt.refused)
-        self._most_lines = min(LINES, 2 * self._most_lines)
+        self._most_lines = max(1, min(2 * self._most_lines, self._too_many - 1))
         return GATHER_S if len(post.numbers) < LINES // 2 and post.size < MOST_BYTES // 2 else 0.0
 
     def _forget(self, post: Post, taken: list[Letter], refused: dict[int, str] | None = None) -> None:

@@ -58,6 +58,12 @@ class Batch:
         """Return the node that sent the line with this index."""
         return self.owners[bisect_right(self.owners, line, key=lambda owner: owner[0]) - 1][1]
 
+    def halve(self) -> None:
+        """Put the two halves of the next piece in its place."""
+        piece = self.todo.pop()
+        middle = (piece.start + piece.stop) // 2
+        self.todo += [slice(middle, piece.stop), slice(piece.start, middle)]
+
 
 @dataclass(slots=True)
 class Progress:
@@ -193,20 +199,23 @@ class Forwarder:
         self.progress.posts += 1
         self.progress.answers[answer.outcome] = self.progress.answers.get(answer.outcome, 0) + 1
         if answer.outcome not in ("written", "rejected"):
+            if answer.is_late and piece.stop - piece.start > 1:
+                batch.halve()  # the same again would be as late, for ever
             return self._wait(answer.detail, answer.retry_after_s)
-        batch.todo.pop()
         if answer.outcome == "rejected":
             self._bisect(batch, piece, answer)
+        else:
+            batch.todo.pop()
         self._working()
         return 0.0
 
     def _bisect(self, batch: Batch, piece: slice, answer: Answer) -> None:
         """Put the two halves of a refused piece in its place; a single line is set aside."""
-        first, end = piece.start, piece.stop
-        if end - first > 1:
-            middle = (first + end) // 2
-            batch.todo += [slice(middle, end), slice(first, middle)]
+        first = piece.start
+        if piece.stop - first > 1:
+            batch.halve()
             return
+        batch.todo.pop()
         node = batch.owner(first)
         line = batch.lines[first].encode()
         self._ledger.set_aside(Aside(self._now_ns(), node, STORE, answer.detail, line))

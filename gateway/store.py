@@ -20,11 +20,15 @@ Outcome = Literal["written", "rejected", "unauthorized", "unavailable"]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What became of a write. `detail` says what went wrong and what to do; `retry_after_s` is the store's own wish."""
+    """What became of a write. `detail` says what went wrong and what to do; `retry_after_s` is the store's own wish.
+
+    `is_late`: it did not answer in time, perhaps as it was given too much at once.
+    """
 
     outcome: Outcome
     detail: str = ""
     retry_after_s: float = 0.0
+    is_late: bool = False
 
 
 class Store(Protocol):
@@ -65,9 +69,8 @@ class HttpStore:
             ) as response:
                 return self._answer(response)
         except httpx2.TimeoutException as error:
-            return Answer(
-                "unavailable", f"{self._url} did not answer in time ({type(error).__name__}); is it overloaded?"
-            )
+            detail = f"{self._url} did not answer in time ({type(error).__name__}); is it overloaded?"
+            return Answer("unavailable", detail, is_late=True)
         except httpx2.RequestError as error:
             return Answer("unavailable", f"{self._url}: {error}; start the store or correct SHOPFLOOR_STORE_URL")
 

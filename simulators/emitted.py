@@ -5,7 +5,9 @@ the process), `time_ns` (UTC, as precise as the protocol carries it) and `values
 written before the message goes out, so that whatever arrives anywhere is in the file, however the process ends.
 
 A block of a sensor is a line without values: `time_ns` is that of its first number, `block` says `sensor`, `count`, and
-`sha256` of the numbers (32-bit floats, little-endian).
+`sha256` of the numbers (32-bit floats, little-endian). So is an event: `event` says `name`, `state`, `severity` and
+`text`. A line of what was carried out has `command` with `name` and `value`, and the wall's time; it is written after
+the deed, before anybody is told of it.
 """
 
 from __future__ import annotations
@@ -39,6 +41,17 @@ class Emitted:
         told = {"sensor": block.sensor, "count": len(block.values), "sha256": digest}
         line = {"source": source, "time_ns": block.start_ns, "values": {}, "block": told}
         os.write(self._file, json.dumps(line).encode() + b"\n")
+
+    def write_event(self, source: str, time_ns: int, name: str, *, state: str, severity: int, text: str) -> None:
+        """Add the line of an event."""
+        told = {"name": name, "state": state, "severity": severity, "text": text}
+        line = {"source": source, "time_ns": time_ns, "values": {}, "event": told}
+        os.write(self._file, json.dumps(line, ensure_ascii=False).encode() + b"\n")
+
+    def write_command(self, source: str, time_ns: int, name: str, value: Value) -> None:
+        """Add the line of a command that was carried out."""
+        line = {"source": source, "time_ns": time_ns, "values": {}, "command": {"name": name, "value": value}}
+        os.write(self._file, json.dumps(line, ensure_ascii=False).encode() + b"\n")
 
     def close(self) -> None:
         """Close the file; once."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 import zlib
 from abc import ABC, abstractmethod
 from collections import Counter, deque
@@ -149,6 +150,11 @@ class Shown:
                 self.emitted.write_block(self.machine.id, block)
             yield block
 
+    def note_event(self, time_ns: int, name: str, *, state: str, severity: int, text: str) -> None:
+        """Write down an event that is about to be told."""
+        if self.emitted is not None:
+            self.emitted.write_event(self.machine.id, time_ns, name, state=state, severity=severity, text=text)
+
     def count(self, names: Sequence[str]) -> None:
         """Count the samples of these signals as emitted."""
         for name in names:
@@ -163,6 +169,8 @@ class Shown:
         except Refused as refusal:
             self.machine.record("refused", name=name, value=value, reason=str(refusal))
             return str(refusal)
+        if self.emitted is not None:
+            self.emitted.write_command(self.machine.id, time.time_ns(), name, value)
         return ""
 
 

@@ -91,6 +91,11 @@ def _print(report: Report) -> None:
         f"and equal, {verdict.explained.total()} explained by outages of their source, {verdict.repeated} read again",
         markup=False,
     )
+    counts = [f"{count} {what}" for what, count in sorted(report.counts.items())]
+    out.print(", ".join(counts), markup=False)
+    if report.stood:
+        text = f"the computer stood still {report.stood} times, for {report.stood_s:.1f} s at most"
+        out.print(text if report.ok else f"{text}: run this seed again", markup=False)
     if report.odd:
         said = sum(report.odd.values())
         out.print(f"{len(report.odd)} odd inputs were sent, {said} times: {', '.join(report.odd)}", markup=False)
@@ -126,6 +131,9 @@ def as_dict(report: Report) -> dict[str, Any]:
         "explained": dict(verdict.explained),
         "repeated": verdict.repeated,
         "odd": report.odd,
+        "counts": report.counts,
+        "stood": report.stood,
+        "stood_s": round(report.stood_s, 2),
         "wrong": dict(verdict.wrong),
         "findings": [finding._asdict() for finding in verdict.findings],
         "missing_numbers": report.missing,

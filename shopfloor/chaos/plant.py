@@ -19,7 +19,7 @@ from urllib.request import Request
 
 import yaml
 
-from shopfloor.chaos import source
+from shopfloor.chaos import source, traffic
 from shopfloor.chaos import world as worlds
 from shopfloor.chaos.odd import LINE
 from shopfloor.chaos.proxy import HOST, Link, StoreLine
@@ -214,6 +214,7 @@ class ChaosPlant:
                 environ["SHOPFLOOR_STORE_TIMEOUT_S"] = str(STORE_TIMEOUT_S)
             case "simulators":
                 command = (*program.command, "--emitted", str(self.emitted[0]))
+                command += ("--block-period", str(traffic.BLOCK_S))
                 ready = every(*(() if program.ready is None else (program.ready,)), self._write_plant)
                 return replace(program, command=command, environ=environ, ready=ready)
             case "edge":
@@ -237,6 +238,7 @@ class ChaosPlant:
                 for line in area["lines"].values():
                     for machine in line["machines"].values():
                         self._unfiltered(machine)
+                    traffic.configure(line["machines"])
             press = source.entry(f"mqtt://{HOST}:{self.demo.mqtt_port}", "secrets/mqtt-edge")
             machines = {source.ASSET: press}
             if self._has_world:  # on the same line, so that they share its spool

@@ -14,11 +14,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from shopfloor.api import Api
-from shopfloor.chaos import words
-from shopfloor.chaos.checker import Finding, Outage, Verdict, check, read_emitted
+from shopfloor.chaos import source, words
+from shopfloor.chaos.checker import Finding, Outage, Produced, Verdict, check, read_emitted
+from shopfloor.chaos.deeds import Deeds, Fault, Kept, crossings, losses, read_kept, read_said
 from shopfloor.chaos.faults import KINDS, WORLD, Harm, impossible
 from shopfloor.chaos.plant import FAKETIME, SOURCES, ChaosPlant
+from shopfloor.chaos.stood import Watch
 from shopfloor.chaos.store import SECOND_NS, last_times, missing_numbers, read_stored
+from shopfloor.chaos.traffic import MACHINES, ON_REQUEST, Traffic
 from shopfloor.errors import CommandError
 from shopfloor.home import Home
 
@@ -60,6 +63,11 @@ class Report:
     missing: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
     odd: dict[str, int] = field(default_factory=dict)
     """How often each odd input was sent."""
+    counts: Counter[str] = field(default_factory=Counter)
+    """Events, blocks, and commands by verdict."""
+    stood: int = 0
+    """How often the computer stood still, and for how long at most."""
+    stood_s: float = 0.0
 
     @property
     def ok(self) -> bool:
@@ -89,7 +97,7 @@ class Report:
         return [*rows, ["all", len(self.events), *_times(self.events), self.verdict.explained.total(), *totals]]
 
 
-WRONGS: Final = ("lost", "doubled", "altered", "alien", "untold", "ended")
+WRONGS: Final = ("lost", "doubled", "altered", "alien", "late", "false", "untold", "ended")
 HEADER: Final = ("fault", "times", "back p50 s", "p95 s", "most s", "explained", *WRONGS)
 
 
@@ -131,7 +139,9 @@ async def chaos(
         plant = ChaosPlant(Home(home or Path(folder)), port, small_disk=full, fake_time=fake_time, world=world)
         run = _Run(plant, Report(seed, seconds), hold_s, say)
         try:
-            await run.go(kinds, 2 if pairs else 1, rounds)
+            with Watch() as watch:
+                await run.go(kinds, 2 if pairs else 1, rounds)
+            run.report.stood, run.report.stood_s = watch.times, watch.most_s
         finally:
             await plant.stop()
             try:
@@ -152,15 +162,27 @@ class _Run:
         self._outages: list[Outage] = []
         self._start_ns = 0
         self._is_done = False
+        self._kept = Kept()
 
     async def go(self, kinds: Sequence[str], at_once: int, rounds: int | None) -> None:
         await self.plant.start()
         token = self.plant.home.secret("cli-token").read_text().strip()
         with Api(self.plant.demo.url.rstrip("/"), token) as api:
             await self._flowing(api, SOURCES, 0)
+            demo = self.plant.demo
+            self._traffic = Traffic(
+                lambda: Api(demo.url.rstrip("/"), token), demo.truth_port, self.plant.emitted[0], self.report.seed
+            )
             self._start_ns = time.time_ns()
-            await self._harm(api, kinds, at_once, rounds)
-            await asyncio.sleep(CALM_S)
+            going_on = asyncio.create_task(self._traffic.run())
+            try:
+                await self._harm(api, kinds, at_once, rounds)
+                await asyncio.sleep(CALM_S)
+            finally:
+                going_on.cancel()
+                (result,) = await asyncio.gather(going_on, return_exceptions=True)
+            if isinstance(result, Exception):
+                raise result
             await self._settle(api)
         self._is_done = True
 
@@ -253,12 +275,37 @@ class _Run:
             await asyncio.sleep(2)
 
     def _check(self, api: Api, end_ns: int) -> Verdict:
-        produced = {key: made for key, made in read_emitted(self.plant.emitted).items() if key[0] in SOURCES}
+        every = read_emitted(self.plant.emitted)
+        produced = {key: made for key, made in every.items() if key[0] in SOURCES}
         stored = read_stored(api, sorted(SOURCES), self._start_ns - LOOK_NS, end_ns + LOOK_NS)
         verdict = check(produced, stored, self._outages, self._start_ns, end_ns)
+        self._check_deeds(api, end_ns, verdict, produced)
         if hasattr(self.plant, "world"):
             self._check_world(api, end_ns, verdict)
         return verdict
+
+    def _check_deeds(self, api: Api, end_ns: int, verdict: Verdict, produced: Produced) -> None:
+        """Check what became of events, blocks and commands."""
+        said, kept = read_said(self.plant.emitted), self._kept
+        assets = (*MACHINES, source.ASSET)
+        read_kept(api, assets, self._start_ns - LOOK_NS, end_ns + LOOK_NS, kept)
+        ledger = api.get("ledger")
+        deeds = Deeds(verdict, [*self._outages, *losses(ledger)], self._start_ns, end_ns)
+        limit = source.DETECTOR
+        series = produced.get((source.ASSET, str(limit["signal"])), {})
+        found = crossings(source.ASSET, str(limit["name"]), series, source.HIGH, source.HYSTERESIS)
+        deeds.check_events([*said.events, *found], kept.events)
+        deeds.check_blocks(said.blocks, kept.blocks, set(MACHINES) - {ON_REQUEST})
+        deeds.check_requests(kept.commands, kept.blocks)
+        back_ns = round(RECOVERY_LIMIT_S * SECOND_NS)
+        faults = [Fault(event.start_ns, event.end_ns + self._back_ns(event, back_ns)) for event in self.report.events]
+        deeds.check_writes(kept.commands, said.deeds, self._traffic.wished, faults)
+        self.report.counts = deeds.counts
+        self.report.counts["unexplained"] = ledger["unexplained"]
+
+    @staticmethod
+    def _back_ns(event: Event, limit_ns: int) -> int:
+        return round(max(event.back_s.values(), default=limit_ns / 1e9) * SECOND_NS)
 
     def _check_world(self, api: Api, end_ns: int, verdict: Verdict) -> None:
         """Check what became of the odd inputs, and that they have ended no process."""

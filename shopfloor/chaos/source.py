@@ -16,6 +16,14 @@ from simulators.emitted import Emitted
 
 ASSET: Final = "press-01"
 TOPIC: Final = f"machines/{ASSET}/telemetry"
+EVENTS: Final = f"machines/{ASSET}/events"
+EVENT: Final = "pressed"
+EVENT_S: Final = 0.5
+SEVERITY: Final = 300
+HIGH: Final = 80.0
+HYSTERESIS: Final = 10.0
+DETECTOR: Final = {"kind": "limit", "name": "high", "signal": "v0", "high": HIGH, "hysteresis": HYSTERESIS}
+"""What is found in the machine's own signal: v0 goes from -100 to 100 and back in six seconds."""
 SIGNALS: Final = 10
 PERIOD_S: Final = 0.1
 MS: Final = 1_000_000
@@ -30,6 +38,8 @@ class Press:
         self._port = port
         self._emitted = Emitted(emitted)
         self._time_ms = 0
+        self._told = 0
+        self._event_s = 0.0
         self._client = paho.Client(CallbackAPIVersion.VERSION2, client_id=ASSET, clean_session=True)
         self._client.username_pw_set(user, password)
         self._client.reconnect_delay_set(1, 2)
@@ -44,6 +54,7 @@ class Press:
             while True:
                 if self._client.is_connected():
                     self._send()
+                    self._tell()
                 due = max(due + PERIOD_S / self.factor, time.monotonic() - 1)
                 await asyncio.sleep(max(0.0, due - time.monotonic()))
         finally:
@@ -55,6 +66,16 @@ class Press:
         """Send anything at all, once."""
         if self._client.is_connected():
             self._client.publish(topic, body, qos=1)
+
+    def _tell(self) -> None:
+        """Tell an event when it is time, with a number of its own."""
+        if time.monotonic() < self._event_s:
+            return
+        self._event_s = time.monotonic() + EVENT_S
+        self._told += 1
+        time_ms, text = time.time_ns() // MS, f"part {self._told}"
+        self._emitted.write_event(ASSET, time_ms * MS, EVENT, state="", severity=SEVERITY, text=text)
+        self._client.publish(EVENTS, orjson.dumps({"ts": time_ms, "part": self._told, "text": text}), qos=1)
 
     def _send(self) -> None:
         self._time_ms = max(self._time_ms + 1, time.time_ns() // MS)
@@ -79,4 +100,6 @@ def entry(broker: str, password_file: str) -> dict[str, Any]:
         "topic": TOPIC,
         "time": {"path": "ts", "unit": "ms"},
         "signals": {name: {"path": name, "datatype": "double"} for name in names},
+        "events": {EVENT: {"topic": EVENTS, "id": "part", "text": "text", "severity": SEVERITY}},
+        "detectors": [DETECTOR],
     }

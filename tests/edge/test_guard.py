@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,14 @@ import pytest
 from asyncua.common.callback import CallbackType
 
 from contract.command import REPLY, Apply, Browse, Command, Reply, SendBlock, Verb, Write, command_metric, read_reply
-from contract.model import Datatype, Signal
+from contract.model import Asset, Datatype, Signal, Value
 from contract.sparkplug import Code, Metric
 from contract.topics import Node
-from edge.guard import KEEP_NS, MOST_NOTED, Journal, RefusedError, fitted
+from edge.desk import Desk
+from edge.driver import Written
+from edge.entry import Context, Place
+from edge.guard import KEEP_NS, MOST_NOTED, Guard, Journal, RefusedError, fitted
+from spool import Spool
 
 
 class Notes(dict[str, bytes]):
@@ -150,17 +155,43 @@ class Machine:
     def __init__(self, server: Any) -> None:
         self.server = server
         self.written: list[Any] = []
-        self.goes_on = asyncio.Event()
+        self.goes_on, self.answers = asyncio.Event(), asyncio.Event()
         self.goes_on.set()
+        self.answers.set()
         server.server.subscribe_server_callback(CallbackType.PreWrite, self._told)
+        server.server.subscribe_server_callback(CallbackType.PreRead, self._asked)
 
     async def _told(self, event: Any, _dispatcher: Any = None) -> None:
         if event.is_external:
             self.written += [item.Value.Value.Value for item in event.request_params.NodesToWrite]
             await self.goes_on.wait()
 
+    async def _asked(self, event: Any, _dispatcher: Any = None) -> None:
+        if event.is_external:
+            await self.answers.wait()
+
     async def shows(self, name: str) -> Any:
         return await self.server.nodes[name].read_value()
+
+
+class Untouched:
+    """What a guard knows of a machine that it shall leave alone."""
+
+    def __init__(self) -> None:
+        self.written: list[Value] = []
+
+    def asset(self, id_: str) -> Asset | None:
+        return Asset("demo", "here", "machining", "line1", id_, "cnc", {}, (Signal("speed", writable=True),))
+
+    async def write(self, asset: str, signal: str, value: Value, limit_s: float) -> Written:
+        self.written.append(value)
+        return Written("done", value=value)
+
+    async def browse(self, path: str) -> Any:
+        raise NotImplementedError
+
+    async def send_blocks(self, asset: str, sensor: str, start_ns: int | None = None, end_ns: int | None = None) -> int:
+        raise NotImplementedError
 
 
 @pytest.fixture
@@ -225,6 +256,46 @@ async def test_what_comes_behind_its_expiry_is_not_done(edge: Edge, machine: Mac
     assert (await edge.reply(first)).outcome == "done"
     assert (await edge.reply(second)).outcome == "expired"
     assert machine.written == [2.0]
+
+
+async def test_a_machine_that_is_slow_is_not_written_behind_the_expiry(edge: Edge, machine: Machine) -> None:
+    machine.answers.clear()  # it is asked how it keeps the value before it is told one
+    id_ = edge.send(Write(signal="speed", value=2), expires_s=1)
+    reply = await edge.reply(id_)
+    assert reply.outcome == "unknown"
+    machine.answers.set()
+    assert (await edge.ask(Write(signal="speed", value=3))).outcome == "done"
+    assert machine.written == [3.0]
+
+
+async def test_a_disk_that_is_slow_lets_nothing_be_written_behind_the_expiry(tmp_path: Path, until: Any) -> None:
+    times = iter((0, 0))  # when it comes and at its turn it is time; when it is noted no longer
+    replies: list[Reply] = []
+
+    def answer(reply: Reply, _notes: Any) -> Future[int | None]:
+        replies.append(reply)
+        given: Future[int | None] = Future()
+        given.set_result(1)
+        return given
+
+    with Spool.open(tmp_path / "s.spool") as spool:
+        machine = Untouched()
+        guard = Guard(
+            spool,
+            answer,
+            {"cnc-01": machine},
+            Desk(Place("demo", "here", "machining", "line1"), Context(tmp_path, tmp_path), None),
+            lambda: next(times, 10),
+        )
+        serving = asyncio.create_task(guard.run())
+        do = Write(signal="speed", value=1.0)
+        guard.take(
+            Command(id="command-1", asset="cnc-01", author="zhang", created_ns=0, expires_ns=5, do=do).model_dump_json()
+        )
+        await until(lambda: replies)
+        serving.cancel()
+    assert [(reply.outcome, reply.command_id) for reply in replies] == [("expired", "command-1")]
+    assert machine.written == []
 
 
 async def test_a_command_that_the_broker_delivers_twice_is_done_once(edge: Edge, machine: Machine) -> None:

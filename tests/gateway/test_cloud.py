@@ -69,7 +69,8 @@ def test_a_cloud_that_is_slow_or_away_or_whose_token_is_missing(
     cloud: HttpCloud, server: FakeCloud, token: Path
 ) -> None:
     server.delay_s = 1.0
-    assert "did not answer in time" in cloud.post([b"{}"]).detail
+    late = cloud.post([b"{}"])
+    assert ("did not answer in time" in late.detail, late.is_late) == (True, True)
     token.write_text("another one, after a change")
     server.delay_s = 0.0
     assert cloud.post([b"{}"]).outcome == "unauthorized"

@@ -57,6 +57,7 @@ class Cloud:
 
     def __init__(self) -> None:
         self.down = False
+        self.most = 0  # so many lines it takes in time, 0: any number
         self.told: list[dict[str, object]] = []
         self.posts = 0
         self.plan: deque[Receipt] = deque()
@@ -67,6 +68,8 @@ class Cloud:
         assert sum(map(len, lines)) <= 1 << 20
         if self.down:
             return Receipt("unavailable", detail="down")
+        if 0 < self.most < len(lines):
+            return Receipt("unavailable", detail="late", is_late=True)
         if any(b"poison" in line for line in lines):
             return Receipt("rejected", detail="poison")
         if any(b"fatal" in line for line in lines):
@@ -184,6 +187,16 @@ def test_the_cloud_away_delays_no_sample_and_the_spool_keeps_only_what_is_for_it
     chain.deliver()
     assert cloud.ids() == [f"e{n}" for n in range(1, 21)]
     assert (chain.left, chain.cursors.kept, told(chain).events) == (0, 0, 20)
+
+
+def test_a_cloud_that_is_too_slow_for_all_at_once_is_given_less(open_chain: Open, cloud: Cloud) -> None:
+    """The same post again would be as late, for ever, while more is held behind it."""
+    chain = open_chain()
+    cloud.most = 8
+    chain.put(*(event(f"e{n}") for n in range(50)))
+    chain.deliver()
+    assert cloud.ids() == [f"e{n}" for n in range(50)]
+    assert cloud.posts < 16
 
 
 def test_the_store_away_holds_no_event_back(open_chain: Open, store: Store, cloud: Cloud, edge_node: EdgeNode) -> None:

@@ -177,6 +177,18 @@ def test_what_is_no_answer_is_repeated_and_harmless(
     assert set(fake_store.lines) == {line_of(1)}
 
 
+def test_a_store_that_is_too_slow_for_a_batch_is_given_less(
+    forward: Forwarder, spool: Spool, fake_store: FakeStore, edge_node: EdgeNode
+) -> None:
+    """The same batch again would be as late, for ever, while a backlog grows behind it."""
+    fake_store.most = 20
+    put(spool, edge_node.nbirth(), edge_node.dbirth(), *(edge_node.ddata(n) for n in range(100)))
+    drain(forward, spool)
+    assert sorted(set(fake_store.lines)) == sorted(line_of(n) for n in range(100))
+    assert forward.progress.answers["unavailable"] < 10
+    assert forward.progress.trouble == ""
+
+
 def test_a_bad_line_is_found_and_set_aside_and_the_others_arrive(
     forward: Forwarder, spool: Spool, fake_store: FakeStore, edge_node: EdgeNode, ledger: Ledger
 ) -> None:

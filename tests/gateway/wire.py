@@ -48,6 +48,7 @@ class FakeStore:
     def __init__(self) -> None:
         self.plan: deque[int | str] = deque()
         self.down = False
+        self.most = 0  # so many lines it takes in time, 0: any number
         self.lines: list[str] = []
         self.refuse = "poison"  # a line with this in it makes a write a 400
         self.requests: list[tuple[int | str, dict[str, str], str]] = []
@@ -94,6 +95,8 @@ def handler(store: FakeStore) -> type[BaseHTTPRequestHandler]:
                 answer = 401
             if answer == 204 and any(store.refuse in line for line in lines):
                 answer = 400
+            if answer == 204 and 0 < store.most < len(lines):
+                answer = "commit, then hang"
             with store.changed:
                 store.requests.append((answer, dict(self.headers), self.path))
                 # a time-out after the commit: the data is there, the answer never comes

@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from typing import Final
 
 from contract.model import Quality, Sample, Value
 from edge.driver import Counters, Item, Lost, NoHistory, Tag, Unreachable, Written
@@ -18,6 +19,8 @@ from edge.drivers.mtconnect.events import ConditionReader
 from edge.drivers.mtconnect.history import Gap, Position
 from edge.drivers.mtconnect.items import Conditions, Reader, choose, resolve, told_as_events
 from edge.entry import Context
+
+_MOST_ITEMS: Final = 10_000  # in one batch
 
 
 class MtconnectDriver:
@@ -35,6 +38,7 @@ class MtconnectDriver:
         self._events = ConditionReader(name)
         self._first: list[Item] = []
         self._stream: AsyncGenerator[Streams, None] | None = None
+        self._next: asyncio.Task[Streams] | None = None  # the part of the stream that is waited for
         self._polls = False
         self._next_poll = 0.0
         self._model_changed = ""
@@ -110,19 +114,44 @@ class MtconnectDriver:
             if self._checked(found.header, position).first > position.sequence and has_asked:
                 return await self._catch_up(agent, position, None)
         self._position, self._behind = Position(position.instance, found.header.next), 0
+        items = self._items(found, position)
+        # all that is here is one batch: each must be durable before more is read, and a slow disk holds up no stream
+        while len(items) < _MOST_ITEMS and (more := await self._arrived(self._position)) is not None:
+            self._position = Position(position.instance, more.header.next)
+            items += self._items(more, position)
+        return items
+
+    def _items(self, found: Streams, position: Position) -> list[Item]:
         samples = self._reader.samples(found.observations, self._conditions)
         return [*samples, *self._events.items(found.observations, position.instance, time.time_ns())]
+
+    async def _arrived(self, position: Position) -> Streams | None:
+        """Return the next part of the stream when it is here and sound, else None: the next `read` sees to it."""
+        if self._stream is None:
+            return None
+        task = self._next = self._next or asyncio.create_task(_part_of(self._stream))
+        await asyncio.sleep(0)
+        if not task.done() or task.exception() is not None:
+            return None
+        try:
+            self._checked(task.result().header, position)
+        except AnswerError:
+            return None
+        self._next = None
+        return task.result()
 
     async def _part(self, agent: Agent, position: Position) -> Streams:
         """Return the next part of the stream; open it, or find that the agent does not stream, when there is none."""
         if self._stream is None:
             self._stream = agent.stream(self._device, position.sequence)
         silence_s = 2 * max(self.entry.heartbeat_s, self.entry.interval_s)
+        task = self._next = self._next or asyncio.create_task(_part_of(self._stream))
+        await asyncio.wait((task,), timeout=silence_s)
+        if not task.done():
+            raise AnswerError(f"the stream is silent: neither a change nor a heartbeat for {silence_s:g} s")
+        self._next = None
         try:
-            async with asyncio.timeout(silence_s):
-                return await anext(self._stream)
-        except TimeoutError as error:
-            raise AnswerError(f"the stream is silent: neither a change nor a heartbeat for {silence_s:g} s") from error
+            return task.result()
         except StopAsyncIteration as error:
             raise AnswerError("the agent has ended the stream") from error
         except NotStreaming:
@@ -213,6 +242,10 @@ class MtconnectDriver:
 
     async def _end_stream(self) -> None:
         stream, self._stream = self._stream, None
+        task, self._next = self._next, None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait((task,))
         if stream is not None:
             await stream.aclose()
 
@@ -222,3 +255,7 @@ class MtconnectDriver:
         await self._end_stream()
         if agent is not None:
             await agent.close()
+
+
+async def _part_of(stream: AsyncGenerator[Streams, None]) -> Streams:
+    return await anext(stream)

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -100,7 +102,8 @@ class OpcUa(Face):
         for shown in self.shown:
             await self._build(server, machines, shown, namespace)
             nodes = {name: node for (machine, name), node in self._nodes.items() if machine == shown.machine.id}
-            self._alarms.add(shown.machine, nodes)
+            self._alarms.add(shown, nodes)
+        server.subscribe_server_callback(CallbackType.PreWrite, self._stamp)
         server.subscribe_server_callback(CallbackType.PostWrite, self._written)
         await server.start()
         self.server = server
@@ -210,6 +213,18 @@ class OpcUa(Face):
                 [_argument("Done", ua.ObjectIds.Boolean), _argument("Reason", ua.ObjectIds.String)],
             )
 
+    async def _stamp(self, event: Any, _dispatcher: Any = None) -> None:
+        """A client writes: what is shown has the machine's time from then on."""
+        if not event.is_external:
+            return
+        for item in event.request_params.NodesToWrite:
+            found = self._writable.get(item.NodeId)
+            if found is not None and item.AttributeId == ua.AttributeIds.Value:
+                before_ns = found[0].stamp_ns // 1000 * 1000 + 1000
+                stamp_ns = before_ns if self.setting.from_ns is not None else max(before_ns, time.time_ns())
+                stamp = _EPOCH + timedelta(microseconds=stamp_ns // 1000)
+                item.Value = replace(item.Value, SourceTimestamp=stamp)
+
     async def _written(self, event: Any, _dispatcher: Any = None) -> None:
         """A client wrote: let the machine decide, and say so in the result of each node."""
         if not event.is_external:
@@ -219,9 +234,12 @@ class OpcUa(Face):
             if found is None or not event.response_params[i].is_good():
                 continue
             shown, signal = found
-            if shown.command(signal.name, item.Value.Value.Value):
+            value, stamp = item.Value.Value.Value, item.Value.SourceTimestamp
+            shown.note((stamp - _EPOCH) // timedelta(microseconds=1) * 1000, {signal.name: value})
+            self._history.keep(item.NodeId, value, stamp)
+            self._last[shown.machine.id, signal.name] = value  # the next emission shows what is so, if that is not it
+            if shown.command(signal.name, value):
                 event.response_params[i] = ua.StatusCode(ua.StatusCodes.BadOutOfRange)
-            self._last.pop((shown.machine.id, signal.name), None)  # the next emission shows what is so
 
     async def emit(self, time_ns: int) -> None:
         """Write what changed into the address space."""

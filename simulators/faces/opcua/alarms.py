@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import uuid4
 
@@ -18,12 +18,13 @@ from asyncua import Server, ua
 from asyncua.common.events import Event
 
 from simulators.catalogs.mtconnect import Limit, limits_of
-from simulators.face import Reading
+from simulators.face import Reading, Shown
 from simulators.faces._mtconnect.observer import NORMAL, Condition, watched
-from simulators.machine import Signal, SimulatedMachine
+from simulators.machine import Signal
 
 Status = ua.StatusCodes
 CONTROLLER: Final = "controller"
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 _STOPPED, _SEVERITIES = 700, {"Warning": 400, "Fault": 600}
 _TEXTS: Final = {
@@ -68,9 +69,9 @@ class Declined(Exception):
 class Alarm:
     """One condition, with acknowledgement and confirmation (OPC 10000-9, annex B.1.3)."""
 
+    shown: Shown
     node: ua.NodeId
     source: ua.NodeId
-    source_name: str
     signal: Signal
     input: ua.NodeId
     limit: Limit | None = None
@@ -167,7 +168,7 @@ class Alarm:
             "EventId": ua.Variant(self.event_id, kind.ByteString),
             "EventType": ua.Variant(ua.NodeId(self.type), kind.NodeId),
             "SourceNode": ua.Variant(self.source, kind.NodeId),
-            "SourceName": ua.Variant(self.source_name, kind.String),
+            "SourceName": ua.Variant(self.shown.machine.id, kind.String),
             "Time": ua.Variant(stamp, kind.DateTime),
             "ReceiveTime": ua.Variant(stamp, kind.DateTime),
             "Message": _text(self.text),
@@ -215,8 +216,9 @@ class Alarms:
         for number, name in _METHODS.items():
             self._server.link_method(self._server.get_node(ua.NodeId(number)), self._method(name))
 
-    def add(self, machine: SimulatedMachine, inputs: dict[str, ua.NodeId]) -> None:
+    def add(self, shown: Shown, inputs: dict[str, ua.NodeId]) -> None:
         """Make the conditions of a machine; `inputs` are the nodes of its signals by name."""
+        machine = shown.machine
         signals, limits = {signal.name: signal for signal in machine.signals}, limits_of(machine)
         watched_by = [(limit.signal, limit) for limit in limits]
         every = [("alarm", None), *watched_by] if "alarm" in signals else watched_by
@@ -226,7 +228,7 @@ class Alarms:
         alarms = self._of[machine.id] = []
         for name, limit in every:
             node = self._id(f"{machine.id}/Alarms/{CONTROLLER if limit is None else name}")
-            alarm = Alarm(node, root, machine.id, signals[name], inputs[name], limit)
+            alarm = Alarm(shown, node, root, signals[name], inputs[name], limit)
             alarms.append(alarm)
             self._by_node[node] = alarm
             items.append(_node(node, (47, folder), ua.QualifiedName(alarm.name, self._namespace), alarm.type))
@@ -266,6 +268,9 @@ class Alarms:
             value = ua.DataValue(variant, SourceTimestamp=stamp, ServerTimestamp=stamp)
             await self._server.write_attribute_value(node, value)
         event.EventType = EventType(alarm.type)
+        stamp_ns = (stamp - _EPOCH) // timedelta(microseconds=1) * 1000
+        state = "active" if alarm.active else "cleared"
+        alarm.shown.note_event(stamp_ns, alarm.name, state=state, severity=alarm.severity, text=alarm.text)
         await self._server.iserver.subscription_service.trigger_event(event)
 
     def _method(self, name: str) -> Callable[..., Awaitable[ua.StatusCode]]:

@@ -757,6 +757,34 @@ async def test_a_stream_that_is_none(scripted: Any, connect: Any, stream: bytes,
         await read_until(driver, 1)
 
 
+async def test_all_that_has_come_of_a_stream_is_one_batch(scripted: Any, connect: Any) -> None:
+    """Each batch waits until it is durable: document by document, a slow disk would hold up a fast machine for ever."""
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: multipart/x-mixed-replace;boundary=x\r\n\r\n"
+    documents = [observations(seen("p", str(n), n), following=n + 1) for n in range(100, 150)]
+    parts_ = b"".join(b"--x\r\nContent-Length: %d\r\n\r\n%b\r\n" % (len(each), each) for each in documents)
+    restarted = observations(following=3, instance=8)
+    parts_ += b"--x\r\nContent-Length: %d\r\n\r\n%b\r\n" % (len(restarted), restarted)
+    server = await scripted(
+        {
+            "/probe": http(model(item("p"))),
+            "/vmc/current": http(observations(seen("p", "1", 99))),
+            "/vmc/sample": head + parts_,
+        },
+        hold=True,
+    )
+    driver = await connect(server.url, {"p": {}})
+    await driver.read()
+    values: list[Any] = []
+    reads = 0
+    while len(values) < len(documents):
+        values += [sample.value for sample in await driver.read()]
+        reads += 1
+    assert values == [float(n) for n in range(100, 150)]
+    assert reads < 5
+    with pytest.raises(Lost, match="started anew"):  # and what is wrong behind them costs none of them
+        await driver.read()
+
+
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 100, 10_000])
 async def test_parts_may_be_cut_anywhere(size: int) -> None:
     """With a length, without one, of a document with a prefix: the network cuts a stream into pieces of any size."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from asyncua.common.subscription import Subscription
 
 from simulators import factory as factories
 from simulators.__main__ import build_faces
+from simulators.emitted import Emitted
 from simulators.face import Face, Setting
 from simulators.factory import Factory
 from simulators.machines._control import ToolController
@@ -102,6 +104,23 @@ async def desk(tmp_path: Path, free_port: int) -> AsyncIterator[Desk]:
         await desk.tick()
         yield desk
     await face.stop()
+
+
+async def test_what_is_told_is_in_the_account_of_the_machine(desk: Desk, tmp_path: Path) -> None:
+    (shown,) = (each for each in desk.face.shown if each.machine.id == "mill")
+    shown.emitted = emitted = Emitted(tmp_path / "emitted.jsonl")
+    desk.mill.raise_alarm("HYDRAULIC PRESSURE LOW")
+    await desk.tick()
+    (raised,) = await desk.hear()
+    emitted.close()
+    lines = [json.loads(line) for line in (tmp_path / "emitted.jsonl").read_text().split("\n") if line]
+    (told,) = (line for line in lines if "event" in line)
+    assert told["event"] == {
+        "name": "controller", "state": "active", "severity": 700, "text": "HYDRAULIC PRESSURE LOW",
+    }  # fmt: skip
+    assert (told["source"], told["time_ns"], told["values"]) == ("mill", NOW_NS + 400_000_000, {})
+    assert raised.Time.timestamp() == pytest.approx(told["time_ns"] / 1e9)
+    shown.emitted = None
 
 
 async def test_an_alarm_comes_is_acknowledged_goes_and_is_confirmed(desk: Desk) -> None:

@@ -8,6 +8,7 @@ import json
 import socket
 import struct
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -170,6 +171,25 @@ class TestOpcUa:
         assert await override.read_value() == 55.0
         with pytest.raises(ua.uaerrors.BadUserAccessDenied):
             await client.get_node(ua.NodeId("cnc-01/Spindle/Speed", space)).write_value(1.0)
+
+    async def test_a_write_is_in_the_account_of_the_machine_once_and_with_the_time_that_is_shown(
+        self, opcua: Opened, tmp_path: Path
+    ) -> None:
+        line, client, space = opcua
+        (shown,) = (each for face in line.faces for each in face.shown if each.machine.id == "cnc-01")
+        shown.emitted = emitted = Emitted(tmp_path / "emitted.jsonl")
+        override = client.get_node(ua.NodeId("cnc-01/Controller/FeedOverride", space))
+        await override.write_value(56.25)
+        stamp = (await override.read_data_value()).SourceTimestamp
+        await line.tick(2)
+        shown.emitted = None
+        emitted.close()
+        lines = [json.loads(each) for each in (tmp_path / "emitted.jsonl").read_text().split("\n") if each]
+        told = [
+            (each["time_ns"], each["values"]["feed_override"]) for each in lines if "feed_override" in each["values"]
+        ]
+        assert told == [((stamp - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1) * 1000, 56.25)]
+        assert [each["command"] for each in lines if "command" in each] == [{"name": "feed_override", "value": 56.25}]
 
     async def test_commands_are_methods_and_say_why_they_refuse(self, opcua: Opened) -> None:
         _, client, space = opcua
