@@ -79,7 +79,7 @@ class Options(ConditionEntry):
     def features(self, sensors: Mapping[str, Sensor]) -> Sequence[Signal]:
         """Return the features: which there are depends on what is known of the sensor."""
         behind = sensors.get(self.sensor, _NOTHING)
-        found = dict(_ANY) | (_OF_SHAFT if behind.speed or behind.rpm else {})
+        found = {**_ANY, **(_OF_SHAFT if behind.speed or behind.rpm else {})}
         for bearing in behind.bearings:
             found |= {_named(bearing, line): (unit, text) for line, (unit, text) in _OF_BEARING.items()}
         return [
@@ -187,7 +187,7 @@ class Vibration:
 
     def _limit(self, name: str) -> float | None:
         """Return the limit of a feature: one of a bearing has that of its line."""
-        limits: Mapping[str, float] = self._options.limits
+        limits = dict[str, float](self._options.limits)
         return limits.get(name if name in _ANY or name in _OF_SHAFT else name.rpartition("_")[2])
 
     def _begin(self, block: Block, name: str, value: float, limit: float) -> Event:
