@@ -8,6 +8,7 @@ import zlib
 from abc import ABC, abstractmethod
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Final
@@ -239,6 +240,33 @@ def described(signal: Signal, where: Mapping[str, str]) -> dict[str, Any]:
     if signal.description:
         entry["description"] = signal.description
     return entry
+
+
+def behind(machine: SimulatedMachine, sensor: str) -> dict[str, Any]:
+    """Return what the plant file says of the shaft and the bearings behind a vibration sensor."""
+    return deepcopy(dict(machine.data_sheet.get(sensor, {})))  # YAML would write the second one as an alias
+
+
+def looking(machine: SimulatedMachine, sensors: Sequence[str]) -> dict[str, Any]:
+    """Return the part of a machine's entry that lets the edge make features of the blocks of its sensors.
+
+    Where it knows the bearings, a line of theirs that stands out by 20 dB is a condition.
+    """
+    found = [
+        {
+            "kind": "vibration",
+            "name": name,
+            "sensor": name,
+            **(_limits() if "bearings" in behind(machine, name) else {}),
+        }
+        for name in sensors
+    ]
+    return {"detectors": found} if found else {}
+
+
+def _limits() -> dict[str, Any]:
+    texts = {"en": "A line of a bearing stands out", "zh": "轴承特征谱线突出"}
+    return {"limits": dict.fromkeys(("outer", "inner", "ball"), 20.0), "severity": 300, "texts": texts}
 
 
 def snake(word: str) -> str:

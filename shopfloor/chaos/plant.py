@@ -229,7 +229,7 @@ class ChaosPlant:
         self.factory.write_text(yaml.safe_dump(factory, allow_unicode=True, sort_keys=False))
 
     async def _write_plant(self) -> bool:
-        """Make the edge's plant file of the simulators' one: no filters, machines behind the link that can break."""
+        """Make the edge's plant file of the simulators' one: no filters, no detectors, the link may break."""
         path = self.demo.plant
         assert path is not None
         if not path.exists():
@@ -260,6 +260,7 @@ class ChaosPlant:
         for entry in machine["signals"].values():
             entry.pop("deadband", None)
             entry["period_s"] = 0.0
+        machine.pop("detectors", None)  # what they add no source has produced
 
 
 def _signal(pid: int, number: signal.Signals) -> None:

@@ -33,7 +33,7 @@ areas:
 
 
 def unfiltered(plant_file: Path) -> Path:
-    """Write the plant file anew so that every value is worth sending; return where."""
+    """Write the plant file anew so that every value is worth sending, and nothing is added; return where."""
     plant = yaml.safe_load(plant_file.read_text())
     for area in plant["areas"].values():
         for line in area["lines"].values():
@@ -41,6 +41,7 @@ def unfiltered(plant_file: Path) -> Path:
                 for entry in machine["signals"].values():
                     entry.pop("deadband", None)
                     entry["period_s"] = 0.0
+                machine.pop("detectors", None)
     path = plant_file.with_name("unfiltered.yaml")
     path.write_text(yaml.safe_dump(plant, allow_unicode=True))
     return path

@@ -911,6 +911,29 @@ export interface components {
              * @description it was taken out of the plant; its history stays
              */
             retired: boolean;
+            /**
+             * Sensors
+             * @description what stands behind sensors that measure in blocks: the signal with the shaft's rpm, or the rpm, and the orders of its bearings (passes per turn: outer BPFO, inner BPFI, ball BSF, cage FTF)
+             * @example {
+             *       "spindle": {
+             *         "bearings": [
+             *           {
+             *             "ball": 3.478,
+             *             "cage": 0.4318,
+             *             "inner": 10.795,
+             *             "name": "front",
+             *             "outer": 8.205,
+             *             "type": "7014C"
+             *           }
+             *         ],
+             *         "rpm": 0,
+             *         "speed": "spindle_speed"
+             *       }
+             *     }
+             */
+            sensors: {
+                [key: string]: components["schemas"]["Sensor"];
+            };
             /** Signals */
             signals: components["schemas"]["SignalView"][];
             /** Site */
@@ -1043,6 +1066,33 @@ export interface components {
             unchanged_s?: number | null;
             /** @description why it is offline or stale; null: it is not, or nobody says */
             why: components["schemas"]["WhyView"] | null;
+        };
+        /**
+         * Bearing
+         * @description A rolling bearing; its outer ring stands still. Orders are passes per turn of the shaft.
+         *
+         *     `outer` is BPFO, `inner` BPFI, `cage` FTF, `ball` the spin of a ball (BSF): a defect of one shows at twice that.
+         *     `type` is the designation on the ring.
+         */
+        Bearing: {
+            /** Ball */
+            ball: number;
+            /** Cage */
+            cage: number;
+            /** Inner */
+            inner: number;
+            /**
+             * Name
+             * @default
+             */
+            name: string;
+            /** Outer */
+            outer: number;
+            /**
+             * Type
+             * @default
+             */
+            type: string;
         };
         /**
          * BlockView
@@ -2270,6 +2320,27 @@ export interface components {
              * @enum {string}
              */
             verb: "send_block";
+        };
+        /**
+         * Sensor
+         * @description `speed` is the signal that tells the shaft's rpm; without one it turns at `rpm`, 0: nobody says.
+         */
+        Sensor: {
+            /**
+             * Bearings
+             * @default []
+             */
+            bearings: components["schemas"]["Bearing"][];
+            /**
+             * Rpm
+             * @default 0
+             */
+            rpm: number;
+            /**
+             * Speed
+             * @default
+             */
+            speed: string;
         };
         /**
          * Sent
