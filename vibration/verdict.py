@@ -107,9 +107,11 @@ def _unfit(array: Numbers, rate_hz: float, shaft_hz: float, orders: Orders) -> s
 
 def _judge(search: _Search) -> Verdict:
     rows = {part: search.row(part) for part in PARTS}
-    # a cage that swells the strikes of a ball or a ring shows as well: it is to blame when nothing else is
+    # a cage that swells the strikes of a ball or a ring shows as well: it is to blame when nothing else is; and its
+    # lines are where slow swelling of any cause is, so that all of them must stand out
     part: Part = max(("outer", "inner", "ball"), key=lambda name: rows[name].nats)
-    if rows["cage"].nats > 3.0 * max(rows[part].nats, _NATS_OF_DOUBT):
+    cage = rows["cage"]
+    if cage.nats > 3.0 * max(rows[part].nats, _NATS_OF_DOUBT) and cage.line.harmonics == _HARMONICS:
         part = "cage"
     best = rows.pop(part)
     evidence = (best.line, *(row.line for row in sorted(rows.values(), key=lambda row: -row.nats)))
