@@ -26,6 +26,7 @@ from cloud.telemetry.store import Query, Store, TooManyRows
 from contract.block import Block
 from contract.event import Event
 from contract.model import Quality, base_quality
+from contract.sensor import Sensor
 
 SECOND_NS: Final = 1_000_000_000
 STEP_NS: Final = 10 * SECOND_NS
@@ -71,9 +72,14 @@ class Source:
 def source_of(row: AssetRow) -> Source:
     """Return an asset of the registry."""
     signals = {each.name: Measured(each.unit, each.low, each.high, each.deadband) for each in row.signals}
-    return Source(
-        Subject(row.id, row.kind, signals), frozenset(each.name for each in row.signals if each.datatype == "string")
-    )
+    sensors = {name: Sensor.model_validate(said) for name, said in row.sensors.items()}
+    bearings = {
+        name: tuple(Bearing(of.outer, of.inner, of.ball, of.cage, sensor.speed, sensor.rpm) for of in sensor.bearings)
+        for name, sensor in sensors.items()
+        if sensor.bearings
+    }
+    texts = frozenset(each.name for each in row.signals if each.datatype == "string")
+    return Source(Subject(row.id, row.kind, signals, bearings), texts)
 
 
 def read_source(text: str) -> Source:

@@ -30,5 +30,6 @@ CAPABILITY: Final = Capability(
         f"POST {_HERE}/assets/{{asset}}/baseline": Right(
             Action.CONFIGURE, f"{_HERE}/assets/nothing/baseline", body=_LEARN
         ),
+        f"GET {_HERE}/blocks/{{block}}/envelope": Right(Action.READ, f"{_HERE}/blocks/b1/envelope"),
     },
 )

@@ -13,10 +13,12 @@ from sqlalchemy.orm import Session
 
 from cloud.auth.accounts import Principal
 from cloud.auth.rights import Action
+from cloud.blocks.routes import find_block, read_block
 from cloud.deps import Db, GetParts, Now, Reach, need, within
 from cloud.diagnosis import findings, learning
 from cloud.diagnosis.acquisition import SECOND_NS, STEP_NS, Bounds, Source, read_window, source_of
 from cloud.diagnosis.diagnosis import diagnose, learn
+from cloud.diagnosis.envelope import MOST_HZ, EnvelopeError, envelope_of
 from cloud.diagnosis.finding import Level
 from cloud.diagnosis.findings import Asked, CursorError
 from cloud.diagnosis.learning import Baselines
@@ -27,6 +29,7 @@ from cloud.diagnosis.view import (
     BaselineView,
     BaselineWish,
     Data,
+    EnvelopeView,
     FeedbackWish,
     Findings,
     FindingView,
@@ -278,6 +281,28 @@ def learn_baseline(
             args={"asset": asset},
         )
     return baseline_view(learning.keep(db, baseline, me.username, now))
+
+
+@router.get("/blocks/{block}/envelope", responses=responses(401, 403, 404, 422, 503))
+def get_envelope(
+    *,
+    db: Db,
+    parts: GetParts,
+    reach: Reach,
+    block: Id,
+    low_hz: Annotated[float, Query(ge=0, le=MOST_HZ, description="of the band that is looked at")] = 0.0,
+    high_hz: Annotated[float | None, Query(gt=0, le=MOST_HZ, description="none: half the rate")] = None,
+) -> EnvelopeView:
+    """Return the spectrum of the squared envelope of a block, and where faults of its bearing would show."""
+    row = find_block(db, reach, block)
+    read = read_block(parts, row)
+    asset = db.get(AssetRow, row.asset)
+    subject = None if asset is None else source_of(asset).subject
+    try:
+        with _computing(parts):
+            return envelope_of(read, parts.store, subject, (low_hz, high_hz))
+    except EnvelopeError as error:
+        raise Problem(422, str(error), "choose another band", code=Code.INVALID_REQUEST) from error
 
 
 def _start(end_ns: int, hours: float) -> int:

@@ -403,6 +403,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/diagnosis/blocks/{block}/envelope": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Envelope
+         * @description Return the spectrum of the squared envelope of a block, and where faults of its bearing would show.
+         */
+        get: operations["get_envelope"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/diagnosis/findings": {
         parameters: {
             query?: never;
@@ -964,7 +984,7 @@ export interface components {
             /** Id */
             id: string;
             /** Lines */
-            lines: components["schemas"]["LineView"][];
+            lines: components["schemas"]["cloud__registry__routes__LineView"][];
         };
         /**
          * Ask
@@ -1098,6 +1118,29 @@ export interface components {
              * @description it was taken out of the plant; its history stays
              */
             retired: boolean;
+            /**
+             * Sensors
+             * @description what stands behind sensors that measure in blocks: the signal with the shaft's rpm, or the rpm, and the orders of its bearings (passes per turn: outer BPFO, inner BPFI, ball BSF, cage FTF)
+             * @example {
+             *       "spindle": {
+             *         "bearings": [
+             *           {
+             *             "ball": 3.478,
+             *             "cage": 0.4318,
+             *             "inner": 10.795,
+             *             "name": "front",
+             *             "outer": 8.205,
+             *             "type": "7014C"
+             *           }
+             *         ],
+             *         "rpm": 0,
+             *         "speed": "spindle_speed"
+             *       }
+             *     }
+             */
+            sensors: {
+                [key: string]: components["schemas"]["Sensor"];
+            };
             /** Signals */
             signals: components["schemas"]["SignalView"][];
             /** Site */
@@ -1332,6 +1375,33 @@ export interface components {
              * @example -2h
              */
             start: string;
+        };
+        /**
+         * Bearing
+         * @description A rolling bearing; its outer ring stands still. Orders are passes per turn of the shaft.
+         *
+         *     `outer` is BPFO, `inner` BPFI, `cage` FTF, `ball` the spin of a ball (BSF): a defect of one shows at twice that.
+         *     `type` is the designation on the ring.
+         */
+        Bearing: {
+            /** Ball */
+            ball: number;
+            /** Cage */
+            cage: number;
+            /** Inner */
+            inner: number;
+            /**
+             * Name
+             * @default
+             */
+            name: string;
+            /** Outer */
+            outer: number;
+            /**
+             * Type
+             * @default
+             */
+            type: string;
         };
         /**
          * BlockView
@@ -1679,6 +1749,54 @@ export interface components {
              * @example 2026-11-23T08:00:00.250000000Z
              */
             start: string;
+        };
+        /**
+         * EnvelopeView
+         * @description The spectrum of the squared envelope of a block.
+         */
+        EnvelopeView: {
+            /**
+             * Amplitude
+             * @description relative to the mean of the squared envelope
+             */
+            amplitude: number[];
+            /**
+             * Asset
+             * @example cnc-01
+             */
+            asset: string;
+            /**
+             * Band Hz
+             * @description the envelope is that of what lies in this band
+             */
+            band_hz: [
+                number,
+                number
+            ];
+            /** Id */
+            id: string;
+            /**
+             * Lines
+             * @description none when no bearing is known or its shaft's speed is not
+             */
+            lines: components["schemas"]["cloud__diagnosis__view__LineView"][];
+            /**
+             * Rpm
+             * @description of the shaft while it was taken; null: not known
+             */
+            rpm: number | null;
+            /**
+             * Sensor
+             * @example spindle_vibration
+             */
+            sensor: string;
+            /** Start */
+            start: string;
+            /**
+             * Step Hz
+             * @description amplitude k belongs to the frequency k · step_hz
+             */
+            step_hz: number;
         };
         /**
          * EventView
@@ -2162,16 +2280,6 @@ export interface components {
             level: number;
             /** Low Hours */
             low_hours: number;
-        };
-        /**
-         * LineView
-         * @description A production line.
-         */
-        LineView: {
-            /** Assets */
-            assets: components["schemas"]["AssetStatus"][];
-            /** Id */
-            id: string;
         };
         /**
          * LinkSecret
@@ -2841,6 +2949,27 @@ export interface components {
              * @enum {string}
              */
             verb: "send_block";
+        };
+        /**
+         * Sensor
+         * @description `speed` is the signal that tells the shaft's rpm; without one it turns at `rpm`, 0: nobody says.
+         */
+        Sensor: {
+            /**
+             * Bearings
+             * @default []
+             */
+            bearings: components["schemas"]["Bearing"][];
+            /**
+             * Rpm
+             * @default 0
+             */
+            rpm: number;
+            /**
+             * Speed
+             * @default
+             */
+            speed: string;
         };
         /**
          * Sent
@@ -3664,6 +3793,29 @@ export interface components {
             what: string;
         };
         /**
+         * LineView
+         * @description Where a fault would show.
+         */
+        cloud__diagnosis__view__LineView: {
+            /**
+             * Hz
+             * @description at the speed of that time
+             */
+            hz: number;
+            /**
+             * Name
+             * @description outer, inner, ball or cage; shaft
+             * @example outer
+             */
+            name: string;
+            /**
+             * Order
+             * @description in turns of the shaft
+             * @example 3.585
+             */
+            order: number;
+        };
+        /**
          * EvidenceView
          * @description Which data an event stands on: a signal over a time, or a block by its id.
          */
@@ -3679,6 +3831,16 @@ export interface components {
             signal: string;
             /** Start */
             start: string;
+        };
+        /**
+         * LineView
+         * @description A production line.
+         */
+        cloud__registry__routes__LineView: {
+            /** Assets */
+            assets: components["schemas"]["AssetStatus"][];
+            /** Id */
+            id: string;
         };
     };
     responses: never;
@@ -5059,6 +5221,78 @@ export interface operations {
             };
             /** @description Content Too Large */
             413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    get_envelope: {
+        parameters: {
+            query?: {
+                /** @description of the band that is looked at */
+                low_hz?: number;
+                /** @description none: half the rate */
+                high_hz?: number | null;
+            };
+            header?: never;
+            path: {
+                block: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeView"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Not Found */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
