@@ -15,7 +15,9 @@ from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
+from cloud.diagnosis.features import unit_of
 from cloud.diagnosis.manipulation import Context, coarse, contexts, matrix, measured_signals, state_signals
 from cloud.diagnosis.window import Numbers, Window
 
@@ -39,7 +41,9 @@ class Baseline:
 
     `centers` and `spreads` go by context and signal; `usual` and `wander` (mean and standard deviation of means of
     rows) by kind of statistic, group, length and signal. A group is a coarse operating state; "" is all rows.
-    `directions` are the principal components of the standardized rows, `variances` theirs.
+    `low`, `high`: what lies between are 99.6 % of the values; `jump`: the largest change that came back at once;
+    `flat`: the most rows with the same value; `lost`: the share of rows without one; `still`: the share of rows in
+    which no number at all changed, `stillest` the most of them in a row. `directions` are the principal components of the standardized rows, `variances` theirs.
     """
 
     asset: str
@@ -62,6 +66,8 @@ class Baseline:
     jump: list[float] = field(default_factory=list)
     flat: list[int] = field(default_factory=list)
     lost: list[float] = field(default_factory=list)
+    still: float = 0.0
+    stillest: int = 0
     directions: list[list[float]] = field(default_factory=list)
     variances: list[float] = field(default_factory=list)
     version: int = VERSION
@@ -168,6 +174,7 @@ def learn(window: Window, enough: int = ENOUGH_ROWS) -> Baseline:
         z = standardized(values, first.places(keys), centers, spreads)
         usual, wander = _wandering(z, first.groups_of(keys), len(groups), _floors(centers, spreads, window, signals))
         directions, variances = _principal(z)
+        unchanged = still(window)
         return Baseline(
             **{name: getattr(first, name) for name in first.__dataclass_fields__ if name not in _LATER},
             usual=_plain(usual),
@@ -177,12 +184,26 @@ def learn(window: Window, enough: int = ENOUGH_ROWS) -> Baseline:
             jump=_plain(_jumps(values)),
             flat=[longest_flat(values[:, i]) for i in range(len(signals))],
             lost=_plain(np.mean(np.isnan(values), axis=0)),
+            still=float(np.mean(unchanged)),
+            stillest=longest_true(unchanged),
             directions=_plain(directions),
             variances=_plain(variances),
         )
 
 
-_LATER: Final = ("usual", "wander", "low", "high", "jump", "flat", "lost", "directions", "variances")
+_LATER: Final = (
+    "usual",
+    "wander",
+    "low",
+    "high",
+    "jump",
+    "flat",
+    "lost",
+    "still",
+    "stillest",
+    "directions",
+    "variances",
+)
 
 
 def _levels(
@@ -217,14 +238,9 @@ def _floors(centers: Numbers, spreads: Numbers, window: Window, signals: Sequenc
 
     A process is not steadier than a hundredth of its level over days, a temperature not than 0.7 K.
     """
-    known = window.subject.signals
     level = np.nanmedian(np.abs(centers), axis=0)
-    tolerance = np.array(
-        [
-            _TOLERANCE.get(known[name].unit if name in known else "", _RELATIVE_TOLERANCE * level[i])
-            for i, name in enumerate(signals)
-        ]
-    )
+    units = [unit_of(name, window.subject.signals) for name in signals]
+    tolerance = np.array([_TOLERANCE.get(unit, _RELATIVE_TOLERANCE * level[i]) for i, unit in enumerate(units)])
     return np.nan_to_num(tolerance / 3.0 / np.nanmedian(spreads, axis=0), nan=1.0)
 
 
@@ -287,6 +303,20 @@ def longest_flat(values: Numbers) -> int:
     """Return the most rows in a row that have exactly the same value."""
     changes = np.flatnonzero(np.diff(values, prepend=np.nan, append=np.nan) != 0.0)
     return int(np.max(np.diff(changes))) if len(changes) > 1 else len(values)
+
+
+def still(window: Window) -> npt.NDArray[np.bool_]:
+    """Return for each row whether no number at all changed from the row before; the first row did."""
+    numbers = np.array(list(window.numbers.values())) if window.numbers else np.zeros((0, len(window.times_ns)))
+    before, here = numbers[:, :-1], numbers[:, 1:]
+    same = np.all((before == here) | (np.isnan(before) & np.isnan(here)), axis=0)
+    return np.concatenate([np.zeros(min(1, len(window.times_ns)), dtype=bool), same])
+
+
+def longest_true(rows: npt.NDArray[np.bool_]) -> int:
+    """Return the most rows in a row that are true."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], rows.astype(np.int8), [0]])))
+    return int(np.max(edges[1::2] - edges[::2])) if len(edges) else 0
 
 
 def _quantile(values: Numbers, share: float) -> Numbers:

@@ -9,9 +9,11 @@ from itertools import pairwise
 from typing import Any, Final, Literal
 
 import numpy as np
+import numpy.typing as npt
 
-from cloud.diagnosis.baseline import ALL, KINDS, LENGTHS, Baseline, alone, longest_flat, standardized, statistics
-from cloud.diagnosis.manipulation import contexts, last_part, matrix
+from cloud.diagnosis.baseline import ALL, KINDS, LENGTHS, Baseline, alone, longest_flat, standardized, statistics, still
+from cloud.diagnosis.features import unit_of
+from cloud.diagnosis.manipulation import TOOLS, contexts, last_part, matrix
 from cloud.diagnosis.window import Numbers, Window
 
 Kind = Literal["shift", "scatter", "activity"]
@@ -89,8 +91,7 @@ class Symptoms:
 
     def unit(self, signal: str) -> str:
         """Return the unit of a quantity."""
-        known = self.window.subject.signals
-        return known[signal].unit if signal in known else ""
+        return unit_of(signal, self.window.subject.signals)
 
     def residual(self, signal: str) -> Numbers:
         """Return what a signal has above its usual level, row by row, in its unit; NaN in unknown states."""
@@ -98,10 +99,15 @@ class Symptoms:
         centers = self.baseline.arrays[0]
         return np.where(self._places < 0, np.nan, self._values[:, i] - centers[self._places, i])
 
+    def row(self, signal: str, before_ns: int) -> float:
+        """Return the standard deviations of the newest judged row before a time; 0 when there is none."""
+        rows = np.flatnonzero((self.window.times_ns < before_ns) & (self._places >= 0))
+        return float(np.nan_to_num(self._z[rows[-1], self._column[signal]])) if len(rows) else 0.0
+
     @cached_property
     def departing(self) -> dict[str, float]:
-        """The signals that depart, in whatever way, and by how many standard deviations at most."""
-        largest = np.nan_to_num(np.max(np.abs(self._departures), axis=(0, 1)))
+        """The quantities whose level departs in some operating state, and by how many standard deviations."""
+        largest = np.nan_to_num(np.max(np.abs(self._departures[0]), axis=0))
         return {name: float(largest[i]) for name, i in self._column.items() if largest[i] >= DEPARTS}
 
     @property
@@ -124,6 +130,12 @@ class Symptoms:
             if event.source == "machine" and event.condition and event.state == "active":
                 said.setdefault(event.texts.get("en", event.texts.get("", event.name)), event.time_ns)
         return tuple((text.lower(), time_ns) for text, time_ns in said.items())
+
+    def tool_at(self, time_ns: int) -> str:
+        """Return the tool in the spindle before a time, empty when nobody tells it."""
+        tool = next((i for i, name in enumerate(self.baseline.states) if last_part(name) in TOOLS), None)
+        row = int(np.searchsorted(self.window.times_ns, time_ns)) - 1
+        return self._keys[max(row, 0)][tool] if tool is not None else ""
 
     # ---- what sensors and links do -------------------------------------------------------------------------------
 
@@ -148,6 +160,26 @@ class Symptoms:
         """Return the share of rows without a value beyond what is usual."""
         i = self._column[signal]
         return float(np.mean(np.isnan(self._values[:, i]))) - (self.baseline.lost[i] or 0.0)
+
+    @cached_property
+    def still(self) -> npt.NDArray[np.bool_]:
+        """The rows in which no number at all changed."""
+        return still(self.window)
+
+    def offsets(self, signal: str) -> tuple[list[float], list[float]]:
+        """Return by how much a signal has lately been off in each operating state, and its spread there."""
+        i, found, spreads = self._column[signal], [], []
+        for g in range(1 if len(self.groups) > 1 else 0, len(self.groups)):
+            rows = self._group_rows[g][-LENGTHS[0] :]
+            values = self.residual(signal)[rows] if len(rows) >= LENGTHS[0] // 2 else np.zeros(0)
+            if np.isfinite(values).any():
+                found.append(float(np.nanmean(values)))
+                spreads.append(float(np.nanmedian(self.baseline.arrays[1][self._places[rows], i])))
+        return found, spreads
+
+    def all_lost(self, rows: npt.NDArray[np.bool_]) -> bool:
+        """Whether most other quantities have no value either in these rows: then it is the link."""
+        return bool(np.mean(np.isnan(self._values[rows])) > 0.5)
 
     def spikes(self, signal: str) -> int:
         """Return how many single rows lie further out than any did in the baseline, by half of that again."""

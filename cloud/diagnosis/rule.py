@@ -73,6 +73,7 @@ class Rule:
     weigh: Weigh | None = None
     each: Each | None = None
     alarms: tuple[tuple[str, ...], ...] = ()
+    alarm_weight: float = 2.5
     prior: float = -4.0
     health: Health | None = None
     urgency: Urgency = "weeks"
@@ -82,7 +83,7 @@ class Rule:
         everywhere = [evidence for expected in self.expected if (evidence := weighed(symptoms, expected)) is not None]
         if self.weigh is not None:
             everywhere += self.weigh(symptoms)
-        everywhere += alarm(symptoms, self.alarms)
+        everywhere += alarm(symptoms, self.alarms, self.alarm_weight)
         if self.each is None:
             return {self.component.en: everywhere}
         return {self.component.en.format(place): [*of, *everywhere] for place, of in self.each(symptoms).items()}
@@ -124,7 +125,7 @@ def said(
     )  # fmt: skip
 
 
-def alarm(symptoms: Symptoms, words: Sequence[Sequence[str]], weight: float = 2.5) -> list[Evidence]:
+def alarm(symptoms: Symptoms, words: Sequence[Sequence[str]], weight: float) -> list[Evidence]:
     """Return what the machine itself says: an alarm that has all words of one of the tuples."""
     for text, time_ns in symptoms.alarms:
         if any(all(word in text for word in all_of) for all_of in words):
