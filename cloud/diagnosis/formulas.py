@@ -107,6 +107,11 @@ def cruising(current: Numbers, speed: Numbers) -> Numbers:
     return np.where(speed >= 0.97 * np.nanmax(np.abs(speed), initial=0.0), current, np.nan)
 
 
+def standing(current: Numbers, speed: Numbers) -> Numbers:
+    """Return the current (A) of a vehicle that stands: nothing, or what its sensor is off by."""
+    return np.where(np.abs(speed) < 0.01 * np.nanmax(np.abs(speed), initial=0.0), current, np.nan)
+
+
 def sag(voltage: Numbers, current: Numbers, charge: Numbers) -> Numbers:
     """Return the resistance of a vehicle's battery (Ω): how its voltage falls with the current at the same charge."""
     coefficients, _ = fitted([charge, current], voltage)
@@ -147,6 +152,7 @@ _HELD_BY: Final = ("joint2_position", "joint3_position", "joint5_position", "pay
 FORMULAS: Final[Mapping[str, Formula]] = {
     "grip_miss_rate": (("grip_misses",), "", _growth),
     "cruise_current": (("motor_current", "speed"), "A", cruising),
+    "standing_current": (("motor_current", "speed"), "A", standing),
     "battery_resistance": (("battery_voltage", "motor_current", "battery_charge"), "Ω", sag),
     "cell_resistance": (("voltage", "power", "charge"), "Ω", lambda voltage, power, _charge: swing(voltage, power)),
     "loaded_power": (("power", "load_cycles"), "kW", lambda power, _cycles: full_load(power)),
@@ -161,8 +167,6 @@ FORMULAS: Final[Mapping[str, Formula]] = {
         for n in range(1, 7)
         for name, formula in (("play", play), ("ripple", ripple))
     },
-    **{
-        f"joint{n}_friction": ((f"joint{n}_current", f"joint{n}_speed", *_HELD_BY), "A", friction) for n in range(1, 7)
-    },
+    **{f"joint{n}_friction": ((f"joint{n}_current", f"joint{n}_speed", *_HELD_BY), "A", friction) for n in range(1, 7)},
 }
 """Signals, unit and formula of each; the signals go into the formula in this order."""

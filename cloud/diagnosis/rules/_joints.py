@@ -14,7 +14,9 @@ WRIST = (4, 5, 6)
 ROBOTS = ("robot",)
 
 
-def each_joint(joints: Sequence[int], expected: Sequence[Expected]) -> Callable[[Symptoms], Mapping[str, list[Evidence]]]:
+def each_joint(
+    joints: Sequence[int], expected: Sequence[Expected]
+) -> Callable[[Symptoms], Mapping[str, list[Evidence]]]:
     """Return what gives the evidence of each joint; `{}` in the name of a signal is the joint's number."""
 
     def weigh(symptoms: Symptoms) -> dict[str, list[Evidence]]:

@@ -1,5 +1,7 @@
 """What soiling and a lost string have in common, less power from the same sun, and what tells them apart."""
 
+import numpy as np
+
 from cloud.diagnosis.detection import Symptoms
 from cloud.diagnosis.finding import Evidence
 from cloud.diagnosis.formulas import yield_of_sun
@@ -11,8 +13,6 @@ NEEDS = ("power", "irradiance", "module_temperature")
 
 def fall(symptoms: Symptoms, *, at_once: bool) -> list[Evidence]:
     """Return whether the yield of the sun fell from one minute to the next, or little by little."""
-    import numpy as np
-
     power, sun, temperature = (symptoms.window.numbers[name] for name in NEEDS)
     yields = yield_of_sun(power, sun, temperature)
     known = np.flatnonzero(np.isfinite(yields))

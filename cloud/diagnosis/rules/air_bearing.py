@@ -1,6 +1,20 @@
 """The air supply of the bearings fades: the pressure falls, and results scatter."""
 
-from cloud.diagnosis.rule import Expected, Health, Rule, Text
+from cloud.diagnosis.detection import DEPARTS, Symptoms
+from cloud.diagnosis.finding import Evidence
+from cloud.diagnosis.rule import Expected, Health, Rule, Text, said
+
+_MUCH = -0.2
+"""A loss of this share of the pressure would show in the results."""
+
+
+def _no_scatter(symptoms: Symptoms) -> list[Evidence]:
+    if not symptoms.has("air_pressure", "size_deviation") or symptoms.relative("air_pressure") > _MUCH:
+        return []
+    if symptoms.sigmas("size_deviation", kind="scatter") >= 0.5 * DEPARTS:
+        return []
+    return [said(symptoms, "usual", "size_deviation", -10.0, kind="scatter")]
+
 
 RULE = Rule(
     version=1,
@@ -19,10 +33,11 @@ RULE = Rule(
     kinds=("measuring",),
     needs=("air_pressure",),
     expected=(
-        Expected("air_pressure", "below", seen=5.0, absent=6.0),
-        Expected("size_deviation", "scattered", seen=4.0),
+        Expected("air_pressure", "below", seen=11.0, absent=8.0),
+        Expected("size_deviation", "scattered", seen=3.0),
         Expected("depth_deviation", "scattered", seen=2.0),
     ),
+    weigh=_no_scatter,
     alarms=(("air", "pressure"),),
     health=Health("air_pressure", 0.75),
     urgency="days",

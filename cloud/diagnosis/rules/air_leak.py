@@ -37,7 +37,10 @@ RULE = Rule(
         "For half an hour more air has been taken than ever before; nothing that is made explains it.",
         "半小时以来用气量高于以往任何时候，生产无法解释。",
     ),
-    action=Text("Search for the leak with ultrasound, at night when it is quiet; close lines that nobody needs.", "夜间安静时用超声波检漏；关闭不用的支路。"),
+    action=Text(
+        "Search for the leak with ultrasound, at night when it is quiet; close lines that nobody needs.",
+        "夜间安静时用超声波检漏；关闭不用的支路。",
+    ),
     spare_part=Text("hoses, couplings, seals", "软管、接头、密封件"),
     safety=Text("Vent a line before it is opened.", "打开管路前先泄压。"),
     kinds=("compressor",),

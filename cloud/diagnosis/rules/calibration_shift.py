@@ -8,7 +8,9 @@ from cloud.diagnosis.rules._joints import ROBOTS
 
 def _misses(symptoms: Symptoms) -> list[Evidence]:
     sigmas = symptoms.sigmas("grip_miss_rate")
-    return [said(symptoms, "above" if sigmas >= DEPARTS else "usual", "grip_miss_rate", 6.0 if sigmas >= DEPARTS else -6.0)]
+    return [
+        said(symptoms, "above" if sigmas >= DEPARTS else "usual", "grip_miss_rate", 6.0 if sigmas >= DEPARTS else -6.0)
+    ]
 
 
 RULE = Rule(
@@ -19,7 +21,10 @@ RULE = Rule(
         "Grips miss, which hardly ever happened before: the robot is not where it believes to be.",
         "抓取失败，以往几乎没有：机器人实际位置与其认为的不符。",
     ),
-    action=Text("Check the repeatability and master the axes anew; look for a collision.", "检查重复精度并重新标定；查找碰撞原因。"),
+    action=Text(
+        "Check the repeatability and master the axes anew; look for a collision.",
+        "检查重复精度并重新标定；查找碰撞原因。",
+    ),
     spare_part=Text("", ""),
     safety=Text("Move by hand and slowly until it is mastered.", "标定前只能手动低速移动。"),
     kinds=ROBOTS,

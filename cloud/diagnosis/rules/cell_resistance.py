@@ -16,7 +16,7 @@ RULE = Rule(
     kinds=("battery",),
     needs=("cell_resistance",),
     expected=(
-        Expected("cell_resistance", "above", seen=7.0, absent=7.0),
+        Expected("cell_resistance", "above", seen=12.0, absent=8.0),
         Expected("temperature", "above", seen=0.5),
     ),
     alarms=(("battery", "resistance"),),

@@ -16,12 +16,14 @@ RULE = Rule(
         "降低负载和加速度；检查回程间隙和油脂；计划更换减速器。",
     ),
     spare_part=Text("harmonic drive", "谐波减速器"),
-    safety=Text("Support the arm before the joint is opened; master it afterwards.", "拆开关节前支撑手臂；之后重新标定。"),
+    safety=Text(
+        "Support the arm before the joint is opened; master it afterwards.", "拆开关节前支撑手臂；之后重新标定。"
+    ),
     kinds=ROBOTS,
     each=each_joint(
         WRIST,
         (
-            Expected("joint{}_ripple", "above", seen=6.0, absent=6.0),
+            Expected("joint{}_ripple", "above", seen=12.0, absent=8.0),
             Expected("joint{}_friction", "above", seen=1.5),
             Expected("joint{}_play", "above", seen=0.5),
         ),

@@ -16,8 +16,8 @@ RULE = Rule(
     kinds=("compressor",),
     needs=("loaded_power", "loaded_temperature"),
     expected=(
-        Expected("loaded_power", "above", seen=4.0, absent=5.0),
-        Expected("loaded_temperature", "above", seen=3.0, absent=1.0),
+        Expected("loaded_power", "above", seen=10.0, absent=8.0),
+        Expected("loaded_temperature", "above", seen=3.0),
         Expected("outlet_temperature", "above", seen=1.0),
     ),
     alarms=(("outlet", "temperature"),),

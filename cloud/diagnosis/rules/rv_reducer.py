@@ -16,12 +16,14 @@ RULE = Rule(
         "检测油脂含铁量和回程间隙；更换油脂，计划更换减速器。",
     ),
     spare_part=Text("RV reducer, grease", "RV 减速器、油脂"),
-    safety=Text("Support the arm before the joint is opened; master it afterwards.", "拆开关节前支撑手臂；之后重新标定。"),
+    safety=Text(
+        "Support the arm before the joint is opened; master it afterwards.", "拆开关节前支撑手臂；之后重新标定。"
+    ),
     kinds=ROBOTS,
     each=each_joint(
         MAIN,
         (
-            Expected("joint{}_play", "above", seen=6.0, absent=6.0),
+            Expected("joint{}_play", "above", seen=12.0, absent=8.0),
             Expected("joint{}_friction", "above", seen=1.5),
             Expected("joint{}_temperature", "above", seen=0.5),
         ),

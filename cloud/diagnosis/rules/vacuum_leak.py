@@ -17,7 +17,7 @@ RULE = Rule(
     kinds=ROBOTS,
     needs=("gripper_vacuum",),
     expected=(
-        Expected("gripper_vacuum", "above", seen=7.0, absent=7.0),
+        Expected("gripper_vacuum", "above", seen=10.0, absent=8.0),
         Expected("grip_miss_rate", "above", seen=-4.0),
     ),
     alarms=(("part", "lost"), ("vacuum",)),

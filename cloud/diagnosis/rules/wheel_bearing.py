@@ -16,8 +16,9 @@ RULE = Rule(
     kinds=("agv",),
     needs=("cruise_current",),
     expected=(
-        Expected("cruise_current", "above", seen=6.0, absent=6.0),
-        Expected("motor_temperature", "above", seen=2.5, absent=1.5),
+        Expected("cruise_current", "above", seen=12.0, absent=8.0),
+        Expected("standing_current", "either", seen=-12.0),  # then it is the sensor
+        Expected("motor_temperature", "above", seen=2.0),
     ),
     alarms=(("drive", "overload"),),
     urgency="days",
