@@ -20,7 +20,7 @@ from typer.main import get_command
 from contract import log
 from edge.config import PlantFileError, load_plant
 from shopfloor import demo as plant_demo
-from shopfloor import fault, quarantine, query
+from shopfloor import diagnose, fault, quarantine, query
 from shopfloor.backup.command import backup, restore
 from shopfloor.browse import browse
 from shopfloor.check import check, wrong
@@ -105,6 +105,7 @@ app.command()(commands)
 app.command()(ledger)
 app.command()(login)
 app.add_typer(query.app, name="query")
+app.add_typer(diagnose.app, name="diagnose")
 app.command()(simulate)
 app.add_typer(fault.app, name="fault")
 app.add_typer(quarantine.app, name="quarantine")

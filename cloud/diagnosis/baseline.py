@@ -33,6 +33,9 @@ KINDS: Final = ("shift", "scatter", "activity")
 ALL: Final = ""
 _TOLERANCE: Final = {"°C": 0.7, "K": 0.7}
 _RELATIVE_TOLERANCE: Final = 0.01
+_BINS: Final = 48
+_CREEPING: Final = 0.97
+"""From this correlation with time on a signal has no usual level yet."""
 
 
 @dataclass(frozen=True)
@@ -41,9 +44,10 @@ class Baseline:
 
     `centers` and `spreads` go by context and signal; `usual` and `wander` (mean and standard deviation of means of
     rows) by kind of statistic, group, length and signal. A group is a coarse operating state; "" is all rows.
-    `low`, `high`: what lies between are 99.6 % of the values; `jump`: the largest change that came back at once;
-    `flat`: the most rows with the same value; `lost`: the share of rows without one; `still`: the share of rows in
-    which no number at all changed, `stillest` the most of them in a row. `directions` are the principal components of the standardized rows, `variances` theirs.
+    `low`, `high`: what lies between are 99.6 % of the values; `far`: how far nearly all rows lie at most outside of
+    those before and after in the same context, in spreads; `flat`: the most rows with the same value; `lost`: the
+    share of rows without one; `still`: the share of rows in which no number at all changed, `stillest` the most of
+    them in a row. `directions` are the principal components of the standardized rows, `variances` theirs.
     """
 
     asset: str
@@ -63,7 +67,7 @@ class Baseline:
     wander: list[Any] = field(default_factory=list)
     low: list[float] = field(default_factory=list)
     high: list[float] = field(default_factory=list)
-    jump: list[float] = field(default_factory=list)
+    far: list[float] = field(default_factory=list)
     flat: list[int] = field(default_factory=list)
     lost: list[float] = field(default_factory=list)
     still: float = 0.0
@@ -132,16 +136,17 @@ def _array(values: Any) -> Numbers:
 
 
 def standardized(values: Numbers, places: Any, centers: Numbers, spreads: Numbers) -> Numbers:
-    """Return rows in standard deviations from what is usual in their context; NaN in an unknown one."""
+    """Return rows in standard deviations from what is usual in their context; NaN in an unknown one, never clipped."""
     z = (values - centers[places]) / spreads[places]
     z[places < 0] = np.nan
-    return np.clip(z, -MAX_Z, MAX_Z)
+    return z
 
 
 def statistics(z: Numbers) -> Numbers:
     """Return per kind what is averaged of standardized rows: (kind, row, signal)."""
-    change = np.abs(np.diff(z, axis=0, prepend=z[:1]))
-    return np.stack([z, np.abs(z), change])
+    clipped = np.clip(z, -MAX_Z, MAX_Z)
+    change = np.abs(np.diff(clipped, axis=0, prepend=clipped[:1]))
+    return np.stack([clipped, np.abs(clipped), change])
 
 
 def learn(window: Window, enough: int = ENOUGH_ROWS) -> Baseline:
@@ -172,8 +177,10 @@ def learn(window: Window, enough: int = ENOUGH_ROWS) -> Baseline:
             return first
         centers, spreads, _, _ = first.arrays
         z = standardized(values, first.places(keys), centers, spreads)
+        creeps = _creeps(values, z)
         usual, wander = _wandering(z, first.groups_of(keys), len(groups), _floors(centers, spreads, window, signals))
-        directions, variances = _principal(z)
+        wander[:, :, :, creeps] = np.nan
+        directions, variances = _principal(np.where(creeps, 0.0, z))
         unchanged = still(window)
         return Baseline(
             **{name: getattr(first, name) for name in first.__dataclass_fields__ if name not in _LATER},
@@ -181,7 +188,7 @@ def learn(window: Window, enough: int = ENOUGH_ROWS) -> Baseline:
             wander=_plain(wander),
             low=_plain(_quantile(values, 0.002)),
             high=_plain(_quantile(values, 0.998)),
-            jump=_plain(_jumps(values)),
+            far=_plain(_quantile(alone(z, first.places(keys)), 0.9995)),
             flat=[longest_flat(values[:, i]) for i in range(len(signals))],
             lost=_plain(np.mean(np.isnan(values), axis=0)),
             still=float(np.mean(unchanged)),
@@ -196,7 +203,7 @@ _LATER: Final = (
     "wander",
     "low",
     "high",
-    "jump",
+    "far",
     "flat",
     "lost",
     "still",
@@ -267,6 +274,16 @@ def _wandering(z: Numbers, groups: Any, count: int, floors: Numbers) -> tuple[Nu
     return usual, wander
 
 
+def _creeps(values: Numbers, z: Numbers) -> npt.NDArray[np.bool_]:
+    """Return which signals went one way all the time: a stock that is used up, what still warms: no usual level."""
+    bins = np.array_split(np.arange(len(values)), min(_BINS, len(values)))
+    means = np.array([np.nanmean(z[rows], axis=0) for rows in bins])
+    time = np.arange(len(bins)) - (len(bins) - 1) / 2.0
+    centered = means - np.mean(means, axis=0)
+    along = time @ centered / np.sqrt(np.sum(time**2) * np.sum(centered**2, axis=0))
+    return np.nan_to_num(np.abs(along)) > _CREEPING
+
+
 def _means(rows: Numbers, length: int) -> Numbers:
     """Return means of `length` rows, a quarter of the length apart: (kind, mean, signal)."""
     filled = np.nan_to_num(rows)
@@ -287,16 +304,20 @@ def _principal(z: Numbers) -> tuple[Numbers, Numbers]:
     return directions[:, :many].T, variances[:many]
 
 
-def _jumps(values: Numbers) -> Numbers:
-    """Return the largest change of each signal that came back at once: from both neighbors of a row."""
-    return np.nanmax(alone(values), axis=0) if len(values) > 2 else np.full(values.shape[1], np.nan)
+def alone(z: Numbers, places: Any) -> Numbers:
+    """Return by how much each row lies outside of what the ones before and after it in the same context say.
 
-
-def alone(values: Numbers) -> Numbers:
-    """Return by how much each row lies outside of what the rows before and after it say; 0 when between them."""
-    before, here, after = values[:-2], values[1:-1], values[2:]
-    outside = np.maximum(here - np.maximum(before, after), np.minimum(before, after) - here)
-    return np.maximum(outside, 0.0)
+    0 between them, and for the first and the last of a context.
+    """
+    order = np.argsort(places, kind="stable")
+    sorted_z, sorted_places = z[order], places[order]
+    outside = np.zeros_like(z)
+    if len(z) > 2:
+        before, here, after = sorted_z[:-2], sorted_z[1:-1], sorted_z[2:]
+        far = np.maximum(here - np.maximum(before, after), np.minimum(before, after) - here)
+        same = (sorted_places[:-2] == sorted_places[2:]) & (sorted_places[1:-1] >= 0)
+        outside[order[1:-1]] = np.where(same[:, None], np.nan_to_num(np.maximum(far, 0.0)), 0.0)
+    return outside
 
 
 def longest_flat(values: Numbers) -> int:

@@ -19,6 +19,9 @@ from cloud.diagnosis.window import Numbers, Window
 Kind = Literal["shift", "scatter", "activity"]
 DEPARTS: Final = 5.0
 """From so many standard deviations on a mean is no chance any more: thousands of them are looked at in a week."""
+SPIKE_ROWS: Final = 360
+_FAR: Final = 8.0
+_CALM: Final = 2.5
 _RECENT: Final = 0.3
 """What is there now has at least this share of what was there before, or it is over."""
 
@@ -74,7 +77,7 @@ class Symptoms:
             column = KINDS.index(kind)
             size = float(np.nanmean(self.baseline.arrays[1][places, i]))
             length = min(np.searchsorted(LENGTHS, len(rows)), len(LENGTHS) - 1)
-            value = float(np.nanmean(statistics(self._z[rows, i][:, None])[column])) * size
+            value = float(_tail(statistics(self._z[rows, i][:, None]))[column, 0]) * size
             usual = float(self.baseline.arrays[2][column, self.groups.index(group), length, i]) * size
         times = self.window.times_ns
         return Symptom(
@@ -139,6 +142,10 @@ class Symptoms:
 
     # ---- what sensors and links do -------------------------------------------------------------------------------
 
+    def judged_rows(self, rows: int) -> int:
+        """Return how many of the newest rows have an operating state that the baseline knows."""
+        return int(np.sum(self._places[-rows:] >= 0)) if rows else 0
+
     def flat_rows(self, signal: str) -> int:
         """Return how many of the newest rows have exactly the same value."""
         values = self._values[:, self._column[signal]]
@@ -182,13 +189,21 @@ class Symptoms:
         return bool(np.mean(np.isnan(self._values[rows])) > 0.5)
 
     def spikes(self, signal: str) -> int:
-        """Return how many single rows lie further out than any did in the baseline, by half of that again."""
+        """Return how many of the last rows lie far outside of those around them in their operating state.
+
+        0 when most rows of such a state are restless: that is what the machine does, not its sensor.
+        """
         i = self._column[signal]
-        if len(self._values) < 3:
+        out = self._alone[:, i] > max(_FAR, 1.2 * (self.baseline.far[i] or 0.0))
+        if not out.any() or not self.steady(signal):
             return 0
-        spread = float(np.nanmedian(self.baseline.arrays[1][:, i]))
-        usual = self.baseline.jump[i] or 0.0
-        return int(np.sum(alone(self._values[:, i]) > 1.5 * usual + 3.0 * spread))
+        z, places = self._z[-SPIKE_ROWS:, i], self._places[-SPIKE_ROWS:]
+        here = z[np.isin(places, places[out])]
+        return int(out.sum()) if np.nanmedian(np.abs(here - np.nanmedian(here))) < _CALM else 0
+
+    def steady(self, signal: str) -> bool:
+        """Whether a signal has a usual level: it did not creep all through the baseline."""
+        return bool(np.isfinite(self.baseline.arrays[3][0, :, :, self._column[signal]]).any())
 
     # ---- arrays --------------------------------------------------------------------------------------------------
 
@@ -216,6 +231,10 @@ class Symptoms:
         return standardized(self._values, self._places, centers, spreads)
 
     @cached_property
+    def _alone(self) -> Numbers:
+        return alone(self._z[-SPIKE_ROWS:], self._places[-SPIKE_ROWS:])
+
+    @cached_property
     def _group_rows(self) -> list[Any]:
         """The judged rows of each group, the oldest first."""
         groups, judged = self.baseline.groups_of(self._keys), self._places >= 0
@@ -230,7 +249,7 @@ class Symptoms:
         for g, rows in enumerate(self._group_rows):
             for k, length in enumerate(LENGTHS):
                 if len(rows) >= length:
-                    mean = np.nanmean(stacked[:, rows[-length:]], axis=1)
+                    mean = _tail(stacked[:, rows[-length:]])
                     sigmas[:, g, k] = np.nan_to_num((mean - usual[:, g, k]) / wander[:, g, k])
         return _still_there(sigmas), None
 
@@ -246,6 +265,13 @@ class Symptoms:
         g = self.groups.index(group)
         k = self._lengths[KINDS.index(kind), g, self._column[signal]]
         return self._group_rows[g][-LENGTHS[k] :]
+
+
+def _tail(rows: Numbers) -> Numbers:
+    """Return means of rows, of their size beside their median: an offset is a shift and no scatter."""
+    means = np.nanmean(rows, axis=1)
+    means[1] = np.nanmean(np.abs(rows[0] - np.nanmedian(rows[0], axis=0)), axis=0)
+    return means
 
 
 def _still_there(sigmas: Numbers) -> Numbers:

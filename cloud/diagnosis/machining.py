@@ -54,6 +54,12 @@ def running(symptoms: Symptoms) -> tuple[str, ...]:
     return tuple(tools(symptoms).values()) or (ALL,)
 
 
+def standing(symptoms: Symptoms) -> tuple[str, ...]:
+    """Return the groups in which the spindle usually stands."""
+    fastest = max((shaft_hz(symptoms, group) for group in running(symptoms)), default=math.nan)
+    return tuple(group for group in symptoms.groups[1:] if shaft_hz(symptoms, group) < 0.05 * fastest)
+
+
 def highest(symptoms: Symptoms, signal: str, groups: Iterable[str]) -> float:
     """Return the largest rise of a signal in some operating states, in standard deviations."""
     return max((symptoms.sigmas(signal, group) for group in groups), default=0.0)

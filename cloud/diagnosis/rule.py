@@ -11,6 +11,7 @@ from cloud.diagnosis.detection import DEPARTS, Kind, Symptoms
 from cloud.diagnosis.finding import Evidence, Level
 
 Urgency = Literal["now", "shift", "days", "weeks", "watch"]
+Way = Literal["above", "below", "either", "restless", "scattered"]
 Weigh = Callable[[Symptoms], Sequence[Evidence]]
 Each = Callable[[Symptoms], Mapping[str, Sequence[Evidence]]]
 
@@ -30,15 +31,16 @@ class Text:
 class Expected:
     """What a fault does to a quantity: `way` it goes, how much it says when it does (`seen`) and when not (`absent`).
 
-    `group` is a part of the name of an operating state: the strongest one counts; "" is all of them.
-    `least` is the smallest share of the usual level that means anything.
+    `least` is the smallest share of the usual level that means anything. `anywhere`: it is enough when it does so in
+    one operating state.
     """
 
     signal: str
-    way: Literal["above", "below", "either", "restless", "scattered"]
+    way: Way
     seen: float = 2.0
     absent: float = 0.0
     least: float = 0.0
+    anywhere: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +101,9 @@ def weighed(symptoms: Symptoms, expected: Expected, group: str = ALL) -> Evidenc
     if not symptoms.has(expected.signal):
         return None
     kind: Kind = "activity" if expected.way == "restless" else "scatter" if expected.way == "scattered" else "shift"
-    sigmas = symptoms.sigmas(expected.signal, group, kind)
-    toward = -sigmas if expected.way == "below" else abs(sigmas) if expected.way == "either" else sigmas
+    if expected.anywhere:
+        group = max(symptoms.groups, key=lambda one: _toward(expected, symptoms.sigmas(expected.signal, one, kind)))
+    toward = _toward(expected, symptoms.sigmas(expected.signal, group, kind))
     small = expected.least > 0.0 and abs(symptoms.relative(expected.signal, group)) < expected.least
     part = 0.0 if small else strength(toward)
     if part == 0.0 and expected.absent == 0.0 and toward > -DEPARTS:
@@ -109,6 +112,10 @@ def weighed(symptoms: Symptoms, expected: Expected, group: str = ALL) -> Evidenc
     if weight == 0.0:
         return None
     return said(symptoms, expected.way if part > 0.0 else "usual", expected.signal, weight, group=group, kind=kind)
+
+
+def _toward(expected: Expected, sigmas: float) -> float:
+    return -sigmas if expected.way == "below" else abs(sigmas) if expected.way == "either" else sigmas
 
 
 def said(

@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 
-from cloud.diagnosis.detection import Symptoms
+from cloud.diagnosis.detection import Kind, Symptoms
 from cloud.diagnosis.finding import Evidence
-from cloud.diagnosis.rule import Expected, weighed
+from cloud.diagnosis.rule import Expected, Way, weighed
+
+_KINDS: tuple[Kind, Kind] = ("shift", "scatter")
 
 
 def friction(symptoms: Symptoms, *, screw_warms: bool) -> dict[str, Sequence[Evidence]]:
@@ -24,15 +26,15 @@ def _expected(symptoms: Symptoms, axis: str, screw: str, screw_warms: bool) -> l
         return [
             Expected(screw, "above", seen=5.0, absent=5.0),
             Expected("screw_temperature", "above", seen=1.0, absent=2.0),
-            Expected(f"{axis}_effort", "above", seen=3.0, absent=3.0),
+            Expected(f"{axis}_effort", _sharper(symptoms, f"{axis}_effort"), seen=3.0, absent=3.0, anywhere=True),
             Expected(f"{axis}_motor_rise", "above", seen=1.0),
             Expected("lubrication_pressure", "above", seen=-3.0),
         ]
     # work at the tool pushes several axes, a dry guide one
     other = [name for name in ("x_effort", "y_effort", "z_effort") if not name.startswith(axis)]
     return [
-        Expected(f"{axis}_effort", _sharper(symptoms, f"{axis}_effort"), seen=4.0, absent=4.0),
-        Expected(f"{axis}_following_error", "scattered", seen=3.0, absent=3.0),
+        Expected(f"{axis}_effort", _sharper(symptoms, f"{axis}_effort"), seen=4.0, absent=4.0, anywhere=True),
+        Expected(f"{axis}_following_error", "scattered", seen=3.0, absent=3.0, anywhere=True),
         Expected(f"{axis}_motor_rise", "above", seen=1.0),
         Expected("lubrication_pressure", "above", seen=2.0),
         Expected(screw, "above", seen=-4.0),
@@ -41,5 +43,7 @@ def _expected(symptoms: Symptoms, axis: str, screw: str, screw_warms: bool) -> l
     ]
 
 
-def _sharper(symptoms: Symptoms, signal: str) -> str:
-    return "above" if symptoms.sigmas(signal) >= symptoms.sigmas(signal, kind="scatter") else "scattered"
+def _sharper(symptoms: Symptoms, signal: str) -> Way:
+    """Return how an effort shows best: an axis that stands most of the time only scatters."""
+    shift, scatter = (max(symptoms.sigmas(signal, group, kind) for group in symptoms.groups) for kind in _KINDS)
+    return "above" if shift >= scatter else "scattered"

@@ -1,10 +1,10 @@
-"""What the rules of both rings of the spindle's front bearing expect: a rattle far above the turns, and heat in front."""
+"""What the rules of both rings of the spindle's front bearing expect: a fast rattle and heat in front."""
 
 import math
 
 from cloud.diagnosis.detection import DEPARTS, Symptoms
 from cloud.diagnosis.finding import Evidence
-from cloud.diagnosis.machining import ACCELERATION, every_tool, frequency, highest, running
+from cloud.diagnosis.machining import ACCELERATION, every_tool, frequency, highest, running, standing
 from cloud.diagnosis.rule import Expected, strength
 
 EXPECTED = (
@@ -19,8 +19,7 @@ ALARMS = (("spindle", "vibration"), ("bearing", "damage"))
 def rattle(symptoms: Symptoms) -> list[Evidence]:
     """Return what acceleration says: it rises with each tool, without velocity, and not at standstill."""
     sigmas = highest(symptoms, ACCELERATION, running(symptoms))
-    standing = [group for group in symptoms.groups[1:] if group not in running(symptoms)]
-    rests = highest(symptoms, ACCELERATION, standing)
+    rests = highest(symptoms, ACCELERATION, standing(symptoms))
     weight = 5.0 * strength(sigmas) if sigmas >= DEPARTS else -5.0
     return [
         Evidence(what="above" if weight > 0.0 else "usual", signal=ACCELERATION, sigmas=sigmas, weight=weight),

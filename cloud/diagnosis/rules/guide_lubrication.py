@@ -1,4 +1,4 @@
-"""A guide runs dry: friction, so effort and lag while it moves, stick-slip; a blocked distributor raises its pressure."""
+"""A guide runs dry: friction, so effort and lag while it moves, stick-slip; a blocked distributor has more pressure."""
 
 from cloud.diagnosis.machining import KINDS
 from cloud.diagnosis.rule import Rule, Text

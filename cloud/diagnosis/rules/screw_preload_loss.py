@@ -2,14 +2,10 @@
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from cloud.diagnosis.detection import DEPARTS, Symptoms
 from cloud.diagnosis.finding import Evidence
 from cloud.diagnosis.machining import KINDS
 from cloud.diagnosis.rule import Expected, Health, Rule, Text, said, strength, weighed
-
-_ROWS = 120
 
 
 def _lags(symptoms: Symptoms) -> dict[str, Sequence[Evidence]]:
@@ -26,21 +22,16 @@ def _lags(symptoms: Symptoms) -> dict[str, Sequence[Evidence]]:
         ]
         found[axis.upper()] = [
             said(symptoms, "scattered", error, 6.0 * strength(sigmas), kind="scatter"),
-            *_both_ways(symptoms, error),
+            *_offset(symptoms, error),
             *(evidence for evidence in against if evidence is not None),
         ]
     return found
 
 
-def _both_ways(symptoms: Symptoms, error: str) -> list[Evidence]:
-    """Backlash has both signs, whether the table moves or stands; an offset of the sensor has one."""
-    rows = symptoms.residual(error)
-    rows = rows[np.isfinite(rows)][-_ROWS:]
-    if len(rows) < 12:
-        return []
-    share = abs(float(np.mean(rows))) / max(float(np.mean(np.abs(rows))), 1e-9)
-    weight = 2.0 if share < 0.7 else -4.0 if share > 0.95 else 0.0
-    return [Evidence(what="both_ways", signal=error, value=share, expected=0.5, weight=weight)]
+def _offset(symptoms: Symptoms, error: str) -> list[Evidence]:
+    """Backlash has both signs, an offset of the sensor one: it is a shift in each state and no scatter."""
+    evidence = weighed(symptoms, Expected(error, "either", seen=-2.0))
+    return [evidence] if evidence is not None and symptoms.sigmas(error, kind="scatter") < DEPARTS * 2.0 else []
 
 
 RULE = Rule(

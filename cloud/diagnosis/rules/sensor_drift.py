@@ -1,26 +1,32 @@
-"""A sensor drifts: its reading is off by the same in every operating state, and nothing that hangs together with it is."""
+"""A sensor drifts: its reading is off by the same in every operating state, and nothing around it is."""
 
 from collections.abc import Sequence
 
 from cloud.diagnosis.detection import DEPARTS, Symptoms
 from cloud.diagnosis.features import FEATURES
 from cloud.diagnosis.finding import Evidence
-from cloud.diagnosis.rule import Rule, Text, said, strength
+from cloud.diagnosis.rule import Rule, Text, said
+
+_FIRST = 10.0
+_SURE = 25.0
+"""Standard deviations: a fault shows in one signal first, so what is alone must be far off before it is the sensor."""
 
 
 def _alone(symptoms: Symptoms) -> dict[str, Sequence[Evidence]]:
     off = {name: sigmas for name, sigmas in symptoms.departing.items() if name not in FEATURES}
     found: dict[str, Sequence[Evidence]] = {}
     for name, sigmas in off.items():
+        if sigmas < _FIRST:
+            continue
         others = sorted((other for other in off if other != name), key=lambda other: -off[other])
         group = max(symptoms.groups, key=lambda group: abs(symptoms.sigmas(name, group)))
         way = "above" if symptoms.sigmas(name, group) > 0.0 else "below"
         found[name] = [
-            said(symptoms, way, name, 5.0 * strength(sigmas), group=group),
+            said(symptoms, way, name, min(2.0 + 4.0 * (sigmas - _FIRST) / (_SURE - _FIRST), 6.0), group=group),
             *_everywhere(symptoms, name),
             *(
                 [said(symptoms, "departs", other, -2.0 * min(off[other] / DEPARTS - 0.5, 2.0)) for other in others[:3]]
-                or [Evidence(what="alone", signal=name, value=0, expected=0, weight=3.0)]
+                or [Evidence(what="alone", signal=name, value=0, expected=0, weight=2.0)]
             ),
         ]
     return found

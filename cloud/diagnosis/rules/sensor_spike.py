@@ -7,7 +7,7 @@ from cloud.diagnosis.features import FEATURES
 from cloud.diagnosis.finding import Evidence
 from cloud.diagnosis.rule import Rule, Text
 
-_LEAST = 3
+_LEAST = 4
 
 
 def _jumps(symptoms: Symptoms) -> dict[str, Sequence[Evidence]]:
@@ -15,7 +15,7 @@ def _jumps(symptoms: Symptoms) -> dict[str, Sequence[Evidence]]:
     signals = {name: count for name, count in counts.items() if count >= _LEAST and name not in FEATURES}
     return {
         name: [
-            Evidence(what="spikes", signal=name, value=count, expected=0, weight=min(5.0 + 0.5 * count, 9.0)),
+            Evidence(what="spikes", signal=name, value=count, expected=0, weight=min(5.0 + 0.5 * count, 16.0)),
             *(
                 Evidence(what="spikes", signal=other, value=signals[other], expected=0, weight=-3.0)
                 for other in signals

@@ -1,4 +1,4 @@
-"""The inner race of the front bearing pits: it rattles once per ball and, as it turns through the load, once per turn."""
+"""The inner race of the front bearing pits: it rattles once per ball and once per turn, as it passes the load."""
 
 from cloud.diagnosis.machining import KINDS
 from cloud.diagnosis.rule import Health, Rule, Text
