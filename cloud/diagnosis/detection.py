@@ -93,6 +93,12 @@ class Symptoms:
         seen = self.symptom(signal, group)
         return (seen.value - seen.expected) / abs(seen.expected) if abs(seen.expected) > 1e-9 else 0.0
 
+    def added_square(self, signal: str, group: str = ALL) -> float:
+        """Return the mean square of the newest rows of a signal less the usual one: what has been added to an RMS."""
+        rows, i = self._group_rows[self.groups.index(group)][-LENGTHS[0] :], self._column[signal]
+        values, centers = self._values[rows, i], self.baseline.arrays[0][self._places[rows], i]
+        return float(np.nanmean(values**2 - centers**2)) if len(rows) else 0.0
+
     def unit(self, signal: str) -> str:
         """Return the unit of a quantity."""
         return unit_of(signal, self.window.subject.signals)

@@ -16,7 +16,7 @@ Way = Literal["above", "below", "either", "restless", "scattered"]
 Weigh = Callable[[Symptoms], Sequence[Evidence]]
 Each = Callable[[Symptoms], Mapping[str, Sequence[Evidence]]]
 
-FULL: Final = 3.0 * DEPARTS
+FULL: Final = 2.0 * DEPARTS
 """From so many standard deviations on evidence has its whole weight."""
 
 
