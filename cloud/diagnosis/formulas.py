@@ -54,8 +54,10 @@ def _solved(x: Numbers, y: Numbers, counts: Numbers) -> tuple[Numbers, Numbers]:
 
 
 def _typical(left: Numbers, counts: Numbers) -> Numbers:
-    sizes = np.where(counts, np.abs(left), np.nan)
-    return np.asarray(1.4826 * np.nan_to_num(np.nanmedian(sizes, axis=1)))
+    sizes = np.sort(np.where(counts, np.abs(left), np.inf), axis=1)
+    middle = np.maximum(counts.sum(axis=1) - 1, 0) // 2
+    typical = np.take_along_axis(sizes, middle[:, None], axis=1)[:, 0]
+    return np.asarray(1.4826 * np.where(np.isfinite(typical), typical, 0.0))
 
 
 # ---- joints of robots ------------------------------------------------------------------------------------------------
