@@ -23,7 +23,7 @@ from shopfloor.evaluate.table import markdown, write
 from shopfloor.evaluate.trial import Course, run
 from shopfloor.output import err, out, print_json
 
-_AT_A_TIME: Final = 6
+_AT_A_TIME: Final = 4
 """Cases of one asset that a process is given: it lives through the asset's healthy day for each such group."""
 _SEEDS: Final = 3
 

@@ -25,6 +25,8 @@ AFTER_FOUND: Final = 4
 WATCH_S: Final = 6 * 3600.0
 """How long a step, a lying sensor or a bad link is watched, and a fault that stays below failure after it has grown."""
 HOUR_S: Final = 3600.0
+_LIES_HZ: Final = 0.002
+"""How often a spike or a drop-out begins: a step of 10 s sees as many as the newest of ten samples a second apart would."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +129,7 @@ class _Trial:
         size = max(0.25 * swing, 20.0 * signal.noise, 4.0 * signal.deadband)
         if mode == "spike":
             size *= 4.0
-        fault = SensorFault(name, mode, self._machine.time_s, size, 0.02)  # type: ignore[arg-type]
+        fault = SensorFault(name, mode, self._machine.time_s, size, _LIES_HZ)  # type: ignore[arg-type]
         self._machine.sensor_faults[name] = fault
         self._watch(WATCH_S, EVERY_S)
 
