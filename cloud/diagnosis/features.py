@@ -11,6 +11,7 @@ from typing import Final
 
 import numpy as np
 
+from cloud.diagnosis.formulas import FORMULAS
 from cloud.diagnosis.window import Measured, Numbers
 
 
@@ -53,6 +54,7 @@ FEATURES: Final[Mapping[str, Feature]] = {
         f"{axis}_motor_rise": Feature((f"{axis}_motor_temperature", "ambient_temperature"), "K", _difference)
         for axis in "xyz"
     },
+    **{name: Feature(*formula) for name, formula in FORMULAS.items()},
 }
 
 
