@@ -52,7 +52,7 @@ class Plant:
             at_ns = self.now_ns() + n * 10 * SECOND_NS
             wave = 1 + 0.02 * ((n * 7919) % 13 - 6) / 6
             lines.append(f"cnc,{tags} coolant_pressure={4 * blocked * wave},coolant_flow={20 * blocked / wave} {at_ns}")
-            lines.append(f'cnc.text,{tags} execution="{self.running}" {at_ns}')
+            lines.append(f'cnc_text,{tags} execution="{self.running}" {at_ns}')
         self.write("\n".join(lines))
         self.second += minutes * 60
 
