@@ -55,7 +55,8 @@ def _is_setting(name: str, values: Numbers, signals: Mapping[str, Measured]) -> 
     known = values[np.isfinite(values)]
     if unit not in ("", "%") or (unit == "%" and not name.endswith("override")) or len(known) == 0:
         return False
-    few = 2 if unit == "" else 1  # a count of what has not happened yet is no setting
+    # a count of what has not happened yet is no setting, the one tool of a machine is
+    few = 2 if unit == "" and last_part(name) not in TOOLS else 1
     return bool(np.all(known == np.rint(known))) and not _counts(known) and few <= len(np.unique(known)) <= MAX_WORDS
 
 

@@ -26,6 +26,8 @@ _LEVEL: Final = 0.8
 def life(symptoms: Symptoms, health: Health, since_ns: int | None = None) -> Life | None:
     """Return the remaining useful life from the end of the window; None when nothing grows toward the limit.
 
+    None, too, when the limit is behind: the machine runs on, so that it is not this one's.
+
     The best of some exponentials and a line is fitted to means of rows; the interval is that of a bootstrap of its
     residuals with a fixed seed, so that the same window gives the same life.
     """
@@ -37,7 +39,8 @@ def life(symptoms: Symptoms, health: Health, since_ns: int | None = None) -> Lif
     if len(hours) < MIN_BINS or limit <= 0.0:
         return None
     scatter = float(np.median(np.abs(np.diff(grown)))) / 0.954
-    if grown[-3:].mean() - grown[:3].mean() < SIGNIFICANT * scatter:
+    newest = float(grown[-3:].mean())
+    if newest - grown[:3].mean() < SIGNIFICANT * scatter or newest >= limit:
         return None
     curve, fitted = _best(hours, grown)
     left = _until(hours, grown[:, None], curve, limit)[0]

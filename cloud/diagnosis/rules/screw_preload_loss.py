@@ -13,7 +13,8 @@ def _lags(symptoms: Symptoms) -> dict[str, Sequence[Evidence]]:
     for axis in "xyz":
         error = f"{axis}_following_error"
         sigmas = symptoms.sigmas(error, kind="scatter")
-        if not symptoms.has(error) or sigmas < DEPARTS:
+        by_state = _both_ways(symptoms, error)
+        if not symptoms.has(error) or max(sigmas, by_state) < DEPARTS:
             continue
         against = [
             weighed(symptoms, Expected(f"{axis}_effort", "above", seen=-5.0)),
@@ -21,11 +22,20 @@ def _lags(symptoms: Symptoms) -> dict[str, Sequence[Evidence]]:
             weighed(symptoms, Expected("lubrication_pressure", "above", seen=-2.0)),
         ]
         found[axis.upper()] = [
-            said(symptoms, "scattered", error, 6.0 * strength(sigmas), kind="scatter"),
-            *_offset(symptoms, error),
+            *(
+                [said(symptoms, "scattered", error, 6.0 * strength(sigmas), kind="scatter"), *_offset(symptoms, error)]
+                if sigmas >= by_state
+                else [Evidence(what="both_ways", signal=error, sigmas=by_state, weight=6.0 * strength(by_state))]
+            ),
             *(evidence for evidence in against if evidence is not None),
         ]
     return found
+
+
+def _both_ways(symptoms: Symptoms, error: str) -> float:
+    """Return by how many standard deviations the axis lags one way in one operating state, the other in another."""
+    shifts = [symptoms.sigmas(error, group) for group in symptoms.groups[1:]]
+    return max(min(max(shifts, default=0.0), -min(shifts, default=0.0)), 0.0)
 
 
 def _offset(symptoms: Symptoms, error: str) -> list[Evidence]:

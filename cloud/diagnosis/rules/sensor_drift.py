@@ -3,13 +3,18 @@
 from collections.abc import Sequence
 
 from cloud.diagnosis.detection import DEPARTS, Symptoms
-from cloud.diagnosis.features import FEATURES
+from cloud.diagnosis.features import FEATURES, inputs
 from cloud.diagnosis.finding import Evidence
+from cloud.diagnosis.manipulation import last_part
 from cloud.diagnosis.rule import Rule, Text, said
 
 _FIRST = 10.0
 _SURE = 25.0
 """Standard deviations: a fault shows in one signal first, so what is alone must be far off before it is the sensor."""
+
+
+_SUMS = ("power", "total_power", "active_power")
+"""What many consumers add to is off in every state when one of them is."""
 
 
 def _alone(symptoms: Symptoms) -> dict[str, Sequence[Evidence]]:
@@ -18,14 +23,19 @@ def _alone(symptoms: Symptoms) -> dict[str, Sequence[Evidence]]:
     for name, sigmas in off.items():
         if sigmas < _FIRST:
             continue
-        others = sorted((other for other in off if other != name), key=lambda other: -off[other])
+        departing = {other: sigma for other, sigma in symptoms.departing.items() if name not in inputs(other)}
+        others = sorted(departing, key=lambda other: -departing[other])
         group = max(symptoms.groups, key=lambda group: abs(symptoms.sigmas(name, group)))
         way = "above" if symptoms.sigmas(name, group) > 0.0 else "below"
         found[name] = [
             said(symptoms, way, name, min(2.0 + 4.0 * (sigmas - _FIRST) / (_SURE - _FIRST), 6.0), group=group),
             *_everywhere(symptoms, name),
+            *([Evidence(what="sum", signal=name, weight=-3.0)] if last_part(name) in _SUMS else []),
             *(
-                [said(symptoms, "departs", other, -2.0 * min(off[other] / DEPARTS - 0.5, 2.0)) for other in others[:3]]
+                [
+                    said(symptoms, "departs", other, -2.0 * min(departing[other] / DEPARTS - 0.5, 2.0))
+                    for other in others[:3]
+                ]
                 or [Evidence(what="alone", signal=name, value=0, expected=0, weight=2.0)]
             ),
         ]

@@ -25,6 +25,8 @@ RULE = Rule(
         Expected("power", "below", seen=5.0, absent=2.0, anywhere=True),
         Expected("coolant_pressure", "below", seen=-4.0),
         Expected("spindle_front_rise", "above", seen=-3.0),
+        # the bearings warm with the head; if they seem to cool it is the head's sensor
+        Expected("spindle_front_rise", "below", seen=-5.0),
         Expected("spindle_motor_temperature", "above", seen=0.5),
     ),
     alarms=(("chiller",), ("spindle", "cooling")),
