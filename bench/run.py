@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import api
 import backlog
 import chain
+import detectors
 import durable
 import queries
 import rig
@@ -22,7 +23,7 @@ import stages
 import stores
 from rich.console import Console
 
-PARTS = ("stages", "durable", "backlog", "simulators", "plant", "queries", "api")
+PARTS = ("stages", "durable", "backlog", "detectors", "simulators", "plant", "queries", "api")
 LONG = ("soak",)
 """Only when asked for."""
 WARM_UP_MINUTES = 30.0
@@ -52,6 +53,8 @@ def main() -> None:
         show_durable(options.messages)
     if "backlog" in parts:
         show_backlog(options.backlog)
+    if "detectors" in parts:
+        show_detectors()
     if "simulators" in parts:
         show_simulators(options.seconds)
     if "plant" in parts:
@@ -95,6 +98,19 @@ def show_backlog(points: int) -> None:
         console.print("not run: mosquitto is not installed")
         return
     show(("", "measured"), list(backlog.measure(points)))
+
+
+def show_detectors() -> None:
+    """Print what the detectors of an edge cost."""
+    console.print(
+        f"\nDetectors: {detectors.SPINDLES} spindles with two bearings, a block of {detectors.BLOCK:,} each "
+        f"{detectors.BLOCK_EVERY_S} s; {detectors.MACHINES} machines of 48 signals at 1 Hz, each looked at by one"
+    )
+    costs = list(detectors.measure(600))
+    whole = detectors.Cost("sum", sum(cost.count for cost in costs), sum(cost.cpu_s for cost in costs))
+    rows = [(cost.name, f"{cost.count:,}", f"{cost.cpu_s:.1f}", f"{cost.share:.2%}") for cost in (*costs, whole)]
+    show(("detector", "of them", "s of CPU/hour of plant", "of a core"), rows)
+    console.print("goal: at most 10 % of a core")
 
 
 def show_simulators(seconds: float) -> None:

@@ -239,9 +239,26 @@ def behind(machine: SimulatedMachine, sensor: str) -> dict[str, Any]:
     return deepcopy(dict(machine.data_sheet.get(sensor, {})))  # YAML would write the second one as an alias
 
 
-def looking(sensors: Sequence[str]) -> dict[str, Any]:
-    """Return the part of a machine's entry that lets the edge make features of the blocks of its sensors."""
-    return {"detectors": [{"kind": "vibration", "name": name, "sensor": name} for name in sensors]} if sensors else {}
+def looking(machine: SimulatedMachine, sensors: Sequence[str]) -> dict[str, Any]:
+    """Return the part of a machine's entry that lets the edge make features of the blocks of its sensors.
+
+    Where it knows the bearings, a line of theirs that stands out by 20 dB is a condition.
+    """
+    found = [
+        {
+            "kind": "vibration",
+            "name": name,
+            "sensor": name,
+            **(_limits() if "bearings" in behind(machine, name) else {}),
+        }
+        for name in sensors
+    ]
+    return {"detectors": found} if found else {}
+
+
+def _limits() -> dict[str, Any]:
+    texts = {"en": "A line of a bearing stands out", "zh": "轴承特征谱线突出"}
+    return {"limits": dict.fromkeys(("outer", "inner", "ball"), 20.0), "severity": 300, "texts": texts}
 
 
 def snake(word: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import Annotated, Final, Generic, Literal, TypeVar
+from typing import Annotated, Any, Final, Generic, Literal, TypeVar
 
 from pydantic import Field
 
@@ -44,7 +44,7 @@ class ConditionEntry(DetectorEntry):
         asset: str,
         state: Literal["active", "cleared"],
         time_ns: int,
-        values: Mapping[str, Value],
+        values: Mapping[str, Any],
         evidence: Sequence[Evidence] = (),
     ) -> Event:
         """Return the event that the condition of this entry begins, or ends; told again it has the same id."""

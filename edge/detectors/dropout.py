@@ -1,10 +1,11 @@
 """A signal that is missing: a condition while it does not come, or too many of its samples have no usable value.
 
 Missing is a signal of which nothing has come for longer than usual: `factor` times the median of its last intervals, at
-least `least_s`, or `after_s` where that is stated. While nothing else of the machine comes either, it is not the signal
-that is missing, but its line. Of the last `last` samples the share without a value, or of bad quality, is a feature in
-percent; above `share` they are the condition, too. It is cleared when the signal comes and the share is below half of
-that, or the machine leaves the states of `when`.
+least `least_s`, and twice the longest of those that came while it learned, for `learn_s`; or `after_s`, where that is
+stated. So one that is told when it changes alone is not missing while it stands as usual. While nothing else of the
+machine comes either, it is not the signal that is missing, but its line. Of the last `last` samples the share without a
+value, or of bad quality, is a feature in percent; above `share` they are the condition, too. It is cleared when the
+signal comes and the share is below half of that, or the machine leaves the states of `when`.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ class Options(ConditionEntry):
     signal: SignalName
     factor: Annotated[float, Field(ge=2, le=1000)] = Field(10.0, description="so many usual intervals without it")
     least_s: Annotated[float, Field(ge=1, le=86_400)] = Field(10.0, description="it is not missing sooner")
+    learn_s: Annotated[float, Field(ge=1, le=30 * 86_400)] = Field(600.0, description="so long it learns what is usual")
     after_s: Annotated[float, Field(ge=1, le=86_400)] | None = Field(
         None, description="without it for so long it is missing, whatever is usual"
     )
@@ -65,6 +67,8 @@ class Dropout:
         self._is_bad: deque[bool] = deque(maxlen=options.last)
         self._bad = 0
         self._intervals_ns: deque[int] = deque(maxlen=_INTERVALS)
+        self._longest_ns = 0  # of the intervals while it learned
+        self._learns_until_ns = 0
         self._usual_ns = 0  # after so long it is missing; 0: nobody knows yet
         # all by the edge's clock
         self._came_ns = 0
@@ -102,12 +106,16 @@ class Dropout:
         self._bad += is_bad
 
     def _learn(self, now_ns: int) -> None:
-        if self._came_ns and not self._is_missing():
-            self._intervals_ns.append(now_ns - self._came_ns)
-            if len(self._intervals_ns) >= _LEAST_INTERVALS:
-                usual_ns = self._options.factor * median(self._intervals_ns)
-                self._usual_ns = round(max(usual_ns, self._options.least_s * 1e9))
-        self._came_ns = now_ns
+        self._learns_until_ns = self._learns_until_ns or now_ns + round(self._options.learn_s * 1e9)
+        silent_ns, came_ns, self._came_ns = self._silent_ns(), self._came_ns, now_ns
+        if now_ns < self._learns_until_ns:
+            self._longest_ns = max(self._longest_ns, silent_ns)
+        elif 0 < self._usual_ns < silent_ns:
+            return
+        self._intervals_ns.append(now_ns - came_ns)
+        if now_ns >= self._learns_until_ns and len(self._intervals_ns) >= _LEAST_INTERVALS:
+            usual_ns = self._options.factor * median(self._intervals_ns)
+            self._usual_ns = round(max(usual_ns, self._options.least_s * 1e9, 2 * self._longest_ns))
 
     def _share(self) -> float:
         return self._bad / len(self._is_bad) if self._is_bad else 0.0

@@ -23,6 +23,7 @@ from edge.detector import Found
 from edge.detectors._state import NumberEntry, OperatingState, Reading, least_of
 
 _TO_SIGMA: Final = 1.4826  # of the median deviation, for a normal distribution
+_CLOSE: Final = 10.0  # changes that say nothing: of a signal told with a deadband the spread is often 0
 
 
 class Options(NumberEntry):
@@ -34,7 +35,7 @@ class Options(NumberEntry):
     )
     least: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = Field(
         None,
-        description="what differs by less is none, in the unit; not stated: deadband, or a thousandth of the range",
+        description="what differs by less is none, in the unit; not stated: ten deadbands, or a hundredth of the range",
     )
     around: Annotated[int, Field(ge=2, le=50)] = Field(5, description="values on either side that it is held against")
     count: Annotated[int, Field(ge=1, le=100)] = Field(1, description="so many make the condition")
@@ -50,7 +51,7 @@ class Spike:
         self._asset = asset.id
         self._state = OperatingState(options, asset, options.by)
         self._reading = Reading(options.signal)
-        self._least = least_of(asset, options.signal) if options.least is None else options.least
+        self._least = _CLOSE * least_of(asset, options.signal) if options.least is None else options.least
         self._window: deque[tuple[int, float]] = deque(maxlen=2 * options.around + 1)
         self._spikes: deque[int] = deque(maxlen=options.count)
         self._last_ns = 0  # when the newest one was seen, by the edge's clock

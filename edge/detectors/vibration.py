@@ -79,7 +79,7 @@ class Options(ConditionEntry):
     def features(self, sensors: Mapping[str, Sensor]) -> Sequence[Signal]:
         """Return the features: which there are depends on what is known of the sensor."""
         behind = sensors.get(self.sensor, _NOTHING)
-        found = dict(_ANY) | (_OF_SHAFT if behind.speed or behind.rpm else {})
+        found = {**_ANY, **(_OF_SHAFT if behind.speed or behind.rpm else {})}
         for bearing in behind.bearings:
             found |= {_named(bearing, line): (unit, text) for line, (unit, text) in _OF_BEARING.items()}
         return [
@@ -103,6 +103,7 @@ class Vibration:
         self._speed = Reading(self._behind.speed)
         self._speeds: deque[tuple[int, float]] = deque(maxlen=_SPEEDS)
         self._blocks = Reading(options.sensor)
+        self._limits: dict[str, float] = {str(sort): limit for sort, limit in options.limits.items()}
         self._row = 0  # so many blocks say otherwise than the condition is
         self._first_ns = 0  # start of the first of them
         self._is_active = is_active
@@ -167,7 +168,7 @@ class Vibration:
         return mean if mean and max(speeds) - min(speeds) <= _MOVED * mean else 0.0
 
     def _judge(self, block: Block, said: Mapping[str, float]) -> Iterator[Event]:
-        if not self._options.limits or not said or not self._state.counts:
+        if not self._limits or not said or not self._state.counts:
             return
         shares = {name: said[name] / limit for name in said if (limit := self._limit(name)) is not None}
         worst = max(shares, key=lambda name: shares[name], default="")
@@ -187,8 +188,7 @@ class Vibration:
 
     def _limit(self, name: str) -> float | None:
         """Return the limit of a feature: one of a bearing has that of its line."""
-        limits: Mapping[str, float] = self._options.limits
-        return limits.get(name if name in _ANY or name in _OF_SHAFT else name.rpartition("_")[2])
+        return self._limits.get(name if name in _ANY or name in _OF_SHAFT else name.rpartition("_")[2])
 
     def _begin(self, block: Block, name: str, value: float, limit: float) -> Event:
         self._is_active = True

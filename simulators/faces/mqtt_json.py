@@ -104,7 +104,7 @@ class MqttJson(Face):
             topic = BLOCK_TOPIC.format(machine=machine.id, sensor=name)
             entry.setdefault("blocks", {})[name] = {"topic": topic, "rate": "rate_hz", "unit": UNIT}
             entry["blocks"][name] |= behind(machine, name)
-        return entry | looking(sensors)
+        return entry | looking(machine, sensors)
 
 
 def encode_block(block: Block) -> bytes:

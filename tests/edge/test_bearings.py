@@ -71,6 +71,27 @@ def test_a_shaft_may_have_one_speed_and_a_sensor_nothing_behind_it() -> None:
 
 
 @pytest.mark.parametrize(
+    ("detector", "text"),
+    [
+        ("{kind: drift, name: d, signal: spindle_speed, by: [program, tol]}", "by.1: no signal 'tol'"),
+        (
+            "{kind: cycle, name: c, measured: [spindle_speed, program], by: [program]}",
+            "measured.1: 'program' is no numb",
+        ),
+        ("{kind: vibration, name: v, sensor: spindel}", "sensor: no sensor 'spindel'; did you mean 'spindle'?"),
+        (
+            "{kind: vibration, name: v, sensor: spindle, limits: {velocty: 1}}",
+            "limits.velocty: unknown value 'velocty'",
+        ),
+    ],
+)
+def test_a_detector_says_which_of_its_options_is_wrong(detector: str, text: str) -> None:
+    with pytest.raises(PlantFileError) as error:
+        parse_plant(f"{PLANT}            detectors:\n              - {detector}\n", Path("plant.yaml"))
+    assert f"plant.yaml:20: machines.cnc-01.detectors.0.{text}" in str(error.value)
+
+
+@pytest.mark.parametrize(
     ("facts", "line", "text"),
     [
         (("speed: spindle_sped",), 19, ".speed: no signal 'spindle_sped'; did you mean 'spindle_speed'?"),

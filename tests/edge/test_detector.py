@@ -74,6 +74,24 @@ async def test_a_detector_sees_the_features_of_those_before_it_and_its_block_is_
     assert [(each.header.id, each.header.reason) for each in edge.blocks] == [(said.header.id, "detector")]
 
 
+async def test_the_features_of_a_vibration_follow_from_what_stands_behind_its_sensor(tmp_path: Path) -> None:
+    behind = {"rpm": 3000, "bearings": [{"name": "front", "type": 6205}]}
+    vibration = {"kind": "vibration", "name": "spindle", "sensor": "vibration", "limits": {"peak": 1.0}, "count": 1}
+    edge = Telling(tmp_path, {"blocks": {"vibration": behind}, "detectors": [vibration]})
+    said = block(count=4096)
+    await edge.say(said)
+    device = edge.node._devices["cnc-01"]
+    units = {signal.name: signal.unit for signal in device.asset.signals}
+    assert (units["spindle_velocity"], units["spindle_front_outer"]) == ("mm/s", "dB")
+    assert device.last["spindle_kurtosis"].value == pytest.approx(1.8, rel=0.01)  # of a ramp
+    assert {"spindle_once", "spindle_front_outer", "spindle_front_cage"} <= device.last.keys()
+    [found] = edge.events
+    assert (found.condition, found.evidence[0].block) == ("spindle", said.header.id)
+    assert [(each.header.id, each.header.reason) for each in edge.blocks] == [(said.header.id, "detector")]
+    assert device.asset.sensors["vibration"].bearings[0].type == "6205"
+    await edge.kill()
+
+
 async def test_a_delay_ends_while_the_machine_says_nothing(telling: Any, until: Any) -> None:
     edge = telling(HOT | {"delay_s": 0.3})
     await edge.say(speed(90.0))

@@ -309,7 +309,7 @@ class OpcUa(Face):
             },
             "events": {"sources": [machine.id]},
             **({"blocks": blocks} if blocks else {}),
-            **looking(sensors),
+            **looking(machine, sensors),
         }
 
 

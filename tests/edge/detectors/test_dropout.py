@@ -10,7 +10,7 @@ from tests.edge.detectors.series import SECOND_NS, START_NS, each_second, events
 
 
 def dropout(**options: Any) -> Detector:
-    return made("dropout", **({"signal": "load", "factor": 5, "least_s": 5} | options))
+    return made("dropout", **({"signal": "load", "factor": 5, "least_s": 5, "learn_s": 10} | options))
 
 
 def others(start_s: int, end_s: int) -> str:
@@ -20,6 +20,15 @@ def others(start_s: int, end_s: int) -> str:
 def test_it_is_missing_after_several_of_its_usual_intervals_while_others_come() -> None:
     series = f"{each_second([5.0] * 20)} {others(20, 40)} 5@40 5@41"
     assert run(dropout(), series) == "+@24.5 -@40"
+
+
+def test_what_is_told_when_it_changes_alone_is_not_missing_while_it_stands_as_usual() -> None:
+    bursts = " ".join(
+        f"{each_second([5.0] * 10, start)} {others(start + 10, start + 30)}" for start in range(0, 300, 30)
+    )
+    assert run(dropout(learn_s=60), bursts) == ""  # 20 s are usual for it
+    assert run(dropout(learn_s=60), f"{bursts} {others(300, 340)}") == "+@320.5"
+    assert run(dropout(learn_s=5), bursts) != ""
 
 
 def test_what_comes_seldom_is_missed_later() -> None:
@@ -35,7 +44,7 @@ def test_while_nothing_of_the_machine_comes_it_is_the_line() -> None:
 
 def test_the_only_signal_of_a_machine_is_missing_when_it_does_not_come() -> None:
     asset = Asset("demo", "here", "machining", "line1", "cnc-01", "cnc", signals=(Signal("load"),))
-    alone = made("dropout", asset, signal="load", factor=5, least_s=5)
+    alone = made("dropout", asset, signal="load", factor=5, least_s=5, learn_s=10)
     silence = " ".join(f".@{second}" for second in range(20, 40))
     assert run(alone, f"{each_second([5.0] * 20)} {silence}") == "+@25"
 

@@ -43,11 +43,11 @@ def test_several_make_the_condition_when_they_come_within_the_time() -> None:
 
 def test_on_a_signal_that_stands_still_what_is_nearer_than_the_least_is_none() -> None:
     still = [5.0] * 40
-    still[20] = 5.09  # the range is 100, a thousandth of it 0.1
+    still[20] = 5.9  # the range is 100, a hundredth of it 1
     assert run(spike(), each_second(still)) == ""
-    still[20] = 5.2
+    still[20] = 6.2
     assert run(spike(), each_second(still)) == "+@20"
-    assert run(spike(least=0.5), each_second(still)) == ""
+    assert run(spike(least=1.5), each_second(still)) == ""
 
 
 def test_what_stands_around_a_change_of_the_operating_state_is_not_looked_at() -> None:

@@ -329,7 +329,9 @@ def test_the_plant_file_says_what_the_data_sheet_of_a_sensor_says(kind: str, fac
     entry = shown_by.entry(shown_by.shown[0])
     assert entry is not None
     [(sensor, said)] = entry["blocks"].items()
-    assert entry["detectors"] == [{"kind": "vibration", "name": sensor, "sensor": sensor}]
+    [detector] = entry["detectors"]
+    assert (detector["kind"], detector["name"], detector["sensor"]) == ("vibration", sensor, sensor)
+    assert detector["limits"] == {"outer": 20.0, "inner": 20.0, "ball": 20.0}
     if kind == "cnc":
         front, rear = said["bearings"]
         assert said["speed"] == "spindle_speed"
