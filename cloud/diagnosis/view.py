@@ -204,7 +204,9 @@ class EnvelopeView(BaseModel):
     asset: str = Field(examples=["cnc-01"])
     sensor: str = Field(examples=["spindle_vibration"])
     start: str
-    band_hz: tuple[float, float] = Field(description="the envelope is that of what lies in this band")
+    band_hz: tuple[float, float] = Field(
+        description="the envelope is that of what lies in this band", examples=[[0.0, 6400.0]]
+    )
     step_hz: float = Field(description="amplitude k belongs to the frequency k · step_hz")
     amplitude: list[float] = Field(description="relative to the mean of the squared envelope")
     rpm: float | None = Field(description="of the shaft while it was taken; null: not known")

@@ -1768,6 +1768,10 @@ export interface components {
             /**
              * Band Hz
              * @description the envelope is that of what lies in this band
+             * @example [
+             *       0,
+             *       6400
+             *     ]
              */
             band_hz: [
                 number,
