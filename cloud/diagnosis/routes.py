@@ -28,7 +28,6 @@ from cloud.diagnosis.view import (
     AssetHealth,
     BaselineView,
     BaselineWish,
-    Data,
     EnvelopeView,
     FeedbackWish,
     Findings,
@@ -155,7 +154,7 @@ def get_finding(db: Db, parts: GetParts, reach: Reach, finding: Id) -> FindingVi
     """Return a finding; `data` says whether what is stored is still what it was computed from."""
     row = _find(db, reach, finding)
     with _computing(parts):
-        data: Data = state_of(db, _stored(parts), row)
+        data = state_of(db, _stored(parts), row)
     return finding_view(row, findings.feedback(db, [row.id]).get(row.id, {}), data)
 
 

@@ -209,6 +209,9 @@ class Service:
         bounds = Bounds(end_ns - WINDOW_NS, end_ns, STEP_NS)
         with self._sessions() as db:
             window = window_of(db, self._blocks, grid, bounds)
+            # before the first sample of an asset that is new, nothing is missing
+            first = _first_known(window)
+            window, bounds = _from(window, first), bounds._replace(start_ns=int(window.times_ns[first]))
             baseline, fleet = self._usual(db, asset)
             known = findings.open_of(db, asset)
             told = {name: (row.confidence, row.urgency) for name, row in known.items()}
@@ -293,8 +296,8 @@ class Service:
             state = self._states.get(asset)
             if state is not None and now_s - state.turn_s >= AGAIN_S:
                 return asset
-        asset = min(self._states, key=lambda each: self._states[each].turn_s, default=None)
-        return asset if asset is not None and now_s - self._states[asset].turn_s >= ROUND_S else None
+        due = [name for name, state in self._states.items() if now_s - state.turn_s >= ROUND_S]
+        return min(due, key=lambda name: self._states[name].turn_s, default=None)
 
     def _know_assets(self, db: Session) -> None:
         rows = list(db.scalars(select(AssetRow).where(AssetRow.retired.is_(None))))
@@ -351,6 +354,12 @@ def _spans(window: Window) -> dict[str, tuple[float, float]]:
             more = _OUTSIDE * (high - low)
             spans[name] = low - more, high + more
     return spans
+
+
+def _first_known(window: Window) -> int:
+    """Return the first row with a number, 0 when there is none."""
+    known = [~np.isnan(values) for values in window.numbers.values()]
+    return int(np.argmax(np.any(known, axis=0))) if known else 0
 
 
 def _from(window: Window, first: int) -> Window:

@@ -84,6 +84,8 @@ def test_a_baseline_is_learned_from_what_ran_and_a_fault_that_comes_is_found_onc
     state = live.of("cnc-01")
     assert state is not None
     assert 0.3 < state.learned < 0.34
+    assert state.report is not None
+    assert 0 <= state.report.start_ns - NOON_NS < 10 * SECOND_NS  # before that it was not there
     plant.run(45)
     turn(plant, live)
     assert (plant.baselines(), live.failed) == (1, 0)
