@@ -6,7 +6,8 @@ import asyncio
 import os
 import platform
 import sys
-from collections.abc import Callable
+from collections.abc import Mapping
+from importlib import import_module
 from importlib.metadata import version as version_of
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,7 +20,7 @@ from typer.main import get_command
 
 from contract import log
 from shopfloor import demo as plant_demo
-from shopfloor import fault, quarantine, query
+from shopfloor import diagnose, fault, quarantine, query
 from shopfloor.backup.command import backup, restore
 from shopfloor.command import commands, write
 from shopfloor.display import display_for
@@ -44,46 +45,37 @@ def _version(asked: bool) -> None:
         raise typer.Exit
 
 
-class _Commands(TyperGroup):
-    """All commands; those that bring other parts of a plant along are loaded when they are asked for.
+_LATER: Final[Mapping[str, str]] = {
+    "check": "shopfloor.check",
+    "browse": "shopfloor.browse",
+    "chaos": "shopfloor.chaos.command",
+    "evaluate": "shopfloor.evaluate.command",
+}
+"""Where the commands are that bring other parts of a plant along: they are imported when they are asked for."""
+_TOOLS: Final = frozenset({"chaos", "evaluate"})
+"""Those that need all parts, of which an image has only some."""
 
-    An image has only some of those parts, and no `chaos`, a developer's tool.
-    """
+
+class _Commands(TyperGroup):
+    """All commands, those of _LATER first."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Return their names."""
-        return ["check", "browse", *super().list_commands(ctx), *["chaos"] * _has_chaos()]
+        return [*_later(), *super().list_commands(ctx)]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Return one of them, or None."""
-        loaded = _load(cmd_name)
-        if loaded is None:
+        if cmd_name not in _later():
             return super().get_command(ctx, cmd_name)
+        module = import_module(_LATER[cmd_name])
         alone = typer.Typer(add_completion=False)
-        alone.command(name=cmd_name)(loaded)
+        alone.command(name=cmd_name)(getattr(module, cmd_name))
         return get_command(alone)
 
 
-def _load(name: str) -> Callable[..., None] | None:
-    """Import a command that needs the edge, a quarter of a second, or all of the plant; None for any other."""
-    match name:
-        case "check":
-            from shopfloor.check import check  # noqa: PLC0415
-
-            return check
-        case "browse":
-            from shopfloor.browse import browse  # noqa: PLC0415
-
-            return browse
-        case "chaos" if _has_chaos():
-            from shopfloor.chaos import command as chaos  # noqa: PLC0415
-
-            return chaos.command
-    return None
-
-
-def _has_chaos() -> bool:
-    return bool(find_spec("simulators") and find_spec("pyarrow"))
+def _later() -> list[str]:
+    has_all = bool(find_spec("simulators") and find_spec("pyarrow"))
+    return [name for name in _LATER if has_all or name not in _TOOLS]
 
 
 app = typer.Typer(
@@ -114,6 +106,7 @@ app.command()(blocks)
 app.command()(ledger)
 app.command()(login)
 app.add_typer(query.app, name="query")
+app.add_typer(diagnose.app, name="diagnose")
 app.command()(simulate)
 app.add_typer(fault.app, name="fault")
 app.add_typer(quarantine.app, name="quarantine")

@@ -17,6 +17,10 @@ _LEAST_LINES: Final = 24
 """Of which a median tells the noise well enough."""
 
 
+_BLOW: Final = 100.0
+"""Times its median, above which a squared envelope is cut: a few blows shall not outweigh all else."""
+
+
 class Lines:
     """The squared envelope of one band, line by line, up to `top_hz`, averaged over parts of a recording.
 
@@ -33,6 +37,11 @@ class Lines:
         self.step_hz = step_hz
         self.depth: Numbers = np.sqrt(power)
         self.floor: Numbers = np.sqrt(floor)
+
+    def row_depth(self, places: Places) -> float:
+        """Return how deep the lines at `places` are together, beyond the noise."""
+        inside = places[places < len(self.depth)]
+        return float(np.sqrt(np.sum(np.maximum(self.depth[inside] ** 2 - self.floor[inside] ** 2, 0.0))))
 
     def surprise(self, width: int) -> Numbers:
         """Return for each line, averaged over `width` (odd) lines, −ln of the chance that noise gives as much (nats).
@@ -51,10 +60,20 @@ class Lines:
 def _power(half: Complex, step_hz: float, band: Band) -> Numbers:
     """Return the squared depth of each line."""
     squared = squared_envelope(half, step_hz, band)
+    squared = np.minimum(squared, _BLOW * float(np.median(squared)))
     mean = float(squared.mean())
     window = np.hanning(len(squared))
     lines = np.abs(np.asarray(fft.rfft((squared - mean) * window)))
     return (lines * (2.0 / (window.sum() * mean))) ** 2 if mean > 0.0 else np.zeros_like(lines)
+
+
+def independent(surprises: Sequence[Numbers]) -> float:
+    """Return as how many bands without common causes these count: what swells all of them alike is one."""
+    count = min(len(each) for each in surprises)
+    logs = np.log(np.maximum(np.stack([each[:count] for each in surprises]), 1.0))
+    logs = logs[:, np.isfinite(logs).all(axis=0)]
+    spread = float(logs.var(axis=1).sum())
+    return min(float(len(surprises)), spread * len(surprises) / max(float(logs.sum(axis=0).var()), 1e-300))
 
 
 def _floor(power: Numbers, width: int) -> Numbers:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from vibration.bearing import Orders
 from vibration.envelope import Band, Numbers, spectrum, whitened
-from vibration.lines import Lines, together
+from vibration.lines import Lines, independent, together
 
 Part = Literal["outer", "inner", "ball", "cage"]
 PARTS: Final[tuple[Part, ...]] = get_args(Part)
@@ -31,13 +31,16 @@ _TURNS: Final = 10
 """Of the shaft: a shorter recording does not part the lines of the bearing from those of the shaft."""
 _PART_TURNS: Final = 600
 """A longer recording is cut into parts of about as many turns: over longer times slip smears the lines."""
+_SAME: Final = 0.005
+_SIDEBANDS: Final = 2
+"""So many more decide between parts with the same row."""
 _STANDS_OUT: Final = 5.0
 """Nats; noise has a line like that once in 150."""
 _FAINT: Final = 0.13
 """Swelling, relative to the mean squared envelope, that healthy bearings have too (their stiffness varies)."""
 _SURE: Final = 0.7
 _NOTHING: Final = 0.3
-_NATS_OF_DOUBT: Final = 4.0
+_NATS_OF_DOUBT: Final = 6.0
 """Real backgrounds are not quite noise: a surprise counts as this much less."""
 
 
@@ -107,10 +110,15 @@ def _unfit(array: Numbers, rate_hz: float, shaft_hz: float, orders: Orders) -> s
 
 def _judge(search: _Search) -> Verdict:
     rows = {part: search.row(part) for part in PARTS}
-    # a cage that swells the strikes of a ball or a ring shows as well: it is to blame when nothing else is
+    # a cage that swells the strikes of a ball or a ring shows as well: it is to blame when nothing else is; and its
+    # lines are where slow swelling of any cause is, so that all of them must stand out
     part: Part = max(("outer", "inner", "ball"), key=lambda name: rows[name].nats)
-    if rows["cage"].nats > 3.0 * max(rows[part].nats, _NATS_OF_DOUBT):
+    cage = rows["cage"]
+    if cage.nats > 3.0 * max(rows[part].nats, _NATS_OF_DOUBT) and cage.line.harmonics == _HARMONICS:
         part = "cage"
+    is_twin = False
+    if part != "cage":
+        part, is_twin = _told_by_sidebands(part, rows)
     best = rows.pop(part)
     evidence = (best.line, *(row.line for row in sorted(rows.values(), key=lambda row: -row.nats)))
     noise = math.exp(-max(0.0, best.nats) / _NATS_OF_DOUBT)
@@ -123,9 +131,22 @@ def _judge(search: _Search) -> Verdict:
     confidence = there * (1.0 - min(1.0, max(0.0, second) / best.nats) ** 3)
     if best.line.harmonics + best.line.sidebands < 2:
         return Verdict(None, confidence, True, "one_line", evidence)
-    if confidence < _SURE:
+    if confidence < _SURE or is_twin:
         return Verdict(None, confidence, True, "faint" if there < _SURE else "ambiguous", evidence)
     return Verdict(part, confidence, False, "found", evidence)
+
+
+def _told_by_sidebands(part: Part, rows: dict[Part, _Row]) -> tuple[Part, bool]:
+    """Return which of the parts that the same row of lines fits has its sidebands, and whether they leave it open.
+
+    With some geometries the orders of a ball and of a ring differ by less than slip.
+    """
+    same: list[Part] = [
+        other for other in PARTS if other != "cage" and abs(rows[other].line.hz / rows[part].line.hz - 1.0) < _SAME
+    ]
+    sidebands = {name: rows[name].line.sidebands for name in same}
+    first, *others = sorted(same, key=lambda name: -sidebands[name])
+    return first, any(sidebands[first] - sidebands[other] < _SIDEBANDS for other in others)
 
 
 class _Search:
@@ -181,14 +202,16 @@ class _Search:
         counts = np.isfinite(found).sum(axis=2).astype(np.float64)
         nats = together(logs, counts)
         if len(lines) > 1:
-            nats = np.vstack([nats, together(logs.sum(axis=0), counts.sum(axis=0))])
+            share = independent(surprises) / len(lines)
+            nats = np.vstack([nats, together(share * logs.sum(axis=0), share * counts.sum(axis=0))])
         index, place = np.unravel_index(int(nats.argmax()), nats.shape)
         # every second fundamental is a trial of its own
         trials = max(1.0, len(fundamentals) / 2.0) * self._tried
-        depths = [math.sqrt(float(np.nansum(_at(each.depth, places[place]) ** 2))) for each in lines]
+        depths = [each.row_depth(places[place]) for each in lines]
         band = int(np.argmax(depths)) if index == len(lines) else int(index)
         line = self._line(part, float(fundamentals[place]), lines[band], surprises[band])
-        return _Row(float(nats[index, place]) - math.log(trials), depths[band], line)
+        deepest = max(each.row_depth(places[place]) for level in self._levels for each in level)
+        return _Row(float(nats[index, place]) - math.log(trials), deepest, line)
 
     def _line(self, part: Part, fundamental: float, lines: Lines, surprise: Numbers) -> Line:
         places = fundamental * np.arange(1, _HARMONICS + 1)

@@ -16,7 +16,7 @@ from shopfloor.home import port_of
 from shopfloor.output import err, out, print_json, table
 
 
-def command(
+def chaos(
     *,
     seed: Annotated[int, typer.Option(help="The same seed makes the same schedule of faults.")] = 1,
     faults: Annotated[str, typer.Option(help=f"Which kinds, with commas: {', '.join(KINDS)}. All by default.")] = "",

@@ -1,0 +1,92 @@
+"""Diagnosis: a window and what is usual in, findings out. Pure and deterministic."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from cloud.diagnosis import baseline as baselines
+from cloud.diagnosis import rules
+from cloud.diagnosis.assessment import Candidate, candidates, concerns, confident, missing
+from cloud.diagnosis.baseline import Baseline
+from cloud.diagnosis.detection import Symptoms
+from cloud.diagnosis.finding import Evidence, Finding, Report
+from cloud.diagnosis.prognosis import life
+from cloud.diagnosis.rule import urgency
+from cloud.diagnosis.window import Window
+
+MIN_ROWS: Final = 12
+LEAST_JUDGED: Final = 0.1
+"""With a smaller share of rows in known operating states nothing can be compared."""
+UNEXPLAINED: Final = 4.0
+"""When no rule explains a mean SPE so many times the usual one, something is wrong that nobody here knows."""
+
+
+def learn(window: Window, enough: int = baselines.ENOUGH_ROWS) -> Baseline:
+    """Return what is usual in a window of health; `Baseline.learned` says whether it had `enough` rows."""
+    return baselines.learn(window, enough)
+
+
+def diagnose(window: Window, baseline: Baseline | None = None, fleet: Sequence[Baseline] = ()) -> Report:
+    """Return what is wrong with an asset, or that nothing is, or why no verdict can be given.
+
+    `fleet` are baselines of other assets of the same kind: while an asset has not learned enough itself it is compared
+    with one of them, with more tolerance (see `Symptoms`); `Report.baseline` says which.
+    """
+    start_ns = int(window.times_ns[0]) if len(window.times_ns) else 0
+    report = Report(asset=window.subject.id, start_ns=start_ns, end_ns=window.end_ns if len(window.times_ns) else 0)
+    if len(window.times_ns) < MIN_ROWS:
+        return report.model_copy(update={"abstained": "no_data"})
+    baseline = _usual(window, baseline, fleet)
+    if baseline is None:
+        return report.model_copy(update={"abstained": "no_baseline"})
+    report = report.model_copy(update={"baseline": baseline.id})
+    if not baseline.learned:
+        return report.model_copy(update={"abstained": "learning"})
+    symptoms = Symptoms(window, baseline)
+    known = {name: rule for name, rule in rules.load().items() if concerns(rule, window.subject.kind)}
+    lacking = {name: gone for name, rule in known.items() if (gone := missing(symptoms, rule))}
+    found = confident(candidates(symptoms, known))
+    return report.model_copy(
+        update={
+            "findings": tuple(_finding(symptoms, one, confidence) for one, confidence in found),
+            "looked_at": tuple(name for name in known if name not in lacking),
+            "missing": lacking,
+            "abstained": "" if found else _doubt(symptoms),
+        }
+    )
+
+
+def _usual(window: Window, own: Baseline | None, fleet: Sequence[Baseline]) -> Baseline | None:
+    """Return the asset's own baseline when it has learned, else that of its kind that has seen most, else its own."""
+    if own is not None and own.learned:
+        return own
+    peers = [one for one in fleet if one.learned and one.kind == window.subject.kind]
+    return min(peers, key=lambda one: (-one.rows, one.id), default=own)
+
+
+def _doubt(symptoms: Symptoms) -> str:
+    """Return why "no finding" cannot be said; empty when it can."""
+    if symptoms.judged < LEAST_JUDGED:
+        return "unknown_state"
+    return "unexplained" if symptoms.multivariate[1] > UNEXPLAINED else ""
+
+
+def _finding(symptoms: Symptoms, one: Candidate, confidence: float) -> Finding:
+    ranked = sorted(one.evidence, key=lambda evidence: -abs(evidence.weight))
+    support = tuple(evidence for evidence in ranked if evidence.weight > 0.0)
+    since_ns = _since_ns(symptoms, support)
+    rest = life(symptoms, one.rule.health, since_ns) if one.rule.health is not None else None
+    return Finding(
+        fault=one.name, component=one.component, level=one.rule.level, rule=one.name, version=one.rule.version,
+        confidence=confidence, urgency=urgency(one.rule, rest), since_ns=since_ns, evidence=support,
+        against=tuple(evidence for evidence in ranked if evidence.weight < 0.0), life=rest,
+    )  # fmt: skip
+
+
+def _since_ns(symptoms: Symptoms, support: Sequence[Evidence]) -> int | None:
+    """Return since when the strongest evidence shows: that of a signal since its change, other since it was seen."""
+    first = support[0]
+    if first.signal and first.what in ("above", "below", "scattered", "departs") and symptoms.has(first.signal):
+        return symptoms.since_ns(first.signal)
+    return first.start_ns or None
