@@ -117,7 +117,7 @@ class Baseline:
     @cached_property
     def steady(self) -> npt.NDArray[np.bool_]:
         """Which signals have a usual level: they did not creep all the time while it was learned."""
-        return np.isfinite(self.arrays[3][0]).any(axis=(0, 1))
+        return np.asarray(np.isfinite(self.arrays[3][0]).any(axis=(0, 1)))
 
     def places(self, keys: Sequence[Context]) -> np.ndarray[Any, np.dtype[np.int64]]:
         """Return the context of each row as a place in `contexts`: the finest known one, -1 for none."""
@@ -145,7 +145,7 @@ def _array(values: Any) -> Numbers:
 
 def standardized(values: Numbers, places: Any, centers: Numbers, spreads: Numbers) -> Numbers:
     """Return rows in standard deviations from what is usual in their context; NaN in an unknown one, never clipped."""
-    z = (values - centers[places]) / spreads[places]
+    z: Numbers = (values - centers[places]) / spreads[places]
     z[places < 0] = np.nan
     return z
 
@@ -247,7 +247,7 @@ def _least(centers: Numbers, window: Window, signals: Sequence[str]) -> Numbers:
     known = window.subject.signals
     deadband = np.array([known[name].deadband if name in known else 0.0 for name in signals])
     scale = robust.largest(np.abs(centers)) if len(centers) else np.ones(len(signals))
-    return np.maximum(np.maximum(0.003 * np.abs(centers), deadband), np.maximum(1e-4 * scale, 1e-9))
+    return np.asarray(np.maximum(np.maximum(0.003 * np.abs(centers), deadband), np.maximum(1e-4 * scale, 1e-9)))
 
 
 def _floors(centers: Numbers, spreads: Numbers, window: Window, signals: Sequence[str]) -> Numbers:
@@ -291,7 +291,7 @@ def _creeps(values: Numbers, z: Numbers) -> npt.NDArray[np.bool_]:
     time = np.arange(len(bins)) - (len(bins) - 1) / 2.0
     centered = means - np.mean(means, axis=0)
     along = time @ centered / np.sqrt(np.sum(time**2) * np.sum(centered**2, axis=0))
-    return np.nan_to_num(np.abs(along)) > _CREEPING
+    return np.asarray(np.nan_to_num(np.abs(along)) > _CREEPING)
 
 
 def _means(rows: Numbers, length: int) -> Numbers:

@@ -95,7 +95,7 @@ class Symptoms:
         else:
             column = KINDS.index(kind)
             size = float(robust.mean(self.baseline.arrays[1][places, i]))
-            length = min(np.searchsorted(LENGTHS, len(rows)), len(LENGTHS) - 1)
+            length = min(int(np.searchsorted(LENGTHS, len(rows))), len(LENGTHS) - 1)
             value = float(_tail(statistics(self._z[rows, i][:, None]))[column, 0]) * size
             usual = float(self.baseline.arrays[2][column, self.groups.index(group), length, i]) * size
         times = self.window.times_ns

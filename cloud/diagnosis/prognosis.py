@@ -93,4 +93,4 @@ def _until(hours: Numbers, grown: Numbers, curve: float, limit: float) -> Number
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.where(slope > 0.0, (limit - base) / slope, np.inf)
         reached = np.log1p(ratio) / curve if curve else ratio
-    return np.maximum(hours[0] + span * np.nan_to_num(reached, nan=np.inf, posinf=np.inf), 0.0)
+    return np.asarray(np.maximum(hours[0] + span * np.nan_to_num(reached, nan=np.inf, posinf=np.inf), 0.0))

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from cloud.diagnosis.detection import DEPARTS, Symptoms
+from cloud.diagnosis.detection import DEPARTS, Kind, Symptoms
 from cloud.diagnosis.finding import Evidence
 from cloud.diagnosis.machining import tools
 from cloud.diagnosis.rule import Expected, said, strength, weighed
@@ -46,7 +46,8 @@ def _share(symptoms: Symptoms, group: str) -> list[Evidence]:
 def _ripple(symptoms: Symptoms, group: str, irregular: bool) -> list[Evidence]:
     if not symptoms.has("coolant_pressure"):
         return []
-    kind = max(("activity", "scatter"), key=lambda kind: symptoms.sigmas("coolant_pressure", group, kind))
+    kinds: tuple[Kind, ...] = ("activity", "scatter")
+    kind = max(kinds, key=lambda kind: symptoms.sigmas("coolant_pressure", group, kind))
     sigmas = symptoms.sigmas("coolant_pressure", group, kind)
     seen = sigmas >= 0.7 * DEPARTS and abs(symptoms.sigmas("coolant_flow", group)) < DEPARTS
     weight = strength(sigmas) * (5.0 if irregular else -4.0) if seen else (-4.0 if irregular else 1.0)

@@ -1,6 +1,6 @@
 """A tool breaks: the load jumps, then falls to nearly nothing, the rest of the tool shakes, and the control stops."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from cloud.diagnosis.detection import DEPARTS, Symptoms
 from cloud.diagnosis.finding import Evidence
@@ -8,7 +8,7 @@ from cloud.diagnosis.machining import ACCELERATION, VELOCITY, last_row_before_al
 from cloud.diagnosis.rule import Rule, Text, said, strength
 
 
-def _broken(symptoms: Symptoms) -> dict[str, Sequence[Evidence]]:
+def _broken(symptoms: Symptoms) -> Mapping[str, Sequence[Evidence]]:
     """Return what speaks for it with the tool that was in the spindle last, or that hardly cuts any more."""
     found: dict[str, list[Evidence]] = {}
     for tool, group in tools(symptoms).items():
