@@ -16,6 +16,10 @@ from cloud.diagnosis.rule import urgency
 from cloud.diagnosis.window import Window
 
 MIN_ROWS: Final = 12
+LEAST_JUDGED: Final = 0.1
+"""With a smaller share of rows in known operating states nothing can be compared."""
+UNEXPLAINED: Final = 4.0
+"""When no rule explains a mean SPE so many times the usual one, something is wrong that nobody here knows."""
 
 
 def learn(window: Window, enough: int = baselines.ENOUGH_ROWS) -> Baseline:
@@ -46,8 +50,16 @@ def diagnose(window: Window, baseline: Baseline | None = None, fleet: Sequence[B
             "findings": tuple(_finding(symptoms, one, confidence) for one, confidence in found),
             "looked_at": tuple(name for name in known if name not in lacking),
             "missing": lacking,
+            "abstained": "" if found else _doubt(symptoms),
         }
     )
+
+
+def _doubt(symptoms: Symptoms) -> str:
+    """Return why "no finding" cannot be said; empty when it can."""
+    if symptoms.judged < LEAST_JUDGED:
+        return "unknown_state"
+    return "unexplained" if symptoms.multivariate[1] > UNEXPLAINED else ""
 
 
 def _finding(symptoms: Symptoms, one: Candidate, confidence: float) -> Finding:

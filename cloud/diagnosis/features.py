@@ -34,7 +34,7 @@ def _difference(one: Numbers, other: Numbers) -> Numbers:
 
 def _nozzle(pressure: Numbers, flow: Numbers) -> Numbers:
     """Return p/Q²: what the nozzles resist, whatever the pump gives (Q ∝ √p); NaN when it hardly flows."""
-    return np.where(flow > 0.1 * np.nanmax(flow, initial=0.0), pressure / flow**2, np.nan)
+    return np.where(flow > 0.1 * np.fmax.reduce(flow, initial=0.0), pressure / flow**2, np.nan)
 
 
 FEATURES: Final[Mapping[str, Feature]] = {
