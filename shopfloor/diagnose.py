@@ -30,6 +30,7 @@ _REASONS: Final = {
     "faint": "lines of this bearing are there, but so faint that a healthy one may have them",
     "ambiguous": "more than one part explains the lines",
     "one_line": "a single line stands out, which something else may cause",
+    "mains": "the lines are those of the mains (50 or 60 Hz) as well as those of this bearing",
     "short": "the recording is too short: 10 turns of the shaft are the least, 30 are better",
     "constant": "all values are the same: look at the sensor and its cable",
     "no_speed": "the shaft stands",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -49,7 +50,7 @@ class Lines:
         Under noise it is exponential with mean 1, whatever the width. Wide lines take in what slip has smeared.
         """
         if width == 1 and self._parts == 1:
-            return self._ratio.copy()
+            return self._ratio
         mean = np.convolve(self._ratio, np.full(width, 1.0 / width), "same")
         # behind a Hann window the powers of neighbours correlate by 4/9, those of the next but one by 1/36
         alike = width + 2.0 * (width - 1) * 4.0 / 9.0 + 2.0 * max(0, width - 2) / 36.0
@@ -62,7 +63,7 @@ def _power(half: Complex, step_hz: float, band: Band) -> Numbers:
     squared = squared_envelope(half, step_hz, band)
     squared = np.minimum(squared, _BLOW * float(np.median(squared)))
     mean = float(squared.mean())
-    window = np.hanning(len(squared))
+    window = _hann(len(squared))
     lines = np.abs(np.asarray(fft.rfft((squared - mean) * window)))
     return (lines * (2.0 / (window.sum() * mean))) ** 2 if mean > 0.0 else np.zeros_like(lines)
 
@@ -74,6 +75,11 @@ def independent(surprises: Sequence[Numbers]) -> float:
     logs = logs[:, np.isfinite(logs).all(axis=0)]
     spread = float(logs.var(axis=1).sum())
     return min(float(len(surprises)), spread * len(surprises) / max(float(logs.sum(axis=0).var()), 1e-300))
+
+
+@lru_cache(maxsize=8)
+def _hann(count: int) -> Numbers:
+    return np.hanning(count)
 
 
 def _floor(power: Numbers, width: int) -> Numbers:
