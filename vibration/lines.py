@@ -89,7 +89,7 @@ def _floor(power: Numbers, width: int) -> Numbers:
     """Return the mean of the noise around each line, from medians of stretches of `width` that overlap by half."""
     starts = np.arange(1, max(2, len(power) - width // 2), max(1, width // 2))
     medians = [float(np.median(power[start : start + width])) for start in starts]
-    return np.interp(np.arange(len(power)), starts + width / 2.0, medians) / np.log(2.0)
+    return np.asarray(np.interp(np.arange(len(power)), starts + width / 2.0, medians) / np.log(2.0))
 
 
 def _rates() -> tuple[Numbers, Numbers]:

@@ -81,10 +81,8 @@ class Search:
         self._shaft_hz = shaft_hz = _measured(self._levels[0][0], shaft_hz, orders)
         widths = [width for width in _WIDTHS if width == 1 or width * step_hz < 0.04 * shaft_hz]
         self._tried = len(widths) * sum(len(level) + (len(level) > 1) for level in self._levels)
-        turns = np.arange(1, int(top_hz / shaft_hz) + 1)
-        self._views = [
-            self._view(level, width, turns * shaft_hz / step_hz) for level in self._levels for width in widths
-        ]
+        shaft = np.arange(1.0, int(top_hz / shaft_hz) + 1.0) * (shaft_hz / step_hz)
+        self._views = [self._view(level, width, shaft) for level in self._levels for width in widths]
 
     @staticmethod
     def _view(lines: list[Lines], width: int, shaft: Numbers) -> _View:

@@ -78,20 +78,21 @@ def _unfit(array: Numbers, rate_hz: float, shaft_hz: float, orders: Orders) -> s
 def _judge(search: Search) -> Verdict:
     rows = {part: search.row(part) for part in PARTS}
     evidence = tuple(row.line for row in sorted(rows.values(), key=lambda row: -row.nats))
-    first, second = sorted((part for part in PARTS if part != "cage"), key=lambda part: -rows[part].nats)[:2]
+    suspects: list[Part] = [part for part in PARTS if part != "cage"]
+    strongest = max((rows[part] for part in suspects), key=lambda row: row.nats)
     # a cage that swells the strikes of a ball or a ring shows as well: it is to blame when nothing else is; and its
     # lines are where slow swelling of any cause is, so that all of them must stand out
     cage = rows["cage"]
-    if cage.nats > 3.0 * max(rows[first].nats, _NATS_OF_DOUBT) and cage.line.harmonics == HARMONICS:
-        first = second = "cage"
-    there = _is_there(rows[first])
+    if cage.nats > 3.0 * max(strongest.nats, _NATS_OF_DOUBT) and cage.line.harmonics == HARMONICS:
+        suspects, strongest = ["cage"], cage
+    there = _is_there(strongest)
     if there < _NOTHING:
         return Verdict(None, 1.0 - there, False, "nothing", evidence)
-    # the one that explains the other's lines is to blame, not the one with more of them
-    told = {part: _is_told_apart(search, rows, part) for part in (first, second)}
-    part, is_open = _told_by_sidebands(max(told, key=lambda part: (told[part], rows[part].nats)), rows)
+    # the one that explains the others' lines is to blame, not the one with more of them
+    sure = {part: _is_there(rows[part]) * _is_told_apart(search, rows, part) for part in suspects}
+    part, is_open = _told_by_sidebands(max(suspects, key=lambda part: (sure[part], rows[part].nats)), rows)
     line = rows[part].line
-    confidence = _MOST * _is_there(rows[part]) * told[part]
+    confidence = _MOST * sure[part]
     evidence = (line, *(other for other in evidence if other is not line))
     if line.harmonics + line.sidebands < 2:
         return Verdict(None, confidence, True, "one_line", evidence)
@@ -119,6 +120,8 @@ def _told_by_sidebands(part: Part, rows: dict[Part, Row]) -> tuple[Part, bool]:
 
     With some geometries the orders of a ball and of a ring differ by less than slip.
     """
+    if part == "cage":
+        return part, False
     same: list[Part] = [
         other for other in PARTS if other != "cage" and abs(rows[other].line.hz / rows[part].line.hz - 1.0) < _SAME
     ]

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from cloud.diagnosis.detection import Symptoms
+from cloud.diagnosis.features import inputs
 from cloud.diagnosis.finding import Evidence
 from cloud.diagnosis.rule import Rule
 
 SHOWN: Final = 0.1
 """Explanations that are less likely than this are not told."""
-FOUND: Final = 0.5
-"""The best one must be at least so likely, or nothing is found."""
+NOTHING: Final = 0.2
+"""When "nothing is wrong" is likelier than this, nothing is found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +34,12 @@ class Candidate:
 
     @property
     def stands_on(self) -> frozenset[str]:
-        """The signals, sensors and events that speak for it."""
+        """The signals (those behind a feature), sensors and events that speak for it."""
         return frozenset(
-            place.rsplit("/", 1)[-1]
+            place
             for evidence in self.evidence
             if evidence.weight > 0.0
-            for place in (evidence.signal, evidence.sensor, evidence.event)
+            for place in (*inputs(evidence.signal), evidence.sensor, evidence.event)
             if place
         )
 
@@ -66,19 +67,19 @@ def concerns(rule: Rule, kind: str) -> bool:
 
 
 def confident(found: Sequence[Candidate]) -> list[tuple[Candidate, float]]:
-    """Return candidates with their confidence, best first; empty when the best is not likely enough.
+    """Return candidates with their confidence, best first; empty when "nothing is wrong" is likely enough for all.
 
     Those that stand on the same signals compete with each other and with "nothing is wrong"; others are other faults.
     """
-    ranked = [(one, _share(one, found)) for one in found]
-    ranked = sorted(
-        (pair for pair in ranked if pair[1] >= SHOWN), key=lambda pair: (-pair[1], -pair[0].score, pair[0].name)
-    )
-    return ranked if ranked and ranked[0][1] >= FOUND else []
-
-
-def _share(one: Candidate, found: Sequence[Candidate]) -> float:
-    rivals = [other.score for other in found if other is not one and other.stands_on & one.stands_on]
-    highest = max(one.score, 0.0, *rivals)
-    odds = math.exp(one.score - highest)
-    return odds / (odds + math.exp(-highest) + math.fsum(math.exp(rival - highest) for rival in rivals))
+    ranked = []
+    for one in found:
+        rivals = [
+            other.score
+            for other in found
+            if other is one or (other.name != one.name and other.stands_on & one.stands_on)
+        ]
+        highest = max(0.0, *rivals)
+        total = math.exp(-highest) + math.fsum(math.exp(rival - highest) for rival in rivals)
+        if math.exp(-highest) / total <= NOTHING and (share := math.exp(one.score - highest) / total) >= SHOWN:
+            ranked.append((one, share))
+    return sorted(ranked, key=lambda pair: (-pair[1], -pair[0].score, pair[0].name, pair[0].component))

@@ -15,14 +15,17 @@ from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
+from cloud.diagnosis import robust
+from cloud.diagnosis.features import unit_of
 from cloud.diagnosis.manipulation import Context, coarse, contexts, matrix, measured_signals, state_signals
 from cloud.diagnosis.window import Numbers, Window
 
 VERSION: Final = 1
 ENOUGH_ROWS: Final = 360
 """An hour at a step of 10 s: with less nothing is judged."""
-LENGTHS: Final = (30, 120, 480)
+LENGTHS: Final = (12, 48, 240)
 """How many rows the means have that are compared: short ones for what comes at once, long ones for what creeps."""
 MIN_IN_CONTEXT: Final = 12
 MAX_Z: Final = 30.0
@@ -31,6 +34,9 @@ KINDS: Final = ("shift", "scatter", "activity")
 ALL: Final = ""
 _TOLERANCE: Final = {"°C": 0.7, "K": 0.7}
 _RELATIVE_TOLERANCE: Final = 0.01
+_BINS: Final = 48
+_CREEPING: Final = 0.97
+"""From this correlation with time on a signal has no usual level yet."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +45,11 @@ class Baseline:
 
     `centers` and `spreads` go by context and signal; `usual` and `wander` (mean and standard deviation of means of
     rows) by kind of statistic, group, length and signal. A group is a coarse operating state; "" is all rows.
-    `directions` are the principal components of the standardized rows, `variances` theirs.
+    `low`, `high`: what lies between are 99.6 % of the values; `far`: how far nearly all rows lie at most outside of
+    those before and after in the same context, in spreads; `flat`: the most rows with the same value; `lost`: the
+    share of rows without one; `still`: the share of rows in which no number at all changed, `stillest` the most of
+    them in a row. `directions` are the principal components of the standardized rows, `variances` theirs,
+    `spe` the mean square of what they leave (squared prediction error).
     """
 
     asset: str
@@ -59,11 +69,14 @@ class Baseline:
     wander: list[Any] = field(default_factory=list)
     low: list[float] = field(default_factory=list)
     high: list[float] = field(default_factory=list)
-    jump: list[float] = field(default_factory=list)
+    far: list[float] = field(default_factory=list)
     flat: list[int] = field(default_factory=list)
     lost: list[float] = field(default_factory=list)
+    still: float = 0.0
+    stillest: int = 0
     directions: list[list[float]] = field(default_factory=list)
     variances: list[float] = field(default_factory=list)
+    spe: float = 0.0
     version: int = VERSION
 
     @property
@@ -101,6 +114,11 @@ class Baseline:
         usual, wander = (_array(values) for values in (self.usual, self.wander))
         return _array(self.centers), _array(self.spreads), usual, wander
 
+    @cached_property
+    def steady(self) -> npt.NDArray[np.bool_]:
+        """Which signals have a usual level: they did not creep all the time while it was learned."""
+        return np.isfinite(self.arrays[3][0]).any(axis=(0, 1))
+
     def places(self, keys: Sequence[Context]) -> np.ndarray[Any, np.dtype[np.int64]]:
         """Return the context of each row as a place in `contexts`: the finest known one, -1 for none."""
         index, many = self._index, coarse(self.states)
@@ -126,16 +144,17 @@ def _array(values: Any) -> Numbers:
 
 
 def standardized(values: Numbers, places: Any, centers: Numbers, spreads: Numbers) -> Numbers:
-    """Return rows in standard deviations from what is usual in their context; NaN in an unknown one."""
+    """Return rows in standard deviations from what is usual in their context; NaN in an unknown one, never clipped."""
     z = (values - centers[places]) / spreads[places]
     z[places < 0] = np.nan
-    return np.clip(z, -MAX_Z, MAX_Z)
+    return z
 
 
 def statistics(z: Numbers) -> Numbers:
     """Return per kind what is averaged of standardized rows: (kind, row, signal)."""
-    change = np.abs(np.diff(z, axis=0, prepend=z[:1]))
-    return np.stack([z, np.abs(z), change])
+    clipped = np.clip(z, -MAX_Z, MAX_Z)
+    change = np.abs(np.diff(clipped, axis=0, prepend=clipped[:1]))
+    return np.stack([clipped, np.abs(clipped), change])
 
 
 def learn(window: Window, enough: int = ENOUGH_ROWS) -> Baseline:
@@ -166,23 +185,42 @@ def learn(window: Window, enough: int = ENOUGH_ROWS) -> Baseline:
             return first
         centers, spreads, _, _ = first.arrays
         z = standardized(values, first.places(keys), centers, spreads)
+        creeps = _creeps(values, z)
         usual, wander = _wandering(z, first.groups_of(keys), len(groups), _floors(centers, spreads, window, signals))
-        directions, variances = _principal(z)
+        wander[:, :, :, creeps] = np.nan
+        directions, variances, spe = _principal(np.where(creeps, 0.0, z))
+        unchanged = still(window)
         return Baseline(
             **{name: getattr(first, name) for name in first.__dataclass_fields__ if name not in _LATER},
             usual=_plain(usual),
             wander=_plain(wander),
             low=_plain(_quantile(values, 0.002)),
             high=_plain(_quantile(values, 0.998)),
-            jump=_plain(_jumps(values)),
+            far=_plain(_quantile(alone(z, first.places(keys)), 0.9995)),
             flat=[longest_flat(values[:, i]) for i in range(len(signals))],
             lost=_plain(np.mean(np.isnan(values), axis=0)),
+            still=float(np.mean(unchanged)),
+            stillest=longest_true(unchanged),
             directions=_plain(directions),
             variances=_plain(variances),
+            spe=spe,
         )
 
 
-_LATER: Final = ("usual", "wander", "low", "high", "jump", "flat", "lost", "directions", "variances")
+_LATER: Final = (
+    "usual",
+    "wander",
+    "low",
+    "high",
+    "far",
+    "flat",
+    "lost",
+    "still",
+    "stillest",
+    "directions",
+    "variances",
+    "spe",
+)
 
 
 def _levels(
@@ -199,8 +237,8 @@ def _levels(
     spreads = centers.copy()
     for i, name in enumerate(names):
         here = values[rows[name]]
-        centers[i] = np.nanmedian(here, axis=0)
-        spreads[i] = np.maximum(1.4826 * np.nanmedian(np.abs(here - centers[i]), axis=0), 0.3 * np.nanstd(here, axis=0))
+        centers[i] = robust.median(here)
+        spreads[i] = np.maximum(1.4826 * robust.median(np.abs(here - centers[i])), 0.3 * robust.deviation(here))
     return names, centers, np.maximum(spreads, _least(centers, window, signals))
 
 
@@ -208,7 +246,7 @@ def _least(centers: Numbers, window: Window, signals: Sequence[str]) -> Numbers:
     """Return the least spread that is believed: a little of the level, the deadband, never nothing."""
     known = window.subject.signals
     deadband = np.array([known[name].deadband if name in known else 0.0 for name in signals])
-    scale = np.nanmax(np.abs(centers), axis=0) if len(centers) else np.ones(len(signals))
+    scale = robust.largest(np.abs(centers)) if len(centers) else np.ones(len(signals))
     return np.maximum(np.maximum(0.003 * np.abs(centers), deadband), np.maximum(1e-4 * scale, 1e-9))
 
 
@@ -217,15 +255,10 @@ def _floors(centers: Numbers, spreads: Numbers, window: Window, signals: Sequenc
 
     A process is not steadier than a hundredth of its level over days, a temperature not than 0.7 K.
     """
-    known = window.subject.signals
-    level = np.nanmedian(np.abs(centers), axis=0)
-    tolerance = np.array(
-        [
-            _TOLERANCE.get(known[name].unit if name in known else "", _RELATIVE_TOLERANCE * level[i])
-            for i, name in enumerate(signals)
-        ]
-    )
-    return np.nan_to_num(tolerance / 3.0 / np.nanmedian(spreads, axis=0), nan=1.0)
+    level = robust.median(np.abs(centers))
+    units = [unit_of(name, window.subject.signals) for name in signals]
+    tolerance = np.array([_TOLERANCE.get(unit, _RELATIVE_TOLERANCE * level[i]) for i, unit in enumerate(units)])
+    return np.nan_to_num(tolerance / 3.0 / robust.median(spreads), nan=1.0)
 
 
 def _wandering(z: Numbers, groups: Any, count: int, floors: Numbers) -> tuple[Numbers, Numbers]:
@@ -240,15 +273,25 @@ def _wandering(z: Numbers, groups: Any, count: int, floors: Numbers) -> tuple[Nu
             if n < max(2 * length, MIN_IN_CONTEXT):
                 continue
             means = _means(rows, length)
-            usual[:, g, k] = np.nanmedian(means, axis=1)
+            usual[:, g, k] = robust.median(means, axis=1)
             # the fewer lengths were seen, the less is known of how the means wander
             unsure = 1.0 + 2.0 * length / n
-            deviation = np.nanstd(means, axis=1)
+            deviation = robust.deviation(means, axis=1)
             wander[:, g, k] = np.maximum(
-                deviation * unsure, 0.25 * np.nanmax(np.abs(means - usual[:, g, k, None]), axis=1)
+                deviation * unsure, 0.25 * robust.largest(np.abs(means - usual[:, g, k, None]), axis=1)
             )
             wander[:, g, k] = np.maximum(wander[:, g, k], np.maximum(floors, 1.0 / np.sqrt(length)))
     return usual, wander
+
+
+def _creeps(values: Numbers, z: Numbers) -> npt.NDArray[np.bool_]:
+    """Return which signals went one way all the time: a stock that is used up, what still warms: no usual level."""
+    bins = np.array_split(np.arange(len(values)), min(_BINS, len(values)))
+    means = np.array([robust.mean(z[rows]) for rows in bins])
+    time = np.arange(len(bins)) - (len(bins) - 1) / 2.0
+    centered = means - np.mean(means, axis=0)
+    along = time @ centered / np.sqrt(np.sum(time**2) * np.sum(centered**2, axis=0))
+    return np.nan_to_num(np.abs(along)) > _CREEPING
 
 
 def _means(rows: Numbers, length: int) -> Numbers:
@@ -260,27 +303,43 @@ def _means(rows: Numbers, length: int) -> Numbers:
     return np.asarray((sums[:, ends] - sums[:, ends - length]) / (counts[:, ends] - counts[:, ends - length]))
 
 
-def _principal(z: Numbers) -> tuple[Numbers, Numbers]:
-    """Return the principal components that hold 90 % of the variance of the rows, and their variances."""
-    rows = np.clip(np.nan_to_num(z[~np.all(np.isnan(z), axis=1)]), -6.0, 6.0)
+def _principal(z: Numbers) -> tuple[Numbers, Numbers, float]:
+    """Return the principal components that hold 90 % of the variance of the rows, their variances, and the mean SPE."""
+    rows = _filled(z[~np.all(np.isnan(z), axis=1)])
     if len(rows) < 2 * z.shape[1]:
-        return np.zeros((0, z.shape[1])), np.zeros(0)
+        return np.zeros((0, z.shape[1])), np.zeros(0), 0.0
     variances, directions = np.linalg.eigh(np.cov(rows, rowvar=False))
     variances, directions = variances[::-1], directions[:, ::-1]
     many = int(np.searchsorted(np.cumsum(variances) / np.sum(variances), 0.9)) + 1
-    return directions[:, :many].T, variances[:many]
+    return directions[:, :many].T, variances[:many], float(np.sum(variances[many:]))
 
 
-def _jumps(values: Numbers) -> Numbers:
-    """Return the largest change of each signal that came back at once: from both neighbors of a row."""
-    return np.nanmax(alone(values), axis=0) if len(values) > 2 else np.full(values.shape[1], np.nan)
+def split(z: Numbers, baseline: Baseline) -> tuple[Numbers, Numbers]:
+    """Return standardized rows as scores of the principal components, and what these leave of them."""
+    rows = np.where(baseline.steady, _filled(z), 0.0)
+    directions = np.array(baseline.directions).reshape(-1, z.shape[1])
+    scores = rows @ directions.T
+    return scores, rows - scores @ directions
 
 
-def alone(values: Numbers) -> Numbers:
-    """Return by how much each row lies outside of what the rows before and after it say; 0 when between them."""
-    before, here, after = values[:-2], values[1:-1], values[2:]
-    outside = np.maximum(here - np.maximum(before, after), np.minimum(before, after) - here)
-    return np.maximum(outside, 0.0)
+def _filled(z: Numbers) -> Numbers:
+    return np.clip(np.nan_to_num(z), -6.0, 6.0)
+
+
+def alone(z: Numbers, places: Any) -> Numbers:
+    """Return by how much each row lies outside of what the ones before and after it in the same context say.
+
+    0 between them, and for the first and the last of a context.
+    """
+    order = np.argsort(places, kind="stable")
+    sorted_z, sorted_places = z[order], places[order]
+    outside = np.zeros_like(z)
+    if len(z) > 2:
+        before, here, after = sorted_z[:-2], sorted_z[1:-1], sorted_z[2:]
+        far = np.maximum(here - np.maximum(before, after), np.minimum(before, after) - here)
+        same = (sorted_places[:-2] == sorted_places[2:]) & (sorted_places[1:-1] >= 0)
+        outside[order[1:-1]] = np.where(same[:, None], np.nan_to_num(np.maximum(far, 0.0)), 0.0)
+    return outside
 
 
 def longest_flat(values: Numbers) -> int:
@@ -289,8 +348,22 @@ def longest_flat(values: Numbers) -> int:
     return int(np.max(np.diff(changes))) if len(changes) > 1 else len(values)
 
 
+def still(window: Window) -> npt.NDArray[np.bool_]:
+    """Return for each row whether no number at all changed from the row before; the first row did."""
+    numbers = np.array(list(window.numbers.values())) if window.numbers else np.zeros((0, len(window.times_ns)))
+    before, here = numbers[:, :-1], numbers[:, 1:]
+    same = np.all((before == here) | (np.isnan(before) & np.isnan(here)), axis=0)
+    return np.concatenate([np.zeros(min(1, len(window.times_ns)), dtype=bool), same])
+
+
+def longest_true(rows: npt.NDArray[np.bool_]) -> int:
+    """Return the most rows in a row that are true."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], rows.astype(np.int8), [0]])))
+    return int(np.max(edges[1::2] - edges[::2])) if len(edges) else 0
+
+
 def _quantile(values: Numbers, share: float) -> Numbers:
-    return np.asarray(np.nanquantile(values, share, axis=0))
+    return robust.quantile(values, share)
 
 
 def _plain(values: Numbers) -> Any:

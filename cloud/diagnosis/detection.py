@@ -2,21 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from typing import Any, Final, Literal
 
 import numpy as np
+import numpy.typing as npt
+import ruptures as rpt
 
-from cloud.diagnosis.baseline import ALL, KINDS, LENGTHS, Baseline, alone, longest_flat, standardized, statistics
-from cloud.diagnosis.manipulation import contexts, last_part, matrix
+from cloud.diagnosis import robust
+from cloud.diagnosis.baseline import (
+    ALL,
+    KINDS,
+    LENGTHS,
+    Baseline,
+    alone,
+    longest_flat,
+    split,
+    standardized,
+    statistics,
+    still,
+)
+from cloud.diagnosis.features import unit_of
+from cloud.diagnosis.manipulation import TOOLS, contexts, last_part, matrix
 from cloud.diagnosis.window import Numbers, Window
 
 Kind = Literal["shift", "scatter", "activity"]
 DEPARTS: Final = 5.0
 """From so many standard deviations on a mean is no chance any more: thousands of them are looked at in a week."""
+_CHANGE_BINS: Final = 60
+SPIKE_ROWS: Final = 360
+_FAR: Final = 8.0
+_CALM: Final = 2.5
 _RECENT: Final = 0.3
 """What is there now has at least this share of what was there before, or it is over."""
 
@@ -67,12 +85,12 @@ class Symptoms:
         places, values = self._places[rows], self._values[rows, i]
         expected = self.baseline.arrays[0][places, i]
         if kind == "shift":
-            value, usual = float(np.nanmean(values)), float(np.nanmean(expected))
+            value, usual = float(robust.mean(values)), float(robust.mean(expected))
         else:
             column = KINDS.index(kind)
-            size = float(np.nanmean(self.baseline.arrays[1][places, i]))
+            size = float(robust.mean(self.baseline.arrays[1][places, i]))
             length = min(np.searchsorted(LENGTHS, len(rows)), len(LENGTHS) - 1)
-            value = float(np.nanmean(statistics(self._z[rows, i][:, None])[column])) * size
+            value = float(_tail(statistics(self._z[rows, i][:, None]))[column, 0]) * size
             usual = float(self.baseline.arrays[2][column, self.groups.index(group), length, i]) * size
         times = self.window.times_ns
         return Symptom(
@@ -87,10 +105,15 @@ class Symptoms:
         seen = self.symptom(signal, group)
         return (seen.value - seen.expected) / abs(seen.expected) if abs(seen.expected) > 1e-9 else 0.0
 
+    def added_square(self, signal: str, group: str = ALL) -> float:
+        """Return the mean square of the newest rows of a signal less the usual one: what has been added to an RMS."""
+        rows, i = self._group_rows[self.groups.index(group)][-LENGTHS[0] :], self._column[signal]
+        values, centers = self._values[rows, i], self.baseline.arrays[0][self._places[rows], i]
+        return float(robust.mean(values**2 - centers**2)) if len(rows) else 0.0
+
     def unit(self, signal: str) -> str:
         """Return the unit of a quantity."""
-        known = self.window.subject.signals
-        return known[signal].unit if signal in known else ""
+        return unit_of(signal, self.window.subject.signals)
 
     def residual(self, signal: str) -> Numbers:
         """Return what a signal has above its usual level, row by row, in its unit; NaN in unknown states."""
@@ -98,16 +121,65 @@ class Symptoms:
         centers = self.baseline.arrays[0]
         return np.where(self._places < 0, np.nan, self._values[:, i] - centers[self._places, i])
 
+    def row(self, signal: str, before_ns: int) -> float:
+        """Return the standard deviations of the newest judged row before a time; 0 when there is none."""
+        rows = np.flatnonzero((self.window.times_ns < before_ns) & (self._places >= 0))
+        return float(np.nan_to_num(self._z[rows[-1], self._column[signal]])) if len(rows) else 0.0
+
+    def usual_level(self, signal: str) -> float:
+        """Return the usual level of a signal over the judged rows of the window; NaN when there are none."""
+        places = self._places[self._places >= 0]
+        return float(robust.mean(self.baseline.arrays[0][places, self._column[signal]])) if len(places) else np.nan
+
     @cached_property
     def departing(self) -> dict[str, float]:
-        """The signals that depart, in whatever way, and by how many standard deviations at most."""
-        largest = np.nan_to_num(np.max(np.abs(self._departures), axis=(0, 1)))
+        """The quantities whose level departs in some operating state, and by how many standard deviations."""
+        largest = np.nan_to_num(np.max(np.abs(self._departures[0]), axis=0))
         return {name: float(largest[i]) for name, i in self._column.items() if largest[i] >= DEPARTS}
 
     @property
     def judged(self) -> float:
         """The share of the rows whose operating state is known."""
         return float(np.mean(self._places >= 0)) if len(self._places) else 0.0
+
+    def since_ns(self, signal: str) -> int | None:
+        """Return when the level of a signal changed most within the window; None when it was so all along."""
+        residual = self.residual(signal)
+        rows = np.flatnonzero(np.isfinite(residual))
+        bins = np.array_split(rows, min(_CHANGE_BINS, max(len(rows) // 6, 1)))
+        if len(bins) < _CHANGE_BINS // 4:
+            return None
+        means = np.array([residual[part].mean() for part in bins])
+        change = rpt.KernelCPD(kernel="linear", min_size=2).fit(means).predict(n_bkps=1)[0]
+        before, after = means[:change], means[change:]
+        if not 0 < change < len(bins) or abs(after.mean() - before.mean()) < 2.0 * before.std():
+            return None
+        return int(self.window.times_ns[bins[change][0]])
+
+    # ---- all together --------------------------------------------------------------------------------------------
+
+    @cached_property
+    def multivariate(self) -> tuple[float, float]:
+        """Return the means of T² and SPE of the newest rows over those of the baseline; about 1 when all is usual."""
+        scores, rest = split(self._z[self._newest], self.baseline)
+        variances = np.array(self.baseline.variances)
+        if not len(variances) or not len(rest):
+            return 1.0, 1.0
+        t2, spe = float(np.mean(np.sum(scores**2 / variances, axis=1))), float(np.mean(np.sum(rest**2, axis=1)))
+        return t2 / len(variances), spe / max(self.baseline.spe, 1e-9)
+
+    @cached_property
+    def contributions(self) -> dict[str, float]:
+        """The share of each quantity in the SPE of the newest rows, the largest first."""
+        _, rest = split(self._z[self._newest], self.baseline)
+        parts = np.mean(rest**2, axis=0) if len(rest) else np.zeros(len(self.baseline.signals))
+        total = float(np.sum(parts)) or 1.0
+        shares = {name: float(parts[i]) / total for name, i in self._column.items()}
+        return dict(sorted(shares.items(), key=lambda item: -item[1]))
+
+    @property
+    def _newest(self) -> Any:
+        return self._group_rows[0][-LENGTHS[1] :] if self.groups else np.zeros(0, dtype=np.int64)
 
     # ---- the machine's own words ---------------------------------------------------------------------------------
 
@@ -125,7 +197,17 @@ class Symptoms:
                 said.setdefault(event.texts.get("en", event.texts.get("", event.name)), event.time_ns)
         return tuple((text.lower(), time_ns) for text, time_ns in said.items())
 
+    def tool_at(self, time_ns: int) -> str:
+        """Return the tool in the spindle before a time, empty when nobody tells it."""
+        tool = next((i for i, name in enumerate(self.baseline.states) if last_part(name) in TOOLS), None)
+        row = int(np.searchsorted(self.window.times_ns, time_ns)) - 1
+        return self._keys[max(row, 0)][tool] if tool is not None else ""
+
     # ---- what sensors and links do -------------------------------------------------------------------------------
+
+    def judged_rows(self, rows: int) -> int:
+        """Return how many of the newest rows have an operating state that the baseline knows."""
+        return int(np.sum(self._places[-rows:] >= 0)) if rows else 0
 
     def flat_rows(self, signal: str) -> int:
         """Return how many of the newest rows have exactly the same value."""
@@ -149,14 +231,42 @@ class Symptoms:
         i = self._column[signal]
         return float(np.mean(np.isnan(self._values[:, i]))) - (self.baseline.lost[i] or 0.0)
 
+    @cached_property
+    def still(self) -> npt.NDArray[np.bool_]:
+        """The rows in which no number at all changed."""
+        return still(self.window)
+
+    def offsets(self, signal: str) -> tuple[list[float], list[float]]:
+        """Return by how much a signal has lately been off in each operating state, and its spread there."""
+        i, found, spreads = self._column[signal], [], []
+        for g in range(1 if len(self.groups) > 1 else 0, len(self.groups)):
+            rows = self._group_rows[g][-LENGTHS[0] :]
+            values = self.residual(signal)[rows] if len(rows) >= LENGTHS[0] // 2 else np.zeros(0)
+            if np.isfinite(values).any():
+                found.append(float(robust.mean(values)))
+                spreads.append(float(robust.median(self.baseline.arrays[1][self._places[rows], i])))
+        return found, spreads
+
+    def all_lost(self, rows: npt.NDArray[np.bool_]) -> bool:
+        """Whether most other quantities have no value either in these rows: then it is the link."""
+        return bool(np.mean(np.isnan(self._values[rows])) > 0.5)
+
     def spikes(self, signal: str) -> int:
-        """Return how many single rows lie further out than any did in the baseline, by half of that again."""
+        """Return how many of the last rows lie far outside of those around them in their operating state.
+
+        0 when most rows of such a state are restless: that is what the machine does, not its sensor.
+        """
         i = self._column[signal]
-        if len(self._values) < 3:
+        out = self._alone[:, i] > max(_FAR, 1.2 * (self.baseline.far[i] or 0.0))
+        if not out.any() or not self.steady(signal):
             return 0
-        spread = float(np.nanmedian(self.baseline.arrays[1][:, i]))
-        usual = self.baseline.jump[i] or 0.0
-        return int(np.sum(alone(self._values[:, i]) > 1.5 * usual + 3.0 * spread))
+        z, places = self._z[-SPIKE_ROWS:, i], self._places[-SPIKE_ROWS:]
+        here = z[np.isin(places, places[out])]
+        return int(out.sum()) if robust.median(np.abs(here - robust.median(here))) < _CALM else 0
+
+    def steady(self, signal: str) -> bool:
+        """Whether a signal has a usual level: it did not creep all through the baseline."""
+        return bool(self.baseline.steady[self._column[signal]])
 
     # ---- arrays --------------------------------------------------------------------------------------------------
 
@@ -184,6 +294,10 @@ class Symptoms:
         return standardized(self._values, self._places, centers, spreads)
 
     @cached_property
+    def _alone(self) -> Numbers:
+        return alone(self._z[-SPIKE_ROWS:], self._places[-SPIKE_ROWS:])
+
+    @cached_property
     def _group_rows(self) -> list[Any]:
         """The judged rows of each group, the oldest first."""
         groups, judged = self.baseline.groups_of(self._keys), self._places >= 0
@@ -198,7 +312,7 @@ class Symptoms:
         for g, rows in enumerate(self._group_rows):
             for k, length in enumerate(LENGTHS):
                 if len(rows) >= length:
-                    mean = np.nanmean(stacked[:, rows[-length:]], axis=1)
+                    mean = _tail(stacked[:, rows[-length:]])
                     sigmas[:, g, k] = np.nan_to_num((mean - usual[:, g, k]) / wander[:, g, k])
         return _still_there(sigmas), None
 
@@ -216,14 +330,17 @@ class Symptoms:
         return self._group_rows[g][-LENGTHS[k] :]
 
 
+def _tail(rows: Numbers) -> Numbers:
+    """Return means of rows, of their size beside their median: an offset is a shift and no scatter."""
+    means = robust.mean(rows, axis=1)
+    level = np.median(np.nan_to_num(rows[0]), axis=0)
+    means[1] = robust.mean(np.abs(rows[0] - level))
+    return means
+
+
 def _still_there(sigmas: Numbers) -> Numbers:
     """Drop from longer means what the shortest one does not show any more: it was repaired."""
     short = sigmas[:, :, :1]
     root = np.sqrt(np.array(LENGTHS) / LENGTHS[0])
     gone = np.sign(short) * np.sign(sigmas) * np.abs(short) < _RECENT * np.abs(sigmas) / root[None, None, :, None]
     return np.where(gone & (np.abs(sigmas) > DEPARTS), 0.0, sigmas)
-
-
-def strongest(symptoms: Symptoms, signals: Sequence[str], group: str = ALL) -> float:
-    """Return the largest shift of some signals, in standard deviations, whichever way."""
-    return max((abs(symptoms.sigmas(name, group)) for name in signals), default=0.0)

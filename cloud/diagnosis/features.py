@@ -11,7 +11,8 @@ from typing import Final
 
 import numpy as np
 
-from cloud.diagnosis.window import Numbers
+from cloud.diagnosis.formulas import FORMULAS
+from cloud.diagnosis.window import Measured, Numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +28,44 @@ def _change(values: Numbers) -> Numbers:
     return np.abs(np.diff(values, prepend=values[:1]))
 
 
+def _difference(one: Numbers, other: Numbers) -> Numbers:
+    return one - other
+
+
+def _nozzle(pressure: Numbers, flow: Numbers) -> Numbers:
+    """Return p/Q²: what the nozzles resist, whatever the pump gives (Q ∝ √p); NaN when it hardly flows."""
+    return np.where(flow > 0.1 * np.fmax.reduce(flow, initial=0.0), pressure / flow**2, np.nan)
+
+
 FEATURES: Final[Mapping[str, Feature]] = {
     # an accumulator that leaks is emptied and filled more often
     "hydraulic_activity": Feature(("hydraulic_pressure",), "bar", _change),
+    "coolant_resistance": Feature(("coolant_pressure", "coolant_flow"), "bar·min²/l²", _nozzle),
+    # the heat that a bearing makes itself, whatever the head and the hall have
+    "spindle_front_rise": Feature(("spindle_front_temperature", "head_temperature"), "K", _difference),
+    "spindle_rear_rise": Feature(("spindle_rear_temperature", "head_temperature"), "K", _difference),
+    "head_rise": Feature(("head_temperature", "ambient_temperature"), "K", _difference),
+    "screw_rise": Feature(("screw_temperature", "ambient_temperature"), "K", _difference),
+    "coolant_rise": Feature(("coolant_temperature", "ambient_temperature"), "K", _difference),
+    "cabinet_rise": Feature(("cabinet_temperature", "ambient_temperature"), "K", _difference),
+    # the sign of a current is that of a motion; its size is the effort
+    **{f"{axis}_effort": Feature((f"{axis}_current",), "A", np.abs) for axis in "xyz"},
+    **{
+        f"{axis}_motor_rise": Feature((f"{axis}_motor_temperature", "ambient_temperature"), "K", _difference)
+        for axis in "xyz"
+    },
+    **{name: Feature(*formula) for name, formula in FORMULAS.items()},
 }
+
+
+def unit_of(name: str, signals: Mapping[str, Measured]) -> str:
+    """Return the unit of a signal or a feature, empty for none."""
+    return signals[name].unit if name in signals else FEATURES[name].unit if name in FEATURES else ""
+
+
+def inputs(name: str) -> tuple[str, ...]:
+    """Return the signals that a quantity stands on: those of a feature, or the signal itself."""
+    return FEATURES[name].needs if name in FEATURES else (name,)
 
 
 def with_features(numbers: Mapping[str, Numbers]) -> dict[str, Numbers]:

@@ -15,7 +15,7 @@ Context = tuple[str, ...]
 MAX_WORDS: Final = 64
 """A signal with more different values than this is no operating state."""
 _STATES: Final = ("execution", "state", "status")
-_TOOLS: Final = ("tool_number", "tool")
+TOOLS: Final = ("tool_number", "tool")
 _NO_STATES: Final = ("alarm", "part", "verdict", "message", "serial")
 _COUNTED: Final = ("", "kWh", "Wh", "MWh", "m³", "kg", "s")
 """Units of what can be counted up; a temperature that rises is no counter."""
@@ -38,7 +38,7 @@ def state_signals(window: Window) -> tuple[str, ...]:
 
 
 def _rank(name: str) -> int:
-    return 0 if last_part(name) in _STATES else 1 if last_part(name) in _TOOLS else 2
+    return 0 if last_part(name) in _STATES else 1 if last_part(name) in TOOLS else 2
 
 
 def coarse(names: Sequence[str]) -> int:

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
 from cloud.diagnosis.baseline import ALL
 from cloud.diagnosis.detection import DEPARTS, Kind, Symptoms
-from cloud.diagnosis.finding import Evidence, Level
+from cloud.diagnosis.finding import Evidence, Level, Life
 
 Urgency = Literal["now", "shift", "days", "weeks", "watch"]
+Way = Literal["above", "below", "either", "restless", "scattered"]
 Weigh = Callable[[Symptoms], Sequence[Evidence]]
 Each = Callable[[Symptoms], Mapping[str, Sequence[Evidence]]]
 
-FULL: Final = 3.0 * DEPARTS
+FULL: Final = 2.0 * DEPARTS
 """From so many standard deviations on evidence has its whole weight."""
+
+
+_HOURS: Final[tuple[tuple[Urgency, float], ...]] = (
+    ("now", 1.0), ("shift", 8.0), ("days", 7.0 * 24.0), ("weeks", 60.0 * 24.0), ("watch", math.inf),
+)  # fmt: skip
+_ORDER: Final = tuple(name for name, _ in _HOURS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,15 +38,16 @@ class Text:
 class Expected:
     """What a fault does to a quantity: `way` it goes, how much it says when it does (`seen`) and when not (`absent`).
 
-    `group` is a part of the name of an operating state: the strongest one counts; "" is all of them.
-    `least` is the smallest share of the usual level that means anything.
+    `least` is the smallest share of the usual level that means anything. `anywhere`: it is enough when it does so in
+    one operating state.
     """
 
     signal: str
-    way: Literal["above", "below", "either", "restless", "scattered"]
+    way: Way
     seen: float = 2.0
     absent: float = 0.0
     least: float = 0.0
+    anywhere: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +82,7 @@ class Rule:
     weigh: Weigh | None = None
     each: Each | None = None
     alarms: tuple[tuple[str, ...], ...] = ()
+    alarm_weight: float = 2.5
     prior: float = -4.0
     health: Health | None = None
     urgency: Urgency = "weeks"
@@ -82,7 +92,7 @@ class Rule:
         everywhere = [evidence for expected in self.expected if (evidence := weighed(symptoms, expected)) is not None]
         if self.weigh is not None:
             everywhere += self.weigh(symptoms)
-        everywhere += alarm(symptoms, self.alarms)
+        everywhere += alarm(symptoms, self.alarms, self.alarm_weight)
         if self.each is None:
             return {self.component.en: everywhere}
         return {self.component.en.format(place): [*of, *everywhere] for place, of in self.each(symptoms).items()}
@@ -98,8 +108,9 @@ def weighed(symptoms: Symptoms, expected: Expected, group: str = ALL) -> Evidenc
     if not symptoms.has(expected.signal):
         return None
     kind: Kind = "activity" if expected.way == "restless" else "scatter" if expected.way == "scattered" else "shift"
-    sigmas = symptoms.sigmas(expected.signal, group, kind)
-    toward = -sigmas if expected.way == "below" else abs(sigmas) if expected.way == "either" else sigmas
+    if expected.anywhere:
+        group = max(symptoms.groups, key=lambda one: _toward(expected, symptoms.sigmas(expected.signal, one, kind)))
+    toward = _toward(expected, symptoms.sigmas(expected.signal, group, kind))
     small = expected.least > 0.0 and abs(symptoms.relative(expected.signal, group)) < expected.least
     part = 0.0 if small else strength(toward)
     if part == 0.0 and expected.absent == 0.0 and toward > -DEPARTS:
@@ -108,6 +119,10 @@ def weighed(symptoms: Symptoms, expected: Expected, group: str = ALL) -> Evidenc
     if weight == 0.0:
         return None
     return said(symptoms, expected.way if part > 0.0 else "usual", expected.signal, weight, group=group, kind=kind)
+
+
+def _toward(expected: Expected, sigmas: float) -> float:
+    return -sigmas if expected.way == "below" else abs(sigmas) if expected.way == "either" else sigmas
 
 
 def said(
@@ -124,9 +139,17 @@ def said(
     )  # fmt: skip
 
 
-def alarm(symptoms: Symptoms, words: Sequence[Sequence[str]], weight: float = 2.5) -> list[Evidence]:
+def alarm(symptoms: Symptoms, words: Sequence[Sequence[str]], weight: float) -> list[Evidence]:
     """Return what the machine itself says: an alarm that has all words of one of the tuples."""
     for text, time_ns in symptoms.alarms:
         if any(all(word in text for word in all_of) for all_of in words):
             return [Evidence(what="alarm", event=text, start_ns=time_ns, end_ns=time_ns, weight=weight)]
     return []
+
+
+def urgency(rule: Rule, life: Life | None) -> Urgency:
+    """Return how soon something must be done: what the rule says, or sooner when the remaining life may be shorter."""
+    if life is None:
+        return rule.urgency
+    by_life = next(name for name, hours in _HOURS if life.low_hours < hours)
+    return min(rule.urgency, by_life, key=_ORDER.index)

@@ -39,6 +39,13 @@ class _Stated(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class _Orders(_Stated):
+    outer: Positive
+    inner: Positive
+    ball: Positive
+    cage: Positive
+
+
 class Rule(_Stated):
     """What recordings with a `name` like this (a regular expression) are. See recordings.yaml."""
 
@@ -46,7 +53,7 @@ class Rule(_Stated):
     rate_hz: Positive | None = None
     rpm: Positive | None = None
     bearing: str = ""
-    orders: Mapping[Literal["outer", "inner", "ball", "cage"], Positive] | None = None
+    orders: _Orders | None = None
     truth: Truth | None = None
     truths: Mapping[str, Truth] = Field(default_factory=dict, description="by the group `fault` of the name")
     is_diagnosable: bool = True
@@ -217,7 +224,7 @@ def _recording(file: Path, rules: Sequence[Rule]) -> Recording | None:
                 values=read(file, rule.array),
                 rate_hz=rate_hz,
                 shaft_hz=rpm / 60.0,
-                orders=Orders(**rule.orders) if rule.orders else known(rule.bearing),
+                orders=Orders(**rule.orders.model_dump()) if rule.orders else known(rule.bearing),
                 truth=truth,
                 is_diagnosable=rule.is_diagnosable,
             )
@@ -284,8 +291,11 @@ def _count(grades: Counter[str]) -> Count:
         stats.binomtest(grades[grade], count).proportion_ci(method="wilson") for grade in ("right", "wrong")
     )
     return Count(
-        count,
-        *(grades[grade] for grade in ("right", "wrong", "abstained", "missed")),
+        count=count,
+        right=grades["right"],
+        wrong=grades["wrong"],
+        abstained=grades["abstained"],
+        missed=grades["missed"],
         right_low=float(right.low),
         right_high=float(right.high),
         wrong_low=float(wrong.low),
