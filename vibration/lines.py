@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -38,10 +39,13 @@ class Lines:
         self.depth: Numbers = np.sqrt(power)
         self.floor: Numbers = np.sqrt(floor)
 
-    def row_depth(self, places: Places) -> float:
-        """Return how deep the lines at `places` are together, beyond the noise."""
-        inside = places[places < len(self.depth)]
-        return float(np.sqrt(np.sum(np.maximum(self.depth[inside] ** 2 - self.floor[inside] ** 2, 0.0))))
+    def row_depth(self, places: Places, width: int) -> float:
+        """Return how deep the lines at `places` are together, beyond the noise, each smeared over `width` (odd)."""
+        reach = max(width, 3) // 2  # a Hann window spreads any line over three
+        inside = places[places < len(self.depth) - reach]
+        around = np.add.outer(inside, np.arange(-reach, reach + 1))
+        beyond = (self.depth[around] ** 2 - self.floor[around] ** 2).sum(axis=1)
+        return float(np.sqrt(np.maximum(beyond, 0.0).sum() / 1.5))
 
     def surprise(self, width: int) -> Numbers:
         """Return for each line, averaged over `width` (odd) lines, −ln of the chance that noise gives as much (nats).
@@ -49,7 +53,7 @@ class Lines:
         Under noise it is exponential with mean 1, whatever the width. Wide lines take in what slip has smeared.
         """
         if width == 1 and self._parts == 1:
-            return self._ratio.copy()
+            return self._ratio
         mean = np.convolve(self._ratio, np.full(width, 1.0 / width), "same")
         # behind a Hann window the powers of neighbours correlate by 4/9, those of the next but one by 1/36
         alike = width + 2.0 * (width - 1) * 4.0 / 9.0 + 2.0 * max(0, width - 2) / 36.0
@@ -62,7 +66,7 @@ def _power(half: Complex, step_hz: float, band: Band) -> Numbers:
     squared = squared_envelope(half, step_hz, band)
     squared = np.minimum(squared, _BLOW * float(np.median(squared)))
     mean = float(squared.mean())
-    window = np.hanning(len(squared))
+    window = _hann(len(squared))
     lines = np.abs(np.asarray(fft.rfft((squared - mean) * window)))
     return (lines * (2.0 / (window.sum() * mean))) ** 2 if mean > 0.0 else np.zeros_like(lines)
 
@@ -76,11 +80,16 @@ def independent(surprises: Sequence[Numbers]) -> float:
     return min(float(len(surprises)), spread * len(surprises) / max(float(logs.sum(axis=0).var()), 1e-300))
 
 
+@lru_cache(maxsize=8)
+def _hann(count: int) -> Numbers:
+    return np.hanning(count)
+
+
 def _floor(power: Numbers, width: int) -> Numbers:
     """Return the mean of the noise around each line, from medians of stretches of `width` that overlap by half."""
     starts = np.arange(1, max(2, len(power) - width // 2), max(1, width // 2))
     medians = [float(np.median(power[start : start + width])) for start in starts]
-    return np.interp(np.arange(len(power)), starts + width / 2.0, medians) / np.log(2.0)
+    return np.asarray(np.interp(np.arange(len(power)), starts + width / 2.0, medians) / np.log(2.0))
 
 
 def _rates() -> tuple[Numbers, Numbers]:

@@ -125,7 +125,7 @@ def swing(voltage: Numbers, power: Numbers) -> Numbers:
     current = 1000.0 * power / voltage
     steps, volts = np.diff(current, prepend=current[:1]), np.diff(voltage, prepend=voltage[:1])
     large = np.abs(steps) > max(5.0, 0.2 * float(np.nanmax(np.abs(current), initial=0.0)))
-    return _held(np.where(large, volts / steps, np.nan))
+    return _held(np.divide(volts, steps, out=np.full(len(steps), np.nan), where=large))
 
 
 def full_load(values: Numbers) -> Numbers:
@@ -137,8 +137,8 @@ def full_load(values: Numbers) -> Numbers:
 
 def yield_of_sun(power: Numbers, irradiance: Numbers, temperature: Numbers) -> Numbers:
     """Return the power (kW) at 1 kW/m² and 25 °C (IEC 61724); at night the last one of the day holds."""
-    ratio = power / (irradiance / 1000.0) / (1.0 + _PER_KELVIN * (temperature - 25.0))
-    return _held(np.where(irradiance >= _SUN_W_M2, ratio, np.nan))
+    at_full_sun = irradiance / 1000.0 * (1.0 + _PER_KELVIN * (temperature - 25.0))
+    return _held(np.divide(power, at_full_sun, out=np.full(len(power), np.nan), where=irradiance >= _SUN_W_M2))
 
 
 def _held(values: Numbers) -> Numbers:

@@ -18,6 +18,7 @@ from shopfloor.errors import ConfigurationError
 from shopfloor.evaluate import seeds as seed_sets
 from shopfloor.evaluate.asset import KINDS
 from shopfloor.evaluate.case import Case, Choice, cases, modes_of
+from shopfloor.evaluate.recordings import evaluate_recordings
 from shopfloor.evaluate.score import score
 from shopfloor.evaluate.table import markdown, write
 from shopfloor.evaluate.trial import Course, run
@@ -45,12 +46,25 @@ def evaluate(
     document: Annotated[
         Path | None, typer.Option("--write", help="Write the tables into this document, for example docs/diagnosis.md.")
     ] = None,
+    recordings: Annotated[
+        Path | None, typer.Option(help="A folder of recordings of bearings, instead of simulated machines.")
+    ] = None,
+    description: Annotated[
+        Path | None, typer.Option(help="What those recordings are; without it recordings.yaml in the folder.")
+    ] = None,
 ) -> None:
     """Try the diagnosis on simulated machines with known faults, and print how good it is.
 
     A line on standard error tells how far it is. It takes at most half an hour, with --quick three minutes, unless
     --minutes says otherwise; the cases come in an order by chance, and it says how many of them there was time for.
     """
+    if recordings is not None:
+        judged = evaluate_recordings(recordings, description)
+        if json:
+            print_json(judged.plain())
+        else:
+            out.print(judged.markdown(), markup=False)
+        return
     if unknown := set(asset or ()) - set(KINDS):
         raise ConfigurationError(f"no kind {min(unknown)!r}", f"have: {', '.join(KINDS)}")
     try:

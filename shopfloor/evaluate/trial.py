@@ -26,7 +26,7 @@ WATCH_S: Final = 6 * 3600.0
 """How long a step, a lying sensor or a bad link is watched, and a fault that stays below failure after it has grown."""
 HOUR_S: Final = 3600.0
 _LIES_HZ: Final = 0.002
-"""How often a spike or a drop-out begins: a step of 10 s sees as many as the newest of ten samples a second apart would."""
+"""How often a spike or drop-out begins: a step of 10 s sees as many as the newest of ten samples, one each second."""
 
 
 @dataclass(frozen=True, slots=True)
