@@ -31,6 +31,7 @@ from cloud.diagnosis.window import Numbers, Window
 Kind = Literal["shift", "scatter", "activity"]
 DEPARTS: Final = 5.0
 """From so many standard deviations on a mean is no chance any more: thousands of them are looked at in a week."""
+FOREIGN: Final = 3.0
 _CHANGE_BINS: Final = 60
 SPIKE_ROWS: Final = 360
 _FAR: Final = 8.0
@@ -54,7 +55,10 @@ class Symptom:
 
 @dataclass(frozen=True)
 class Symptoms:
-    """A window seen against a baseline: what rules ask. What a window lacks departs by nothing."""
+    """A window seen against a baseline: what rules ask. What a window lacks departs by nothing.
+
+    With the baseline of another asset all standard deviations count as FOREIGN: machines of a kind are not the same.
+    """
 
     window: Window
     baseline: Baseline
@@ -80,8 +84,10 @@ class Symptoms:
         return float(self._departures[KINDS.index(kind), self.groups.index(group), i])
 
     def symptom(self, signal: str, group: str = ALL, kind: Kind = "shift") -> Symptom:
-        """Return how a signal departs, with values in its unit."""
+        """Return how a signal departs, with values in its unit; raise LookupError when no row is in that state."""
         rows, i = self._rows(signal, group, kind), self._column[signal]
+        if not len(rows):
+            raise LookupError(f"no row of {signal} is in the state {group!r}")
         places, values = self._places[rows], self._values[rows, i]
         expected = self.baseline.arrays[0][places, i]
         if kind == "shift":
@@ -304,25 +310,26 @@ class Symptoms:
         return [np.flatnonzero(judged & ((groups == g) if g else True)) for g in range(len(self.groups))]
 
     @cached_property
-    def _tails(self) -> tuple[Numbers, Any]:
-        """Return departures by kind, group and signal, and over which length they are largest."""
+    def _tails(self) -> Numbers:
+        """Departures by kind, group, length and signal."""
         _, _, usual, wander = self.baseline.arrays
         stacked = statistics(self._z)
         sigmas = np.zeros(usual.shape)
+        tolerance = 1.0 if self.baseline.asset == self.window.subject.id else FOREIGN
         for g, rows in enumerate(self._group_rows):
             for k, length in enumerate(LENGTHS):
                 if len(rows) >= length:
                     mean = _tail(stacked[:, rows[-length:]])
-                    sigmas[:, g, k] = np.nan_to_num((mean - usual[:, g, k]) / wander[:, g, k])
-        return _still_there(sigmas), None
+                    sigmas[:, g, k] = np.nan_to_num((mean - usual[:, g, k]) / wander[:, g, k] / tolerance)
+        return _still_there(sigmas)
 
     @cached_property
     def _lengths(self) -> Any:
-        return np.argmax(np.abs(self._tails[0]), axis=2)
+        return np.argmax(np.abs(self._tails), axis=2)
 
     @cached_property
     def _departures(self) -> Numbers:
-        return np.take_along_axis(self._tails[0], self._lengths[:, :, None], axis=2)[:, :, 0]
+        return np.take_along_axis(self._tails, self._lengths[:, :, None], axis=2)[:, :, 0]
 
     def _rows(self, signal: str, group: str, kind: Kind) -> Any:
         g = self.groups.index(group)

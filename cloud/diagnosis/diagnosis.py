@@ -30,12 +30,14 @@ def learn(window: Window, enough: int = baselines.ENOUGH_ROWS) -> Baseline:
 def diagnose(window: Window, baseline: Baseline | None = None, fleet: Sequence[Baseline] = ()) -> Report:
     """Return what is wrong with an asset, or that nothing is, or why no verdict can be given.
 
-    `fleet` are baselines of other assets of the same kind.
+    `fleet` are baselines of other assets of the same kind: while an asset has not learned enough itself it is compared
+    with one of them, with more tolerance (see `Symptoms`); `Report.baseline` says which.
     """
     start_ns = int(window.times_ns[0]) if len(window.times_ns) else 0
     report = Report(asset=window.subject.id, start_ns=start_ns, end_ns=window.end_ns if len(window.times_ns) else 0)
     if len(window.times_ns) < MIN_ROWS:
         return report.model_copy(update={"abstained": "no_data"})
+    baseline = _usual(window, baseline, fleet)
     if baseline is None:
         return report.model_copy(update={"abstained": "no_baseline"})
     report = report.model_copy(update={"baseline": baseline.id})
@@ -53,6 +55,14 @@ def diagnose(window: Window, baseline: Baseline | None = None, fleet: Sequence[B
             "abstained": "" if found else _doubt(symptoms),
         }
     )
+
+
+def _usual(window: Window, own: Baseline | None, fleet: Sequence[Baseline]) -> Baseline | None:
+    """Return the asset's own baseline when it has learned, else that of its kind that has seen most, else its own."""
+    if own is not None and own.learned:
+        return own
+    peers = [one for one in fleet if one.learned and one.kind == window.subject.kind]
+    return min(peers, key=lambda one: (-one.rows, one.id), default=own)
 
 
 def _doubt(symptoms: Symptoms) -> str:

@@ -205,5 +205,5 @@ def test_every_rule_has_words_in_both_languages_and_is_tested_here() -> None:
     machine_tools = {name for name, rule in known.items() if not rule.kinds or set(rule.kinds) & {"cnc", "grinder"}}
     assert machine_tools - alone == set(SHOWS) == set(MISSES)
     for name, rule in known.items():
-        texts = (rule.component, rule.title, rule.explanation, rule.action, rule.spare_part, rule.safety)
-        assert all(text.en and text.zh for text in texts), name
+        assert all(text.en and text.zh for text in (rule.component, rule.title, rule.explanation, rule.action)), name
+        assert all(bool(text.en) == bool(text.zh) for text in (rule.spare_part, rule.safety)), name
