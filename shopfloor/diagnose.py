@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -48,7 +49,10 @@ def bearing(
     *,
     file: Annotated[Path, typer.Argument(help="A recording of an accelerometer: npz or npy.")],
     rate: Annotated[float, typer.Option(help="Samples a second.")],
-    rpm: Annotated[float, typer.Option(help="Turns of the shaft a minute; may be wrong by 1 %.")],
+    rpm: Annotated[float | None, typer.Option(help="Turns of the shaft a minute; may be wrong by 1 %.")] = None,
+    speed: Annotated[
+        str, typer.Option(help="When it changed: the array of the npz with the rpm, spread evenly over the recording.")
+    ] = "",
     bearing: Annotated[str, typer.Option(help="A known bearing, for example 6205.")] = "",
     bpfo: Annotated[float | None, typer.Option(help="Passes of the outer ring in a turn of the shaft.")] = None,
     bpfi: Annotated[float | None, typer.Option(help="Passes of the inner ring in a turn of the shaft.")] = None,
@@ -65,16 +69,28 @@ def bearing(
 
     The bearing is told by its name, by --bpfo and --bpfi (--bsf, --ftf), or by --balls, --ball-mm and --pitch-mm.
     """
+    if not find_spec("scipy"):
+        raise ConfigurationError("numpy and scipy are not installed", "pip install 'shopfloor[vibration]'")
     # half a second, which no other command needs
     from shopfloor.recording import read  # noqa: PLC0415
+    from vibration.tracking import steadied  # noqa: PLC0415
     from vibration.verdict import diagnose  # noqa: PLC0415
 
     if not 0.0 < rate < math.inf:
         raise ConfigurationError(f"--rate {rate:g}: a rate is above 0")
-    if not 0.0 <= rpm < math.inf:
+    if (rpm is None) == (not speed):
+        raise ConfigurationError("the speed of the shaft is told not at all, or twice", "say --rpm or --speed")
+    if rpm is not None and not 0.0 <= rpm < math.inf:
         raise ConfigurationError(f"--rpm {rpm:g}: a speed is 0 or above")
     orders = _orders(bearing, (bpfo, bpfi, bsf, ftf), (balls, ball_mm, pitch_mm, contact))
     values = read(file, array)
+    if rpm is None:
+        speeds = read(file, speed)
+        rpm = float(speeds.mean())
+        try:
+            values = steadied(values, speeds)
+        except ValueError as error:
+            raise ConfigurationError(f"{file}: {speed}: {error}") from error
     verdict = diagnose(values, rate, rpm / 60.0, orders)
     if json:
         print_json(

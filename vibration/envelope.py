@@ -6,8 +6,9 @@ A defect strikes, the structure rings at its own high frequencies; the envelope 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,8 @@ from scipy import fft
 Numbers = npt.NDArray[np.float64]
 Complex = npt.NDArray[np.complex128]
 Band = tuple[float, float]
+
+_MOST_BANDS: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,3 +68,24 @@ def envelope_of(half: Complex, step_hz: float, band: Band) -> Envelope:
     amplitude = np.zeros(len(lines)) if whole == 0.0 else np.asarray(2.0 * lines / whole)
     amplitude[0] = 0.0
     return Envelope(band, step_hz, amplitude)
+
+
+def levels(rate_hz: float, least_hz: float) -> Iterator[list[Band]]:
+    """Yield the whole band, its halves, quarters … down to a sixteenth, as long as they are `least_hz` wide."""
+    count = 1
+    while count == 1 or (count <= _MOST_BANDS and rate_hz / 2.0 / count >= least_hz):
+        width = rate_hz / 2.0 / count
+        yield [(each * width, (each + 1) * width) for each in range(count)]
+        count *= 2
+
+
+def spiky_band(values: Numbers, rate_hz: float, least_hz: float) -> Band:
+    """Return the band of `levels` with the highest spectral kurtosis (a fast kurtogram, Antoni, MSSP 21, 2007)."""
+    half, step_hz = spectrum(values), rate_hz / len(values)
+
+    def kurtosis(band: Band) -> float:
+        squared = squared_envelope(half, step_hz, band)
+        mean = float(squared.mean())
+        return float(np.mean(squared**2)) / mean**2 - 2.0 if mean > 0.0 else 0.0
+
+    return max((band for level in levels(rate_hz, least_hz) for band in level), key=kurtosis)

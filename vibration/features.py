@@ -12,7 +12,7 @@ import numpy.typing as npt
 from scipy import fft
 
 from vibration.bearing import Orders
-from vibration.envelope import Numbers, squared_envelope_spectrum
+from vibration.envelope import Numbers, spiky_band, squared_envelope_spectrum
 
 _SLIP: Final = 0.02  # of the cage and the balls, by which the lines of a bearing move (Randall and Antoni, 2011)
 _SLOW_HZ: Final = 10.0  # 600 rpm: below, ISO 20816 looks from 2 Hz on
@@ -133,7 +133,9 @@ class _Lines:
 
 
 def _bearing(array: Numbers, rate_hz: float, shaft_hz: float, orders: Orders) -> dict[str, float | None]:
-    envelope = squared_envelope_spectrum(array, rate_hz, (0.05 * rate_hz, 0.45 * rate_hz))
+    if not array.any():
+        return {}
+    envelope = squared_envelope_spectrum(array, rate_hz, spiky_band(array, rate_hz, 3.0 * orders.inner * shaft_hz))
     ratios: dict[str, float | None] = {}
     for name, order in (
         ("outer", orders.outer),

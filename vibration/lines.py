@@ -39,10 +39,13 @@ class Lines:
         self.depth: Numbers = np.sqrt(power)
         self.floor: Numbers = np.sqrt(floor)
 
-    def row_depth(self, places: Places) -> float:
-        """Return how deep the lines at `places` are together, beyond the noise."""
-        inside = places[places < len(self.depth)]
-        return float(np.sqrt(np.sum(np.maximum(self.depth[inside] ** 2 - self.floor[inside] ** 2, 0.0))))
+    def row_depth(self, places: Places, width: int) -> float:
+        """Return how deep the lines at `places` are together, beyond the noise, each smeared over `width` (odd)."""
+        reach = max(width, 3) // 2  # a Hann window spreads any line over three
+        inside = places[places < len(self.depth) - reach]
+        around = np.add.outer(inside, np.arange(-reach, reach + 1))
+        beyond = (self.depth[around] ** 2 - self.floor[around] ** 2).sum(axis=1)
+        return float(np.sqrt(np.maximum(beyond, 0.0).sum() / 1.5))
 
     def surprise(self, width: int) -> Numbers:
         """Return for each line, averaged over `width` (odd) lines, −ln of the chance that noise gives as much (nats).

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
 import numpy as np
 
 from vibration.bearing import Orders
-from vibration.envelope import Band, Numbers, spectrum, whitened
+from vibration.envelope import Numbers, levels, spectrum, whitened
 from vibration.lines import Lines, Places, independent, together
 
 Part = Literal["outer", "inner", "ball", "cage"]
@@ -20,10 +19,9 @@ HARMONICS: Final = 3
 _TOLERANCE: Final = 0.025
 """Slip of up to 1.5 % and a speed that is wrong by 1 %."""
 _SPEED_ERROR: Final = 0.012
-_SHAFT_LINES: Final = 6
+_TAKEN: Final = 0.04
 _SHAFT_NATS: Final = 12.0
 _WIDTHS: Final = (1, 3, 9)
-_MOST_BANDS: Final = 16
 _PART_TURNS: Final = 600
 """A longer recording is cut into parts of about as many turns: over longer times slip smears the lines."""
 _STANDS_OUT: Final = 5.0
@@ -78,9 +76,9 @@ class Search:
         top_hz = HARMONICS * highest_hz * (1.0 + _TOLERANCE) + 2.0 * shaft_hz
         self._levels = [
             [Lines(halves, step_hz, band, min(top_hz, 0.95 * (band[1] - band[0])), 2.0 * shaft_hz) for band in level]
-            for level in _levels(rate_hz, 6.0 * highest_hz)
+            for level in levels(rate_hz, 6.0 * highest_hz)
         ]
-        self._shaft_hz = shaft_hz = _measured(self._levels[0][0], shaft_hz)
+        self._shaft_hz = shaft_hz = _measured(self._levels[0][0], shaft_hz, orders)
         widths = [width for width in _WIDTHS if width == 1 or width * step_hz < 0.04 * shaft_hz]
         self._tried = len(widths) * sum(len(level) + (len(level) > 1) for level in self._levels)
         turns = np.arange(1, int(top_hz / shaft_hz) + 1)
@@ -120,10 +118,10 @@ class Search:
         index, place = np.unravel_index(int(nats.argmax()), nats.shape)
         # every second fundamental is a trial of its own
         trials = max(1.0, len(fundamentals) / 2.0) * self._tried
-        depths = [each.row_depth(places[place]) for each in lines]
+        depths = [each.row_depth(places[place], width) for each in lines]
         band = int(np.argmax(depths)) if index == len(lines) else int(index)
         line = self._line(part, float(fundamentals[place]), lines[band], surprises[band])
-        deepest = max(each.row_depth(places[place]) for level in self._levels for each in level)
+        deepest = max(each.row_depth(places[place], width) for level in self._levels for each in level)
         return Row(float(nats[index, place]) - math.log(trials), deepest, line)
 
     def _line(self, part: Part, fundamental: float, lines: Lines, surprise: Numbers) -> Line:
@@ -144,26 +142,23 @@ class Search:
         )
 
 
-def _measured(lines: Lines, shaft_hz: float) -> float:
-    """Return the speed at which the shaft has most lines, within the error of `shaft_hz`; itself if it has none."""
-    surprise = lines.surprise(1)
+def _measured(lines: Lines, shaft_hz: float, orders: Orders) -> float:
+    """Return the speed at which the shaft has most lines, within the error of `shaft_hz`; itself if it has none.
+
+    Only multiples count that no part of the bearing comes near, nor the sidebands of an inner ring.
+    """
+    taken = [orders.outer, 2.0 * orders.ball, *(orders.inner + side for side in (-2.0, -1.0, 0.0, 1.0, 2.0))]
+    multiples = np.array([m for m in range(1, 7) if all(abs(m - order) > _TAKEN * m for order in taken)])
     turn = shaft_hz / lines.step_hz
-    turns = np.arange(turn * (1.0 - _SPEED_ERROR), turn * (1.0 + _SPEED_ERROR), 0.5 / _SHAFT_LINES)
-    found = _at(surprise, np.rint(turns[:, None] * np.arange(1, _SHAFT_LINES + 1)).astype(np.int64))
+    turns = np.arange(turn * (1.0 - _SPEED_ERROR), turn * (1.0 + _SPEED_ERROR), 0.1)
+    found = _at(lines.surprise(1), np.rint(turns[:, None] * multiples).astype(np.int64))
     logs = np.log(np.maximum(np.nan_to_num(found, nan=1.0), 1.0)).sum(axis=1)
     nats = together(logs, np.isfinite(found).sum(axis=1).astype(np.float64))
-    is_sure = bool(nats.size) and nats.max() > _SHAFT_NATS + math.log(len(turns))
+    best = int(nats.argmax())
+    if nats[best] < _SHAFT_NATS + math.log(len(turns)) or np.sum(found[best] > _STANDS_OUT) < 2:
+        return shaft_hz
     # lines one step wide fit several speeds: the middle of them
-    return float(turns[nats >= 0.9 * nats.max()].mean()) * lines.step_hz if is_sure else shaft_hz
-
-
-def _levels(rate_hz: float, least_hz: float) -> Iterator[list[Band]]:
-    """Yield the whole band, its halves, quarters … as long as they are `least_hz` wide."""
-    count = 1
-    while count == 1 or (count <= _MOST_BANDS and rate_hz / 2.0 / count >= least_hz):
-        width = rate_hz / 2.0 / count
-        yield [(each * width, (each + 1) * width) for each in range(count)]
-        count *= 2
+    return float(turns[nats >= 0.9 * nats[best]].mean()) * lines.step_hz
 
 
 def _order(part: Part, orders: Orders) -> float:

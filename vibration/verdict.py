@@ -25,6 +25,8 @@ _LINES: Final = 4.0
 _FAINT: Final = 0.13
 """Swelling, relative to the mean squared envelope, that healthy bearings have too (their stiffness varies)."""
 _SURE: Final = 0.7
+_MOST: Final = 0.99
+"""There is always a cause that nobody thought of."""
 _NOTHING: Final = 0.4
 _NATS_OF_DOUBT: Final = 6.0
 """Real backgrounds are not quite noise: a surprise counts as this much less."""
@@ -89,7 +91,7 @@ def _judge(search: Search) -> Verdict:
     told = {part: _is_told_apart(search, rows, part) for part in (first, second)}
     part, is_open = _told_by_sidebands(max(told, key=lambda part: (told[part], rows[part].nats)), rows)
     line = rows[part].line
-    confidence = _is_there(rows[part]) * told[part]
+    confidence = _MOST * _is_there(rows[part]) * told[part]
     evidence = (line, *(other for other in evidence if other is not line))
     if line.harmonics + line.sidebands < 2:
         return Verdict(None, confidence, True, "one_line", evidence)

@@ -101,6 +101,19 @@ def test_one_of_several_arrays_is_named(tmp_path: Path) -> None:
         diagnosed(file, *STATED, "--array", "de")
 
 
+def test_a_speed_that_changes_is_an_array_of_the_file(tmp_path: Path) -> None:
+    # the same turns, passed through faster and faster
+    share = np.linspace(0.0, 1.0, len(DAMAGED))
+    moving = np.interp((0.8 * share + 0.2 * share**2) * (len(DAMAGED) - 1), np.arange(len(DAMAGED)), DAMAGED)
+    file = saved(tmp_path / "moving.npz", x=moving, rpm=np.array([0.8, 1.2]) * 1797.0)
+    words = ("--rate", "12000", "--bearing", "6205")
+    found = diagnosed(file, *words, "--speed", "rpm")
+    assert (found["finding"], found["rpm"]) == ("outer", pytest.approx(1797.0))
+    assert diagnosed(file, *words, "--rpm", "1797")["finding"] is None
+    with pytest.raises(ConfigurationError, match="above 0"):
+        diagnosed(saved(tmp_path / "none.npz", x=moving, rpm=np.zeros(2)), *words, "--speed", "rpm")
+
+
 @pytest.mark.parametrize(
     ("values", "rate", "rpm", "reason"),
     [
@@ -181,6 +194,8 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
         (("--rate", "12000", "--rpm", "-5", "--bearing", "6205"), "a speed is 0 or above"),
         (("--rate", "12000", "--rpm", "1797", "--bearing", "620"), "no bearing '620' is known"),
         (("--rate", "12000", "--rpm", "1797"), "told in no way"),
+        (("--rate", "12000", "--bearing", "6205"), "told not at all, or twice"),
+        ((*STATED, "--speed", "rpm"), "told not at all, or twice"),
         ((*STATED, "--balls", "9"), "more than one way"),
         (("--rate", "12000", "--rpm", "1797", "--balls", "9"), "incomplete"),
         (("--rate", "12000", "--rpm", "1797", "--bpfo", "3.5"), "incomplete"),
