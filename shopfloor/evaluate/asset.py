@@ -31,6 +31,13 @@ _DAY_S: Final = 86400.0
 _MOTOR_RPM: Final = {"compressor": 29.4 * 60.0, "pump": 48.5 * 60.0}
 """From the plates of the motors."""
 
+_OTHER: Final[dict[str, dict[str, Any]]] = {
+    "cnc": {"part": "cover"},
+    "battery": {"capacity_kwh": 90.0},
+    "pv": {"peak_kw": 30.0},
+}
+"""Options of a machine under the load `other`."""
+
 Drive = Callable[[SimulatedMachine, np.random.Generator], None]
 
 
@@ -55,9 +62,7 @@ class SimulatedAsset:
 
 def simulated(kind: str, load: str, seed: int) -> SimulatedAsset:
     """Return an asset at its start; the load `other` is another part, speed, demand or weather."""
-    options: dict[str, Any] = {}
-    if load == "other":
-        options = {"cnc": {"part": "cover"}, "battery": {"capacity_kwh": 90.0}, "pv": {"peak_kw": 30.0}}.get(kind, {})
+    options = _OTHER.get(kind, {}) if load == "other" else {}
     machine = machines.load(kind)(f"{kind}-{seed}", seed, None, options)
     if load == "other" and isinstance(machine, MachineTool):
         machine.feed_override = 85.0

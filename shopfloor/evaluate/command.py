@@ -7,6 +7,7 @@ import time
 import warnings
 from collections.abc import Iterable, Iterator
 from itertools import groupby
+from multiprocessing import TimeoutError as OverdueError
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Annotated, Final
@@ -112,7 +113,7 @@ def _tried(wanted: Iterable[Case], jobs: int, seconds: float) -> Iterator[Course
         for number in range(1, len(groups) + 1):
             try:
                 courses = coming.next(max(begun + seconds - time.monotonic(), 0.0))
-            except TimeoutError:
+            except OverdueError:
                 err.print(f"the time is over after {done} of {total} cases", markup=False)
                 return
             done += len(courses)

@@ -9,7 +9,7 @@ from cloud.diagnosis.rules._joints import ROBOTS
 def _misses(symptoms: Symptoms) -> list[Evidence]:
     sigmas = symptoms.sigmas("grip_miss_rate")
     return [
-        said(symptoms, "above" if sigmas >= DEPARTS else "usual", "grip_miss_rate", 6.0 if sigmas >= DEPARTS else -6.0)
+        said(symptoms, "above" if sigmas >= DEPARTS else "usual", "grip_miss_rate", 9.0 if sigmas >= DEPARTS else -6.0)
     ]
 
 
@@ -25,7 +25,7 @@ RULE = Rule(
         "Check the repeatability and master the axes anew; look for a collision.",
         "检查重复精度并重新标定；查找碰撞原因。",
     ),
-    spare_part=Text("", ""),
+    spare_part=Text("none", "无"),
     safety=Text("Move by hand and slowly until it is mastered.", "标定前只能手动低速移动。"),
     kinds=ROBOTS,
     needs=("grip_miss_rate",),

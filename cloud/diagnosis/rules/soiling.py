@@ -12,7 +12,7 @@ RULE = Rule(
         "相同光照下功率下降，且逐渐减小。",
     ),
     action=Text("Clean the modules; look for shade.", "清洗组件；检查遮挡。"),
-    spare_part=Text("", ""),
+    spare_part=Text("none", "无"),
     safety=Text("Work on a roof: protect against falls.", "屋顶作业：注意防坠落。"),
     kinds=("pv",),
     needs=NEEDS,
