@@ -21,6 +21,7 @@ _FOLDERS: Final = (
     "commands",
     "ledger",
     "chain",
+    "training",
     "auth",
 )
 CAPABILITIES: Final[tuple[Capability, ...]] = tuple(
