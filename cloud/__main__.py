@@ -101,6 +101,8 @@ def serve(settings: Settings, broker: BrokerSettings, listening: socket.socket) 
     try:
         remember(parts.hub, parts.sessions, parts.store)
         uns.start()
+        if settings.diagnosis:
+            parts.diagnosis.start()
         address = settings.public_url.rstrip("/") or f"http://{f'[{host}]' if ':' in host else host}:{port}"
         first_link.offer(settings, parts.sessions, address, datetime.now(UTC))
         gc.collect()

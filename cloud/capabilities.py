@@ -19,6 +19,7 @@ _FOLDERS: Final = (
     "events",
     "blocks",
     "commands",
+    "diagnosis",
     "ledger",
     "chain",
     "training",

@@ -16,6 +16,7 @@ from cloud.auth.limiter import FailureLimiter
 from cloud.auth.scope import Limits
 from cloud.blocks.blocks import Blocks
 from cloud.commands.bell import Bell
+from cloud.diagnosis.service import Service
 from cloud.events.events import Retention
 from cloud.live.hub import Hub
 from cloud.places import EXPORTS, SESSIONS, AllPlaces
@@ -50,6 +51,7 @@ class Parts:
     blocks: Blocks
     retention: Retention
     bell: Bell
+    diagnosis: Service
 
     @property
     def store_token(self) -> str | None:
@@ -69,11 +71,12 @@ def build_parts(settings: Settings) -> Parts:
     blocks = Blocks(settings.block_folder or settings.cloud_home / "blocks", settings.block_bytes)
     with sessions() as session:
         blocks.open(session, time.time())
+    store = open_store(settings)
     return Parts(
         settings=settings,
         engine=engine,
         sessions=sessions,
-        store=open_store(settings),
+        store=store,
         hub=Hub(
             max_listeners=settings.max_streams,
             max_of_user=settings.max_streams_per_user,
@@ -94,12 +97,14 @@ def build_parts(settings: Settings) -> Parts:
         blocks=blocks,
         retention=Retention(settings.event_days),
         bell=Bell(),
+        diagnosis=Service(settings, sessions, store, blocks),
     )
 
 
 def close_parts(parts: Parts) -> None:
     """Close what `build_parts` opened."""
     parts.hub.close()
+    parts.diagnosis.stop()
     parts.places.ingest_threads.shutdown()
     parts.store.close()
     parts.engine.dispose()

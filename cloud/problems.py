@@ -69,6 +69,9 @@ class Code(StrEnum):
     NO_TRAINER = "no_trainer"
     TRAINER_AWAY = "trainer_away"  # what
     TRAINER_REFUSED = "trainer_refused"  # what
+    UNKNOWN_FINDING = "unknown_finding"  # id
+    UNKNOWN_BASELINE = "unknown_baseline"  # asset
+    TOO_LITTLE_TO_LEARN = "too_little_to_learn"  # asset
     TOO_MANY_POINTS = "too_many_points"  # points, signals, limit, most
 
 

@@ -39,7 +39,11 @@ class Settings(BaseSettings):
     cloud_token_file: Path | None = None
     """Token that /api/v1/chain accepts: a gateway shows it with what is no sample. None: nobody may."""
     event_days: Annotated[int, Field(ge=0)] = 400
-    """How long events are kept, but those of conditions that hold. 0: for ever."""
+    """How long events and findings are kept, but those of what still holds. 0: for ever."""
+    diagnosis: bool = True
+    """Whether this process diagnoses the machines; of several clouds of one database one should."""
+    learn_s: Annotated[float, Field(ge=60, le=7200)] = 3600.0
+    """So long a machine must have run until what is usual for it is learned, from at most two hours."""
     block_folder: Path | None = None
     """Where blocks are; default: in `home`. Several clouds of one database need one that they share."""
     block_bytes: Annotated[int, Field(ge=1 << 20)] = 2 << 30

@@ -2,6 +2,7 @@
 
 A DBIRTH of ours has the string metrics `Properties/Kind` and `Properties/Names` (JSON), `Properties/Label` where the
 source has another name for the asset, `Properties/State` where its plant file says which signal tells its state,
+`Properties/Sensors` where it says what stands behind sensors that measure in blocks (contract.sensor),
 `Properties/Online` = false where the edge node has no contact with it (a DDEATH follows), then each signal with name,
 alias, datatype, value or null, time, and the properties below. `Spool/Event` and `Spool/Block` say, without a value,
 that events and blocks of the asset may come by these names, `Spool/Reply` in an NBIRTH that replies to commands may. A
@@ -23,6 +24,7 @@ from contract.identity import Ids, IsLive, is_canonical, path_of, shortened
 from contract.lineprotocol import TYPED
 from contract.loss import LEDGER
 from contract.model import Asset, Datatype, Quality, Sample, Signal
+from contract.sensor import SENSORS, Sensor, format_sensors, read_sensors
 from contract.sparkplug import Code, Metric, Payload, Property, code_of, datatype_of
 from contract.sparkplug_fast import QUALITY, STATUS
 from contract.topics import Node, uns_level
@@ -93,6 +95,7 @@ def device_birth(
         Metric(NAMES, None, Code.STRING, names, time_ns),
         *([Metric(LABEL, None, Code.STRING, asset.label, time_ns)] if asset.label else []),
         *([Metric(STATE, None, Code.STRING, asset.state, time_ns)] if asset.state else []),
+        *([Metric(SENSORS, None, Code.STRING, format_sensors(asset.sensors), time_ns)] if asset.sensors else []),
         *([] if online else [Metric(ONLINE, None, Code.BOOLEAN, False, time_ns)]),
         *signal_metrics(asset.signals, alias_of, last, time_ns),
         Metric(EVENT, None, Code.STRING, None, time_ns),
@@ -144,7 +147,7 @@ def asset_of(
     foreign birth says wrongly is as if it did not say it.
     """
     ids = Ids() if ids is None else ids
-    properties = {m.name: m.value for m in payload.metrics if m.name in (KIND, NAMES, LABEL, STATE)}
+    properties = {m.name: m.value for m in payload.metrics if m.name in (KIND, NAMES, LABEL, STATE, SENSORS)}
     kind = properties.get(KIND)
     enterprise, site, area, line = ids.place(node)
     id_ = ids.asset(node, device, stated=is_stated(node, device, payload), is_live=is_live)
@@ -165,7 +168,16 @@ def asset_of(
         signals=tuple(signals.values()),
         label=_label(properties.get(LABEL), node, device, id_),
         state=state if isinstance(state, str) and state in signals else "",
+        sensors=_sensors(properties.get(SENSORS), names),
     )
+
+
+def _sensors(said: object, names: Mapping[str, str]) -> dict[str, Sensor]:
+    """Return what is said of sensors, with the name that the signal of their speed has become."""
+    return {
+        name: sensor.model_copy(update={"speed": names.get(sensor.speed, "")})
+        for name, sensor in read_sensors(said).items()
+    }
 
 
 def _kind(foreign: str) -> str:

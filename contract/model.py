@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from typing import Final, NamedTuple, TypeAlias
 
+from contract.sensor import Sensor
+
 Value: TypeAlias = float | int | bool | str
 
 TIME_REPLACED: Final = 512
@@ -80,7 +82,7 @@ class Asset:
     `kind` (cnc, robot, meter, …) is the measurement under which its samples are stored. `names` are display names by
     language (`{"en": …, "zh": …}`). Ids are lower case `[a-z0-9_-]`: see contract.topics. `label` is what the source
     calls it, where that is not the id: see contract.identity. `state` is the signal that tells its state, where its
-    plant file says so.
+    plant file says so, `sensors` what stands behind those that measure in blocks.
     """
 
     enterprise: str
@@ -93,6 +95,7 @@ class Asset:
     signals: tuple[Signal, ...] = ()
     label: str = ""
     state: str = ""
+    sensors: Mapping[str, Sensor] = field(default_factory=dict)
 
 
 class Sample(NamedTuple):

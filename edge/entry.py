@@ -24,10 +24,12 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from contract.block import MIN_RATE_HZ
 from contract.lineprotocol import TYPED
 from contract.model import Asset, Datatype, Signal
+from contract.sensor import MOST_BEARINGS, MOST_SENSORS, Bearing, Order, Sensor
 from contract.topics import TopicError, check_id
 from edge import detectors
 from edge.ids import AssetIds
 from edge.yaml_lines import WrittenFloat, WrittenInt
+from vibration.bearing import KNOWN, Orders, orders
 
 _SIGNAL_NAME: Final = re.compile(r"[A-Za-z0-9_./-]{1,128}\Z")
 _KIND: Final = re.compile(r"[a-z][a-z0-9_]{0,62}\Z")
@@ -126,6 +128,62 @@ class SignalEntry(Model):
         return self
 
 
+class BearingEntry(Model):
+    """A rolling bearing whose outer ring stands still: its type, its geometry, or its orders; with those a free type.
+
+    Orders are passes per turn of the shaft.
+    """
+
+    name: Annotated[str, BeforeValidator(as_written), AfterValidator(_id)] | None = Field(
+        None, description="which one it is, where there are several: front, rear"
+    )
+    type: Annotated[str, BeforeValidator(as_written), Field(max_length=64)] = Field(
+        "", description="the designation on its ring, like 6205"
+    )
+    balls: Annotated[int, Field(ge=3, le=1000)] | None = Field(None, description="balls or rollers")
+    ball_mm: Annotated[float, Field(gt=0, le=10_000)] | None = Field(None, description="diameter of one")
+    pitch_mm: Annotated[float, Field(gt=0, le=100_000)] | None = Field(None, description="diameter of their circle")
+    contact_deg: Annotated[float, Field(ge=0, lt=90)] = Field(0.0, description="contact angle")
+    outer: Order | None = Field(None, description="BPFO")
+    inner: Order | None = Field(None, description="BPFI")
+    ball: Order | None = Field(None, description="BSF, the spin of a ball; not twice that")
+    cage: Order | None = Field(None, description="FTF")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        self.orders()
+        return self
+
+    def orders(self) -> Orders:
+        """Return its orders; raise ValueError when the entry says too little, or what cannot be."""
+        if self.balls is not None and self.ball_mm is not None and self.pitch_mm is not None:
+            if self.outer or self.inner or self.ball or self.cage:
+                raise ValueError("state its geometry or its orders, not both")
+            return orders(self.balls, self.ball_mm, self.pitch_mm, self.contact_deg)
+        if self.outer is not None and self.inner is not None and self.ball is not None and self.cage is not None:
+            return Orders(self.outer, self.inner, self.ball, self.cage)
+        if not self.type or self.model_fields_set - {"name", "type"}:
+            raise ValueError(
+                "state a `type`, or its geometry (`balls`, `ball_mm`, `pitch_mm`, `contact_deg`), "
+                "or its orders (`outer`, `inner`, `ball`, `cage`)"
+            )
+        if self.type not in KNOWN:
+            raise ValueError(f"no bearing {_hint(self.type, KNOWN)}; of others state the geometry or the orders")
+        return KNOWN[self.type]
+
+    def fact(self) -> Bearing:
+        """Return what there is to say of it to others."""
+        said = self.orders()
+        return Bearing(
+            name=self.name or "",
+            type=self.type,
+            outer=said.outer,
+            inner=said.inner,
+            ball=said.ball,
+            cage=said.cage,
+        )
+
+
 class BlockEntry(Model):
     """One sensor of a machine that measures in blocks. A driver adds where it is found (`node`, `path`, …)."""
 
@@ -137,7 +195,31 @@ class BlockEntry(Model):
     keep_minutes: Annotated[float, Field(gt=0, le=1440)] = Field(
         30.0, description="so long the edge holds each block, for whoever asks"
     )
+    speed: SignalName | None = Field(None, description="the signal with the rpm of the shaft behind the sensor")
+    rpm: Annotated[float, Field(gt=0, le=1e6)] | None = Field(
+        None, description="of a shaft whose speed does not change"
+    )
+    bearings: Annotated[list[BearingEntry], Field(max_length=MOST_BEARINGS)] = Field(
+        default_factory=list, description="those on the shaft, as the data sheet says"
+    )
     description: Text = ""
+
+    @model_validator(mode="after")
+    def _check_shaft(self) -> Self:
+        if self.speed is not None and self.rpm is not None:
+            raise ValueError("state `speed` or `rpm`, not both")
+        if self.bearings and self.speed is None and self.rpm is None:
+            raise ValueError("bearings need the speed of their shaft: state `speed`, the signal with its rpm, or `rpm`")
+        names = [bearing.name for bearing in self.bearings]
+        if len(set(names)) != len(names):
+            raise ValueError("several bearings need a `name` each, all different")
+        return self
+
+    def fact(self) -> Sensor:
+        """Return what stands behind the sensor."""
+        return Sensor(
+            speed=self.speed or "", rpm=self.rpm or 0.0, bearings=tuple(bearing.fact() for bearing in self.bearings)
+        )
 
 
 class DetectorEntry(Model):
@@ -175,6 +257,7 @@ def read_detector(entry: Any) -> Any:
 
 
 _NO_NUMBERS: Final = frozenset((Datatype.STRING, Datatype.BOOLEAN))
+_NOTHING: Final = Sensor()
 
 
 def _hint(word: str, known: Iterable[str]) -> str:
@@ -183,11 +266,11 @@ def _hint(word: str, known: Iterable[str]) -> str:
     return f"{word!r}; did you mean {near[0]!r}?" if near else f"{word!r}; have: {', '.join(names[:20])}"
 
 
-def _at(index: int, option: str, value: str, text: str) -> ValidationError:
-    """Return the error of an option of a detector."""
-    loc = ("detectors", index, option)
-    problem = InitErrorDetails(type=PydanticCustomError("value_error", text), loc=loc, input=value)
-    return ValidationError.from_exception_data("detectors", [problem])
+def _at(loc: tuple[str | int, ...], value: str, text: str) -> ValidationError:
+    """Return the error of an option inside an entry."""
+    # braces in the text of a custom error are places of its context
+    error = PydanticCustomError("value_error", "{error}", {"error": text})
+    return ValidationError.from_exception_data("entry", [InitErrorDetails(type=error, loc=loc, input=value)])
 
 
 def _none(blocks: Mapping[str, BlockEntry]) -> Mapping[str, BlockEntry]:
@@ -224,21 +307,41 @@ class Entry(Model):
         return self
 
     @model_validator(mode="after")
+    def _check_speeds(self) -> Self:
+        for sensor, entry in self.blocks.items():
+            if entry.speed is None:
+                continue
+            loc = ("blocks", sensor, "speed")
+            if entry.speed not in self.signals:
+                raise _at(loc, entry.speed, f"no signal {_hint(entry.speed, self.signals)}")
+            if (datatype := self.signals[entry.speed].datatype) in _NO_NUMBERS:
+                raise _at(loc, entry.speed, f"{entry.speed!r} is no number: its datatype is {datatype}")
+        if len(self._facts()) > MOST_SENSORS:
+            raise ValueError(f"blocks: what stands behind a sensor can be said of {MOST_SENSORS} of a machine")
+        return self
+
+    def _facts(self) -> dict[str, Sensor]:
+        facts = {name: entry.fact() for name, entry in self.blocks.items()}
+        return {name: fact for name, fact in facts.items() if fact != _NOTHING}
+
+    @model_validator(mode="after")
     def _check_detectors(self) -> Self:
         known, names = set(self.signals), set[str]()
         for index, entry in enumerate(self.detectors):
+            loc = ("detectors", index)
             for option, signal in entry.signals().items():
                 if signal not in known:
-                    raise _at(index, option, signal, f"no signal {_hint(signal, known)}")
+                    raise _at((*loc, option), signal, f"no signal {_hint(signal, known)}")
                 stated = self.signals[signal].datatype if signal in self.signals else None
                 if option in entry.numbers() and stated in _NO_NUMBERS:
-                    raise _at(index, option, signal, f"{signal!r} is no number: its datatype is {stated}")
+                    raise _at((*loc, option), signal, f"{signal!r} is no number: its datatype is {stated}")
             for option, sensor in entry.sensors().items():
                 if sensor not in self.blocks:
-                    raise _at(index, option, sensor, f"no sensor {_hint(sensor, self.blocks)} under `blocks:`")
+                    raise _at((*loc, option), sensor, f"no sensor {_hint(sensor, self.blocks)} under `blocks:`")
             added = {signal.name for signal in entry.features()}
             if entry.name in names or added & known:
-                raise _at(index, "name", entry.name, "stands twice: what finds or adds something has a name of its own")
+                text = "stands twice: what finds or adds something has a name of its own"
+                raise _at((*loc, "name"), entry.name, text)
             names.add(entry.name)
             known |= added
         return self
@@ -273,6 +376,7 @@ class Entry(Model):
             self.names,
             signals,
             state=self.state,
+            sensors=self._facts(),
         )
 
 

@@ -10,13 +10,14 @@ knew `info` is shown until it is born: its last values stand as they are retaine
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import orjson
 
 from contract.identity import path_of, shortened
 from contract.model import Datatype, Quality, Value
+from contract.sensor import Sensor
 from contract.sparkplug import Batch
 from contract.topics import Category, Node, UnsTopic
 from gateway.birth import Birth, valued
@@ -165,6 +166,7 @@ class Face:
             "names": dict(asset.names),
             "label": asset.label,
             "state": asset.state,
+            **({"sensors": _facts(asset.sensors)} if asset.sensors else {}),
             "edge_node": shortened(path_of(self.birth.node, None)),
             "online": self.online,
             "offline_since": None if self.online else self.offline_since_ms,
@@ -200,6 +202,10 @@ class Face:
                 status = self.statuses.get(name)
                 signals[signal] = {**shown, "status": status} if status else shown
         return signals
+
+
+def _facts(sensors: Mapping[str, Sensor]) -> dict[str, Any]:
+    return {name: sensor.model_dump(exclude_defaults=True) for name, sensor in sensors.items()}
 
 
 class Mirror:

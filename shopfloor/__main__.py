@@ -6,6 +6,7 @@ import asyncio
 import os
 import platform
 import sys
+from importlib import import_module
 from importlib.metadata import version as version_of
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,7 +20,7 @@ from typer.main import get_command
 from contract import log
 from edge.config import PlantFileError, load_plant
 from shopfloor import demo as plant_demo
-from shopfloor import fault, quarantine, query
+from shopfloor import diagnose, fault, quarantine, query
 from shopfloor.backup.command import backup, restore
 from shopfloor.browse import browse
 from shopfloor.check import check, wrong
@@ -46,27 +47,33 @@ def _version(asked: bool) -> None:
 
 
 class _Commands(TyperGroup):
-    """All commands; `chaos`, a developer's tool that brings all parts of a plant along, is loaded when it is asked for.
+    """All commands; developers' tools that bring all parts of a plant along are loaded when they are asked for.
 
-    An image has only some of those parts, and no `chaos`.
+    An image has only some of those parts, and not these tools.
     """
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Return their names."""
-        return super().list_commands(ctx) + ["chaos"] * _has_chaos()
+        return super().list_commands(ctx) + list(_TOOLS) * _has_all_parts()
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Return one of them, or None."""
-        if cmd_name != "chaos" or not _has_chaos():
+        if cmd_name not in _TOOLS or not _has_all_parts():
             return super().get_command(ctx, cmd_name)
-        from shopfloor.chaos import command as chaos  # noqa: PLC0415  (more than half a second, which no other needs)
-
+        module, function = _TOOLS[cmd_name]
         alone = typer.Typer(add_completion=False)
-        alone.command(name="chaos")(chaos.command)
+        alone.command(name=cmd_name)(getattr(import_module(module), function))
         return get_command(alone)
 
 
-def _has_chaos() -> bool:
+_TOOLS: Final = {
+    "chaos": ("shopfloor.chaos.command", "command"),
+    "evaluate": ("shopfloor.evaluate.command", "evaluate"),
+}
+"""Each takes more than half a second to import, which no other command needs."""
+
+
+def _has_all_parts() -> bool:
     return bool(find_spec("simulators") and find_spec("pyarrow"))
 
 
@@ -98,6 +105,7 @@ app.command()(commands)
 app.command()(ledger)
 app.command()(login)
 app.add_typer(query.app, name="query")
+app.add_typer(diagnose.app, name="diagnose")
 app.command()(simulate)
 app.add_typer(fault.app, name="fault")
 app.add_typer(quarantine.app, name="quarantine")

@@ -7,6 +7,7 @@ import zlib
 from abc import ABC, abstractmethod
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Final
@@ -231,6 +232,11 @@ def described(signal: Signal, where: Mapping[str, str]) -> dict[str, Any]:
     if signal.description:
         entry["description"] = signal.description
     return entry
+
+
+def behind(machine: SimulatedMachine, sensor: str) -> dict[str, Any]:
+    """Return what the plant file says of the shaft and the bearings behind a vibration sensor."""
+    return deepcopy(dict(machine.data_sheet.get(sensor, {})))  # YAML would write the second one as an alias
 
 
 def snake(word: str) -> str:

@@ -83,7 +83,8 @@ class SimulatedMachine(ABC):
     `energy_mj` is the electric energy since the start in whole millijoules, so that sums over machines are exact.
     `protection` is what the controller stops for (or, unless it `stops_at_alarm`, only tells); with the option
     `supervised: false` it goes on whatever it measures. `sensors` are those of vibration whose `waveform` faces show
-    unless the option `sensors` names others.
+    unless the option `sensors` names others; `data_sheet` says, by sensor, what shaft and bearings stand behind it, in
+    the words of the plant file.
     """
 
     kind: ClassVar[str]
@@ -92,6 +93,7 @@ class SimulatedMachine(ABC):
     modes: ClassVar[tuple[FaultMode, ...]] = ()
     protection: ClassVar[tuple[Trip, ...]] = ()
     sensors: ClassVar[tuple[str, ...]] = ()
+    data_sheet: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     stops_at_alarm: ClassVar[bool] = True
 
     def __init__(

@@ -18,6 +18,7 @@ from cloud.blocks.blocks import BlocksError, let_go
 from cloud.blocks.spectrum import spectrum
 from cloud.blocks.tables import BlockRow, KeptBlock
 from cloud.deps import Db, GetParts, Now, Reach, need, within
+from cloud.parts import Parts
 from cloud.problems import Code, Problem, responses
 from cloud.telemetry.times import PATTERN, TimeError, format_time, parse_time
 from contract.block import Block, Number
@@ -85,7 +86,8 @@ def _view(row: BlockRow, mark: KeptBlock | None) -> dict[str, Any]:
     }
 
 
-def _find(db: Session, reach: frozenset[str] | None, id_: str) -> BlockRow:
+def find_block(db: Session, reach: frozenset[str] | None, id_: str) -> BlockRow:
+    """Return what is known of a block; raise Problem 404."""
     row = db.get(BlockRow, id_)
     if row is None or (reach is not None and row.asset not in reach):
         raise Problem(
@@ -96,6 +98,16 @@ def _find(db: Session, reach: frozenset[str] | None, id_: str) -> BlockRow:
             args={"id": id_},
         )
     return row
+
+
+def read_block(parts: Parts, row: BlockRow) -> Block:
+    """Return a block with its numbers; raise Problem 404 when its file is not here."""
+    try:
+        return parts.blocks.read(row)
+    except BlocksError as error:
+        raise Problem(
+            404, str(error), "ask the cloud that took it", code=Code.UNKNOWN_BLOCK, args={"id": row.id}
+        ) from error
 
 
 @router.get("", responses=responses(401, 403, 422))
@@ -163,13 +175,8 @@ def block(
     as_: Annotated[Literal["numbers", "arrow", "spectrum"], Query(alias="as")] = "numbers",
 ) -> Response:
     """Return a block: its numbers, a table of Arrow with its header in the metadata, or its spectrum."""
-    row = _find(db, reach, block)
-    try:
-        read = parts.blocks.read(row)
-    except BlocksError as error:
-        raise Problem(
-            404, str(error), "ask the cloud that took it", code=Code.UNKNOWN_BLOCK, args={"id": block}
-        ) from error
+    row = find_block(db, reach, block)
+    read = read_block(parts, row)
     view = _view(row, db.get(KeptBlock, block))
     values = [number * row.scale for number in read.numbers()]
     if as_ == "arrow":
@@ -196,7 +203,7 @@ def keep(
 ) -> None:
     """Keep a block: it does not make room for newer ones. Half of the room may be kept."""
     try:
-        parts.blocks.spare(db, _find(db, reach, block), me.username, now)
+        parts.blocks.spare(db, find_block(db, reach, block), me.username, now)
     except BlocksError as error:
         raise Problem(
             409, str(error), "let others go: DELETE /api/v1/blocks/…/keep", code=Code.TOO_MUCH_KEPT
@@ -206,5 +213,5 @@ def keep(
 @router.delete("/{block}/keep", status_code=204, dependencies=[need(Action.KEEP)], responses=responses(401, 403, 404))
 def let_block_go(db: Db, reach: Reach, block: Id) -> None:
     """Keep a block no longer; it goes when newer ones need its room."""
-    _find(db, reach, block)
+    find_block(db, reach, block)
     let_go(db, block)

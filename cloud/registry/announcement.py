@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cloud.registry.kind import kind_of
 from contract.model import Datatype
+from contract.sensor import Sensors
 from contract.topics import UnsTopic
 
 MAX_SIGNALS: Final = 10_000
@@ -61,6 +62,8 @@ class Announcement(BaseModel):
     do: _Text = ""
     """Why it is offline, for programs and for people, and what to do about it."""
     signals: Annotated[list[AnnouncedSignal], Field(max_length=MAX_SIGNALS)] = []
+    sensors: Sensors = {}
+    """What stands behind the sensors that measure in blocks, where the plant file says so."""
 
     @property
     def state_signal(self) -> str | None:

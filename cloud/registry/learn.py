@@ -34,6 +34,7 @@ def learn(db: Session, said: Announcement) -> None:
         setattr(row, name, getattr(said, name))
     row.kind, row.names, row.label, row.edge_node = said.kind, dict(said.names), said.label, said.edge_node
     row.state_signal = said.state_signal
+    row.sensors = {name: sensor.model_dump(mode="json") for name, sensor in said.sensors.items()}
     row.announced = datetime.fromtimestamp(min(said.time / 1000, 253_402_300_799), UTC)
     old = {signal.name: signal for signal in row.signals}
     signals = []

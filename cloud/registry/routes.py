@@ -22,6 +22,7 @@ from cloud.registry.learn import come_back
 from cloud.registry.state import Standing, WhyView
 from cloud.registry.tables import AssetRow, DeletedAsset
 from cloud.telemetry.times import format_time
+from contract.sensor import Sensor
 
 router = APIRouter(tags=["plant"], dependencies=[need(Action.READ)])
 _log = structlog.get_logger(__name__)
@@ -110,6 +111,9 @@ class SignalView(BaseModel):
     label: str = Field(description="what its source calls it, where that is not the name", examples=["温度"])
 
 
+_BEARING = {"name": "front", "type": "7014C", "outer": 8.205, "inner": 10.795, "ball": 3.478, "cage": 0.4318}
+
+
 class AssetDetail(PlacedAsset):
     """An asset with its signals."""
 
@@ -120,6 +124,11 @@ class AssetDetail(PlacedAsset):
         examples=[{"active": "running", "feed_hold": "interrupted"}],
     )
     signals: list[SignalView]
+    sensors: dict[str, Sensor] = Field(
+        description="what stands behind sensors that measure in blocks: the signal with the shaft's rpm, or the rpm, "
+        "and the orders of its bearings (passes per turn: outer BPFO, inner BPFI, ball BSF, cage FTF)",
+        examples=[{"spindle": {"speed": "spindle_speed", "rpm": 0.0, "bearings": [_BEARING]}}],
+    )
 
 
 class StateView(BaseModel):
@@ -312,6 +321,7 @@ def get_asset(db: Db, parts: GetParts, asset: AssetPath) -> AssetDetail:
         "announced": row.announced,
         "conditions": kind_of(row.kind).conditions,
         "signals": signals,
+        "sensors": row.sensors,
     }
     return AssetDetail.model_validate({**_placed(row, parts.hub), **own})
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import JSON, ForeignKey, String, Text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
@@ -27,6 +28,8 @@ class AssetRow(Base):
     announced: Mapped[datetime] = mapped_column(UtcDateTime)
     state_signal: Mapped[str | None] = mapped_column(String(128))
     retired: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    sensors: Mapped[dict[str, dict[str, Any]]] = mapped_column(JSON, server_default="{}")
+    """What stands behind sensors that measure in blocks, by sensor: `contract.sensor.Sensor` as JSON."""
 
     signals: Mapped[list[SignalRow]] = relationship(
         back_populates="asset", cascade="all, delete-orphan", order_by="SignalRow.position", lazy="selectin"

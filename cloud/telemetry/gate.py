@@ -1,4 +1,4 @@
-"""How many exports run at once: each may last as long as its client takes to read it."""
+"""How many long answers are made at once: an export lasts as long as its client takes to read it."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from cloud.places import busy
 
 
 class Gate:
-    """Lets `places` exports run at once; the next ones are refused with 503."""
+    """Lets `places` of something run at once; the next ones are refused with 503."""
 
-    def __init__(self, places: int) -> None:
+    def __init__(self, places: int, what: str = "exports") -> None:
+        self._what = what
         self._places = threading.BoundedSemaphore(places)
 
     def take(self) -> None:
         """Take a place that `give_back` returns; raise Problem 503 `busy`."""
         if not self._places.acquire(blocking=False):
-            raise busy("exports")
+            raise busy(self._what)
 
     def give_back(self) -> None:
         """Return a place."""

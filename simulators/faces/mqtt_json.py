@@ -12,7 +12,7 @@ from collections import deque
 from pathlib import Path
 from typing import Any, Final
 
-from simulators.face import Face, Setting, Shown, described
+from simulators.face import Face, Setting, Shown, behind, described
 from simulators.faces._json import NS_PER_MS, encode, expression, sent
 from simulators.faces._mqtt import Client
 from simulators.sensor import RATE_HZ, UNIT, Block
@@ -102,6 +102,7 @@ class MqttJson(Face):
         for name in shown.sensors.names if shown.sensors else ():
             topic = BLOCK_TOPIC.format(machine=machine.id, sensor=name)
             entry.setdefault("blocks", {})[name] = {"topic": topic, "rate": "rate_hz", "unit": UNIT}
+            entry["blocks"][name] |= behind(machine, name)
         return entry
 
 

@@ -13,6 +13,7 @@ from simulators.machine import Value, Waveform
 from simulators.machines._control import ToolController
 from simulators.physics import cutting
 from simulators.physics.axis import Axis
+from simulators.physics.bearing import B7010, B7014
 from simulators.physics.cutting import NO_CUT, Cut, Tool
 from simulators.physics.program import Block
 from simulators.physics.supply import Hydraulics, Lubrication
@@ -43,6 +44,12 @@ class MachineTool(ToolController):
     modes: ClassVar[tuple[FaultMode, ...]] = catalog.MODES
     protection = catalog.TRIPS
     sensors = ("spindle",)
+    data_sheet: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "spindle": {
+            "speed": "spindle_speed",
+            "bearings": [{"name": "front", **B7014.data_sheet()}, {"name": "rear", **B7010.data_sheet()}],
+        }
+    }
 
     def __init__(
         self, id_: str, seed: int = 0, names: Mapping[str, str] | None = None, options: Mapping[str, Any] | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from simulators.catalogs import others as catalog
 from simulators.machine import SimulatedMachine, Value, Waveform
@@ -31,6 +31,9 @@ class Compressor(SimulatedMachine):
     modes = catalog.COMPRESSOR_MODES
     protection = catalog.COMPRESSOR_TRIPS
     sensors = ("motor",)
+    data_sheet: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "motor": {"rpm": SHAFT_HZ * 60.0, "bearings": [B6205.data_sheet()]}
+    }
 
     def __init__(
         self, id_: str, seed: int = 0, names: Mapping[str, str] | None = None, options: Mapping[str, Any] | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from simulators.catalogs.others import ALARM, ENERGY, EXECUTION, POWER, SEQUENCE
 from simulators.fault import FaultMode
@@ -33,6 +33,9 @@ class Pump(SimulatedMachine):
     kind = "pump"
     model = "SF-P20 coolant pump"
     sensors = ("motor",)
+    data_sheet: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "motor": {"rpm": SHAFT_HZ * 60.0, "bearings": [B6205.data_sheet()]}
+    }
     signals = (
         EXECUTION,
         ALARM,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 Element = Literal["outer", "inner", "ball", "cage"]
 
@@ -49,6 +49,11 @@ class Bearing:
         if element == "inner":
             return self.inner()
         return 2.0 * self.ball() if element == "ball" else self.cage()
+
+    def data_sheet(self) -> dict[str, Any]:
+        """Return what its maker prints: type and geometry."""
+        printed = {"type": self.name, "balls": self.balls, "ball_mm": self.ball_mm, "pitch_mm": self.pitch_mm}
+        return printed | ({"contact_deg": self.contact_deg} if self.contact_deg else {})
 
     def friction_nm(self, rpm: float, load_n: float, viscosity_mm2_s: float) -> float:
         """Return the friction torque in N·m (Palmgren 1959; Harris, Rolling Bearing Analysis, chapter 14).

@@ -17,11 +17,14 @@ from cloud.auth.rights import ACTIONS, Action, Role, actions_of
 from cloud.auth.scope import PLANT
 from cloud.auth.tables import ApiToken, Login, User
 from cloud.capabilities import CAPABILITIES
+from cloud.diagnosis.findings import take
+from cloud.diagnosis.tables import FindingRow
 from cloud.parts import Parts
 from cloud.registry.learn import learn
 from cloud.settings import Settings
 from tests.cloud.chain import bring
 from tests.cloud.conftest import GATEWAY_TOKEN, announcement
+from tests.cloud.diagnosis.said import COMPUTED, report, suspicion
 from tests.cloud.ledger.test_ledger import told
 
 PASSWORD = "correct horse"
@@ -172,6 +175,7 @@ def test_whoever_is_logged_in_passes_and_a_token_only_where_no_person_is_needed(
 
 
 OF_NO_ASSET = {
+    "GET /api/v1/diagnosis/statistics",
     "GET /api/v1/kinds",
     "GET /api/v1/telemetry/retention",
     "GET /api/v1/telemetry/stream",
@@ -180,7 +184,9 @@ OF_NO_ASSET = {
     "GET /api/v1/training/scenarios",
 }
 """What tells of no asset; of a stream, which does not last here, see tests/cloud/live/test_stream.py, of simulated
-machines, which are not here, tests/cloud/training/test_desk.py."""
+machines, which are not here, tests/cloud/training/test_desk.py.
+
+Statistics count only findings of what is in the scope: tests/cloud/diagnosis/test_routes.py."""
 
 
 @pytest.fixture(scope="module")
@@ -197,6 +203,8 @@ def spoken(parts: Parts) -> None:
     assert bring.bring(client, *lines) == []
     with parts.sessions.begin() as db:
         learn(db, announcement("robot-77", area="assembly"))
+        take(db, report(suspicion()), COMPUTED)
+        db.execute(update(FindingRow).values(id="f1"))
 
 
 @pytest.mark.usefixtures("spoken")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from contract.birth import (
@@ -19,6 +21,7 @@ from contract.birth import (
     signal_metrics,
 )
 from contract.model import Asset, Datatype, Quality, Sample, Signal
+from contract.sensor import SENSORS, Bearing, Sensor
 from contract.sparkplug import Code, Decoder, Metric, Payload, Property, decode, encode
 from contract.topics import Node
 
@@ -61,6 +64,33 @@ def test_what_the_source_calls_it_survives_a_birth() -> None:
     asset = Asset("demo", "shanghai", "machining", "line1", "dev-1", "robot", {}, (signal,), label="dev 1")
     payload = decode(encode(Payload(device_birth(asset, {"WenDu": 1}, {}, 9_000_000), time_ms=9)))
     assert asset_of(NODE, "dev-1", payload) == asset
+
+
+FRONT = Bearing(name="front", type="7014C", outer=8.2, inner=10.8, ball=3.5, cage=0.43)
+
+
+def test_what_stands_behind_its_sensors_survives_a_birth() -> None:
+    sensors = {"spindle": Sensor(speed="spindle/speed", bearings=(FRONT,)), "pump": Sensor(rpm=2910.0)}
+    asset = dataclasses.replace(ASSET, sensors=sensors)
+    payload = decode(encode(Payload(device_birth(asset, ALIASES, {}, 9_000_000), time_ms=9)))
+    assert asset_of(NODE, "cnc-01", payload) == asset
+    assert SENSORS not in {metric.name for metric in device_birth(ASSET, ALIASES, {}, 9_000_000)}
+
+
+def test_the_speed_of_a_shaft_has_the_name_that_its_signal_has_become() -> None:
+    said = '{"spindle": {"speed": "Drehzahl [1/min]"}, "fan": {"speed": "gone", "rpm": 100, "of_later": 1}}'
+    metrics = [
+        Metric(SENSORS, None, Code.STRING, said),
+        Metric("Drehzahl [1/min]", 1, Code.DOUBLE, 5.0),
+    ]
+    asset = asset_of(NODE, "m", Payload(metrics))
+    assert asset.sensors == {"spindle": Sensor(speed=asset.signals[0].name), "fan": Sensor(rpm=100.0)}
+
+
+@pytest.mark.parametrize("said", [7, "", "{", "[]", '{"x": {"rpm": -1}}', '{"x": {"bearings": [{"outer": 3.5}]}}'])
+def test_what_is_said_wrongly_of_sensors_is_as_if_it_was_not_said(said: object) -> None:
+    code = Code.INT64 if isinstance(said, int) else Code.STRING
+    assert asset_of(NODE, "m", Payload([Metric(SENSORS, None, code, said)])).sensors == {}  # type: ignore[arg-type]
 
 
 def test_births_declare_what_comes_by_name_and_none_of_it_is_a_signal() -> None:

@@ -8,6 +8,7 @@ import orjson
 import pytest
 
 from contract.model import Quality, Sample
+from contract.sensor import SENSORS
 from contract.sparkplug import Batch, Code, Metric, Payload, Property, encode
 from gateway.birth import Birth
 from gateway.mirror import EDGE_DIED, Mirror
@@ -79,6 +80,17 @@ def test_what_did_not_change_is_not_published(screen: Screen, birth: Birth) -> N
     screen.mirror.update(birth, speed(2.0, 1))
     assert screen.tick(3.0) == 1
     assert screen.shown["tele"]["seq"] == 2
+
+
+def test_what_stands_behind_sensors_is_shown_where_the_birth_says_it(screen: Screen, birth: Birth) -> None:
+    screen.mirror.born(birth)
+    screen.tick(1.0)
+    assert "sensors" not in screen.shown["info"]
+    said = '{"spindle":{"speed":"speed","bearings":[{"outer":3.6,"inner":5.4,"ball":2.4,"cage":0.4}]}}'
+    metrics = [Metric(SENSORS, None, Code.STRING, said), Metric("speed", 1, Code.DOUBLE, 1.0)]
+    screen.mirror.born(Birth(LINE, CNC.id, encode(Payload(metrics, time_ms=START_MS))))
+    screen.tick(2.0)
+    assert screen.shown["info"]["sensors"] == orjson.loads(said)
 
 
 def test_texts_and_flags_are_states_and_numbers_are_not(screen: Screen, birth: Birth) -> None:

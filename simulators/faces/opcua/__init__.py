@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from simulators.catalogs import companion
-from simulators.face import Face, Reading, Setting, Shown, described
+from simulators.face import Face, Reading, Setting, Shown, behind, described
 from simulators.faces.opcua import queues, users
 from simulators.faces.opcua.alarms import Alarms
 from simulators.faces.opcua.history import History
@@ -288,7 +288,10 @@ class OpcUa(Face):
         machine = shown.machine
         operator = self._users and self._users.operator(self.setting.folder)
         sensors = shown.sensors.names if shown.sensors else ()
-        nodes = {name: {"node": f"nsu={NAMESPACE};s={vibration_place(machine.id, name)}"} for name in sensors}
+        blocks = {
+            name: {"node": f"nsu={NAMESPACE};s={vibration_place(machine.id, name)}", **behind(machine, name)}
+            for name in sensors
+        }
         return {
             "kind": machine.kind,
             "names": dict(machine.names),
@@ -305,7 +308,7 @@ class OpcUa(Face):
                 for signal in machine.signals
             },
             "events": {"sources": [machine.id]},
-            **({"blocks": nodes} if nodes else {}),
+            **({"blocks": blocks} if blocks else {}),
         }
 
 

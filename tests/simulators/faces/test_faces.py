@@ -18,8 +18,8 @@ from asyncua import Client, ua
 from paho.mqtt.enums import CallbackAPIVersion
 
 from edge.config import load_plant
+from simulators import faces, machines, plant_file
 from simulators import factory as factories
-from simulators import machines, plant_file
 from simulators.__main__ import build_faces
 from simulators.emitted import Emitted
 from simulators.face import Face, Place, Setting
@@ -319,6 +319,26 @@ def test_the_plant_file_passes_the_platforms_own_check(name: str, tmp_path: Path
     assert set(found) == {stand.machine.id for stand in factory.stands if stand.face != "sparkplug"}
     for name, machine in found.items():
         assert set(machine.signals) == {signal.name for signal in factory.machines[name].signals}
+
+
+@pytest.mark.parametrize(("kind", "face"), [("cnc", "opcua"), ("cnc", "mqtt_json"), ("pump", "mqtt_json")])
+def test_the_plant_file_says_what_the_data_sheet_of_a_sensor_says(kind: str, face: str, tmp_path: Path) -> None:
+    machine = machines.load(kind)("m-01")
+    shown_by = faces.load(face)(Setting(tmp_path))
+    shown_by.show(machine, Place("demo", "here", "hall", "line1"))
+    entry = shown_by.entry(shown_by.shown[0])
+    assert entry is not None
+    [said] = entry["blocks"].values()
+    if kind == "cnc":
+        front, rear = said["bearings"]
+        assert said["speed"] == "spindle_speed"
+        assert front == {
+            "name": "front", "type": "7014C", "balls": 19, "ball_mm": 12.7, "pitch_mm": 90.0, "contact_deg": 15.0,
+        }  # fmt: skip
+        assert (rear["name"], rear["type"]) == ("rear", "7010C")
+    else:
+        assert said["rpm"] == 2910.0
+        assert said["bearings"] == [{"type": "6205-2RS", "balls": 9, "ball_mm": 7.94, "pitch_mm": 39.04}]
 
 
 def test_every_json_path_finds_its_value() -> None:

@@ -359,6 +359,190 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/diagnosis/assets/{asset}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Report
+         * @description Diagnose an asset at a time, now or in the past, from what is stored.
+         */
+        get: operations["get_report"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/diagnosis/assets/{asset}/baseline": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Baseline
+         * @description Return with what an asset's windows are compared.
+         */
+        get: operations["get_baseline"];
+        put?: never;
+        /**
+         * Learn Baseline
+         * @description Learn anew what is usual for an asset, from a time when it was well.
+         */
+        post: operations["learn_baseline"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/diagnosis/blocks/{block}/envelope": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Envelope
+         * @description Return the spectrum of the squared envelope of a block, and where faults of its bearing would show.
+         */
+        get: operations["get_envelope"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/diagnosis/findings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Findings
+         * @description Return findings, the newest first, page by page.
+         */
+        get: operations["list_findings"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/diagnosis/findings/{finding}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Finding
+         * @description Return a finding; `data` says whether what is stored is still what it was computed from.
+         */
+        get: operations["get_finding"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/diagnosis/findings/{finding}/feedback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Judge Finding
+         * @description Say whether a finding was right. Of one person the newest word counts.
+         */
+        post: operations["judge_finding"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/diagnosis/findings/{finding}/verify": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Verify Finding
+         * @description Compute a finding once more from what is stored, and say whether it comes out the same.
+         */
+        get: operations["verify_finding"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/diagnosis/health": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Plant Health
+         * @description Return how each asset is that is not retired, by its open findings, and how the diagnosis itself does.
+         */
+        get: operations["plant_health"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/diagnosis/statistics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Statistics
+         * @description Return, for each rule that has found something, how many findings there are, and what people say of them.
+         */
+        get: operations["get_statistics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/events": {
         parameters: {
             query?: never;
@@ -878,6 +1062,29 @@ export interface components {
          */
         Action: "read" | "export" | "acknowledge" | "keep" | "write" | "configure" | "inject" | "teach" | "administer";
         /**
+         * AlternativeView
+         * @description Another explanation of what was seen.
+         */
+        AlternativeView: {
+            /**
+             * Component
+             * @example spindle_temperature
+             */
+            component: string;
+            /** Confidence */
+            confidence: number;
+            /**
+             * Fault
+             * @example sensor_drift
+             */
+            fault: string;
+            /**
+             * Level
+             * @enum {string}
+             */
+            level: "machine" | "sensor" | "link" | "process";
+        };
+        /**
          * Apply
          * @description Put a machine's entry into the plant file; `based_on` is the hash of the file that the change was made from.
          */
@@ -925,7 +1132,7 @@ export interface components {
             /** Id */
             id: string;
             /** Lines */
-            lines: components["schemas"]["LineView"][];
+            lines: components["schemas"]["cloud__registry__routes__LineView"][];
         };
         /**
          * Ask
@@ -1059,6 +1266,29 @@ export interface components {
              * @description it was taken out of the plant; its history stays
              */
             retired: boolean;
+            /**
+             * Sensors
+             * @description what stands behind sensors that measure in blocks: the signal with the shaft's rpm, or the rpm, and the orders of its bearings (passes per turn: outer BPFO, inner BPFI, ball BSF, cage FTF)
+             * @example {
+             *       "spindle": {
+             *         "bearings": [
+             *           {
+             *             "ball": 3.478,
+             *             "cage": 0.4318,
+             *             "inner": 10.795,
+             *             "name": "front",
+             *             "outer": 8.205,
+             *             "type": "7014C"
+             *           }
+             *         ],
+             *         "rpm": 0,
+             *         "speed": "spindle_speed"
+             *       }
+             *     }
+             */
+            sensors: {
+                [key: string]: components["schemas"]["Sensor"];
+            };
             /** Signals */
             signals: components["schemas"]["SignalView"][];
             /** Site */
@@ -1086,6 +1316,55 @@ export interface components {
             unchanged_s?: number | null;
             /** @description why it is offline or stale; null: it is not, or nobody says */
             why: components["schemas"]["WhyView"] | null;
+        };
+        /**
+         * AssetHealth
+         * @description How an asset is, by its open findings.
+         */
+        AssetHealth: {
+            /**
+             * Abstained
+             * @description why there is no verdict, a key of words; empty: there is one
+             */
+            abstained: string;
+            /**
+             * Asset
+             * @example cnc-01
+             */
+            asset: string;
+            /**
+             * Failed
+             * @description why the last diagnosis failed; empty: it did not
+             */
+            failed: string;
+            /**
+             * Health
+             * @enum {string}
+             */
+            health: "ok" | "watch" | "warning" | "critical" | "unknown" | "learning";
+            /**
+             * Last Run
+             * @description the end of the window that was looked at last
+             */
+            last_run: string | null;
+            /**
+             * Learned
+             * @description how much of the time is there that a baseline is learned from
+             */
+            learned: number;
+            /**
+             * Looked At
+             * @description rules that had what they need
+             */
+            looked_at: string[];
+            /**
+             * Missing
+             * @description what others lacked, by rule
+             */
+            missing: {
+                [key: string]: string[];
+            };
+            worst: components["schemas"]["FindingView"] | null;
         };
         /**
          * AssetStatus
@@ -1204,6 +1483,86 @@ export interface components {
             mode: "silent" | "loss" | "delay" | "duplicate";
             /** Since */
             since: string;
+        };
+        /**
+         * BaselineView
+         * @description What an asset's windows are compared with.
+         */
+        BaselineView: {
+            /**
+             * Asset
+             * @example cnc-01
+             */
+            asset: string;
+            /**
+             * By
+             * @description who wished it; empty: it was learned by itself
+             */
+            by: string;
+            /**
+             * Contexts
+             * @description states in which it was learned
+             */
+            contexts: string[];
+            /** Id */
+            id: string;
+            /**
+             * Learned
+             * @description when
+             */
+            learned: string;
+            /** Signals */
+            signals: string[];
+            window: components["schemas"]["WindowView"];
+        };
+        /**
+         * BaselineWish
+         * @description From which time to learn.
+         * @example {
+         *       "end": "now",
+         *       "start": "-2h"
+         *     }
+         */
+        BaselineWish: {
+            /**
+             * End
+             * @default now
+             * @example now
+             */
+            end: string;
+            /**
+             * Start
+             * @description ISO 8601, `now` or `-1h` (ms, s, m, h, d, w)
+             * @example -2h
+             */
+            start: string;
+        };
+        /**
+         * Bearing
+         * @description A rolling bearing; its outer ring stands still. Orders are passes per turn of the shaft.
+         *
+         *     `outer` is BPFO, `inner` BPFI, `cage` FTF, `ball` the spin of a ball (BSF): a defect of one shows at twice that.
+         *     `type` is the designation on the ring.
+         */
+        Bearing: {
+            /** Ball */
+            ball: number;
+            /** Cage */
+            cage: number;
+            /** Inner */
+            inner: number;
+            /**
+             * Name
+             * @default
+             */
+            name: string;
+            /** Outer */
+            outer: number;
+            /**
+             * Type
+             * @default
+             */
+            type: string;
         };
         /**
          * BlockView
@@ -1553,6 +1912,54 @@ export interface components {
             start: string;
         };
         /**
+         * EnvelopeView
+         * @description The spectrum of the squared envelope of a block.
+         */
+        EnvelopeView: {
+            /**
+             * Amplitude
+             * @description relative to the mean of the squared envelope
+             */
+            amplitude: number[];
+            /**
+             * Asset
+             * @example cnc-01
+             */
+            asset: string;
+            /**
+             * Band Hz
+             * @description the envelope is that of what lies in this band
+             */
+            band_hz: [
+                number,
+                number
+            ];
+            /** Id */
+            id: string;
+            /**
+             * Lines
+             * @description none when no bearing is known or its shaft's speed is not
+             */
+            lines: components["schemas"]["cloud__diagnosis__view__LineView"][];
+            /**
+             * Rpm
+             * @description of the shaft while it was taken; null: not known
+             */
+            rpm: number | null;
+            /**
+             * Sensor
+             * @example spindle_vibration
+             */
+            sensor: string;
+            /** Start */
+            start: string;
+            /**
+             * Step Hz
+             * @description amplitude k belongs to the frequency k · step_hz
+             */
+            step_hz: number;
+        };
+        /**
          * EventView
          * @description Something that happened.
          */
@@ -1568,7 +1975,7 @@ export interface components {
              */
             condition: string;
             /** Evidence */
-            evidence: components["schemas"]["EvidenceView"][];
+            evidence: components["schemas"]["cloud__events__view__EvidenceView"][];
             /**
              * Id
              * @description unique for its asset
@@ -1639,23 +2046,6 @@ export interface components {
             events: components["schemas"]["EventView"][];
         };
         /**
-         * EvidenceView
-         * @description Which data an event stands on: a signal over a time, or a block by its id.
-         */
-        EvidenceView: {
-            /** Block */
-            block: string;
-            /** End */
-            end: string;
-            /**
-             * Signal
-             * @example spindle_speed
-             */
-            signal: string;
-            /** Start */
-            start: string;
-        };
-        /**
          * FaultMode
          * @description A fault that a machine can have, and how far it is.
          */
@@ -1724,6 +2114,38 @@ export interface components {
             limit: number;
         };
         /**
+         * FeedbackView
+         * @description How many people say what of it.
+         */
+        FeedbackView: {
+            /** Confirmed */
+            confirmed: number;
+            /** Not Useful */
+            not_useful: number;
+            /** Wrong */
+            wrong: number;
+        };
+        /**
+         * FeedbackWish
+         * @description What somebody says of a finding.
+         * @example {
+         *       "text": "outer ring spalled",
+         *       "verdict": "confirmed"
+         *     }
+         */
+        FeedbackWish: {
+            /**
+             * Text
+             * @default
+             */
+            text: string;
+            /**
+             * Verdict
+             * @enum {string}
+             */
+            verdict: "confirmed" | "wrong" | "not_useful";
+        };
+        /**
          * FieldProblem
          * @description One thing that is wrong with a request.
          */
@@ -1756,6 +2178,112 @@ export interface components {
              * @example query.start
              */
             where: string;
+        };
+        /**
+         * FindingView
+         * @description A finding from when it was first seen until it was seen no more, as it was said last.
+         */
+        FindingView: {
+            /** Against */
+            against: components["schemas"]["cloud__diagnosis__view__EvidenceView"][];
+            /**
+             * Alternatives
+             * @description the other explanations, the likeliest first
+             */
+            alternatives: components["schemas"]["AlternativeView"][];
+            /**
+             * Asset
+             * @example cnc-01
+             */
+            asset: string;
+            /**
+             * Component
+             * @example spindle
+             */
+            component: string;
+            /** Confidence */
+            confidence: number;
+            /**
+             * Data
+             * @description whether all that it was computed from is still stored. `changed`, that something came late, is told where one finding is asked for
+             * @enum {string}
+             */
+            data: "available" | "expired" | "changed";
+            /**
+             * Ended
+             * @description null: it is open
+             */
+            ended: string | null;
+            /** Evidence */
+            evidence: components["schemas"]["cloud__diagnosis__view__EvidenceView"][];
+            /**
+             * Fault
+             * @example spindle_bearing_outer
+             */
+            fault: string;
+            feedback: components["schemas"]["FeedbackView"];
+            /** First Seen */
+            first_seen: string;
+            /**
+             * Id
+             * @example 4f1a9c0d2b7e6a35
+             */
+            id: string;
+            /** Last Seen */
+            last_seen: string;
+            /**
+             * Level
+             * @description where the cause is: machine, sensor, link or process
+             * @enum {string}
+             */
+            level: "machine" | "sensor" | "link" | "process";
+            /** @description remaining useful life in hours from the end of the window */
+            life: components["schemas"]["Life"] | null;
+            /**
+             * Rule
+             * @example spindle_bearing
+             */
+            rule: string;
+            /**
+             * Since
+             * @description since when it shows; null: longer than the window
+             */
+            since: string | null;
+            /**
+             * Urgency
+             * @enum {string}
+             */
+            urgency: "now" | "shift" | "days" | "weeks" | "watch";
+            /**
+             * Version
+             * @description of the rule and its parameters
+             */
+            version: number;
+            window: components["schemas"]["WindowView"];
+            /**
+             * Words
+             * @description by language: en, zh
+             */
+            words: {
+                [key: string]: components["schemas"]["Words"];
+            };
+        };
+        /**
+         * Findings
+         * @description A page of findings, the newest first.
+         * @example {
+         *       "after": "",
+         *       "findings": []
+         *     }
+         */
+        Findings: {
+            /**
+             * After
+             * @description to be asked for the next page; empty: there is none
+             */
+            after: string;
+            /** Findings */
+            findings: components["schemas"]["FindingView"][];
         };
         /**
          * Health
@@ -1966,14 +2494,21 @@ export interface components {
             unexplained: number;
         };
         /**
-         * LineView
-         * @description A production line.
+         * Life
+         * @description Remaining useful life in hours from the end of the window: the median and an interval of `level`.
          */
-        LineView: {
-            /** Assets */
-            assets: components["schemas"]["AssetStatus"][];
-            /** Id */
-            id: string;
+        Life: {
+            /** High Hours */
+            high_hours: number;
+            /** Hours */
+            hours: number;
+            /**
+             * Level
+             * @default 0.8
+             */
+            level: number;
+            /** Low Hours */
+            low_hours: number;
         };
         /**
          * LinkSecret
@@ -2362,6 +2897,34 @@ export interface components {
             why: components["schemas"]["WhyView"] | null;
         };
         /**
+         * PlantHealth
+         * @description How the assets are, and how the diagnosis itself does.
+         */
+        PlantHealth: {
+            /** Assets */
+            assets: components["schemas"]["AssetHealth"][];
+            /**
+             * Cpu S
+             * @description seconds of a core that they took
+             */
+            cpu_s: number;
+            /**
+             * Failed
+             * @description of them, those that ended in an error: the log says which
+             */
+            failed: number;
+            /**
+             * Round S
+             * @description so long the last look at every asset took; 0: none is complete
+             */
+            round_s: number;
+            /**
+             * Runs
+             * @description diagnoses since the cloud started
+             */
+            runs: number;
+        };
+        /**
          * PlantView
          * @description All assets by enterprise, site, area and line.
          */
@@ -2499,6 +3062,35 @@ export interface components {
             reason: string;
         };
         /**
+         * ReportView
+         * @description What a diagnosis of one asset at one time says.
+         */
+        ReportView: {
+            /** Abstained */
+            abstained: string;
+            /**
+             * Asset
+             * @example cnc-01
+             */
+            asset: string;
+            /**
+             * Baseline
+             * @description the id of the baseline that it was compared with; empty: none
+             */
+            baseline: string;
+            /** Findings */
+            findings: components["schemas"]["SaidView"][];
+            /** Learned */
+            learned: number;
+            /** Looked At */
+            looked_at: string[];
+            /** Missing */
+            missing: {
+                [key: string]: string[];
+            };
+            window: components["schemas"]["WindowView"];
+        };
+        /**
          * Retention
          * @description How long samples and their minutes are kept, in days; 0: for ever.
          */
@@ -2526,6 +3118,93 @@ export interface components {
          * @enum {string}
          */
         Role: "viewer" | "operator" | "maintainer" | "engineer" | "trainer" | "student" | "maker" | "admin";
+        /**
+         * RuleStatistics
+         * @description What people say of the findings of a rule.
+         */
+        RuleStatistics: {
+            /** Confirmed */
+            confirmed: number;
+            /** Findings */
+            findings: number;
+            /** Not Useful */
+            not_useful: number;
+            /**
+             * Rule
+             * @example spindle_bearing
+             */
+            rule: string;
+            /** Wrong */
+            wrong: number;
+        };
+        /**
+         * SaidView
+         * @description One explanation of what was seen, and what to do.
+         */
+        SaidView: {
+            /** Against */
+            against: components["schemas"]["cloud__diagnosis__view__EvidenceView"][];
+            /**
+             * Alternatives
+             * @description the other explanations, the likeliest first
+             */
+            alternatives: components["schemas"]["AlternativeView"][];
+            /**
+             * Asset
+             * @example cnc-01
+             */
+            asset: string;
+            /**
+             * Component
+             * @example spindle
+             */
+            component: string;
+            /** Confidence */
+            confidence: number;
+            /** Evidence */
+            evidence: components["schemas"]["cloud__diagnosis__view__EvidenceView"][];
+            /**
+             * Fault
+             * @example spindle_bearing_outer
+             */
+            fault: string;
+            /**
+             * Level
+             * @description where the cause is: machine, sensor, link or process
+             * @enum {string}
+             */
+            level: "machine" | "sensor" | "link" | "process";
+            /** @description remaining useful life in hours from the end of the window */
+            life: components["schemas"]["Life"] | null;
+            /**
+             * Rule
+             * @example spindle_bearing
+             */
+            rule: string;
+            /**
+             * Since
+             * @description since when it shows; null: longer than the window
+             */
+            since: string | null;
+            /**
+             * Urgency
+             * @enum {string}
+             */
+            urgency: "now" | "shift" | "days" | "weeks" | "watch";
+            /**
+             * Version
+             * @description of the rule and its parameters
+             */
+            version: number;
+            window: components["schemas"]["WindowView"];
+            /**
+             * Words
+             * @description by language: en, zh
+             */
+            words: {
+                [key: string]: components["schemas"]["Words"];
+            };
+        };
         /**
          * Scenario
          * @description Several things that happen at their times.
@@ -2592,6 +3271,27 @@ export interface components {
              * @enum {string}
              */
             verb: "send_block";
+        };
+        /**
+         * Sensor
+         * @description `speed` is the signal that tells the shaft's rpm; without one it turns at `rpm`, 0: nobody says.
+         */
+        Sensor: {
+            /**
+             * Bearings
+             * @default []
+             */
+            bearings: components["schemas"]["Bearing"][];
+            /**
+             * Rpm
+             * @default 0
+             */
+            rpm: number;
+            /**
+             * Speed
+             * @default
+             */
+            speed: string;
         };
         /**
          * SensorWish
@@ -3251,6 +3951,34 @@ export interface components {
             username: string;
         };
         /**
+         * VerifyView
+         * @description Whether a finding comes out again from what is stored.
+         */
+        VerifyView: {
+            /**
+             * Agrees
+             * @description the same verdict, with values within 1e-6
+             */
+            agrees: boolean | null;
+            /**
+             * Data
+             * @enum {string}
+             */
+            data: "available" | "expired" | "changed";
+            /**
+             * Differences
+             * @description what is not the same, at most 20
+             */
+            differences: string[];
+            /** Id */
+            id: string;
+            /**
+             * Same
+             * @description equal byte by byte; null: it could not be computed
+             */
+            same: boolean | null;
+        };
+        /**
          * WhoAmI
          * @description Who is logged in.
          * @example {
@@ -3327,6 +4055,56 @@ export interface components {
             text: string;
         };
         /**
+         * WindowView
+         * @description Which time was looked at, in which steps.
+         */
+        WindowView: {
+            /**
+             * End
+             * @description included
+             * @example 2026-11-23T08:00:00.000000000Z
+             */
+            end: string;
+            /**
+             * Start
+             * @description ISO 8601, UTC
+             * @example 2026-11-23T06:00:00.000000000Z
+             */
+            start: string;
+            /**
+             * Step S
+             * @example 10
+             */
+            step_s: number;
+        };
+        /**
+         * Words
+         * @description What people read of a finding in one language.
+         */
+        Words: {
+            /** Action */
+            action: string;
+            /**
+             * Component
+             * @example spindle bearing
+             */
+            component: string;
+            /** Explanation */
+            explanation: string;
+            /** Safety */
+            safety: string;
+            /**
+             * Spare
+             * @description the spare part; empty: none is needed
+             */
+            spare: string;
+            /**
+             * Title
+             * @example Spindle bearing, outer ring
+             */
+            title: string;
+        };
+        /**
          * Write
          * @description Set a signal and read it back.
          */
@@ -3361,6 +4139,114 @@ export interface components {
              * @enum {string}
              */
             verb: "write";
+        };
+        /**
+         * EvidenceView
+         * @description One thing that was seen, or that should have been seen and was not.
+         */
+        cloud__diagnosis__view__EvidenceView: {
+            /**
+             * Block
+             * @description the id of a block
+             */
+            block: string;
+            /** End */
+            end: string | null;
+            /**
+             * Event
+             * @description the id of an event
+             */
+            event: string;
+            /** Expected */
+            expected: number | null;
+            /**
+             * Sensor
+             * @example spindle_vibration
+             */
+            sensor: string;
+            /**
+             * Sigmas
+             * @description standard deviations between `value` and `expected`
+             */
+            sigmas: number | null;
+            /**
+             * Signal
+             * @example spindle_temperature
+             */
+            signal: string;
+            /** Start */
+            start: string | null;
+            /**
+             * Unit
+             * @example Cel
+             */
+            unit: string;
+            /**
+             * Value
+             * @description in `unit`
+             */
+            value: number | null;
+            /**
+             * Weight
+             * @description logarithm of a likelihood ratio: above 0 for the finding, below 0 against it
+             */
+            weight: number;
+            /**
+             * What
+             * @description a key of words
+             * @example above
+             */
+            what: string;
+        };
+        /**
+         * LineView
+         * @description Where a fault would show.
+         */
+        cloud__diagnosis__view__LineView: {
+            /**
+             * Hz
+             * @description at the speed of that time
+             */
+            hz: number;
+            /**
+             * Name
+             * @description outer, inner, ball or cage; shaft
+             * @example outer
+             */
+            name: string;
+            /**
+             * Order
+             * @description in turns of the shaft
+             * @example 3.585
+             */
+            order: number;
+        };
+        /**
+         * EvidenceView
+         * @description Which data an event stands on: a signal over a time, or a block by its id.
+         */
+        cloud__events__view__EvidenceView: {
+            /** Block */
+            block: string;
+            /** End */
+            end: string;
+            /**
+             * Signal
+             * @example spindle_speed
+             */
+            signal: string;
+            /** Start */
+            start: string;
+        };
+        /**
+         * LineView
+         * @description A production line.
+         */
+        cloud__registry__routes__LineView: {
+            /** Assets */
+            assets: components["schemas"]["AssetStatus"][];
+            /** Id */
+            id: string;
         };
     };
     responses: never;
@@ -4531,6 +5417,657 @@ export interface operations {
             };
             /** @description Not Found */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    get_report: {
+        parameters: {
+            query?: {
+                /** @description the end of the window */
+                at?: string;
+                /** @description how long the window is */
+                hours?: number;
+            };
+            header?: never;
+            path: {
+                asset: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReportView"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    get_baseline: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                asset: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BaselineView"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    learn_baseline: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                asset: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BaselineWish"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BaselineView"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Content Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    get_envelope: {
+        parameters: {
+            query?: {
+                /** @description of the band that is looked at */
+                low_hz?: number;
+                /** @description none: half the rate */
+                high_hz?: number | null;
+            };
+            header?: never;
+            path: {
+                block: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeView"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    list_findings: {
+        parameters: {
+            query?: {
+                /** @description assets; none: all */
+                asset?: string[];
+                /** @description none: both */
+                open?: boolean | null;
+                /** @description none: any */
+                level?: ("machine" | "sensor" | "link" | "process") | null;
+                /** @description last seen then or later */
+                start?: string | null;
+                /** @description first seen before */
+                end?: string | null;
+                /** @description what the page before said */
+                after?: string;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Findings"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    get_finding: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                finding: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FindingView"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    judge_finding: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                finding: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FeedbackWish"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FindingView"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Content Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    verify_finding: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                finding: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["VerifyView"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    plant_health: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlantHealth"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    get_statistics: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RuleStatistics"][];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -114,6 +114,9 @@ export default {
     unknown_block: { what: "There is no block {id}, or it made room for newer ones.", todo: "Choose another one." },
     too_much_kept: { what: "Half of the room for blocks is kept already.", todo: "Let other blocks go first." },
     unknown_command: { what: "There is no command {id}.", todo: "It may be too long ago." },
+    unknown_finding: { what: "There is no finding {id}.", todo: "It may be too long ago." },
+    unknown_baseline: { what: "What is usual for {asset} is not learned yet.", todo: "Let it run for a while." },
+    too_little_to_learn: { what: "{asset} ran too little in that time to learn from.", todo: "Choose a longer time." },
     too_many_streams: { what: "Too many screens are live at once.", todo: "Close screens that nobody looks at." },
   },
 };

@@ -116,6 +116,9 @@ export default {
     unknown_block: { what: "没有数据块 {id}，或已为更新的数据块让位。", todo: "请选择其他数据块。" },
     too_much_kept: { what: "已有一半的数据块空间被保留。", todo: "请先取消保留其他数据块。" },
     unknown_command: { what: "没有指令 {id}。", todo: "它可能已过保存期限。" },
+    unknown_finding: { what: "没有诊断结果 {id}。", todo: "它可能已过保存期限。" },
+    unknown_baseline: { what: "尚未学习 {asset} 的正常状态。", todo: "请让设备运行一段时间。" },
+    too_little_to_learn: { what: "{asset} 在该时段运行时间不足，无法学习。", todo: "请选择更长的时段。" },
     too_many_streams: { what: "同时打开的实时画面过多。", todo: "请关闭不需要的画面。" },
   },
 } satisfies Messages;

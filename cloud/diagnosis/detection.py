@@ -1,0 +1,287 @@
+"""Detection, second half: how a window departs from what is usual. The symptoms that rules weigh."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from typing import Any, Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from cloud.diagnosis.baseline import ALL, KINDS, LENGTHS, Baseline, alone, longest_flat, standardized, statistics, still
+from cloud.diagnosis.features import unit_of
+from cloud.diagnosis.manipulation import TOOLS, contexts, last_part, matrix
+from cloud.diagnosis.window import Numbers, Window
+
+Kind = Literal["shift", "scatter", "activity"]
+DEPARTS: Final = 5.0
+"""From so many standard deviations on a mean is no chance any more: thousands of them are looked at in a week."""
+SPIKE_ROWS: Final = 360
+_FAR: Final = 8.0
+_CALM: Final = 2.5
+_RECENT: Final = 0.3
+"""What is there now has at least this share of what was there before, or it is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Symptom:
+    """How a quantity departs over the last rows: `value` against `expected` in `unit`, in standard deviations."""
+
+    signal: str
+    value: float
+    expected: float
+    unit: str
+    sigmas: float
+    start_ns: int
+    end_ns: int
+
+
+@dataclass(frozen=True)
+class Symptoms:
+    """A window seen against a baseline: what rules ask. What a window lacks departs by nothing."""
+
+    window: Window
+    baseline: Baseline
+
+    def has(self, *signals: str) -> bool:
+        """Whether the baseline knows all these quantities and the window has them."""
+        return all(name in self._column for name in signals)
+
+    def missing(self, *signals: str) -> tuple[str, ...]:
+        """Return those of `signals` that are not there."""
+        return tuple(name for name in signals if name not in self._column)
+
+    @cached_property
+    def groups(self) -> tuple[str, ...]:
+        """The coarse operating states with enough rows in the baseline; the first is all of them."""
+        return self.baseline.groups
+
+    def sigmas(self, signal: str, group: str = ALL, kind: Kind = "shift") -> float:
+        """Return by how many standard deviations a signal departs in an operating state, 0 when nobody knows."""
+        i = self._column.get(signal)
+        if i is None or group not in self.groups:
+            return 0.0
+        return float(self._departures[KINDS.index(kind), self.groups.index(group), i])
+
+    def symptom(self, signal: str, group: str = ALL, kind: Kind = "shift") -> Symptom:
+        """Return how a signal departs, with values in its unit."""
+        rows, i = self._rows(signal, group, kind), self._column[signal]
+        places, values = self._places[rows], self._values[rows, i]
+        expected = self.baseline.arrays[0][places, i]
+        if kind == "shift":
+            value, usual = float(np.nanmean(values)), float(np.nanmean(expected))
+        else:
+            column = KINDS.index(kind)
+            size = float(np.nanmean(self.baseline.arrays[1][places, i]))
+            length = min(np.searchsorted(LENGTHS, len(rows)), len(LENGTHS) - 1)
+            value = float(_tail(statistics(self._z[rows, i][:, None]))[column, 0]) * size
+            usual = float(self.baseline.arrays[2][column, self.groups.index(group), length, i]) * size
+        times = self.window.times_ns
+        return Symptom(
+            signal, value, usual, self.unit(signal), self.sigmas(signal, group, kind), int(times[rows[0]]),
+            int(times[rows[-1]]),
+        )  # fmt: skip
+
+    def relative(self, signal: str, group: str = ALL) -> float:
+        """Return the shift of a signal as a share of its usual level; 0 when that is nothing."""
+        if not self.has(signal) or not len(self._rows(signal, group, "shift")):
+            return 0.0
+        seen = self.symptom(signal, group)
+        return (seen.value - seen.expected) / abs(seen.expected) if abs(seen.expected) > 1e-9 else 0.0
+
+    def unit(self, signal: str) -> str:
+        """Return the unit of a quantity."""
+        return unit_of(signal, self.window.subject.signals)
+
+    def residual(self, signal: str) -> Numbers:
+        """Return what a signal has above its usual level, row by row, in its unit; NaN in unknown states."""
+        i = self._column[signal]
+        centers = self.baseline.arrays[0]
+        return np.where(self._places < 0, np.nan, self._values[:, i] - centers[self._places, i])
+
+    def row(self, signal: str, before_ns: int) -> float:
+        """Return the standard deviations of the newest judged row before a time; 0 when there is none."""
+        rows = np.flatnonzero((self.window.times_ns < before_ns) & (self._places >= 0))
+        return float(np.nan_to_num(self._z[rows[-1], self._column[signal]])) if len(rows) else 0.0
+
+    @cached_property
+    def departing(self) -> dict[str, float]:
+        """The quantities whose level departs in some operating state, and by how many standard deviations."""
+        largest = np.nan_to_num(np.max(np.abs(self._departures[0]), axis=0))
+        return {name: float(largest[i]) for name, i in self._column.items() if largest[i] >= DEPARTS}
+
+    @property
+    def judged(self) -> float:
+        """The share of the rows whose operating state is known."""
+        return float(np.mean(self._places >= 0)) if len(self._places) else 0.0
+
+    # ---- the machine's own words ---------------------------------------------------------------------------------
+
+    @cached_property
+    def alarms(self) -> tuple[tuple[str, int], ...]:
+        """What the machine itself said was wrong, and when: its alarm signal, then its conditions; small letters."""
+        said: dict[str, int] = {}
+        for name, words in self.window.texts.items():
+            if last_part(name) == "alarm":
+                for time_ns, word in zip(self.window.times_ns.tolist(), words.tolist(), strict=True):
+                    if word and word not in said:
+                        said[word] = time_ns
+        for event in self.window.events:
+            if event.source == "machine" and event.condition and event.state == "active":
+                said.setdefault(event.texts.get("en", event.texts.get("", event.name)), event.time_ns)
+        return tuple((text.lower(), time_ns) for text, time_ns in said.items())
+
+    def tool_at(self, time_ns: int) -> str:
+        """Return the tool in the spindle before a time, empty when nobody tells it."""
+        tool = next((i for i, name in enumerate(self.baseline.states) if last_part(name) in TOOLS), None)
+        row = int(np.searchsorted(self.window.times_ns, time_ns)) - 1
+        return self._keys[max(row, 0)][tool] if tool is not None else ""
+
+    # ---- what sensors and links do -------------------------------------------------------------------------------
+
+    def judged_rows(self, rows: int) -> int:
+        """Return how many of the newest rows have an operating state that the baseline knows."""
+        return int(np.sum(self._places[-rows:] >= 0)) if rows else 0
+
+    def flat_rows(self, signal: str) -> int:
+        """Return how many of the newest rows have exactly the same value."""
+        values = self._values[:, self._column[signal]]
+        if not len(values) or np.isnan(values[-1]):
+            return 0
+        other = np.flatnonzero(values != values[-1])
+        return len(values) - 1 - int(other[-1]) if len(other) else len(values)
+
+    def changes_of_state(self, rows: int) -> int:
+        """Return how often the operating state changed in the newest `rows`; 0 where there is one state alone."""
+        keys = self._keys[-rows:] if rows else []
+        return sum(one != other for one, other in pairwise(keys))
+
+    def longest_flat(self, signal: str) -> int:
+        """Return the most rows in a row that have exactly the same value."""
+        return longest_flat(self._values[:, self._column[signal]])
+
+    def lost(self, signal: str) -> float:
+        """Return the share of rows without a value beyond what is usual."""
+        i = self._column[signal]
+        return float(np.mean(np.isnan(self._values[:, i]))) - (self.baseline.lost[i] or 0.0)
+
+    @cached_property
+    def still(self) -> npt.NDArray[np.bool_]:
+        """The rows in which no number at all changed."""
+        return still(self.window)
+
+    def offsets(self, signal: str) -> tuple[list[float], list[float]]:
+        """Return by how much a signal has lately been off in each operating state, and its spread there."""
+        i, found, spreads = self._column[signal], [], []
+        for g in range(1 if len(self.groups) > 1 else 0, len(self.groups)):
+            rows = self._group_rows[g][-LENGTHS[0] :]
+            values = self.residual(signal)[rows] if len(rows) >= LENGTHS[0] // 2 else np.zeros(0)
+            if np.isfinite(values).any():
+                found.append(float(np.nanmean(values)))
+                spreads.append(float(np.nanmedian(self.baseline.arrays[1][self._places[rows], i])))
+        return found, spreads
+
+    def all_lost(self, rows: npt.NDArray[np.bool_]) -> bool:
+        """Whether most other quantities have no value either in these rows: then it is the link."""
+        return bool(np.mean(np.isnan(self._values[rows])) > 0.5)
+
+    def spikes(self, signal: str) -> int:
+        """Return how many of the last rows lie far outside of those around them in their operating state.
+
+        0 when most rows of such a state are restless: that is what the machine does, not its sensor.
+        """
+        i = self._column[signal]
+        out = self._alone[:, i] > max(_FAR, 1.2 * (self.baseline.far[i] or 0.0))
+        if not out.any() or not self.steady(signal):
+            return 0
+        z, places = self._z[-SPIKE_ROWS:, i], self._places[-SPIKE_ROWS:]
+        here = z[np.isin(places, places[out])]
+        return int(out.sum()) if np.nanmedian(np.abs(here - np.nanmedian(here))) < _CALM else 0
+
+    def steady(self, signal: str) -> bool:
+        """Whether a signal has a usual level: it did not creep all through the baseline."""
+        return bool(np.isfinite(self.baseline.arrays[3][0, :, :, self._column[signal]]).any())
+
+    # ---- arrays --------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _column(self) -> dict[str, int]:
+        """Where the quantities stand that baseline and window both have."""
+        there = ~np.all(np.isnan(self._values), axis=0)
+        return {name: i for i, name in enumerate(self.baseline.signals) if len(there) and there[i]}
+
+    @cached_property
+    def _values(self) -> Numbers:
+        return matrix(self.window, self.baseline.signals)
+
+    @cached_property
+    def _keys(self) -> list[tuple[str, ...]]:
+        return contexts(self.window, self.baseline.states)
+
+    @cached_property
+    def _places(self) -> Any:
+        return self.baseline.places(self._keys)
+
+    @cached_property
+    def _z(self) -> Numbers:
+        centers, spreads, _, _ = self.baseline.arrays
+        return standardized(self._values, self._places, centers, spreads)
+
+    @cached_property
+    def _alone(self) -> Numbers:
+        return alone(self._z[-SPIKE_ROWS:], self._places[-SPIKE_ROWS:])
+
+    @cached_property
+    def _group_rows(self) -> list[Any]:
+        """The judged rows of each group, the oldest first."""
+        groups, judged = self.baseline.groups_of(self._keys), self._places >= 0
+        return [np.flatnonzero(judged & ((groups == g) if g else True)) for g in range(len(self.groups))]
+
+    @cached_property
+    def _tails(self) -> tuple[Numbers, Any]:
+        """Return departures by kind, group and signal, and over which length they are largest."""
+        _, _, usual, wander = self.baseline.arrays
+        stacked = statistics(self._z)
+        sigmas = np.zeros(usual.shape)
+        for g, rows in enumerate(self._group_rows):
+            for k, length in enumerate(LENGTHS):
+                if len(rows) >= length:
+                    mean = _tail(stacked[:, rows[-length:]])
+                    sigmas[:, g, k] = np.nan_to_num((mean - usual[:, g, k]) / wander[:, g, k])
+        return _still_there(sigmas), None
+
+    @cached_property
+    def _lengths(self) -> Any:
+        return np.argmax(np.abs(self._tails[0]), axis=2)
+
+    @cached_property
+    def _departures(self) -> Numbers:
+        return np.take_along_axis(self._tails[0], self._lengths[:, :, None], axis=2)[:, :, 0]
+
+    def _rows(self, signal: str, group: str, kind: Kind) -> Any:
+        g = self.groups.index(group)
+        k = self._lengths[KINDS.index(kind), g, self._column[signal]]
+        return self._group_rows[g][-LENGTHS[k] :]
+
+
+def _tail(rows: Numbers) -> Numbers:
+    """Return means of rows, of their size beside their median: an offset is a shift and no scatter."""
+    means = np.nanmean(rows, axis=1)
+    means[1] = np.nanmean(np.abs(rows[0] - np.nanmedian(rows[0], axis=0)), axis=0)
+    return means
+
+
+def _still_there(sigmas: Numbers) -> Numbers:
+    """Drop from longer means what the shortest one does not show any more: it was repaired."""
+    short = sigmas[:, :, :1]
+    root = np.sqrt(np.array(LENGTHS) / LENGTHS[0])
+    gone = np.sign(short) * np.sign(sigmas) * np.abs(short) < _RECENT * np.abs(sigmas) / root[None, None, :, None]
+    return np.where(gone & (np.abs(sigmas) > DEPARTS), 0.0, sigmas)
+
+
+def strongest(symptoms: Symptoms, signals: Sequence[str], group: str = ALL) -> float:
+    """Return the largest shift of some signals, in standard deviations, whichever way."""
+    return max((abs(symptoms.sigmas(name, group)) for name in signals), default=0.0)

@@ -1,0 +1,59 @@
+"""Diagnosis: a window and what is usual in, findings out. Pure and deterministic."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from cloud.diagnosis import baseline as baselines
+from cloud.diagnosis import rules
+from cloud.diagnosis.assessment import Candidate, candidates, concerns, confident, missing
+from cloud.diagnosis.baseline import Baseline
+from cloud.diagnosis.detection import Symptoms
+from cloud.diagnosis.finding import Finding, Report
+from cloud.diagnosis.window import Window
+
+MIN_ROWS: Final = 12
+
+
+def learn(window: Window, enough: int = baselines.ENOUGH_ROWS) -> Baseline:
+    """Return what is usual in a window of health; `Baseline.learned` says whether it had `enough` rows."""
+    return baselines.learn(window, enough)
+
+
+def diagnose(window: Window, baseline: Baseline | None = None, fleet: Sequence[Baseline] = ()) -> Report:
+    """Return what is wrong with an asset, or that nothing is, or why no verdict can be given.
+
+    `fleet` are baselines of other assets of the same kind.
+    """
+    start_ns = int(window.times_ns[0]) if len(window.times_ns) else 0
+    report = Report(asset=window.subject.id, start_ns=start_ns, end_ns=window.end_ns if len(window.times_ns) else 0)
+    if len(window.times_ns) < MIN_ROWS:
+        return report.model_copy(update={"abstained": "no_data"})
+    if baseline is None:
+        return report.model_copy(update={"abstained": "no_baseline"})
+    report = report.model_copy(update={"baseline": baseline.id})
+    if not baseline.learned:
+        return report.model_copy(update={"abstained": "learning"})
+    symptoms = Symptoms(window, baseline)
+    known = {name: rule for name, rule in rules.load().items() if concerns(rule, window.subject.kind)}
+    lacking = {name: gone for name, rule in known.items() if (gone := missing(symptoms, rule))}
+    found = confident(candidates(symptoms, known))
+    return report.model_copy(
+        update={
+            "findings": tuple(_finding(one, confidence) for one, confidence in found),
+            "looked_at": tuple(name for name in known if name not in lacking),
+            "missing": lacking,
+        }
+    )
+
+
+def _finding(one: Candidate, confidence: float) -> Finding:
+    ranked = sorted(one.evidence, key=lambda evidence: -abs(evidence.weight))
+    support = tuple(evidence for evidence in ranked if evidence.weight > 0.0)
+    return Finding(
+        fault=one.name, component=one.component, level=one.rule.level, rule=one.name, version=one.rule.version,
+        confidence=confidence, urgency=one.rule.urgency,
+        since_ns=min((evidence.start_ns for evidence in support if evidence.start_ns), default=None),
+        evidence=support, against=tuple(evidence for evidence in ranked if evidence.weight < 0.0),
+    )  # fmt: skip

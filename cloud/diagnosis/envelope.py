@@ -1,0 +1,89 @@
+"""The envelope spectrum of a block, with the lines at which faults of its bearings would show."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from cloud.diagnosis.acquisition import SECOND_NS
+from cloud.diagnosis.view import EnvelopeView, LineView
+from cloud.diagnosis.window import Bearing, Subject
+from cloud.telemetry.store import Query, Store
+from cloud.telemetry.times import format_time
+from contract.block import Block, Header
+from contract.model import Quality, base_quality
+from vibration.envelope import squared_envelope_spectrum
+
+MOST_HZ: Final = 1e9
+_LEAST: Final = 16  # lines, or numbers
+_MOST_LINES: Final = 8192
+_SPEED_NS: Final = 60 * SECOND_NS
+"""So old a speed may be: with a deadband the edge sends a value every 20 s."""
+_MOST_SPEEDS: Final = 100_000
+
+
+class EnvelopeError(ValueError):
+    """A block or a band of which there is no envelope spectrum; says why."""
+
+
+def envelope_of(
+    block: Block, store: Store, subject: Subject | None, band: tuple[float, float | None] = (0.0, None)
+) -> EnvelopeView:
+    """Return the envelope spectrum of a block; raise EnvelopeError, StoreError.
+
+    It ends above the third harmonic of the fastest fault, where a bearing and its speed are known, and has at most
+    _MOST_LINES.
+    """
+    header = block.header
+    low_hz, high_hz = band[0], min(band[1] or header.rate_hz / 2, header.rate_hz / 2)
+    values = np.asarray(block.numbers(), dtype=np.float64) * header.scale
+    if (high_hz - low_hz) * header.count / header.rate_hz < _LEAST or not np.isfinite(values).all():
+        raise EnvelopeError(f"from {low_hz:g} to {high_hz:g} Hz there are too few lines, or no numbers")
+    bearings = () if subject is None else subject.bearings.get(header.sensor, ())
+    rpm = _rpm(store, header, bearings[0]) if bearings else None
+    lines = _lines(bearings, rpm / 60) if rpm else []
+    found = squared_envelope_spectrum(values, header.rate_hz, (low_hz, high_hz))
+    top_hz = max([3.2 * line.hz for line in lines], default=high_hz)
+    shown = found.amplitude[: min(_MOST_LINES, int(top_hz / found.step_hz) + 1)]
+    return EnvelopeView(
+        id=header.id,
+        asset=header.asset,
+        sensor=header.sensor,
+        start=format_time(header.start_ns),
+        band_hz=found.band,
+        step_hz=found.step_hz,
+        amplitude=shown.tolist(),
+        rpm=rpm,
+        lines=lines,
+    )
+
+
+def _lines(bearings: Sequence[Bearing], shaft_hz: float) -> list[LineView]:
+    lines = [LineView(name="shaft", order=1.0, hz=shaft_hz)]
+    for bearing in bearings:
+        # a defect of a ball strikes both rings
+        orders = {"outer": bearing.outer, "inner": bearing.inner, "ball": 2 * bearing.ball, "cage": bearing.cage}
+        lines += [LineView(name=name, order=order, hz=order * shaft_hz) for name, order in orders.items()]
+    return lines
+
+
+def _rpm(store: Store, header: Header, bearing: Bearing) -> float | None:
+    """Return the mean speed of the shaft while a block was taken, or the newest before; None: nobody said it."""
+    if not bearing.speed_signal:
+        return bearing.rpm or None
+    query = Query(header.asset, (bearing.speed_signal,), header.start_ns - _SPEED_NS, header.end_ns)
+    table = store.samples(query, _MOST_SPEEDS)
+    known = [
+        (time_ns, value)
+        for time_ns, value, quality in zip(
+            table["time"].cast("int64").to_pylist(), table["value"].to_pylist(), table["quality"].to_pylist(),
+            strict=True,
+        )
+        if value is not None and base_quality(quality) != Quality.BAD
+    ]  # fmt: skip
+    within = [value for time_ns, value in known if time_ns >= header.start_ns]
+    if within:
+        return float(np.mean(within))
+    return float(known[-1][1]) if known else None

@@ -1,0 +1,129 @@
+"""Baselines: how much of one is there to be learned, and those that were, kept in the database."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+import numpy as np
+from sqlalchemy import delete, func, select
+from sqlalchemy.orm import Session
+
+from cloud.diagnosis.baseline import Baseline
+from cloud.diagnosis.tables import BaselineRow, FindingRow
+from cloud.diagnosis.window import Window
+from cloud.registry.kind import kind_of
+from cloud.registry.tables import AssetRow
+
+MOST_OF_ASSET: Final = 10
+"""Older baselines of an asset go, but those that a finding was compared with."""
+MOST_FLEET: Final = 20
+"""So many other assets of a kind are compared with: those whose ids come first."""
+_MOST_READ: Final = 500
+
+
+def normal_rows(window: Window, state_signal: str | None) -> tuple[int, int]:
+    """Return the first row of a window that tells of normal running, and how many there are.
+
+    In such a row at least half of the numbers have a value, and the state, where an asset tells it, is `running`.
+    """
+    if not window.numbers:
+        return 0, 0
+    known = np.mean([~np.isnan(values) for values in window.numbers.values()], axis=0) >= 0.5
+    states = window.texts.get(state_signal or "")
+    if states is not None:
+        kind = kind_of(window.subject.kind)
+        running = {text for text in set(states.tolist()) if kind.condition_of(text) == "running"}
+        known &= np.array([text in running for text in states.tolist()])
+    rows = np.flatnonzero(known)
+    return (int(rows[0]), len(rows)) if len(rows) else (0, 0)
+
+
+def keep(db: Session, baseline: Baseline, by: str, now: datetime) -> BaselineRow:
+    """Keep a baseline: it is the one of its asset from now on."""
+    row = db.get(BaselineRow, baseline.id)
+    if row is None:
+        row = BaselineRow(id=baseline.id, asset=baseline.asset)
+        db.add(row)
+    row.start_ns, row.end_ns, row.step_s = baseline.start_ns, baseline.end_ns, baseline.step_s
+    row.learned, row.by, row.document = now, by, baseline.to_json()
+    db.flush()
+    _forget(db, baseline.asset)
+    return row
+
+
+def _forget(db: Session, asset: str) -> None:
+    of_asset = select(BaselineRow.id).where(BaselineRow.asset == asset)
+    old = list(db.scalars(of_asset.order_by(BaselineRow.learned.desc(), BaselineRow.id).offset(MOST_OF_ASSET)))
+    for id_ in old:
+        # those of the fleet are kept as long as they are among the newest of their assets
+        if not db.scalar(select(func.count()).select_from(FindingRow).where(FindingRow.baseline == id_)):
+            db.execute(delete(BaselineRow).where(BaselineRow.id == id_))
+
+
+def newest(db: Session, asset: str) -> BaselineRow | None:
+    """Return the baseline of an asset, None when it has none."""
+    rows = select(BaselineRow).where(BaselineRow.asset == asset)
+    return db.scalars(rows.order_by(BaselineRow.learned.desc(), BaselineRow.id).limit(1)).first()
+
+
+def newest_ids(db: Session) -> dict[str, str]:
+    """Return the id of the baseline of each asset that has one."""
+    last = select(BaselineRow.asset, func.max(BaselineRow.learned).label("learned")).group_by(BaselineRow.asset)
+    table = last.subquery()
+    rows = select(BaselineRow.asset, BaselineRow.id).join(
+        table, (table.c.asset == BaselineRow.asset) & (table.c.learned == BaselineRow.learned)
+    )
+    found = db.execute(rows.order_by(BaselineRow.asset, BaselineRow.id.desc()))
+    return {row.asset: row.id for row in found}
+
+
+def fleet_of(db: Session, asset: AssetRow) -> list[str]:
+    """Return the ids of the baselines of the other assets of its kind, by asset."""
+    others = set(db.scalars(select(AssetRow.id).where(AssetRow.kind == asset.kind, AssetRow.id != asset.id)))
+    return [id_ for other, id_ in sorted(newest_ids(db).items()) if other in others][:MOST_FLEET]
+
+
+class Baselines:
+    """Baselines as objects, by id; those that were asked for lately are remembered. Safe to call from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._read: OrderedDict[str, Baseline] = OrderedDict()
+
+    def get(self, db: Session, id_: str) -> Baseline | None:
+        """Return a baseline, None when it is not kept any more or was learned by another version."""
+        with self._lock:
+            known = self._read.get(id_)
+            if known is not None:
+                self._read.move_to_end(id_)
+                return known
+        row = db.get(BaselineRow, id_)
+        if row is None:
+            return None
+        try:
+            baseline = Baseline.from_json(row.document)
+        except ValueError:
+            return None
+        with self._lock:
+            self._read[id_] = baseline
+            if len(self._read) > _MOST_READ:
+                self._read.popitem(last=False)
+        return baseline
+
+    def all_of(self, db: Session, ids: Sequence[str]) -> list[Baseline]:
+        """Return those of the baselines that there are."""
+        return [each for id_ in ids if (each := self.get(db, id_)) is not None]
+
+
+def seconds(rows: int, window: Window) -> float:
+    """Return how long so many rows of a window are."""
+    return rows * window.step_s
+
+
+def enough_rows(learn_s: float, window: Window) -> int:
+    """Return how many rows of a window are enough to learn from."""
+    return max(1, round(learn_s / window.step_s)) if window.step_s else 1

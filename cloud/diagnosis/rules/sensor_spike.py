@@ -1,0 +1,46 @@
+"""A sensor spikes: single readings far outside of what is before and after, farther than this machine ever went."""
+
+from collections.abc import Sequence
+
+from cloud.diagnosis.detection import Symptoms
+from cloud.diagnosis.features import FEATURES
+from cloud.diagnosis.finding import Evidence
+from cloud.diagnosis.rule import Rule, Text
+
+_LEAST = 4
+
+
+def _jumps(symptoms: Symptoms) -> dict[str, Sequence[Evidence]]:
+    counts = {name: symptoms.spikes(name) for name in symptoms.baseline.signals if symptoms.has(name)}
+    signals = {name: count for name, count in counts.items() if count >= _LEAST and name not in FEATURES}
+    return {
+        name: [
+            Evidence(what="spikes", signal=name, value=count, expected=0, weight=min(5.0 + 0.5 * count, 16.0)),
+            *(
+                Evidence(what="spikes", signal=other, value=signals[other], expected=0, weight=-3.0)
+                for other in signals
+                if other != name
+            ),
+        ]
+        for name, count in signals.items()
+    }
+
+
+RULE = Rule(
+    version=1,
+    component=Text("{}", "{}"),
+    level="sensor",
+    title=Text("Sensor spikes", "传感器尖峰"),
+    explanation=Text(
+        "Single readings lie far outside of those before and after; nothing else jumps then.",
+        "个别读数远离前后读数，而其他信号没有跳变。",
+    ),
+    action=Text(
+        "Check plug, shield and ground of the sensor's cable; keep it away from power cables.",
+        "检查传感器电缆的插头、屏蔽和接地；远离动力电缆。",
+    ),
+    spare_part=Text("sensor cable", "传感器电缆"),
+    safety=Text("A controller may stop the machine for a spike.", "控制器可能因尖峰而停机。"),
+    each=_jumps,
+    urgency="shift",
+)

@@ -1,0 +1,51 @@
+"""A tool breaks: the load jumps, then falls to nearly nothing, the rest of the tool shakes, and the control stops."""
+
+from collections.abc import Sequence
+
+from cloud.diagnosis.detection import DEPARTS, Symptoms
+from cloud.diagnosis.finding import Evidence
+from cloud.diagnosis.machining import ACCELERATION, VELOCITY, last_row_before_alarm, tools
+from cloud.diagnosis.rule import Rule, Text, said, strength
+
+
+def _broken(symptoms: Symptoms) -> dict[str, Sequence[Evidence]]:
+    """Return what speaks for it with the tool that was in the spindle last, or that hardly cuts any more."""
+    found: dict[str, list[Evidence]] = {}
+    for tool, group in tools(symptoms).items():
+        low = max(-symptoms.sigmas("spindle_torque", group), 0.0)
+        if low >= DEPARTS:
+            found[tool] = [said(symptoms, "below", "spindle_torque", 5.0 * strength(low), group=group)]
+    if symptoms.alarms:
+        tool = symptoms.tool_at(symptoms.alarms[-1][1])
+        torque = last_row_before_alarm(symptoms, "spindle_torque")
+        shaking = min(last_row_before_alarm(symptoms, VELOCITY), last_row_before_alarm(symptoms, ACCELERATION))
+        at_once = found.setdefault(tool, [])
+        if torque <= -4.0:
+            at_once.append(Evidence(what="below", signal="spindle_torque", sigmas=torque, weight=3.0))
+        if shaking >= 6.0:
+            at_once.append(Evidence(what="above", signal=VELOCITY, sigmas=shaking, weight=2.5))
+    return found
+
+
+RULE = Rule(
+    version=1,
+    component=Text("tool {}", "{}号刀"),
+    level="process",
+    title=Text("Tool broken", "刀具断裂"),
+    explanation=Text(
+        "The load of the cut fell at once to far below what this tool takes: it hardly cuts any more.",
+        "切削负载突然远低于该刀具的正常值：刀具几乎不再切削。",
+    ),
+    action=Text(
+        "Stop, change the tool, inspect the last part, look for the broken piece.",
+        "停机，更换刀具，检查最后一件工件，寻找断片。",
+    ),
+    spare_part=Text("tool", "刀具"),
+    safety=Text("Broken pieces may lie in the part and in the chuck.", "断片可能留在工件和夹具中。"),
+    kinds=("cnc", "lathe"),
+    needs=("spindle_torque",),
+    each=_broken,
+    alarms=(("breakage",), ("broken",), ("load", "low")),
+    alarm_weight=6.0,
+    urgency="now",
+)

@@ -1,0 +1,63 @@
+"""A holder out of balance: the spindle shakes once per turn, as the square of the speed, with one tool alone."""
+
+from collections.abc import Sequence
+
+from cloud.diagnosis.detection import DEPARTS, Symptoms
+from cloud.diagnosis.finding import Evidence
+from cloud.diagnosis.machining import KINDS, VELOCITY, added_hz, shaft_hz, tools
+from cloud.diagnosis.rule import Expected, Rule, Text, said, strength, weighed
+
+
+def _with_one_tool(symptoms: Symptoms) -> dict[str, Sequence[Evidence]]:
+    groups = tools(symptoms)
+    sigmas = {tool: symptoms.sigmas(VELOCITY, group) for tool, group in groups.items()}
+    return {
+        tool: [
+            said(symptoms, "above", VELOCITY, 5.0 * strength(sigmas[tool]), group=group),
+            *_others(sigmas, tool),
+            *_once_per_turn(symptoms, group),
+            *([load] if (load := weighed(symptoms, Expected("spindle_torque", "above", seen=-4.0), group)) else []),
+        ]
+        for tool, group in groups.items()
+        if sigmas[tool] >= DEPARTS
+    }
+
+
+def _others(sigmas: dict[str, float], tool: str) -> list[Evidence]:
+    shaking = [other for other, sigma in sigmas.items() if other != tool and sigma >= DEPARTS]
+    if len(sigmas) < 2:
+        return []
+    return [
+        Evidence(what="other_tools", signal=VELOCITY, value=len(shaking), expected=0, weight=-3.0 if shaking else 2.0)
+    ]
+
+
+def _once_per_turn(symptoms: Symptoms, group: str) -> list[Evidence]:
+    """What was added must lie at the turns of the shaft, so that its acceleration is small for its velocity."""
+    hz, turns = added_hz(symptoms, group), shaft_hz(symptoms, group)
+    if hz != hz or turns != turns:  # noqa: PLR0124
+        return []
+    weight = 3.0 if 0.5 * turns <= hz <= 1.6 * turns else -4.0
+    return [Evidence(what="frequency", signal=VELOCITY, value=min(hz, 1e6), expected=turns, unit="Hz", weight=weight)]
+
+
+RULE = Rule(
+    version=1,
+    component=Text("holder of tool {}", "{}号刀的刀柄"),
+    title=Text("Tool holder out of balance", "刀柄动不平衡"),
+    explanation=Text(
+        "The spindle shakes once per turn with this tool, and not with others.",
+        "仅使用该刀具时主轴每转振动一次，其他刀具没有。",
+    ),
+    action=Text(
+        "Clean the holder and the taper, check the run-out, balance the holder.",
+        "清洁刀柄和锥孔，检查跳动，对刀柄做动平衡。",
+    ),
+    spare_part=Text("tool holder", "刀柄"),
+    safety=Text("Do not run this tool at full speed until then.", "在此之前不要以全速使用该刀具。"),
+    kinds=KINDS,
+    needs=("vibration_velocity",),
+    each=_with_one_tool,
+    alarms=(("unbalance",), ("imbalance",)),
+    urgency="shift",
+)

@@ -1,0 +1,360 @@
+"""The diagnosis of the plant while it runs: which asset is looked at when, and what becomes of what is found.
+
+One thread of the cloud. A new block, an event, or a value outside of what the last hours had makes an asset's turn come
+at once; each has one in ROUND_S all the same. What is found by the grids in memory is computed once more from a window
+that is read whole before it is written down, so that it can be recomputed.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import numpy as np
+import structlog
+from sqlalchemy import func, select
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from cloud.blocks.blocks import Blocks, stand_on
+from cloud.blocks.tables import BlockRow
+from cloud.db import Sessions
+from cloud.diagnosis import findings, learning
+from cloud.diagnosis.acquisition import (
+    SECOND_NS,
+    STEP_NS,
+    WINDOW_NS,
+    Bounds,
+    Grid,
+    Source,
+    digest,
+    read_window,
+    source_of,
+    window_of,
+)
+from cloud.diagnosis.baseline import Baseline
+from cloud.diagnosis.diagnosis import diagnose, learn
+from cloud.diagnosis.finding import Report
+from cloud.diagnosis.tables import FindingRow
+from cloud.diagnosis.window import Window
+from cloud.events.tables import EventRow
+from cloud.registry.tables import AssetRow
+from cloud.settings import Settings
+from cloud.telemetry.gate import Gate
+from cloud.telemetry.store import Store, StoreError
+
+FINE_NS: Final = 2 * SECOND_NS
+"""A window may end at each multiple of this: what is found waits no longer for the next one."""
+SETTLE_NS: Final = 2 * SECOND_NS
+"""So old is the end of a window: what is younger may still be on its way."""
+LOOK_S: Final = 1.0
+VALUES_S: Final = 4.0
+"""So often the newest values are compared with those of the last hours."""
+ROUND_S: Final = 60.0
+"""So often each asset has its turn."""
+AGAIN_S: Final = 10.0
+"""So long an asset waits after its turn, whatever happens."""
+TELL_S: Final = 300.0
+"""So often what is open is computed from a window that is read whole, though nothing of it has changed."""
+WHOLE_S: Final = 3600.0
+"""So often a grid is read whole: what came late is in it then."""
+COMPUTING: Final = 2
+"""So many diagnoses that people ask for are computed at once."""
+ASSETS_S: Final = 10.0
+FORGET_S: Final = 600.0
+CPU_SHARE: Final = 0.12
+"""So much of a core diagnosis takes; when it needs more, rounds take longer."""
+BURST_S: Final = 3.0
+"""So many seconds of a core are saved for when much happens at once."""
+_OUTSIDE: Final = 0.5  # of the span that the last hours had, beyond it
+_CHANGED: Final = 0.05  # of a confidence
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class State:
+    """What is known of an asset's diagnosis; times are monotonic seconds but `end_ns`."""
+
+    source: Source
+    state_signal: str | None
+    grid: Grid | None = None
+    whole_s: float = 0.0
+    turn_s: float = float("-inf")
+    proof_s: float = float("-inf")
+    end_ns: int = 0
+    learned: float = 0.0
+    report: Report | None = None
+    failed: str = ""
+    usual: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+
+
+class Service:
+    """Diagnoses all assets until it is stopped. `of` and the counts may be read from any thread."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        sessions: Sessions,
+        store: Store,
+        blocks: Blocks,
+        now_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self._settings = settings
+        self._sessions = sessions
+        self._store = store
+        self._blocks = blocks
+        self._now_ns = now_ns
+        self._thread: threading.Thread | None = None
+        self._stopping = threading.Event()
+        self._states: dict[str, State] = {}
+        self._urgent: dict[str, None] = {}
+        self._heard_ns = now_ns()
+        self._happened_ns = now_ns()
+        self._not_before_s = dict.fromkeys(("assets", "values", "forget"), float("-inf"))
+        self._saved_s = BURST_S
+        self._round: set[str] = set()
+        self._round_began_s = 0.0
+        self.baselines = learning.Baselines()
+        self.gate = Gate(COMPUTING, "diagnoses")
+        self.runs = 0
+        self.failed = 0
+        self.cpu_s = 0.0
+        self.round_s = 0.0
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread = threading.Thread(target=self._work, name="diagnosis", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End; safe twice, and when it was never begun."""
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join(30.0)
+
+    def of(self, asset: str) -> State | None:
+        """Return what is known of an asset; None: nothing."""
+        return self._states.get(asset)
+
+    def _work(self) -> None:
+        before_s = time.monotonic()
+        while not self._stopping.is_set():
+            began_s = time.thread_time()
+            self.look(time.monotonic())
+            spent_s = time.thread_time() - began_s
+            self.cpu_s += spent_s
+            now_s = time.monotonic()
+            self._saved_s = min(BURST_S, self._saved_s + CPU_SHARE * (now_s - before_s) - spent_s)
+            before_s = now_s
+            missing_s = max(0.0, -self._saved_s / CPU_SHARE)
+            self._stopping.wait(max(missing_s, 0.0 if self._has_work(now_s) else LOOK_S))
+
+    def look(self, now_s: float) -> None:
+        """Look for news, and at the asset whose turn it is. `now_s` is monotonic."""
+        try:
+            if self._is_time("assets", now_s, ASSETS_S):
+                with self._sessions.begin() as db:
+                    self._know_assets(db)
+            with self._sessions() as db:
+                self._hear(db)
+            if self._is_time("forget", now_s, FORGET_S):
+                self._forget()
+            if self._is_time("values", now_s, VALUES_S):
+                self._compare_values(now_s)
+        except (SQLAlchemyError, StoreError) as error:
+            _log.warning("no asset is diagnosed now", reason=str(error))
+            self._stopping.wait(LOOK_S)
+            return
+        asset = self._next(now_s)
+        if asset is not None:
+            self.diagnose(asset, now_s)
+
+    def diagnose(self, asset: str, now_s: float) -> None:
+        """Diagnose an asset now. What fails in that is its own: it is counted, logged and told in its health."""
+        state = self._states[asset]
+        self._urgent.pop(asset, None)
+        state.turn_s = now_s
+        self.runs += 1
+        try:
+            self._run(state, now_s)
+            state.failed = ""
+        except Exception as error:  # noqa: BLE001  (a rule that fails must not end the diagnosis of the others)
+            self.failed += 1
+            reason = f"{type(error).__name__}: {error}"
+            if reason != state.failed:
+                _log.error("a diagnosis failed", asset=asset, reason=reason)
+            state.failed, state.grid = reason, None
+        self._round.discard(asset)
+        if not self._round:
+            self.round_s = now_s - self._round_began_s if self._round_began_s else 0.0
+            self._round, self._round_began_s = set(self._states), now_s
+
+    def _run(self, state: State, now_s: float) -> None:
+        end_ns = (self._now_ns() - SETTLE_NS) // FINE_NS * FINE_NS
+        grid = state.grid
+        if grid is None or grid.source != state.source or now_s - state.whole_s >= WHOLE_S:
+            grid = Grid(state.source, FINE_NS, WINDOW_NS // FINE_NS + 1, end_ns)
+            state.whole_s = now_s
+        grid.advance(self._store, end_ns)
+        state.grid = grid
+        asset = state.source.subject.id
+        bounds = Bounds(end_ns - WINDOW_NS, end_ns, STEP_NS)
+        with self._sessions() as db:
+            window = window_of(db, self._blocks, grid, bounds)
+            baseline, fleet = self._usual(db, asset)
+            known = findings.open_of(db, asset)
+            told = {name: (row.confidence, row.urgency) for name, row in known.items()}
+        report = diagnose(window, baseline, fleet)
+        if self._is_news(report, told, state, now_s):
+            state.proof_s = now_s
+            report = self._prove(state.source, bounds)
+        elif known:
+            with self._sessions.begin() as db:
+                findings.see(db, report)
+        if baseline is None:
+            self._learn(state, window, report)
+        else:
+            state.learned = 1.0
+        state.usual = _spans(window)
+        state.report, state.end_ns = report, end_ns
+
+    def _usual(self, db: Session, asset: str) -> tuple[Baseline | None, list[Baseline]]:
+        row, own = db.get(AssetRow, asset), learning.newest(db, asset)
+        others = [] if row is None else learning.fleet_of(db, row)
+        return None if own is None else self.baselines.get(db, own.id), self.baselines.all_of(db, others)
+
+    def _is_news(self, report: Report, told: Mapping[str, tuple[float, str]], state: State, now_s: float) -> bool:
+        """Tell whether a report says what was not told before, or it is time to tell it again."""
+        for said in report.findings:
+            known = told.get(findings.name_of(report.asset, said))
+            if known is None and said.confidence >= findings.OPENS:
+                return True
+            if known is not None and (abs(known[0] - said.confidence) > _CHANGED or known[1] != said.urgency):
+                return True
+        return bool(told) and now_s - state.proof_s >= TELL_S
+
+    def _prove(self, source: Source, bounds: Bounds) -> Report:
+        """Diagnose a window that is read whole; note what is found. Return the report."""
+        with self._sessions() as db:
+            window = read_window(db, self._store, self._blocks, source, bounds)
+            baseline, fleet = self._usual(db, source.subject.id)
+        report = diagnose(window, baseline, fleet)
+        of = findings.Computed(
+            step_s=window.step_s,
+            fleet=[each.id for each in fleet],
+            subject=source.json(),
+            blocks=[block.header.id for block in window.blocks],
+            data=digest(window),
+        )
+        with self._sessions.begin() as db:
+            changes = findings.take(db, report, of)
+            stood_on = {each.block for said in report.findings for each in said.evidence if each.block}
+            stand_on(db, stood_on, datetime.now(UTC))
+            opened = [row for id_ in changes.opened if (row := db.get(FindingRow, id_)) is not None]
+            told = [(row.fault, row.component, round(row.confidence, 3)) for row in opened]
+        for fault, component, confidence in told:
+            _log.info("a fault is found", asset=report.asset, fault=fault, component=component, confidence=confidence)
+        return report
+
+    def _learn(self, state: State, window: Window, report: Report) -> None:
+        """Learn a baseline when there is enough of normal running, and no fault is seen without one."""
+        first, rows = learning.normal_rows(window, state.state_signal)
+        enough = learning.enough_rows(self._settings.learn_s, window)
+        state.learned = min(1.0, rows / enough)
+        if state.learned < 1.0 or any(said.level == "machine" for said in report.findings):
+            return
+        baseline = learn(_from(window, first), enough)
+        if baseline.learned:
+            with self._sessions.begin() as db:
+                learning.keep(db, baseline, "", datetime.now(UTC))
+            _log.info("a baseline is learned", asset=baseline.asset, seconds=round(rows * window.step_s))
+
+    # --- whose turn it is
+
+    def _is_time(self, what: str, now_s: float, every_s: float) -> bool:
+        if now_s < self._not_before_s[what]:
+            return False
+        self._not_before_s[what] = now_s + every_s
+        return True
+
+    def _has_work(self, now_s: float) -> bool:
+        return self._next(now_s) is not None
+
+    def _next(self, now_s: float) -> str | None:
+        for asset in self._urgent:
+            state = self._states.get(asset)
+            if state is not None and now_s - state.turn_s >= AGAIN_S:
+                return asset
+        asset = min(self._states, key=lambda each: self._states[each].turn_s, default=None)
+        return asset if asset is not None and now_s - self._states[asset].turn_s >= ROUND_S else None
+
+    def _know_assets(self, db: Session) -> None:
+        rows = list(db.scalars(select(AssetRow).where(AssetRow.retired.is_(None))))
+        states: dict[str, State] = {}
+        for row in rows:
+            source, state = source_of(row), self._states.get(row.id)
+            if state is None or state.source != source:
+                state = State(source, row.state_signal)
+            states[row.id] = state
+        self._states = states
+        if not states.keys() >= set(db.scalars(select(FindingRow.asset).where(FindingRow.open_as.is_not(None)))):
+            findings.end_others(db, states, self._now_ns())
+
+    def _hear(self, db: Session) -> None:
+        """Let those have their turn of whom there is a new block or event."""
+        blocks = select(BlockRow.asset, func.max(BlockRow.received_ns)).where(BlockRow.received_ns > self._heard_ns)
+        for asset, at_ns in db.execute(blocks.group_by(BlockRow.asset)):
+            self._heard_ns = max(self._heard_ns, at_ns)
+            self._hurry((asset,))
+        events = select(EventRow.asset, func.max(EventRow.time_ns)).where(EventRow.time_ns > self._happened_ns)
+        for asset, at_ns in db.execute(events.group_by(EventRow.asset)):
+            self._happened_ns = max(self._happened_ns, min(at_ns, self._now_ns()))
+            self._hurry((asset,))
+
+    def _hurry(self, assets: Iterable[str]) -> None:
+        self._urgent.update(dict.fromkeys(asset for asset in assets if asset in self._states))
+
+    def _compare_values(self, now_s: float) -> None:
+        """Let those have their turn whose newest values are outside of what the last hours had."""
+        table = self._store.last([])
+        rows = zip(*(table[name].to_pylist() for name in ("asset", "signal", "value")), strict=True)
+        for asset, signal, value in rows:
+            state = self._states.get(asset)
+            if value is None or state is None or now_s - state.turn_s < AGAIN_S:
+                continue
+            low, high = state.usual.get(signal, (float("-inf"), float("inf")))
+            if not low <= value <= high:
+                self._hurry((asset,))
+
+    def _forget(self) -> None:
+        days = self._settings.event_days
+        before = self._now_ns() - round(timedelta(days=days).total_seconds()) * SECOND_NS if days else None
+        with self._sessions.begin() as db:
+            findings.forget(db, before)
+
+
+def _spans(window: Window) -> dict[str, tuple[float, float]]:
+    """Return for each number between which values it moved, and some more."""
+    spans: dict[str, tuple[float, float]] = {}
+    for name, values in window.numbers.items():
+        known = values[~np.isnan(values)]
+        if len(known):
+            low, high = float(known.min()), float(known.max())
+            more = _OUTSIDE * (high - low)
+            spans[name] = low - more, high + more
+    return spans
+
+
+def _from(window: Window, first: int) -> Window:
+    """Return a window without the rows before `first`."""
+    return replace(
+        window,
+        times_ns=window.times_ns[first:],
+        numbers={name: values[first:] for name, values in window.numbers.items()},
+        texts={name: values[first:] for name, values in window.texts.items()},
+    )
