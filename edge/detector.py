@@ -54,7 +54,7 @@ class Detectors:
         self._health = health
         self._log = _log.bind(asset=asset.id)
         self._failures: set[str] = set()
-        self._features = {entry.name: {signal.name for signal in entry.features()} for entry in entries}
+        self._features = {entry.name: {signal.name for signal in entry.features(asset.sensors)} for entry in entries}
         self._detectors: dict[str, Detector] = {}
         for entry in entries:
             try:

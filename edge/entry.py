@@ -230,12 +230,12 @@ class DetectorEntry(Model):
         description="what it finds is called so: the name of the condition, and who tells it"
     )
 
-    def features(self) -> Sequence[Signal]:
-        """Return the signals that it adds to its asset."""
+    def features(self, sensors: Mapping[str, Sensor]) -> Sequence[Signal]:
+        """Return the signals that it adds to its asset; `sensors` are those of which the plant file says something."""
         return ()
 
     def signals(self) -> Mapping[str, str]:
-        """Return the signals that it looks at, by the option that names each."""
+        """Return the signals that it looks at, by the option that names each; `by.0` is the first entry of a list."""
         return {}
 
     def numbers(self) -> Collection[str]:
@@ -326,19 +326,20 @@ class Entry(Model):
 
     @model_validator(mode="after")
     def _check_detectors(self) -> Self:
-        known, names = set(self.signals), set[str]()
+        known, names, facts = set(self.signals), set[str](), self._facts()
         for index, entry in enumerate(self.detectors):
             loc = ("detectors", index)
             for option, signal in entry.signals().items():
+                place = (*loc, *(int(part) if part.isdigit() else part for part in option.split(".")))
                 if signal not in known:
-                    raise _at((*loc, option), signal, f"no signal {_hint(signal, known)}")
+                    raise _at(place, signal, f"no signal {_hint(signal, known)}")
                 stated = self.signals[signal].datatype if signal in self.signals else None
                 if option in entry.numbers() and stated in _NO_NUMBERS:
-                    raise _at((*loc, option), signal, f"{signal!r} is no number: its datatype is {stated}")
+                    raise _at(place, signal, f"{signal!r} is no number: its datatype is {stated}")
             for option, sensor in entry.sensors().items():
                 if sensor not in self.blocks:
                     raise _at((*loc, option), sensor, f"no sensor {_hint(sensor, self.blocks)} under `blocks:`")
-            added = {signal.name for signal in entry.features()}
+            added = {signal.name for signal in entry.features(facts)}
             if entry.name in names or added & known:
                 text = "stands twice: what finds or adds something has a name of its own"
                 raise _at((*loc, "name"), entry.name, text)
@@ -352,6 +353,7 @@ class Entry(Model):
 
     def asset(self, place: Place, asset_id: str) -> Asset:
         """Return the asset `asset_id` of this machine with the datatypes that are known from the plant file."""
+        facts = self._facts()
         signals = tuple(
             Signal(
                 name=name,
@@ -365,7 +367,7 @@ class Entry(Model):
                 description=entry.description,
             )
             for name, entry in self.signals.items()
-        ) + tuple(signal for entry in self.detectors for signal in entry.features())
+        ) + tuple(signal for entry in self.detectors for signal in entry.features(facts))
         return Asset(
             place.enterprise,
             place.site,
@@ -376,7 +378,7 @@ class Entry(Model):
             self.names,
             signals,
             state=self.state,
-            sensors=self._facts(),
+            sensors=facts,
         )
 
 

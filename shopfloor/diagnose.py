@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from shopfloor import diagnose_asset
 from shopfloor.errors import ConfigurationError
 from shopfloor.output import err, out, print_json, table
 
@@ -35,6 +36,10 @@ _REASONS: Final = {
     "no_speed": "the shaft stands",
     "slow_rate": "the rate is too slow for the frequencies of this bearing",
 }
+
+
+app.command()(diagnose_asset.asset)
+app.command()(diagnose_asset.verify)
 
 
 @app.callback()

@@ -239,6 +239,11 @@ def behind(machine: SimulatedMachine, sensor: str) -> dict[str, Any]:
     return deepcopy(dict(machine.data_sheet.get(sensor, {})))  # YAML would write the second one as an alias
 
 
+def looking(sensors: Sequence[str]) -> dict[str, Any]:
+    """Return the part of a machine's entry that lets the edge make features of the blocks of its sensors."""
+    return {"detectors": [{"kind": "vibration", "name": name, "sensor": name} for name in sensors]} if sensors else {}
+
+
 def snake(word: str) -> str:
     """Return FollowingError as following_error."""
     return _CAPITAL.sub("_", word).lower()

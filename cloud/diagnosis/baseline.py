@@ -24,7 +24,7 @@ from cloud.diagnosis.window import Numbers, Window
 VERSION: Final = 1
 ENOUGH_ROWS: Final = 360
 """An hour at a step of 10 s: with less nothing is judged."""
-LENGTHS: Final = (30, 120, 480)
+LENGTHS: Final = (12, 48, 240)
 """How many rows the means have that are compared: short ones for what comes at once, long ones for what creeps."""
 MIN_IN_CONTEXT: Final = 12
 MAX_Z: Final = 30.0

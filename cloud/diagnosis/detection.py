@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -10,6 +9,7 @@ from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
+import ruptures as rpt
 
 from cloud.diagnosis.baseline import ALL, KINDS, LENGTHS, Baseline, alone, longest_flat, standardized, statistics, still
 from cloud.diagnosis.features import unit_of
@@ -19,6 +19,7 @@ from cloud.diagnosis.window import Numbers, Window
 Kind = Literal["shift", "scatter", "activity"]
 DEPARTS: Final = 5.0
 """From so many standard deviations on a mean is no chance any more: thousands of them are looked at in a week."""
+_CHANGE_BINS: Final = 60
 SPIKE_ROWS: Final = 360
 _FAR: Final = 8.0
 _CALM: Final = 2.5
@@ -92,6 +93,12 @@ class Symptoms:
         seen = self.symptom(signal, group)
         return (seen.value - seen.expected) / abs(seen.expected) if abs(seen.expected) > 1e-9 else 0.0
 
+    def added_square(self, signal: str, group: str = ALL) -> float:
+        """Return the mean square of the newest rows of a signal less the usual one: what has been added to an RMS."""
+        rows, i = self._group_rows[self.groups.index(group)][-LENGTHS[0] :], self._column[signal]
+        values, centers = self._values[rows, i], self.baseline.arrays[0][self._places[rows], i]
+        return float(np.nanmean(values**2 - centers**2)) if len(rows) else 0.0
+
     def unit(self, signal: str) -> str:
         """Return the unit of a quantity."""
         return unit_of(signal, self.window.subject.signals)
@@ -107,6 +114,11 @@ class Symptoms:
         rows = np.flatnonzero((self.window.times_ns < before_ns) & (self._places >= 0))
         return float(np.nan_to_num(self._z[rows[-1], self._column[signal]])) if len(rows) else 0.0
 
+    def usual_level(self, signal: str) -> float:
+        """Return the usual level of a signal over the judged rows of the window; NaN when there are none."""
+        places = self._places[self._places >= 0]
+        return float(np.nanmean(self.baseline.arrays[0][places, self._column[signal]])) if len(places) else np.nan
+
     @cached_property
     def departing(self) -> dict[str, float]:
         """The quantities whose level departs in some operating state, and by how many standard deviations."""
@@ -117,6 +129,20 @@ class Symptoms:
     def judged(self) -> float:
         """The share of the rows whose operating state is known."""
         return float(np.mean(self._places >= 0)) if len(self._places) else 0.0
+
+    def since_ns(self, signal: str) -> int | None:
+        """Return when the level of a signal changed most within the window; None when it was so all along."""
+        residual = self.residual(signal)
+        rows = np.flatnonzero(np.isfinite(residual))
+        bins = np.array_split(rows, min(_CHANGE_BINS, max(len(rows) // 6, 1)))
+        if len(bins) < _CHANGE_BINS // 4:
+            return None
+        means = np.array([residual[part].mean() for part in bins])
+        change = rpt.KernelCPD(kernel="linear", min_size=2).fit(means).predict(n_bkps=1)[0]
+        before, after = means[:change], means[change:]
+        if not 0 < change < len(bins) or abs(after.mean() - before.mean()) < 2.0 * before.std():
+            return None
+        return int(self.window.times_ns[bins[change][0]])
 
     # ---- the machine's own words ---------------------------------------------------------------------------------
 
@@ -280,8 +306,3 @@ def _still_there(sigmas: Numbers) -> Numbers:
     root = np.sqrt(np.array(LENGTHS) / LENGTHS[0])
     gone = np.sign(short) * np.sign(sigmas) * np.abs(short) < _RECENT * np.abs(sigmas) / root[None, None, :, None]
     return np.where(gone & (np.abs(sigmas) > DEPARTS), 0.0, sigmas)
-
-
-def strongest(symptoms: Symptoms, signals: Sequence[str], group: str = ALL) -> float:
-    """Return the largest shift of some signals, in standard deviations, whichever way."""
-    return max((abs(symptoms.sigmas(name, group)) for name in signals), default=0.0)

@@ -10,7 +10,9 @@ from cloud.diagnosis import rules
 from cloud.diagnosis.assessment import Candidate, candidates, concerns, confident, missing
 from cloud.diagnosis.baseline import Baseline
 from cloud.diagnosis.detection import Symptoms
-from cloud.diagnosis.finding import Finding, Report
+from cloud.diagnosis.finding import Evidence, Finding, Report
+from cloud.diagnosis.prognosis import life
+from cloud.diagnosis.rule import urgency
 from cloud.diagnosis.window import Window
 
 MIN_ROWS: Final = 12
@@ -41,19 +43,28 @@ def diagnose(window: Window, baseline: Baseline | None = None, fleet: Sequence[B
     found = confident(candidates(symptoms, known))
     return report.model_copy(
         update={
-            "findings": tuple(_finding(one, confidence) for one, confidence in found),
+            "findings": tuple(_finding(symptoms, one, confidence) for one, confidence in found),
             "looked_at": tuple(name for name in known if name not in lacking),
             "missing": lacking,
         }
     )
 
 
-def _finding(one: Candidate, confidence: float) -> Finding:
+def _finding(symptoms: Symptoms, one: Candidate, confidence: float) -> Finding:
     ranked = sorted(one.evidence, key=lambda evidence: -abs(evidence.weight))
     support = tuple(evidence for evidence in ranked if evidence.weight > 0.0)
+    since_ns = _since_ns(symptoms, support)
+    rest = life(symptoms, one.rule.health, since_ns) if one.rule.health is not None else None
     return Finding(
         fault=one.name, component=one.component, level=one.rule.level, rule=one.name, version=one.rule.version,
-        confidence=confidence, urgency=one.rule.urgency,
-        since_ns=min((evidence.start_ns for evidence in support if evidence.start_ns), default=None),
-        evidence=support, against=tuple(evidence for evidence in ranked if evidence.weight < 0.0),
+        confidence=confidence, urgency=urgency(one.rule, rest), since_ns=since_ns, evidence=support,
+        against=tuple(evidence for evidence in ranked if evidence.weight < 0.0), life=rest,
     )  # fmt: skip
+
+
+def _since_ns(symptoms: Symptoms, support: Sequence[Evidence]) -> int | None:
+    """Return since when the strongest evidence shows: that of a signal since its change, other since it was seen."""
+    first = support[0]
+    if first.signal and first.what in ("above", "below", "scattered", "departs") and symptoms.has(first.signal):
+        return symptoms.since_ns(first.signal)
+    return first.start_ns or None

@@ -31,9 +31,8 @@ def added_hz(symptoms: Symptoms, group: str = ALL) -> float:
         return math.nan
     if max(symptoms.sigmas(VELOCITY, group), symptoms.sigmas(ACCELERATION, group)) < 3.0:
         return math.nan
-    velocity, acceleration = symptoms.symptom(VELOCITY, group), symptoms.symptom(ACCELERATION, group)
-    v2 = (velocity.value**2 - velocity.expected**2) / 1e6
-    a2 = acceleration.value**2 - acceleration.expected**2
+    v2, a2 = (symptoms.added_square(name, group) for name in (VELOCITY, ACCELERATION))
+    v2 /= 1e6  # mm/s
     if a2 <= 0.0:
         return math.nan
     return math.sqrt(a2 / v2) / (2.0 * math.pi) if v2 > 0.0 else math.inf

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
 from cloud.diagnosis.baseline import ALL
 from cloud.diagnosis.detection import DEPARTS, Kind, Symptoms
-from cloud.diagnosis.finding import Evidence, Level
+from cloud.diagnosis.finding import Evidence, Level, Life
 
 Urgency = Literal["now", "shift", "days", "weeks", "watch"]
 Way = Literal["above", "below", "either", "restless", "scattered"]
 Weigh = Callable[[Symptoms], Sequence[Evidence]]
 Each = Callable[[Symptoms], Mapping[str, Sequence[Evidence]]]
 
-FULL: Final = 3.0 * DEPARTS
+FULL: Final = 2.0 * DEPARTS
 """From so many standard deviations on evidence has its whole weight."""
+
+
+_HOURS: Final[tuple[tuple[Urgency, float], ...]] = (
+    ("now", 1.0), ("shift", 8.0), ("days", 7.0 * 24.0), ("weeks", 60.0 * 24.0), ("watch", math.inf),
+)  # fmt: skip
+_ORDER: Final = tuple(name for name, _ in _HOURS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,3 +145,11 @@ def alarm(symptoms: Symptoms, words: Sequence[Sequence[str]], weight: float) -> 
         if any(all(word in text for word in all_of) for all_of in words):
             return [Evidence(what="alarm", event=text, start_ns=time_ns, end_ns=time_ns, weight=weight)]
     return []
+
+
+def urgency(rule: Rule, life: Life | None) -> Urgency:
+    """Return how soon something must be done: what the rule says, or sooner when the remaining life may be shorter."""
+    if life is None:
+        return rule.urgency
+    by_life = next(name for name, hours in _HOURS if life.low_hours < hours)
+    return min(rule.urgency, by_life, key=_ORDER.index)

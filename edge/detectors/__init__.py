@@ -7,10 +7,9 @@ active. Names that begin with `_` are not detectors.
 
 from __future__ import annotations
 
-import difflib
-import importlib
-import pkgutil
 from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from edge.folder import load_from, names_in
 
 if TYPE_CHECKING:
     from contract.model import Asset
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class UnknownDetectorError(ValueError):
-    """A detector that does not exist, or cannot be imported. The text says what to do."""
+    """A detector that does not exist, cannot be imported, or whose library is missing. The text says what to do."""
 
 
 class DetectorModule(Protocol):
@@ -33,18 +32,9 @@ class DetectorModule(Protocol):
 
 def detector_names() -> list[str]:
     """Return the names of all detectors, sorted, without importing any."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
+    return names_in(__path__)
 
 
 def load(name: str) -> DetectorModule:
-    """Import the detector `name`; raise UnknownDetectorError with the known names, or what failed."""
-    names = detector_names()
-    if name not in names:
-        near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise UnknownDetectorError(f"no detector {name!r}; have: {', '.join(names)}{hint}")
-    try:
-        return cast("DetectorModule", importlib.import_module(f"{__name__}.{name}"))
-    except Exception as error:
-        text = f"the detector {name!r} cannot be imported: {type(error).__name__}: {error}"
-        raise UnknownDetectorError(text) from error
+    """Import the detector `name`; raise UnknownDetectorError with the known names, a missing library or what failed."""
+    return cast("DetectorModule", load_from(__name__, __path__, name, "detector", UnknownDetectorError))

@@ -8,22 +8,19 @@ without a usable value, and late ones, are as if they had not come.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from contract.block import Block
-from contract.event import Event, Evidence, event_id
-from contract.model import Asset, Datatype, Quality, Sample, base_quality
-from edge.dating import no_time
+from contract.event import Event, Evidence
+from contract.model import Asset, Sample
 from edge.detector import Found
-from edge.entry import DetectorEntry, Finite, Names, Seconds, SignalName, Text
-from edge.filter import coerce
-
-_STATES: Final = ("execution", "state", "status", "mode")
+from edge.detectors._state import ConditionEntry, OperatingState, Reading
+from edge.entry import Finite, Seconds, SignalName, Text
 
 
-class Options(DetectorEntry):
+class Options(ConditionEntry):
     """A limit of one signal."""
 
     kind: Literal["limit"]
@@ -34,10 +31,6 @@ class Options(DetectorEntry):
         0.0, description="so far inside the limits the value must be to be good again"
     )
     delay_s: Seconds = Field(0.0, description="so long the value must be beyond a limit")
-    when: tuple[Text, ...] = Field((), description="in these states it counts, as the machine says them; none: in all")
-    state: Text = Field("", description="the signal that tells the state; none: that of the machine")
-    severity: Annotated[int, Field(ge=1, le=1000)] = 500
-    texts: Names = Field(default_factory=dict, description="what it means, by language")
     block: Text = Field("", description="the sensor whose newest block is sent as evidence")
 
     @model_validator(mode="after")
@@ -51,7 +44,7 @@ class Options(DetectorEntry):
 
     def signals(self) -> dict[str, str]:
         """Return the signals that it looks at, by option."""
-        return {"signal": self.signal} | ({"state": self.state} if self.state else {})
+        return {"signal": self.signal, **super().signals()}
 
     def numbers(self) -> Collection[str]:
         """Return the option whose signal must be a number."""
@@ -68,13 +61,9 @@ class Limit:
     def __init__(self, options: Options, asset: Asset, *, is_active: bool) -> None:
         self._options = options
         self._asset = asset.id
-        names = {signal.name for signal in asset.signals}
-        first = next((name for name in _STATES if name in names), "")
-        self._state_signal = options.state or asset.state or first
-        self._state: str | None = None  # not known yet
-        self._when = {state.casefold() for state in options.when}
+        self._state = OperatingState(options, asset)
+        self._reading = Reading(options.signal)
         self._is_active = is_active
-        self._last_ns = 0  # of the newest sample
         self._value = 0.0
         self._since_ns = 0  # since when it is beyond a limit, by the source; 0: it is not
         self._came_ns = 0  # when that came, by the edge's clock
@@ -87,34 +76,21 @@ class Limit:
             if block.header.sensor == self._options.block:
                 self._block = block
         for sample in samples:
-            if sample.signal == self._state_signal and sample.value is not None:
-                self._state = str(sample.value).casefold()
-                events += self._look_at_state(_time_ns(sample, now_ns))
-            if sample.signal == self._options.signal:
-                events += self._look(sample, now_ns)
+            if self._state.take(sample, now_ns) and self._state.counts is False:
+                self._since_ns = 0
+                events += [self._end(self._state.changed_ns)] if self._is_active else []
+            if sample.signal == self._options.signal and self._reading.take(sample, now_ns):
+                events += self._look(now_ns)
         if self._since_ns and not self._is_active and now_ns - self._came_ns >= self._options.delay_s * 1e9:
             events.append(self._begin())
         return Found(events=events)
 
-    def _counts(self) -> bool | None:
-        """Whether the limit counts in the state of the machine; None while that is not known."""
-        if not self._options.when:
-            return True
-        return None if self._state is None else self._state in self._when
-
-    def _look_at_state(self, time_ns: int) -> list[Event]:
-        if self._counts() is not False:
+    def _look(self, now_ns: int) -> list[Event]:
+        value, time_ns = self._reading.number(), self._reading.time_ns
+        if value is None:
             return []
-        self._since_ns = 0
-        return [self._end(time_ns)] if self._is_active else []
-
-    def _look(self, sample: Sample, now_ns: int) -> list[Event]:
-        value = None if sample.value is None else coerce(sample.value, Datatype.DOUBLE)
-        time_ns = _time_ns(sample, now_ns)
-        if value is None or base_quality(sample.quality) == Quality.BAD or time_ns < self._last_ns:
-            return []
-        self._last_ns, self._value = time_ns, float(value)
-        if not self._counts():
+        self._value = value
+        if not self._state.counts:
             return []
         if self._is_active:
             return [self._end(time_ns)] if self._is_inside(self._options.hysteresis) else []
@@ -137,32 +113,17 @@ class Limit:
             header = self._block.header
             evidence.append(Evidence(block=header.id, start_ns=header.start_ns, end_ns=header.end_ns))
         self._since_ns = 0
-        return self._event("active", time_ns, tuple(evidence))
+        return self._event("active", time_ns, evidence)
 
     def _end(self, time_ns: int) -> Event:
         self._is_active = False
-        return self._event("cleared", time_ns, ())
+        return self._event("cleared", time_ns)
 
-    def _event(self, state: Literal["active", "cleared"], time_ns: int, evidence: tuple[Evidence, ...]) -> Event:
+    def _event(self, state: Literal["active", "cleared"], time_ns: int, evidence: Sequence[Evidence] = ()) -> Event:
         options = self._options
         limits = {name: limit for name, limit in (("high", options.high), ("low", options.low)) if limit is not None}
-        return Event(
-            id=event_id(self._asset, options.name, state, time_ns),
-            asset=self._asset,
-            name=options.name,
-            time_ns=time_ns,
-            state=state,
-            condition=options.name,
-            severity=options.severity,
-            texts=options.texts,
-            values={"signal": options.signal, "value": self._value, **limits},
-            evidence=evidence,
-            source=options.name,
-        )
-
-
-def _time_ns(sample: Sample, now_ns: int) -> int:
-    return sample.time_ns if no_time(sample.time_ns, now_ns) is None else now_ns
+        values = {"signal": options.signal, "value": self._value, **limits}
+        return options.event(self._asset, state, time_ns, values, evidence)
 
 
 def detector(options: Options, asset: Asset, active: frozenset[str]) -> Limit:

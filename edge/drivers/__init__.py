@@ -7,11 +7,10 @@ A driver module offers `Entry`, what a plant file says of a machine (an `edge.en
 
 from __future__ import annotations
 
-import difflib
-import importlib
-import pkgutil
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from edge.folder import load_from, names_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -37,27 +36,12 @@ class DriverModule(Protocol):
 
 def driver_names() -> list[str]:
     """Return the names of all drivers, sorted, without importing any."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
+    return names_in(__path__)
 
 
 def load(name: str) -> DriverModule:
     """Import the driver `name`; raise UnknownDriverError with the known names, the missing library or what failed."""
-    names = driver_names()
-    if name not in names:
-        near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise UnknownDriverError(f"no driver {name!r}; have: {', '.join(names)}{hint}")
-    try:
-        return cast("DriverModule", importlib.import_module(f"{__name__}.{name}"))
-    except ModuleNotFoundError as error:
-        if error.name is not None and error.name.split(".")[0] in {"edge", "contract", "spool", "vibration"}:
-            raise
-        raise UnknownDriverError(
-            f"the driver {name!r} needs the Python package {error.name!r}, which is not installed: "
-            f"pip install 'shopfloor[{name}]'"
-        ) from error
-    except Exception as error:
-        raise UnknownDriverError(f"the driver {name!r} cannot be imported: {type(error).__name__}: {error}") from error
+    return cast("DriverModule", load_from(__name__, __path__, name, "driver", UnknownDriverError))
 
 
 def schemes() -> dict[str, list[str]]:

@@ -10,7 +10,6 @@ from typing import Final
 
 from cloud.diagnosis.baseline import Baseline
 from cloud.diagnosis.diagnosis import diagnose, learn
-
 from cloud.diagnosis.finding import Report
 from shopfloor.evaluate.asset import STEP_S, simulated
 from shopfloor.evaluate.case import LEARN_S, Case, growth_s

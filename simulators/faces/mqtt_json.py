@@ -12,7 +12,7 @@ from collections import deque
 from pathlib import Path
 from typing import Any, Final
 
-from simulators.face import Face, Setting, Shown, behind, described
+from simulators.face import Face, Setting, Shown, behind, described, looking
 from simulators.faces._json import NS_PER_MS, encode, expression, sent
 from simulators.faces._mqtt import Client
 from simulators.sensor import RATE_HZ, UNIT, Block
@@ -99,11 +99,12 @@ class MqttJson(Face):
         entry["topic"] = TOPIC.format(machine=machine.id)
         entry["time"] = {"path": "ts", "unit": "ms"}
         entry["signals"] = {signal.name: described(signal, {"path": expression(signal)}) for signal in machine.signals}
-        for name in shown.sensors.names if shown.sensors else ():
+        sensors = shown.sensors.names if shown.sensors else ()
+        for name in sensors:
             topic = BLOCK_TOPIC.format(machine=machine.id, sensor=name)
             entry.setdefault("blocks", {})[name] = {"topic": topic, "rate": "rate_hz", "unit": UNIT}
             entry["blocks"][name] |= behind(machine, name)
-        return entry
+        return entry | looking(sensors)
 
 
 def encode_block(block: Block) -> bytes:

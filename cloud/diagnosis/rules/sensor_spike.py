@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from cloud.diagnosis.detection import Symptoms
 from cloud.diagnosis.features import FEATURES
 from cloud.diagnosis.finding import Evidence
-from cloud.diagnosis.rule import Rule, Text
+from cloud.diagnosis.rule import Rule, Text, said
 
 _LEAST = 4
 
@@ -13,6 +13,7 @@ _LEAST = 4
 def _jumps(symptoms: Symptoms) -> dict[str, Sequence[Evidence]]:
     counts = {name: symptoms.spikes(name) for name in symptoms.baseline.signals if symptoms.has(name)}
     signals = {name: count for name, count in counts.items() if count >= _LEAST and name not in FEATURES}
+    departing = [name for name in symptoms.departing if name not in FEATURES][:3]
     return {
         name: [
             Evidence(what="spikes", signal=name, value=count, expected=0, weight=min(5.0 + 0.5 * count, 16.0)),
@@ -21,6 +22,7 @@ def _jumps(symptoms: Symptoms) -> dict[str, Sequence[Evidence]]:
                 for other in signals
                 if other != name
             ),
+            *(said(symptoms, "departs", other, -2.0) for other in departing if other not in signals),
         ]
         for name, count in signals.items()
     }

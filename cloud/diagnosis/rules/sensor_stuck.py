@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from cloud.diagnosis.detection import Symptoms
+from cloud.diagnosis.features import FEATURES
 from cloud.diagnosis.finding import Evidence
 from cloud.diagnosis.rule import Rule, Text
 
@@ -17,7 +18,11 @@ def _moved(symptoms: Symptoms, rows: int) -> bool:
 
 
 def _flat(symptoms: Symptoms) -> dict[str, Sequence[Evidence]]:
-    rows = {name: symptoms.flat_rows(name) for name in symptoms.baseline.signals if symptoms.has(name)}
+    rows = {
+        name: symptoms.flat_rows(name)
+        for name in symptoms.baseline.signals
+        if symptoms.has(name) and symptoms.steady(name) and name not in FEATURES
+    }
     usual = dict(zip(symptoms.baseline.signals, symptoms.baseline.flat, strict=True))
     flat = {
         name for name, count in rows.items() if count >= max(_LEAST_ROWS, 4 * usual[name]) and _moved(symptoms, count)

@@ -21,8 +21,8 @@ RULE = Rule(
     needs=("head_temperature",),
     expected=(
         Expected("head_rise", "above", seen=4.0, absent=3.0, anywhere=True),
-        Expected("head_temperature", "above", seen=1.0, absent=1.0),
-        Expected("power", "below", seen=4.0, absent=2.0, anywhere=True),
+        Expected("head_temperature", "above", seen=1.0),
+        Expected("power", "below", seen=5.0, absent=2.0, anywhere=True),
         Expected("coolant_pressure", "below", seen=-4.0),
         Expected("spindle_front_rise", "above", seen=-3.0),
         Expected("spindle_motor_temperature", "above", seen=0.5),

@@ -24,6 +24,7 @@ RULE = Rule(
     each=lambda symptoms: worn(symptoms, irregular=False),
     alarms=(("tool", "load", "high"), ("tool", "wear")),
     alarm_weight=1.5,
+    prior=-3.0,  # every tool wears
     health=Health("spindle_torque", 2.0),
     urgency="shift",
 )

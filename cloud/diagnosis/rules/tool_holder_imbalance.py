@@ -59,5 +59,6 @@ RULE = Rule(
     needs=("vibration_velocity",),
     each=_with_one_tool,
     alarms=(("unbalance",), ("imbalance",)),
+    alarm_weight=4.0,
     urgency="shift",
 )

@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from simulators.catalogs import companion
-from simulators.face import Face, Reading, Setting, Shown, behind, described
+from simulators.face import Face, Reading, Setting, Shown, behind, described, looking
 from simulators.faces.opcua import queues, users
 from simulators.faces.opcua.alarms import Alarms
 from simulators.faces.opcua.history import History
@@ -309,6 +309,7 @@ class OpcUa(Face):
             },
             "events": {"sources": [machine.id]},
             **({"blocks": blocks} if blocks else {}),
+            **looking(sensors),
         }
 
 

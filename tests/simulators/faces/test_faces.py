@@ -328,7 +328,8 @@ def test_the_plant_file_says_what_the_data_sheet_of_a_sensor_says(kind: str, fac
     shown_by.show(machine, Place("demo", "here", "hall", "line1"))
     entry = shown_by.entry(shown_by.shown[0])
     assert entry is not None
-    [said] = entry["blocks"].values()
+    [(sensor, said)] = entry["blocks"].items()
+    assert entry["detectors"] == [{"kind": "vibration", "name": sensor, "sensor": sensor}]
     if kind == "cnc":
         front, rear = said["bearings"]
         assert said["speed"] == "spindle_speed"

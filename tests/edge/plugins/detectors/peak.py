@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from contract.block import Block
 from contract.model import Asset, Sample, Signal
+from contract.sensor import Sensor
 from edge.detector import Found
 from edge.entry import DetectorEntry, SignalName
 
@@ -18,7 +19,7 @@ class Options(DetectorEntry):
     sensor: SignalName
     fails: Literal["", "made", "update", "nonsense", "another's"] = ""
 
-    def features(self) -> Sequence[Signal]:
+    def features(self, sensors: Mapping[str, Sensor]) -> Sequence[Signal]:
         return (Signal(f"{self.sensor}/peak", unit="g"),)
 
     def sensors(self) -> dict[str, str]:

@@ -1,0 +1,168 @@
+"""The diagnosis of a plant that runs: it learns, finds, keeps what it found, and one asset's failure is its own."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import pytest
+from sqlalchemy import select
+from starlette.testclient import TestClient
+
+from cloud.diagnosis import service
+from cloud.diagnosis.acquisition import SECOND_NS
+from cloud.diagnosis.service import Service
+from cloud.diagnosis.tables import BaselineRow, FindingRow
+from cloud.parts import Parts
+from cloud.registry.announcement import Announcement
+from cloud.registry.learn import learn
+from tests.cloud.chain.bring import NOON_NS, bring, event
+
+SIGNALS = [
+    {"name": "coolant_pressure", "datatype": "double", "unit": "bar"},
+    {"name": "coolant_flow", "datatype": "double", "unit": "l/min"},
+    {"name": "execution", "datatype": "string"},
+]
+
+
+@dataclass
+class Plant:
+    """A cloud of which a test tells the time, and what its one machine says."""
+
+    parts: Parts
+    write: Callable[[str], None]
+    second: float = 0.0
+    running: str = "ACTIVE"
+    services: list[Service] = field(default_factory=list)
+
+    def now_ns(self) -> int:
+        return NOON_NS + round(self.second * SECOND_NS)
+
+    def start(self) -> Service:
+        """Return a new service, as after a restart."""
+        settings = self.parts.settings.model_copy(update={"learn_s": 3600.0})
+        return Service(settings, self.parts.sessions, self.parts.store, self.parts.blocks, self.now_ns)
+
+    def run(self, minutes: float, blocked: float = 1.0) -> None:
+        """Let the machine run so long; its coolant has a share of its flow and pressure."""
+        tags = "site=shanghai,area=machining,line=line1,asset=cnc-01"
+        lines = []
+        for n in range(round(minutes * 6)):
+            at_ns = self.now_ns() + n * 10 * SECOND_NS
+            wave = 1 + 0.02 * ((n * 7919) % 13 - 6) / 6
+            lines.append(f"cnc,{tags} coolant_pressure={4 * blocked * wave},coolant_flow={20 * blocked / wave} {at_ns}")
+            lines.append(f'cnc.text,{tags} execution="{self.running}" {at_ns}')
+        self.write("\n".join(lines))
+        self.second += minutes * 60
+
+    def findings(self) -> list[FindingRow]:
+        with self.parts.sessions() as db:
+            return list(db.scalars(select(FindingRow).order_by(FindingRow.first_seen_ns)))
+
+    def baselines(self) -> int:
+        with self.parts.sessions() as db:
+            return len(list(db.scalars(select(BaselineRow))))
+
+
+@pytest.fixture
+def plant(parts: Parts, announce: Callable[..., Announcement], write: Callable[[str], None]) -> Plant:
+    with parts.sessions.begin() as db:
+        learn(db, announce(signals=SIGNALS))
+    return Plant(parts, write)
+
+
+def turn(plant: Plant, of: Service) -> None:
+    """Let each asset have its turn once more."""
+    of.look(plant.second + 1000.0)
+
+
+def test_a_baseline_is_learned_from_what_ran_and_a_fault_that_comes_is_found_once(plant: Plant) -> None:
+    live = plant.start()
+    plant.run(20)
+    turn(plant, live)
+    state = live.of("cnc-01")
+    assert state is not None
+    assert 0.3 < state.learned < 0.34
+    plant.run(45)
+    turn(plant, live)
+    assert (plant.baselines(), live.failed) == (1, 0)
+    turn(plant, live)
+    assert plant.findings() == []
+    for _ in range(8):
+        plant.run(5, blocked=0.6)
+        turn(plant, live)
+    (found,) = plant.findings()
+    assert (found.fault, found.ended_ns) == ("coolant_filter", None)
+    after_restart = plant.start()
+    plant.run(5, blocked=0.6)
+    turn(plant, after_restart)
+    assert [(row.id, row.ended_ns) for row in plant.findings()] == [(found.id, None)]
+    assert plant.findings()[0].last_seen_ns > found.last_seen_ns
+
+
+def test_what_does_not_run_teaches_nothing(plant: Plant) -> None:
+    live = plant.start()
+    plant.running = "STOPPED"
+    plant.run(90)
+    turn(plant, live)
+    state = live.of("cnc-01")
+    assert state is not None
+    assert (state.learned, plant.baselines()) == (0.0, 0)
+
+
+def test_a_diagnosis_that_fails_is_counted_and_told_and_the_next_asset_has_its_turn(
+    plant: Plant, announce: Callable[..., Announcement], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with plant.parts.sessions.begin() as db:
+        learn(db, announce("cnc-02", signals=SIGNALS))
+    live = plant.start()
+    plant.run(10)
+    real = service.diagnose
+
+    def fails_for_one(window, *more):  # type: ignore[no-untyped-def]
+        if window.subject.id == "cnc-01":
+            raise ZeroDivisionError("a rule of this test")
+        return real(window, *more)
+
+    monkeypatch.setattr(service, "diagnose", fails_for_one)
+    turn(plant, live)
+    turn(plant, live)
+    assert (live.runs, live.failed) == (2, 1)
+    one, other = live.of("cnc-01"), live.of("cnc-02")
+    assert one is not None
+    assert other is not None
+    assert (one.failed, other.failed) == ("ZeroDivisionError: a rule of this test", "")
+
+
+def test_an_event_makes_its_assets_turn_come_at_once(plant: Plant, client: TestClient) -> None:
+    live = plant.start()
+    plant.run(10)
+    turn(plant, live)
+    live.look(plant.second + 1020.0)
+    assert live.runs == 1
+    bring(client, event("alarm", plant.second + 1))
+    live.look(plant.second + 1021.0)
+    assert live.runs == 2
+
+
+def test_a_value_outside_of_what_the_last_hours_had_makes_the_turn_come_at_once(plant: Plant) -> None:
+    live = plant.start()
+    plant.run(10)
+    turn(plant, live)
+    plant.run(1)
+    live.look(plant.second + 1015.0 - 60)
+    assert live.runs == 1
+    plant.run(0.2, blocked=0.3)
+    live.look(plant.second + 1020.0 - 60)
+    assert live.runs == 2
+
+
+def test_the_thread_runs_until_it_is_stopped(plant: Plant) -> None:
+    live = plant.start()
+    live.start()
+    deadline = time.monotonic() + 20
+    while live.runs == 0 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    live.stop()
+    assert live.runs > 0
