@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -25,8 +23,8 @@ from cloud.registry.learn import learn
 from cloud.settings import Settings
 from simulators import factory as factories
 from simulators.factory import Factory
-from simulators.truth import TruthServer
 from tests.cloud.conftest import BASE, announcement, settings_in
+from tests.control import controlled
 
 Login = Callable[..., TestClient]
 
@@ -42,16 +40,8 @@ def factory() -> Factory:
 @pytest.fixture(scope="module")
 def control(factory: Factory) -> Iterator[str]:
     """The control address of simulators."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
-    server = TruthServer(factory, [], 0)
-    asyncio.run_coroutine_threadsafe(server.start(), loop).result(10)
-    yield f"http://127.0.0.1:{server.port}"
-    asyncio.run_coroutine_threadsafe(server.stop(), loop).result(10)
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join(10)
-    loop.close()
+    with controlled(factory) as url:
+        yield url
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import { locale } from "../../i18n";
 import { faultName } from "../../i18n/faults";
 import { termText } from "../../i18n/terms";
 import { known } from "../../plant/catalog";
-import type { Evidence, Finding } from "./calls";
+import type { Evidence, Finding, Level } from "./calls";
 
 type Life = NonNullable<Finding["life"]>;
 type Words = Finding["words"][string];
@@ -27,14 +27,18 @@ export function useFacts() {
     return announced ? signalName(announced, locale.value, details!.kind) : nameOf(signal, locale.value);
   }
 
+  /** Of a sensor it is the signal that lies. */
+  const nameOfComponent = (asset: string, component: string, level: Level): string => (level === "sensor" ? nameOfSignal(asset, component) : component);
   const hours = (h: number): string => (h > LONGEST_H ? t("findings.overAYear") : ageText(locale.value, Math.max(60, h * 3600)));
   const measured = (value: number, unit: string): string => (unit ? `${numberText(value)} ${unit}` : numberText(value));
 
   return {
     nameOfSignal,
-    wordsOf(finding: Pick<Finding, "words" | "fault" | "component">): Words {
+    nameOfComponent,
+    wordsOf(finding: Finding): Words {
       const words = finding.words[locale.value] ?? finding.words["en"];
-      return words ?? { title: faultName(finding.fault, locale.value), component: finding.component, explanation: "", action: "", spare: "", safety: "" };
+      if (!words) return { title: faultName(finding.fault, locale.value), component: finding.component, explanation: "", action: "", spare: "", safety: "" };
+      return { ...words, component: nameOfComponent(finding.asset, words.component, finding.level) };
     },
     lifeText(life: Life | null): string {
       return life ? t("findings.lifeText", { hours: hours(life.hours), low: hours(life.low_hours), high: hours(life.high_hours) }) : "–";

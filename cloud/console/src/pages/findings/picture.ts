@@ -136,7 +136,7 @@ export function spectrumOption({ amplitude, step_hz, unit, highest, lines }: Spe
         return point ? `${numberText(point[0])} Hz: ${numberText(point[1])}` : "";
       },
     },
-    xAxis: { type: "value", min: 0, max: highest, name: "Hz", nameLocation: "middle", nameGap: 24, nameTextStyle: name, ...axis, axisLabel: { ...label, formatter: (value: number) => numberText(value) } },
+    xAxis: { type: "value", min: 0, max: highest, name: "Hz", nameLocation: "middle", nameGap: 24, nameTextStyle: name, ...axis, axisLabel: { ...label, showMaxLabel: false, formatter: (value: number) => numberText(value) } },
     yAxis: { type: "value", min: 0, max: top, name: unit, nameGap: 8, nameTextStyle: name, ...axis, axisLabel: { ...label, showMaxLabel: false, formatter: (value: number) => numberText(value) } },
     series: [
       ...lines.map(({ hz, own: isOwn }) => ({
