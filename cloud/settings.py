@@ -42,7 +42,7 @@ class Settings(BaseSettings):
     """How long events and findings are kept, but those of what still holds. 0: for ever."""
     diagnosis: bool = True
     """Whether this process diagnoses the machines; of several clouds of one database one should."""
-    learn_s: Annotated[float, Field(ge=60, le=7200)] = 3600.0
+    learn_s: Annotated[float, Field(ge=120, le=7200)] = 3600.0
     """So long a machine must have run until what is usual for it is learned, from at most two hours."""
     block_folder: Path | None = None
     """Where blocks are; default: in `home`. Several clouds of one database need one that they share."""

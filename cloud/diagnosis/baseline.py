@@ -17,6 +17,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from cloud.diagnosis import robust
 from cloud.diagnosis.features import unit_of
 from cloud.diagnosis.manipulation import Context, coarse, contexts, matrix, measured_signals, state_signals
 from cloud.diagnosis.window import Numbers, Window
@@ -47,7 +48,8 @@ class Baseline:
     `low`, `high`: what lies between are 99.6 % of the values; `far`: how far nearly all rows lie at most outside of
     those before and after in the same context, in spreads; `flat`: the most rows with the same value; `lost`: the
     share of rows without one; `still`: the share of rows in which no number at all changed, `stillest` the most of
-    them in a row. `directions` are the principal components of the standardized rows, `variances` theirs.
+    them in a row. `directions` are the principal components of the standardized rows, `variances` theirs,
+    `spe` the mean square of what they leave (squared prediction error).
     """
 
     asset: str
@@ -74,6 +76,7 @@ class Baseline:
     stillest: int = 0
     directions: list[list[float]] = field(default_factory=list)
     variances: list[float] = field(default_factory=list)
+    spe: float = 0.0
     version: int = VERSION
 
     @property
@@ -110,6 +113,11 @@ class Baseline:
         """`centers`, `spreads`, `usual` and `wander` as arrays, NaN where they have nothing."""
         usual, wander = (_array(values) for values in (self.usual, self.wander))
         return _array(self.centers), _array(self.spreads), usual, wander
+
+    @cached_property
+    def steady(self) -> npt.NDArray[np.bool_]:
+        """Which signals have a usual level: they did not creep all the time while it was learned."""
+        return np.isfinite(self.arrays[3][0]).any(axis=(0, 1))
 
     def places(self, keys: Sequence[Context]) -> np.ndarray[Any, np.dtype[np.int64]]:
         """Return the context of each row as a place in `contexts`: the finest known one, -1 for none."""
@@ -180,7 +188,7 @@ def learn(window: Window, enough: int = ENOUGH_ROWS) -> Baseline:
         creeps = _creeps(values, z)
         usual, wander = _wandering(z, first.groups_of(keys), len(groups), _floors(centers, spreads, window, signals))
         wander[:, :, :, creeps] = np.nan
-        directions, variances = _principal(np.where(creeps, 0.0, z))
+        directions, variances, spe = _principal(np.where(creeps, 0.0, z))
         unchanged = still(window)
         return Baseline(
             **{name: getattr(first, name) for name in first.__dataclass_fields__ if name not in _LATER},
@@ -195,6 +203,7 @@ def learn(window: Window, enough: int = ENOUGH_ROWS) -> Baseline:
             stillest=longest_true(unchanged),
             directions=_plain(directions),
             variances=_plain(variances),
+            spe=spe,
         )
 
 
@@ -210,6 +219,7 @@ _LATER: Final = (
     "stillest",
     "directions",
     "variances",
+    "spe",
 )
 
 
@@ -227,8 +237,8 @@ def _levels(
     spreads = centers.copy()
     for i, name in enumerate(names):
         here = values[rows[name]]
-        centers[i] = np.nanmedian(here, axis=0)
-        spreads[i] = np.maximum(1.4826 * np.nanmedian(np.abs(here - centers[i]), axis=0), 0.3 * np.nanstd(here, axis=0))
+        centers[i] = robust.median(here)
+        spreads[i] = np.maximum(1.4826 * robust.median(np.abs(here - centers[i])), 0.3 * robust.deviation(here))
     return names, centers, np.maximum(spreads, _least(centers, window, signals))
 
 
@@ -236,7 +246,7 @@ def _least(centers: Numbers, window: Window, signals: Sequence[str]) -> Numbers:
     """Return the least spread that is believed: a little of the level, the deadband, never nothing."""
     known = window.subject.signals
     deadband = np.array([known[name].deadband if name in known else 0.0 for name in signals])
-    scale = np.nanmax(np.abs(centers), axis=0) if len(centers) else np.ones(len(signals))
+    scale = robust.largest(np.abs(centers)) if len(centers) else np.ones(len(signals))
     return np.maximum(np.maximum(0.003 * np.abs(centers), deadband), np.maximum(1e-4 * scale, 1e-9))
 
 
@@ -245,10 +255,10 @@ def _floors(centers: Numbers, spreads: Numbers, window: Window, signals: Sequenc
 
     A process is not steadier than a hundredth of its level over days, a temperature not than 0.7 K.
     """
-    level = np.nanmedian(np.abs(centers), axis=0)
+    level = robust.median(np.abs(centers))
     units = [unit_of(name, window.subject.signals) for name in signals]
     tolerance = np.array([_TOLERANCE.get(unit, _RELATIVE_TOLERANCE * level[i]) for i, unit in enumerate(units)])
-    return np.nan_to_num(tolerance / 3.0 / np.nanmedian(spreads, axis=0), nan=1.0)
+    return np.nan_to_num(tolerance / 3.0 / robust.median(spreads), nan=1.0)
 
 
 def _wandering(z: Numbers, groups: Any, count: int, floors: Numbers) -> tuple[Numbers, Numbers]:
@@ -263,12 +273,12 @@ def _wandering(z: Numbers, groups: Any, count: int, floors: Numbers) -> tuple[Nu
             if n < max(2 * length, MIN_IN_CONTEXT):
                 continue
             means = _means(rows, length)
-            usual[:, g, k] = np.nanmedian(means, axis=1)
+            usual[:, g, k] = robust.median(means, axis=1)
             # the fewer lengths were seen, the less is known of how the means wander
             unsure = 1.0 + 2.0 * length / n
-            deviation = np.nanstd(means, axis=1)
+            deviation = robust.deviation(means, axis=1)
             wander[:, g, k] = np.maximum(
-                deviation * unsure, 0.25 * np.nanmax(np.abs(means - usual[:, g, k, None]), axis=1)
+                deviation * unsure, 0.25 * robust.largest(np.abs(means - usual[:, g, k, None]), axis=1)
             )
             wander[:, g, k] = np.maximum(wander[:, g, k], np.maximum(floors, 1.0 / np.sqrt(length)))
     return usual, wander
@@ -277,7 +287,7 @@ def _wandering(z: Numbers, groups: Any, count: int, floors: Numbers) -> tuple[Nu
 def _creeps(values: Numbers, z: Numbers) -> npt.NDArray[np.bool_]:
     """Return which signals went one way all the time: a stock that is used up, what still warms: no usual level."""
     bins = np.array_split(np.arange(len(values)), min(_BINS, len(values)))
-    means = np.array([np.nanmean(z[rows], axis=0) for rows in bins])
+    means = np.array([robust.mean(z[rows]) for rows in bins])
     time = np.arange(len(bins)) - (len(bins) - 1) / 2.0
     centered = means - np.mean(means, axis=0)
     along = time @ centered / np.sqrt(np.sum(time**2) * np.sum(centered**2, axis=0))
@@ -293,15 +303,27 @@ def _means(rows: Numbers, length: int) -> Numbers:
     return np.asarray((sums[:, ends] - sums[:, ends - length]) / (counts[:, ends] - counts[:, ends - length]))
 
 
-def _principal(z: Numbers) -> tuple[Numbers, Numbers]:
-    """Return the principal components that hold 90 % of the variance of the rows, and their variances."""
-    rows = np.clip(np.nan_to_num(z[~np.all(np.isnan(z), axis=1)]), -6.0, 6.0)
+def _principal(z: Numbers) -> tuple[Numbers, Numbers, float]:
+    """Return the principal components that hold 90 % of the variance of the rows, their variances, and the mean SPE."""
+    rows = _filled(z[~np.all(np.isnan(z), axis=1)])
     if len(rows) < 2 * z.shape[1]:
-        return np.zeros((0, z.shape[1])), np.zeros(0)
+        return np.zeros((0, z.shape[1])), np.zeros(0), 0.0
     variances, directions = np.linalg.eigh(np.cov(rows, rowvar=False))
     variances, directions = variances[::-1], directions[:, ::-1]
     many = int(np.searchsorted(np.cumsum(variances) / np.sum(variances), 0.9)) + 1
-    return directions[:, :many].T, variances[:many]
+    return directions[:, :many].T, variances[:many], float(np.sum(variances[many:]))
+
+
+def split(z: Numbers, baseline: Baseline) -> tuple[Numbers, Numbers]:
+    """Return standardized rows as scores of the principal components, and what these leave of them."""
+    rows = np.where(baseline.steady, _filled(z), 0.0)
+    directions = np.array(baseline.directions).reshape(-1, z.shape[1])
+    scores = rows @ directions.T
+    return scores, rows - scores @ directions
+
+
+def _filled(z: Numbers) -> Numbers:
+    return np.clip(np.nan_to_num(z), -6.0, 6.0)
 
 
 def alone(z: Numbers, places: Any) -> Numbers:
@@ -341,7 +363,7 @@ def longest_true(rows: npt.NDArray[np.bool_]) -> int:
 
 
 def _quantile(values: Numbers, share: float) -> Numbers:
-    return np.asarray(np.nanquantile(values, share, axis=0))
+    return robust.quantile(values, share)
 
 
 def _plain(values: Numbers) -> Any:

@@ -11,7 +11,19 @@ import numpy as np
 import numpy.typing as npt
 import ruptures as rpt
 
-from cloud.diagnosis.baseline import ALL, KINDS, LENGTHS, Baseline, alone, longest_flat, standardized, statistics, still
+from cloud.diagnosis import robust
+from cloud.diagnosis.baseline import (
+    ALL,
+    KINDS,
+    LENGTHS,
+    Baseline,
+    alone,
+    longest_flat,
+    split,
+    standardized,
+    statistics,
+    still,
+)
 from cloud.diagnosis.features import unit_of
 from cloud.diagnosis.manipulation import TOOLS, contexts, last_part, matrix
 from cloud.diagnosis.window import Numbers, Window
@@ -19,6 +31,7 @@ from cloud.diagnosis.window import Numbers, Window
 Kind = Literal["shift", "scatter", "activity"]
 DEPARTS: Final = 5.0
 """From so many standard deviations on a mean is no chance any more: thousands of them are looked at in a week."""
+FOREIGN: Final = 3.0
 _CHANGE_BINS: Final = 60
 SPIKE_ROWS: Final = 360
 _FAR: Final = 8.0
@@ -42,7 +55,10 @@ class Symptom:
 
 @dataclass(frozen=True)
 class Symptoms:
-    """A window seen against a baseline: what rules ask. What a window lacks departs by nothing."""
+    """A window seen against a baseline: what rules ask. What a window lacks departs by nothing.
+
+    With the baseline of another asset all standard deviations count as FOREIGN: machines of a kind are not the same.
+    """
 
     window: Window
     baseline: Baseline
@@ -68,15 +84,17 @@ class Symptoms:
         return float(self._departures[KINDS.index(kind), self.groups.index(group), i])
 
     def symptom(self, signal: str, group: str = ALL, kind: Kind = "shift") -> Symptom:
-        """Return how a signal departs, with values in its unit."""
+        """Return how a signal departs, with values in its unit; raise LookupError when no row is in that state."""
         rows, i = self._rows(signal, group, kind), self._column[signal]
+        if not len(rows):
+            raise LookupError(f"no row of {signal} is in the state {group!r}")
         places, values = self._places[rows], self._values[rows, i]
         expected = self.baseline.arrays[0][places, i]
         if kind == "shift":
-            value, usual = float(np.nanmean(values)), float(np.nanmean(expected))
+            value, usual = float(robust.mean(values)), float(robust.mean(expected))
         else:
             column = KINDS.index(kind)
-            size = float(np.nanmean(self.baseline.arrays[1][places, i]))
+            size = float(robust.mean(self.baseline.arrays[1][places, i]))
             length = min(np.searchsorted(LENGTHS, len(rows)), len(LENGTHS) - 1)
             value = float(_tail(statistics(self._z[rows, i][:, None]))[column, 0]) * size
             usual = float(self.baseline.arrays[2][column, self.groups.index(group), length, i]) * size
@@ -97,7 +115,7 @@ class Symptoms:
         """Return the mean square of the newest rows of a signal less the usual one: what has been added to an RMS."""
         rows, i = self._group_rows[self.groups.index(group)][-LENGTHS[0] :], self._column[signal]
         values, centers = self._values[rows, i], self.baseline.arrays[0][self._places[rows], i]
-        return float(np.nanmean(values**2 - centers**2)) if len(rows) else 0.0
+        return float(robust.mean(values**2 - centers**2)) if len(rows) else 0.0
 
     def unit(self, signal: str) -> str:
         """Return the unit of a quantity."""
@@ -117,7 +135,7 @@ class Symptoms:
     def usual_level(self, signal: str) -> float:
         """Return the usual level of a signal over the judged rows of the window; NaN when there are none."""
         places = self._places[self._places >= 0]
-        return float(np.nanmean(self.baseline.arrays[0][places, self._column[signal]])) if len(places) else np.nan
+        return float(robust.mean(self.baseline.arrays[0][places, self._column[signal]])) if len(places) else np.nan
 
     @cached_property
     def departing(self) -> dict[str, float]:
@@ -143,6 +161,31 @@ class Symptoms:
         if not 0 < change < len(bins) or abs(after.mean() - before.mean()) < 2.0 * before.std():
             return None
         return int(self.window.times_ns[bins[change][0]])
+
+    # ---- all together --------------------------------------------------------------------------------------------
+
+    @cached_property
+    def multivariate(self) -> tuple[float, float]:
+        """Return the means of T² and SPE of the newest rows over those of the baseline; about 1 when all is usual."""
+        scores, rest = split(self._z[self._newest], self.baseline)
+        variances = np.array(self.baseline.variances)
+        if not len(variances) or not len(rest):
+            return 1.0, 1.0
+        t2, spe = float(np.mean(np.sum(scores**2 / variances, axis=1))), float(np.mean(np.sum(rest**2, axis=1)))
+        return t2 / len(variances), spe / max(self.baseline.spe, 1e-9)
+
+    @cached_property
+    def contributions(self) -> dict[str, float]:
+        """The share of each quantity in the SPE of the newest rows, the largest first."""
+        _, rest = split(self._z[self._newest], self.baseline)
+        parts = np.mean(rest**2, axis=0) if len(rest) else np.zeros(len(self.baseline.signals))
+        total = float(np.sum(parts)) or 1.0
+        shares = {name: float(parts[i]) / total for name, i in self._column.items()}
+        return dict(sorted(shares.items(), key=lambda item: -item[1]))
+
+    @property
+    def _newest(self) -> Any:
+        return self._group_rows[0][-LENGTHS[1] :] if self.groups else np.zeros(0, dtype=np.int64)
 
     # ---- the machine's own words ---------------------------------------------------------------------------------
 
@@ -206,8 +249,8 @@ class Symptoms:
             rows = self._group_rows[g][-LENGTHS[0] :]
             values = self.residual(signal)[rows] if len(rows) >= LENGTHS[0] // 2 else np.zeros(0)
             if np.isfinite(values).any():
-                found.append(float(np.nanmean(values)))
-                spreads.append(float(np.nanmedian(self.baseline.arrays[1][self._places[rows], i])))
+                found.append(float(robust.mean(values)))
+                spreads.append(float(robust.median(self.baseline.arrays[1][self._places[rows], i])))
         return found, spreads
 
     def all_lost(self, rows: npt.NDArray[np.bool_]) -> bool:
@@ -225,11 +268,11 @@ class Symptoms:
             return 0
         z, places = self._z[-SPIKE_ROWS:, i], self._places[-SPIKE_ROWS:]
         here = z[np.isin(places, places[out])]
-        return int(out.sum()) if np.nanmedian(np.abs(here - np.nanmedian(here))) < _CALM else 0
+        return int(out.sum()) if robust.median(np.abs(here - robust.median(here))) < _CALM else 0
 
     def steady(self, signal: str) -> bool:
         """Whether a signal has a usual level: it did not creep all through the baseline."""
-        return bool(np.isfinite(self.baseline.arrays[3][0, :, :, self._column[signal]]).any())
+        return bool(self.baseline.steady[self._column[signal]])
 
     # ---- arrays --------------------------------------------------------------------------------------------------
 
@@ -267,25 +310,26 @@ class Symptoms:
         return [np.flatnonzero(judged & ((groups == g) if g else True)) for g in range(len(self.groups))]
 
     @cached_property
-    def _tails(self) -> tuple[Numbers, Any]:
-        """Return departures by kind, group and signal, and over which length they are largest."""
+    def _tails(self) -> Numbers:
+        """Departures by kind, group, length and signal."""
         _, _, usual, wander = self.baseline.arrays
         stacked = statistics(self._z)
         sigmas = np.zeros(usual.shape)
+        tolerance = 1.0 if self.baseline.asset == self.window.subject.id else FOREIGN
         for g, rows in enumerate(self._group_rows):
             for k, length in enumerate(LENGTHS):
                 if len(rows) >= length:
                     mean = _tail(stacked[:, rows[-length:]])
-                    sigmas[:, g, k] = np.nan_to_num((mean - usual[:, g, k]) / wander[:, g, k])
-        return _still_there(sigmas), None
+                    sigmas[:, g, k] = np.nan_to_num((mean - usual[:, g, k]) / wander[:, g, k] / tolerance)
+        return _still_there(sigmas)
 
     @cached_property
     def _lengths(self) -> Any:
-        return np.argmax(np.abs(self._tails[0]), axis=2)
+        return np.argmax(np.abs(self._tails), axis=2)
 
     @cached_property
     def _departures(self) -> Numbers:
-        return np.take_along_axis(self._tails[0], self._lengths[:, :, None], axis=2)[:, :, 0]
+        return np.take_along_axis(self._tails, self._lengths[:, :, None], axis=2)[:, :, 0]
 
     def _rows(self, signal: str, group: str, kind: Kind) -> Any:
         g = self.groups.index(group)
@@ -295,8 +339,9 @@ class Symptoms:
 
 def _tail(rows: Numbers) -> Numbers:
     """Return means of rows, of their size beside their median: an offset is a shift and no scatter."""
-    means = np.nanmean(rows, axis=1)
-    means[1] = np.nanmean(np.abs(rows[0] - np.nanmedian(rows[0], axis=0)), axis=0)
+    means = robust.mean(rows, axis=1)
+    level = np.median(np.nan_to_num(rows[0]), axis=0)
+    means[1] = robust.mean(np.abs(rows[0] - level))
     return means
 
 

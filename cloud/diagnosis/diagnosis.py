@@ -16,6 +16,10 @@ from cloud.diagnosis.rule import urgency
 from cloud.diagnosis.window import Window
 
 MIN_ROWS: Final = 12
+LEAST_JUDGED: Final = 0.1
+"""With a smaller share of rows in known operating states nothing can be compared."""
+UNEXPLAINED: Final = 4.0
+"""When no rule explains a mean SPE so many times the usual one, something is wrong that nobody here knows."""
 
 
 def learn(window: Window, enough: int = baselines.ENOUGH_ROWS) -> Baseline:
@@ -26,12 +30,14 @@ def learn(window: Window, enough: int = baselines.ENOUGH_ROWS) -> Baseline:
 def diagnose(window: Window, baseline: Baseline | None = None, fleet: Sequence[Baseline] = ()) -> Report:
     """Return what is wrong with an asset, or that nothing is, or why no verdict can be given.
 
-    `fleet` are baselines of other assets of the same kind.
+    `fleet` are baselines of other assets of the same kind: while an asset has not learned enough itself it is compared
+    with one of them, with more tolerance (see `Symptoms`); `Report.baseline` says which.
     """
     start_ns = int(window.times_ns[0]) if len(window.times_ns) else 0
     report = Report(asset=window.subject.id, start_ns=start_ns, end_ns=window.end_ns if len(window.times_ns) else 0)
     if len(window.times_ns) < MIN_ROWS:
         return report.model_copy(update={"abstained": "no_data"})
+    baseline = _usual(window, baseline, fleet)
     if baseline is None:
         return report.model_copy(update={"abstained": "no_baseline"})
     report = report.model_copy(update={"baseline": baseline.id})
@@ -46,8 +52,24 @@ def diagnose(window: Window, baseline: Baseline | None = None, fleet: Sequence[B
             "findings": tuple(_finding(symptoms, one, confidence) for one, confidence in found),
             "looked_at": tuple(name for name in known if name not in lacking),
             "missing": lacking,
+            "abstained": "" if found else _doubt(symptoms),
         }
     )
+
+
+def _usual(window: Window, own: Baseline | None, fleet: Sequence[Baseline]) -> Baseline | None:
+    """Return the asset's own baseline when it has learned, else that of its kind that has seen most, else its own."""
+    if own is not None and own.learned:
+        return own
+    peers = [one for one in fleet if one.learned and one.kind == window.subject.kind]
+    return min(peers, key=lambda one: (-one.rows, one.id), default=own)
+
+
+def _doubt(symptoms: Symptoms) -> str:
+    """Return why "no finding" cannot be said; empty when it can."""
+    if symptoms.judged < LEAST_JUDGED:
+        return "unknown_state"
+    return "unexplained" if symptoms.multivariate[1] > UNEXPLAINED else ""
 
 
 def _finding(symptoms: Symptoms, one: Candidate, confidence: float) -> Finding:

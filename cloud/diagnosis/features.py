@@ -11,6 +11,7 @@ from typing import Final
 
 import numpy as np
 
+from cloud.diagnosis.formulas import FORMULAS
 from cloud.diagnosis.window import Measured, Numbers
 
 
@@ -33,7 +34,7 @@ def _difference(one: Numbers, other: Numbers) -> Numbers:
 
 def _nozzle(pressure: Numbers, flow: Numbers) -> Numbers:
     """Return p/Q²: what the nozzles resist, whatever the pump gives (Q ∝ √p); NaN when it hardly flows."""
-    return np.where(flow > 0.1 * np.nanmax(flow, initial=0.0), pressure / flow**2, np.nan)
+    return np.where(flow > 0.1 * np.fmax.reduce(flow, initial=0.0), pressure / flow**2, np.nan)
 
 
 FEATURES: Final[Mapping[str, Feature]] = {
@@ -53,6 +54,7 @@ FEATURES: Final[Mapping[str, Feature]] = {
         f"{axis}_motor_rise": Feature((f"{axis}_motor_temperature", "ambient_temperature"), "K", _difference)
         for axis in "xyz"
     },
+    **{name: Feature(*formula) for name, formula in FORMULAS.items()},
 }
 
 

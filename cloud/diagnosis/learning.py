@@ -42,6 +42,11 @@ def normal_rows(window: Window, state_signal: str | None) -> tuple[int, int]:
     return (int(rows[0]), len(rows)) if len(rows) else (0, 0)
 
 
+def is_useful(baseline: Baseline) -> bool:
+    """Tell whether a baseline has seen enough, and long enough of at least one operating state."""
+    return baseline.learned and bool(baseline.contexts)
+
+
 def keep(db: Session, baseline: Baseline, by: str, now: datetime) -> BaselineRow:
     """Keep a baseline: it is the one of its asset from now on."""
     row = db.get(BaselineRow, baseline.id)

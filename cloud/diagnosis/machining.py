@@ -44,7 +44,7 @@ def shaft_hz(symptoms: Symptoms, group: str = ALL) -> float:
         return math.nan
     try:
         return symptoms.symptom("spindle_speed", group).expected / 60.0
-    except IndexError:
+    except LookupError:
         return math.nan
 
 

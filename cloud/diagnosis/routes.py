@@ -272,7 +272,7 @@ def learn_baseline(
         window = read_window(db, parts.store, parts.blocks, source, bounds)
         baseline = learn(window, learning.enough_rows(parts.settings.learn_s, window))
     _, rows = learning.normal_rows(window, row.state_signal)
-    if not baseline.learned or not rows:
+    if not learning.is_useful(baseline) or not rows:
         raise Problem(
             409,
             f"{learning.seconds(rows, window):.0f} s of normal running are not enough to learn from",

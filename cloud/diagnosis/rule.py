@@ -131,7 +131,7 @@ def said(
     """Return evidence of a signal with its values."""
     try:
         seen = symptoms.symptom(signal, group, kind)
-    except IndexError:  # no row of this state
+    except LookupError:  # no row of this state
         return Evidence(what=what, signal=signal, weight=weight)
     return Evidence(
         what=what, signal=signal, start_ns=seen.start_ns, end_ns=seen.end_ns, value=seen.value,

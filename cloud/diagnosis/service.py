@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -185,10 +187,11 @@ class Service:
             state.failed = ""
         except Exception as error:  # noqa: BLE001  (a rule that fails must not end the diagnosis of the others)
             self.failed += 1
-            reason = f"{type(error).__name__}: {error}"
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            reason = f"{type(error).__name__}: {error} ({Path(place.filename).name}:{place.lineno})"
             if reason != state.failed:
                 _log.error("a diagnosis failed", asset=asset, reason=reason)
-            state.failed, state.grid = reason, None
+            state.failed = reason
         self._round.discard(asset)
         if not self._round:
             self.round_s = now_s - self._round_began_s if self._round_began_s else 0.0
@@ -269,7 +272,7 @@ class Service:
         if state.learned < 1.0 or any(said.level == "machine" for said in report.findings):
             return
         baseline = learn(_from(window, first), enough)
-        if baseline.learned:
+        if learning.is_useful(baseline):
             with self._sessions.begin() as db:
                 learning.keep(db, baseline, "", datetime.now(UTC))
             _log.info("a baseline is learned", asset=baseline.asset, seconds=round(rows * window.step_s))

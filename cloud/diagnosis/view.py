@@ -289,8 +289,10 @@ def health_view(asset: str, state: State | None, worst: FindingView | None, *, h
         health = _HEALTH[worst.urgency]
     elif state is None or report is None or state.failed or report.abstained == "no_data":
         health = "unknown"
+    elif not has_baseline:
+        health = "learning"
     else:
-        health = "ok" if has_baseline and not report.abstained else "learning"
+        health = "unknown" if report.abstained else "ok"
     return AssetHealth(
         asset=asset,
         health=health,

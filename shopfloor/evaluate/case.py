@@ -18,6 +18,8 @@ LONGEST_GROWTH_S: Final = 86400.0
 """What grows more slowly is let grow in a day: a bearing needs weeks, the cells of a battery months."""
 LEARN_S: Final = 86400.0
 """The asset's own healthy past, from which its baseline is learned."""
+SEVERITIES: Final = (0.5, 1.0)
+"""Where a fault ends: half-way, and at functional failure."""
 SENSOR_MODES: Final = ("stuck", "spike", "drift", "dropout")
 LINK_MODES: Final = ("silent", "closed", "loss", "delay", "duplicate")
 
@@ -68,17 +70,16 @@ def cases(choice: Choice) -> Iterator[Case]:
     """Return all cases of a choice, those of an asset (kind, load, seed) one after the other."""
     for number, seed in enumerate(choice.seeds):
         for kind in choice.kinds or KINDS:
-            for load in LOADS[:1] if choice.quick else LOADS:
-                for case in _of_asset(Case("healthy", kind, load, seed), number, choice):
-                    if not choice.faults or set(case.names) & set(choice.faults):
-                        yield case
+            # loads take turns: all of them with each seed would take twice the time
+            for case in _of_asset(Case("healthy", kind, LOADS[number % len(LOADS)], seed), choice):
+                if not choice.faults or set(case.names) & set(choice.faults):
+                    yield case
 
 
-def _of_asset(asset: Case, number: int, choice: Choice) -> Iterator[Case]:
+def _of_asset(asset: Case, choice: Choice) -> Iterator[Case]:
     modes = modes_of(asset.kind)
-    for code, mode in modes.items():
-        severities = (1.0,) if growth_s(mode) and choice.quick else (0.4, 0.7, 1.0)
-        for severity in severities[-1:] if choice.quick else severities:
+    for code in modes:
+        for severity in SEVERITIES[-1:] if choice.quick else SEVERITIES:
             yield replace(asset, what="fault", names=(code,), severity=severity)
     rng = np.random.default_rng([asset.seed, *asset.kind.encode(), *asset.load.encode()])
     growing = [code for code, mode in modes.items() if growth_s(mode)]
@@ -89,11 +90,9 @@ def _of_asset(asset: Case, number: int, choice: Choice) -> Iterator[Case]:
     for mode_name in SENSOR_MODES:
         for signal in rng.choice([one.name for one in measured], 1 if choice.quick else 2, replace=False).tolist():
             yield replace(asset, what="sensor", names=(signal, mode_name))
-    if asset.load == LOADS[0]:
-        for link in LINK_MODES:
-            yield replace(asset, what="link", names=(link,))
-    if number < 2:
-        yield replace(asset, days=1.0 if choice.quick else 7.0)
+    for link in LINK_MODES:
+        yield replace(asset, what="link", names=(link,))
+    yield replace(asset, days=1.0 if choice.quick else 7.0)
 
 
 def lies(signal: Signal) -> bool:

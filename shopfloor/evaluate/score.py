@@ -142,8 +142,8 @@ def found_at(verdicts: Sequence[Verdict], case: Case) -> float | None:
 
 
 def _mostly(verdicts: Sequence[Verdict], since_s: float | None, case: Case, ranks: int) -> bool:
-    """Return whether, since the fault was found, one of the first `ranks` was right in most verdicts."""
-    later = [] if since_s is None else [v for v in verdicts if v.at_s >= since_s]
+    """Return whether, since the fault was found, one of the first `ranks` was right in most verdicts that say any."""
+    later = [] if since_s is None else [v for v in verdicts if v.at_s >= since_s and shown(v)]
     return sum(any(is_right(one, case) for one in shown(v)[:ranks]) for v in later) * 2 > len(later)
 
 

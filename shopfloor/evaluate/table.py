@@ -38,7 +38,7 @@ _TABLES: Final[dict[str, tuple[str, tuple[Column, ...]]]] = {
             ("right at rank 1", _count("rank_1")),
             ("within rank 3", _count("rank_3")),
             ("delay, median share of the growth", _figure("delay", ".0%")),
-            ("found when it stops at 40 or 70 %", _count("found_below")),
+            ("found when it stops half-way", _count("found_below")),
             ("life half-way ±30 %", _count("life")),
             ("horizon, median share of the growth", _figure("horizon", ".0%")),
             _ABSTAINED,

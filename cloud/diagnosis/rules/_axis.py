@@ -26,8 +26,8 @@ def _expected(symptoms: Symptoms, axis: str, screw: str, screw_warms: bool) -> l
         return [
             Expected(screw, "above", seen=5.0, absent=5.0),
             Expected("screw_temperature", "above", seen=1.0, absent=2.0),
-            Expected(f"{axis}_effort", _sharper(symptoms, f"{axis}_effort"), seen=3.0, absent=3.0, anywhere=True),
-            Expected(f"{axis}_motor_rise", "above", seen=1.0),
+            Expected(f"{axis}_effort", _sharper(symptoms, f"{axis}_effort"), seen=3.0, absent=1.5, anywhere=True),
+            Expected(f"{axis}_motor_rise", "above", seen=2.0, absent=1.5),
             Expected("lubrication_pressure", "above", seen=-3.0),
         ]
     # work at the tool pushes several axes, a dry guide one

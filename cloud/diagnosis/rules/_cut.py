@@ -29,6 +29,7 @@ _BESIDE = (
     Expected("y_effort", "above", seen=1.0),
     Expected("z_effort", "above", seen=1.0),
     # friction in the bearings takes torque, too, but warms them
+    Expected("spindle_front_rise", "above", seen=-3.0),
     Expected("spindle_rear_rise", "above", seen=-4.0),
 )
 

@@ -11,14 +11,14 @@ from cloud.diagnosis.rule import Expected, Rule, Text, said, strength, weighed
 def _tool_rings(symptoms: Symptoms) -> dict[str, Sequence[Evidence]]:
     found: dict[str, Sequence[Evidence]] = {}
     for tool, group in tools(symptoms).items():
-        both = min(symptoms.sigmas(VELOCITY, group), symptoms.sigmas(ACCELERATION, group))
-        if both < DEPARTS:
+        velocity, acceleration = symptoms.sigmas(VELOCITY, group), symptoms.sigmas(ACCELERATION, group)
+        if acceleration < DEPARTS or velocity < 0.6 * DEPARTS:
             continue
         hz, turns = added_hz(symptoms, group), shaft_hz(symptoms, group)
         others = [g for g in tools(symptoms).values() if g != group and symptoms.sigmas(ACCELERATION, g) >= DEPARTS]
         found[tool] = [
-            said(symptoms, "above", ACCELERATION, 4.0 * strength(both), group=group),
-            said(symptoms, "above", VELOCITY, 2.0 * strength(both), group=group),
+            said(symptoms, "above", ACCELERATION, 4.0 * strength(acceleration), group=group),
+            said(symptoms, "above", VELOCITY, 2.0 * strength(velocity), group=group),
             Evidence(
                 what="frequency", signal=ACCELERATION, value=hz, expected=turns, unit="Hz",
                 weight=2.0 if hz > 3.0 * turns else -4.0,

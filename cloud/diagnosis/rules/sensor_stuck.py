@@ -18,11 +18,8 @@ def _moved(symptoms: Symptoms, rows: int) -> bool:
 
 
 def _flat(symptoms: Symptoms) -> dict[str, Sequence[Evidence]]:
-    rows = {
-        name: symptoms.flat_rows(name)
-        for name in symptoms.baseline.signals
-        if symptoms.has(name) and symptoms.steady(name) and name not in FEATURES
-    }
+    signals = [name for name in symptoms.baseline.signals if symptoms.has(name) and name not in FEATURES]
+    rows = {name: symptoms.flat_rows(name) for name in signals if symptoms.steady(name)}
     usual = dict(zip(symptoms.baseline.signals, symptoms.baseline.flat, strict=True))
     flat = {
         name for name, count in rows.items() if count >= max(_LEAST_ROWS, 4 * usual[name]) and _moved(symptoms, count)

@@ -20,7 +20,7 @@ RULE = Rule(
     kinds=KINDS,
     needs=("head_temperature",),
     expected=(
-        Expected("head_rise", "above", seen=4.0, absent=3.0, anywhere=True),
+        Expected("head_rise", "above", seen=6.0, absent=3.0, anywhere=True),
         Expected("head_temperature", "above", seen=1.0),
         Expected("power", "below", seen=5.0, absent=2.0, anywhere=True),
         Expected("coolant_pressure", "below", seen=-4.0),
@@ -29,5 +29,6 @@ RULE = Rule(
     ),
     alarms=(("chiller",), ("spindle", "cooling")),
     alarm_weight=4.0,
+    prior=-3.5,
     health=Health("head_rise", 3.0),
 )

@@ -12,9 +12,14 @@ def _broken(symptoms: Symptoms) -> dict[str, Sequence[Evidence]]:
     """Return what speaks for it with the tool that was in the spindle last, or that hardly cuts any more."""
     found: dict[str, list[Evidence]] = {}
     for tool, group in tools(symptoms).items():
-        low = max(-symptoms.sigmas("spindle_torque", group), 0.0)
-        if low >= DEPARTS:
-            found[tool] = [said(symptoms, "below", "spindle_torque", 5.0 * strength(low), group=group)]
+        low = -symptoms.sigmas("spindle_torque", group)
+        if low < 0.8 * DEPARTS:
+            continue
+        found[tool] = [said(symptoms, "below", "spindle_torque", 5.0 * strength(low), group=group)]
+        if (share := symptoms.relative("spindle_torque", group)) < -0.2:
+            found[tool].append(Evidence(what="share", signal="spindle_torque", value=share, expected=-0.2, weight=2.0))
+        if symptoms.sigmas(VELOCITY, group) >= DEPARTS:
+            found[tool].append(said(symptoms, "above", VELOCITY, 2.5, group=group))
     if symptoms.alarms:
         tool = symptoms.tool_at(symptoms.alarms[-1][1])
         torque = last_row_before_alarm(symptoms, "spindle_torque")
@@ -23,7 +28,7 @@ def _broken(symptoms: Symptoms) -> dict[str, Sequence[Evidence]]:
         if torque <= -4.0:
             at_once.append(Evidence(what="below", signal="spindle_torque", sigmas=torque, weight=3.0))
         if shaking >= 6.0:
-            at_once.append(Evidence(what="above", signal=VELOCITY, sigmas=shaking, weight=2.5))
+            at_once.append(Evidence(what="above", signal=VELOCITY, sigmas=shaking, weight=3.0))
     return found
 
 

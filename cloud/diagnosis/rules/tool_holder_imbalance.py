@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from cloud.diagnosis.detection import DEPARTS, Symptoms
 from cloud.diagnosis.finding import Evidence
-from cloud.diagnosis.machining import KINDS, VELOCITY, added_hz, shaft_hz, tools
+from cloud.diagnosis.machining import KINDS, VELOCITY, added_hz, last_row_before_alarm, shaft_hz, tools
 from cloud.diagnosis.rule import Expected, Rule, Text, said, strength, weighed
 
 
@@ -16,7 +16,8 @@ def _with_one_tool(symptoms: Symptoms) -> dict[str, Sequence[Evidence]]:
             said(symptoms, "above", VELOCITY, 5.0 * strength(sigmas[tool]), group=group),
             *_others(sigmas, tool),
             *_once_per_turn(symptoms, group),
-            *([load] if (load := weighed(symptoms, Expected("spindle_torque", "above", seen=-4.0), group)) else []),
+            *_no_cut(symptoms, tool),
+            *([load] if (load := weighed(symptoms, Expected("spindle_torque", "either", seen=-4.0), group)) else []),
         ]
         for tool, group in groups.items()
         if sigmas[tool] >= DEPARTS
@@ -39,6 +40,14 @@ def _once_per_turn(symptoms: Symptoms, group: str) -> list[Evidence]:
         return []
     weight = 3.0 if 0.5 * turns <= hz <= 1.6 * turns else -4.0
     return [Evidence(what="frequency", signal=VELOCITY, value=min(hz, 1e6), expected=turns, unit="Hz", weight=weight)]
+
+
+def _no_cut(symptoms: Symptoms, tool: str) -> list[Evidence]:
+    """A tool that shook and hardly cut just before the machine stopped is broken, not out of balance."""
+    torque = last_row_before_alarm(symptoms, "spindle_torque")
+    if torque > -4.0 or symptoms.tool_at(symptoms.alarms[-1][1]) != tool:
+        return []
+    return [Evidence(what="below", signal="spindle_torque", sigmas=torque, weight=-5.0)]
 
 
 RULE = Rule(

@@ -19,7 +19,7 @@ from tests.cloud.chain.bring import NOON_NS, block, bring, event
 SIGNALS = {name: Measured() for name in ("feed", "door_open", "program")}
 SOURCE = Source(Subject("cnc-01", "cnc", SIGNALS), frozenset({"program"}))
 TAGS = "cnc,site=shanghai,area=machining,line=line1,asset=cnc-01"
-TEXT = TAGS.replace("cnc,", "cnc.text,", 1)
+TEXT = TAGS.replace("cnc,", "cnc_text,", 1)
 
 
 def at(second: float) -> int:
