@@ -24,8 +24,6 @@ from shopfloor.supervisor import Supervisor
 
 READY_TIMEOUT_S: Final = 120
 HOST: Final = "127.0.0.1"
-LEARN_S: Final = 300
-"""So long the diagnosis learns what is usual of simulated machines: nobody looks at a demo for an hour first."""
 PLANTED_SCENARIO: Final = "slow_bearing.yaml"
 PLANTED_FAULT: Final = "cnc-01/spindle_bearing_outer"
 
@@ -120,7 +118,6 @@ class Demo:
             "SHOPFLOOR_CLI_TOKEN_FILE": str(self.home.secret("cli-token")),
         }
         if self.simulators:
-            environ["SHOPFLOOR_LEARN_S"] = str(LEARN_S)
             environ["SHOPFLOOR_TRAINER_URL"] = f"http://{HOST}:{self.truth_port}"
         if self.is_planted:
             environ["SHOPFLOOR_PLANTED_FAULT"] = PLANTED_FAULT

@@ -36,10 +36,9 @@ def truth(plant: Any) -> dict[str, Any]:
 def log_in(context: BrowserContext, link: str) -> Page:
     page = context.new_page()
     page.goto(link)
-    page.locator("input[type=password]").first.fill(PASSWORD)
-    for box in page.locator("input[type=password]").all()[1:]:
-        box.fill(PASSWORD)
-    page.keyboard.press("Enter")
+    page.fill("input[name=new-password]", PASSWORD)
+    page.fill("input[name=repeat]", PASSWORD)
+    page.get_by_role("button", name="Save and continue").click()
     expect(page.locator("header")).to_contain_text("Live", timeout=30_000)
     return page
 

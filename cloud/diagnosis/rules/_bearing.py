@@ -21,9 +21,8 @@ def rattle(symptoms: Symptoms) -> list[Evidence]:
     sigmas = highest(symptoms, ACCELERATION, running(symptoms))
     rests = highest(symptoms, ACCELERATION, standing(symptoms))
     weight = 5.0 * strength(sigmas) if sigmas >= DEPARTS else -5.0
-    compared = [Evidence(what="above" if weight > 0.0 else "usual", signal=ACCELERATION, sigmas=sigmas, weight=weight)]
     return [
-        *(compared if sigmas else []),  # with hardly a baseline nothing was compared: then the blocks alone speak
+        Evidence(what="above" if weight > 0.0 else "usual", signal=ACCELERATION, sigmas=sigmas, weight=weight),
         *([Evidence(what="standstill", signal=ACCELERATION, sigmas=rests, weight=-6.0)] if rests >= DEPARTS else []),
         *every_tool(symptoms, ACCELERATION, 1.5),
         *frequency(symptoms, 1000.0, math.inf, 2.0),
