@@ -31,7 +31,9 @@ def learn(window: Window, enough: int = baselines.ENOUGH_ROWS) -> Baseline:
 def diagnose(window: Window, baseline: Baseline | None = None, fleet: Sequence[Baseline] = ()) -> Report:
     """Return what is wrong with an asset, or that nothing is, or why no verdict can be given.
 
-    Without a baseline only the lines of a bearing in blocks of vibration are told. `fleet` are baselines of other assets of the same kind: while an asset has not learned enough itself it is compared
+    Without a baseline only the lines of a bearing in blocks of vibration are told.
+
+    `fleet` are baselines of other assets of the same kind: while an asset has not learned enough itself it is compared
     with one of them, with more tolerance (see `Symptoms`); `Report.baseline` says which.
     """
     start_ns = int(window.times_ns[0]) if len(window.times_ns) else 0
