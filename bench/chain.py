@@ -33,7 +33,7 @@ def running() -> Iterator[Plant]:
     """Run a demo in a folder and on ports of its own."""
     with tempfile.TemporaryDirectory() as home:
         environ = {**os.environ, "SHOPFLOOR_HOME": home, "SHOPFLOOR_PORT": str(_free_port())}
-        command = [str(Path(sys.executable).with_name("shopfloor")), "demo", "--json", "--no-console"]
+        command = [str(Path(sys.executable).with_name("shopfloor")), "demo", "--json", "--no-console", "--no-fault"]
         with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True, process_group=0) as demo:
             try:
                 processes = {"supervisor": demo.pid}

@@ -22,6 +22,7 @@ _FOLDERS: Final = (
     "diagnosis",
     "ledger",
     "chain",
+    "training",
     "auth",
 )
 CAPABILITIES: Final[tuple[Capability, ...]] = tuple(

@@ -66,6 +66,9 @@ class Code(StrEnum):
     UNKNOWN_BLOCK = "unknown_block"  # id
     TOO_MUCH_KEPT = "too_much_kept"
     UNKNOWN_COMMAND = "unknown_command"  # id
+    NO_TRAINER = "no_trainer"
+    TRAINER_AWAY = "trainer_away"  # what
+    TRAINER_REFUSED = "trainer_refused"  # what
     UNKNOWN_FINDING = "unknown_finding"  # id
     UNKNOWN_BASELINE = "unknown_baseline"  # asset
     TOO_LITTLE_TO_LEARN = "too_little_to_learn"  # asset

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+_LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 
 
 class SecretFileError(ValueError):
@@ -74,6 +76,10 @@ class Settings(BaseSettings):
     """A machine that is there, but of which nothing has changed for so long, is shown as quiet."""
     stream_recheck_s: Annotated[float, Field(ge=0)] = 30.0
     """How long a live stream may outlive its login."""
+    trainer_url: str = ""
+    """Control address of simulators on this machine, to which a trainer's faults go. Empty: there are none."""
+    planted_fault: Annotated[str, Field(pattern=r"^([A-Za-z0-9_.-]{1,64}/[a-z0-9_]{1,64})?$")] = ""
+    """A fault that simulators began with, as `asset/fault`: everybody is told."""
 
     @field_validator("telemetry")
     @classmethod
@@ -81,6 +87,14 @@ class Settings(BaseSettings):
         if value == "duckdb" or value.startswith(("http://", "https://")):
             return value
         raise ValueError(f"{value!r} is not a store: use 'duckdb' or the http(s):// address of an InfluxDB 2 server")
+
+    @field_validator("trainer_url")
+    @classmethod
+    def _on_this_machine(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if value and (parts.scheme != "http" or parts.hostname not in _LOOPBACK or parts.path not in ("", "/")):
+            raise ValueError(f"{value!r} is no http:// address of this machine: write http://127.0.0.1:8088")
+        return value
 
     @field_validator("trusted_proxies")
     @classmethod

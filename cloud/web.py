@@ -65,7 +65,7 @@ def not_found(accept_language: str) -> str:
 
 PAGES: Final[list[str]] = orjson.loads(Path(__file__).with_name("pages.json").read_bytes())
 """The addresses that the console's router knows, as it writes them: `make golden` takes them from its pages."""
-_PAGES: Final = [re.compile(re.sub(r":\w+", "[^/]+", page)) for page in PAGES]
+_PAGES: Final = [re.compile(re.sub(r":\w+", "[^/]+", re.sub(r"/:\w+\?", "(/[^/]+)?", page))) for page in PAGES]
 _ASK_AGAIN: Final = {"Cache-Control": "no-cache"}
 MIN_COMPRESSED: Final = 1024
 """Bytes of the shortest answer that is compressed."""

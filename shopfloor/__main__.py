@@ -123,6 +123,9 @@ def demo(
         str, typer.Option(help="What happens in it: one that ships, for example bearing, or a scenario file.")
     ] = "",
     simulators: Annotated[bool, typer.Option(help="Whether to run the simulated machines.")] = True,
+    planted: Annotated[
+        bool, typer.Option("--fault/--no-fault", help="Whether a slow fault of cnc-01 grows in the default factory.")
+    ] = True,
     console: Annotated[bool, typer.Option(help="Whether to build the web console when it has changed.")] = True,
     json: Annotated[bool, typer.Option("--json", help="One JSON object for each event.")] = False,
 ) -> None:
@@ -143,7 +146,7 @@ def demo(
         except PlantFileError as error:
             raise wrong(error) from error
     simulated = simulators and plant is None
-    chosen = plant_demo.Demo(Home.of(os.environ), port_of(os.environ), plant, simulated, factory, scenario)
+    chosen = plant_demo.Demo(Home.of(os.environ), port_of(os.environ), plant, simulated, factory, scenario, planted)
     asyncio.run(plant_demo.Run(chosen, display_for(out, json=json), build_console=console).until_stopped())
 
 

@@ -24,13 +24,16 @@ from shopfloor.supervisor import Supervisor
 
 READY_TIMEOUT_S: Final = 120
 HOST: Final = "127.0.0.1"
+PLANTED_SCENARIO: Final = "slow_bearing.yaml"
+PLANTED_FAULT: Final = "cnc-01/spindle_bearing_outer"
 
 
 @dataclass(frozen=True, slots=True)
 class Demo:
     """One plant on this machine. `plant` is the user's own plant file; without it the simulators write one.
 
-    They simulate `factory` and `scenario`: files, or names of what ships; empty for the usual one.
+    They simulate `factory` and `scenario`: files, or names of what ships; empty for the usual one. In the usual factory
+    a fault grows that nobody asked for, so that there is something to find, unless `fault` is false.
     """
 
     home: Home
@@ -39,6 +42,12 @@ class Demo:
     simulators: bool = True
     factory: str = ""
     scenario: str = ""
+    fault: bool = True
+
+    @property
+    def is_planted(self) -> bool:
+        """Whether the simulators begin with PLANTED_FAULT."""
+        return self.fault and self.simulators and not self.factory and not self.scenario
 
     @property
     def mqtt_port(self) -> int:
@@ -108,6 +117,10 @@ class Demo:
             "SHOPFLOOR_CLOUD_TOKEN_FILE": str(self.home.secret("cloud-token")),
             "SHOPFLOOR_CLI_TOKEN_FILE": str(self.home.secret("cli-token")),
         }
+        if self.simulators:
+            environ["SHOPFLOOR_TRAINER_URL"] = f"http://{HOST}:{self.truth_port}"
+        if self.is_planted:
+            environ["SHOPFLOOR_PLANTED_FAULT"] = PLANTED_FAULT
         ready = http(self.port, "/api/v1/health")
         return Program("cloud", _module("cloud"), self._environ("cloud", environ), ready, announce=announce)
 
@@ -129,7 +142,8 @@ class Demo:
         options += ["--modbus-port", str(self.modbus_port), "--mtconnect-port", str(self.mtconnect_port)]
         options += ["--s7-port", str(self.port + 5), "--shdr-port", str(self.port + 20)]
         options += ["--write-plant", str(self.home.plant)]
-        options += ["--scenario", self.scenario] if self.scenario else []
+        scenario = PLANTED_SCENARIO if self.is_planted else self.scenario
+        options += ["--scenario", scenario] if scenario else []
         options += [self.factory] if self.factory else []
         ready = every(exists(self.home.plant), tcp(self.truth_port))  # it listens when all faces do
         environ = self._environ("simulator", {})
@@ -185,6 +199,11 @@ class Run:
         supervisor = Supervisor(self.demo.programs(self._announced), logs, self.display.changed)
         self.display.show(supervisor.services)
         self.display.say(f"state and logs: {self.demo.home.path}")
+        if self.demo.is_planted:
+            self.display.say(
+                "planted fault: the outer ring of the front spindle bearing of cnc-01 begins to pit 90 s after the "
+                "start and fails after 40 minutes, so that there is something to diagnose; --no-fault leaves it out"
+            )
         starting = asyncio.create_task(self._start(supervisor))
         try:
             await _until(stop, starting)

@@ -92,7 +92,8 @@ async def _serve(chosen: argparse.Namespace) -> int:
     emitted = None if chosen.emitted is None else Emitted(chosen.emitted)
     for shown in (shown for face in shown_by for shown in face.shown):
         shown.emitted = emitted
-    truth = None if chosen.truth_port is None else TruthServer(factory, shown_by, chosen.truth_port)
+    stage = scenarios.Stage(factory, scenario)
+    truth = None if chosen.truth_port is None else TruthServer(factory, shown_by, chosen.truth_port, stage)
     stop = _stop_at_signals()
     clock = Clock(time.time_ns() if span is None else span.from_ns, chosen.speed)
     steps = max(1, round(chosen.period * chosen.speed / chosen.step))
@@ -102,8 +103,7 @@ async def _serve(chosen: argparse.Namespace) -> int:
         for _ in range(steps):
             factory.step(dt)
             clock.advance(dt)
-            if scenario is not None:
-                scenario.step(factory)
+            stage.step()
             await asyncio.sleep(0)  # a fast factory has many steps: clients and the end do not wait for them
             if stop.is_set():
                 return

@@ -272,6 +272,8 @@ class SimulatedMachine(ABC):
             },
             "sensor_faults": {name: fault.mode for name, fault in self.sensor_faults.items()},
             "link_faults": [fault.mode for fault in self.link_faults if fault.active(self.time_s)],
+            "lying_since_s": {name: fault.onset_s for name, fault in self.sensor_faults.items()},
+            "disturbed_since_s": {f.mode: f.onset_s for f in self.link_faults if f.active(self.time_s)},
             "energy_kwh": self.energy_kwh,
             "hidden": self._hidden(),
         }

@@ -19,7 +19,7 @@ import yaml
 
 from simulators.action import ACTIONS
 from simulators.factory import Factory
-from simulators.machine import Refused
+from simulators.machine import Refused, SimulatedMachine
 from simulators.machines.pv import Pv
 
 _DOORS: Final = {"fault": "faults", "sensor": "sensor_faults", "link": "link_faults", "command": "command"}
@@ -74,6 +74,81 @@ class Scenario:
                 machine.ambient_c = value
             elif isinstance(machine, Pv):
                 machine.usual_cloud = value
+
+
+class Stage:
+    """The scenarios that run in a factory: the one with which it began, and those that a trainer began later."""
+
+    def __init__(self, factory: Factory, first: Scenario | None = None) -> None:
+        self.factory = factory
+        self._running: dict[str, Scenario] = {} if first is None else {Path(first.where).stem: first}
+
+    def step(self) -> None:
+        """Let happen what is due; call it after each step of the factory. Raises ScenarioError."""
+        for name, scenario in list(self._running.items()):
+            scenario.step(self.factory)
+            if not scenario.events:
+                del self._running[name]
+
+    def facts(self) -> list[dict[str, Any]]:
+        """Return every scenario that ships: whether it runs, and what the factory lacks for it."""
+        return [
+            {
+                "scenario": name,
+                "names": scenario.names,
+                "lasts_s": scenario.events[-1]["at_s"],
+                "running": name in self._running,
+                "lacks": self._lacks(scenario),
+            }
+            for name, scenario in ((entry.removesuffix(".yaml"), load(Path(entry))) for entry in bundled())
+        ]
+
+    def act(self, wish: Mapping[str, Any]) -> None:
+        """Begin the `scenario` that ships under this name now, or with `clear` let no more of it happen.
+
+        Raises KeyError for an unknown one, Refused where it runs already, does not run, or the factory lacks something.
+        """
+        name = str(wish.get("scenario", ""))
+        if f"{name}.yaml" not in bundled():
+            raise KeyError(f"no scenario {name!r}; have: {', '.join(bundled())}")
+        if wish.get("clear"):
+            if self._running.pop(name, None) is None:
+                raise Refused(f"{name} does not run")
+        elif name in self._running:
+            raise Refused(f"{name} runs already")
+        else:
+            self._begin(name, load(Path(f"{name}.yaml")))
+        self.factory.journal.write(
+            self.factory.time_ns / 1e9, "scenario", "ended" if wish.get("clear") else "begun", name=name
+        )
+
+    def _begin(self, name: str, scenario: Scenario) -> None:
+        if lacks := self._lacks(scenario):
+            raise Refused(f"this factory has no {', '.join(lacks)}")
+        now_s = self.factory.time_ns / 1e9
+        scenario.events = deque(event | {"at_s": event["at_s"] + now_s} for event in scenario.events)
+        self._running[name] = scenario
+
+    def _lacks(self, scenario: Scenario) -> list[str]:
+        machines = self.factory.machines
+        lacks = {asset for event in scenario.events if (asset := event.get("asset")) and asset not in machines}
+        lacks |= {
+            f"{event['asset']} with {code}"
+            for event in scenario.events
+            if (machine := machines.get(event.get("asset", ""))) and (code := _unknown(machine, event))
+        }
+        if self.factory.logistics is None and any("order" in event for event in scenario.events):
+            lacks.add("orders")
+        return sorted(lacks)
+
+
+def _unknown(machine: SimulatedMachine, event: Mapping[str, Any]) -> str:
+    """Return the fault or signal of an event that a machine has not; empty: it has what the event names."""
+    if "fault" in event:
+        return "" if event["fault"] in machine.faults else str(event["fault"])
+    if "sensor" in event:
+        return "" if event["sensor"] in {signal.name for signal in machine.signals} else str(event["sensor"])
+    return ""
 
 
 def bundled() -> list[str]:

@@ -7,10 +7,12 @@
 - `GET /parts/<serial>`: a part's order, true dimensions, quality, energy and history
 - `GET /faults`: every fault mode of every machine, with what it does, where it shows, and the alarm that ends it
 - `GET /waveform/<asset>?sensor=spindle&samples=16384&rate_hz=25600`: a vibration block in m/s²
+- `GET /scenarios`: the scenarios that ship, which of them run, what the factory lacks for the others
 - `POST /faults` {"asset", "fault", "growth_s"?, "limit"?}: inject; with "clear": true repair and reset
 - `POST /sensor_faults` {"asset", "signal", "mode", "size"?, "rate_hz"?}; mode "none" repairs
 - `POST /link_faults` {"asset", "mode", "duration_s"?, "probability"?, "delay_s"?}; mode "none" repairs
 - `POST /command` {"asset", "name", "value"}: as an operator at the machine
+- `POST /scenarios` {"scenario"}: begin one now; with "clear": true let no more of it happen
 
 It answers only requests for 127.0.0.1 or localhost and takes only JSON, so that no web page can reach it.
 """
@@ -29,6 +31,7 @@ from simulators.face import Face
 from simulators.factory import Factory
 from simulators.machine import Refused, SimulatedMachine
 from simulators.production.part import Part
+from simulators.scenario import Stage
 
 MAX_BODY: Final = 64 * 1024
 MAX_SAMPLES: Final = 1 << 20
@@ -47,8 +50,9 @@ class _Wrong(Exception):
 class TruthServer:
     """A small HTTP/1.1 server, one request per connection."""
 
-    def __init__(self, factory: Factory, faces: Sequence[Face], port: int) -> None:
+    def __init__(self, factory: Factory, faces: Sequence[Face], port: int, stage: Stage | None = None) -> None:
         self.factory = factory
+        self.stage = stage or Stage(factory)
         self.faces = faces
         self.port = port
         self._server: asyncio.Server | None = None
@@ -129,23 +133,25 @@ class TruthServer:
                 }
             case ["faults"]:
                 return {name: _modes(machine) for name, machine in self.factory.machines.items()}
-            case ["balance"]:
-                return self.factory.balance()
+            case ["balance" | "scenarios"]:
+                return self.factory.balance() if path == ["balance"] else self.stage.facts()
             case ["parts", serial]:
                 return self._part(serial).facts()
             case ["waveform", name]:
                 return self._waveform(self._machine(name), query)
         raise _Wrong(
             HTTPStatus.NOT_FOUND,
-            "have: /truth, /journal, /emitted, /balance, /parts/<serial>, /faults, /waveform/<asset>",
+            "have: /truth, /journal, /emitted, /balance, /parts/<serial>, /faults, /scenarios, /waveform/<asset>",
         )
 
     def _post(self, path: list[str], wish: Mapping[str, Any]) -> Any:
-        if len(path) != 1 or path[0] not in ACTIONS:
-            raise _Wrong(HTTPStatus.NOT_FOUND, f"have: {', '.join('/' + name for name in ACTIONS)}")
-        machine = self._machine(str(wish.get("asset", "")))
+        if len(path) != 1 or path[0] not in (*ACTIONS, "scenarios"):
+            raise _Wrong(HTTPStatus.NOT_FOUND, f"have: {', '.join('/' + name for name in (*ACTIONS, 'scenarios'))}")
         try:
-            ACTIONS[path[0]](machine, wish)
+            if path[0] == "scenarios":
+                self.stage.act(wish)
+            else:
+                ACTIONS[path[0]](self._machine(str(wish.get("asset", ""))), wish)
         except Refused as refused:
             raise _Wrong(HTTPStatus.CONFLICT, str(refused)) from refused
         except KeyError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from cloud.diagnosis import baseline as baselines
@@ -30,6 +31,8 @@ def learn(window: Window, enough: int = baselines.ENOUGH_ROWS) -> Baseline:
 def diagnose(window: Window, baseline: Baseline | None = None, fleet: Sequence[Baseline] = ()) -> Report:
     """Return what is wrong with an asset, or that nothing is, or why no verdict can be given.
 
+    Without a baseline only the lines of a bearing in blocks of vibration are told.
+
     `fleet` are baselines of other assets of the same kind: while an asset has not learned enough itself it is compared
     with one of them, with more tolerance (see `Symptoms`); `Report.baseline` says which.
     """
@@ -39,10 +42,10 @@ def diagnose(window: Window, baseline: Baseline | None = None, fleet: Sequence[B
         return report.model_copy(update={"abstained": "no_data"})
     baseline = _usual(window, baseline, fleet)
     if baseline is None:
-        return report.model_copy(update={"abstained": "no_baseline"})
+        return report.model_copy(update={"abstained": "no_baseline", "findings": _by_blocks(window)})
     report = report.model_copy(update={"baseline": baseline.id})
     if not baseline.learned:
-        return report.model_copy(update={"abstained": "learning"})
+        return report.model_copy(update={"abstained": "learning", "findings": _by_blocks(window)})
     symptoms = Symptoms(window, baseline)
     known = {name: rule for name, rule in rules.load().items() if concerns(rule, window.subject.kind)}
     lacking = {name: gone for name, rule in known.items() if (gone := missing(symptoms, rule))}
@@ -63,6 +66,28 @@ def _usual(window: Window, own: Baseline | None, fleet: Sequence[Baseline]) -> B
         return own
     peers = [one for one in fleet if one.learned and one.kind == window.subject.kind]
     return min(peers, key=lambda one: (-one.rows, one.id), default=own)
+
+
+def _by_blocks(window: Window) -> tuple[Finding, ...]:
+    """Return what blocks of vibration say by themselves: the lines of a bearing need no comparison with what is usual.
+
+    Nothing else speaks, and nobody can say for how long it will do.
+    """
+    if not window.blocks or not window.subject.bearings:
+        return ()
+    usual = baselines.learn(window)
+    if not usual.contexts:
+        return ()
+    symptoms = Symptoms(window, usual)
+    known = {name: rule for name, rule in rules.load().items() if concerns(rule, window.subject.kind)}
+    alone = [
+        replace(one, evidence=tuple(seen for seen in one.evidence if seen.block)) for one in candidates(symptoms, known)
+    ]
+    found = confident([one for one in alone if any(seen.weight > 0.0 for seen in one.evidence)])
+    return tuple(
+        _finding(symptoms, one, confidence).model_copy(update={"life": None, "urgency": one.rule.urgency})
+        for one, confidence in found
+    )
 
 
 def _doubt(symptoms: Symptoms) -> str:

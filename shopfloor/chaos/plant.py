@@ -52,7 +52,7 @@ class ChaosPlant:
         self.home = home
         self.factory = home.path / "chaos-factory.yaml"
         plant = home.path / "chaos-plant.yaml"
-        self.demo = Demo(home, port, plant=plant, simulators=True, factory=str(self.factory))
+        self.demo = Demo(home, port, plant=plant, simulators=True, factory=str(self.factory), fault=False)
         self.edge_link = Link(port + 4, self.demo.mqtt_port)
         self.gateway_link = Link(port + 5, self.demo.mqtt_port)
         self.store_line = StoreLine(port + 9, port)

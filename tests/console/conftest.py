@@ -21,6 +21,10 @@ from cloud.__main__ import Server, listen
 from cloud.app import create_app
 from cloud.auth import accounts
 from cloud.capabilities import learns
+from cloud.db import Sessions
+from cloud.diagnosis import findings
+from cloud.diagnosis.finding import Report
+from cloud.diagnosis.findings import Computed
 from cloud.live.uns import UnsListener
 from cloud.parts import build_parts, close_parts
 from cloud.settings import Settings
@@ -75,6 +79,7 @@ class RunningCloud:
     broker: Broker
     port: int = 0
     link: str = ""
+    sessions: Sessions | None = field(default=None, repr=False)
     _stop: Callable[[], None] = field(default=lambda: None, repr=False)
 
     @property
@@ -102,6 +107,7 @@ class RunningCloud:
             close_parts(parts)
 
         self._stop = stop
+        self.sessions = parts.sessions
         with parts.sessions.begin() as db:
             secret = accounts.first_link(db, datetime.now(UTC))
         self.link = f"{self.address}/login#{secret}"
@@ -115,6 +121,12 @@ class RunningCloud:
         headers = {"Authorization": f"Token {STORE_TOKEN}"}
         httpx2.post(f"{self.address}/api/v2/write", content=lines.encode(), headers=headers).raise_for_status()
 
+    def find(self, report: Report, computed: Computed) -> list[str]:
+        """Bring the findings of an asset to what a report says, as the diagnosis does; return the new ones."""
+        assert self.sessions is not None
+        with self.sessions.begin() as db:
+            return findings.take(db, report, computed).opened
+
     def bring(self, *lines: Mapping[str, object]) -> None:
         """Bring events and blocks as a gateway does."""
         headers = {"Authorization": f"Bearer {CLOUD_TOKEN}", "Content-Type": "application/x-ndjson"}
@@ -124,12 +136,26 @@ class RunningCloud:
 
 
 @pytest.fixture
-def cloud(tmp_path: Path, dist: Path, nats_broker: Any) -> Iterator[RunningCloud]:
+def control() -> str:
+    """The control address of simulators; a module that has some has a fixture of its own."""
+    return ""
+
+
+@pytest.fixture
+def cloud(tmp_path: Path, dist: Path, nats_broker: Any, control: str) -> Iterator[RunningCloud]:
     token = tmp_path / "store-token"
     token.write_text(STORE_TOKEN + "\n")
     cloud_token = tmp_path / "cloud-token"
     cloud_token.write_text(CLOUD_TOKEN + "\n")
-    settings = Settings(home=tmp_path, store_token_file=token, cloud_token_file=cloud_token, console=dist)
+    planted = "cnc-01/spindle_bearing_outer" if control else ""
+    settings = Settings(
+        home=tmp_path,
+        store_token_file=token,
+        cloud_token_file=cloud_token,
+        console=dist,
+        trainer_url=control,
+        planted_fault=planted,
+    )
     broker = Broker(url=nats_broker.url, user=nats_broker.user, password_file=nats_broker.password_file)
     running = RunningCloud(settings, broker)
     running.start()
@@ -152,6 +178,7 @@ class SaidPlant:
         kind: str = "cnc",
         line: str = "line1",
         signals: Sequence[Mapping[str, Any]] = SIGNALS,
+        sensors: Mapping[str, Any] | None = None,
         reason_code: str = "",
         reason: str = "",
         do: str = "",
@@ -161,7 +188,8 @@ class SaidPlant:
         place = {"enterprise": "demo", "site": "shanghai", "area": "machining", "line": line, "asset": asset}
         said = {"kind": kind, "names": names, "edge_node": f"demo:shanghai:machining/{line}", "signals": signals}
         why = {"reason_code": reason_code, "reason": reason, "do": do}
-        self._publish(asset, "info", place | said | why | {"online": online})
+        known = {"sensors": sensors} if sensors else {}
+        self._publish(asset, "info", place | said | why | known | {"online": online})
 
     def say(self, asset: str, quality: int = 192, **values: float | str | bool) -> None:
         """Say values of now."""

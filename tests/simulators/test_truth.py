@@ -13,6 +13,7 @@ import pytest_asyncio
 
 from simulators import factory as factories
 from simulators.factory import Factory
+from simulators.scenario import Stage
 from simulators.truth import TruthServer
 
 
@@ -161,3 +162,57 @@ async def test_browsers_of_others_get_nothing(served: tuple[Factory, Client]) ->
     assert (await client.ask("/faults", "POST", {"asset": "cnc-01"}, kind="text/plain"))[0] == 415
     assert (await client.ask("/faults", "DELETE"))[0] == 405
     assert (await client.ask("/elsewhere"))[0] == 404
+
+
+async def test_a_scenario_is_begun_at_any_time_and_ended(served: tuple[Factory, Client]) -> None:
+    factory, client = served
+    stage = Stage(factory)
+    server = TruthServer(factory, [], 0, stage)
+    await server.start()
+    client = Client(server.port)
+    for _ in range(100):
+        factory.step(1.0)
+    assert await client.post("/scenarios", scenario="tool") == (200, {"done": True})
+    assert (await client.post("/scenarios", scenario="tool"))[0] == 409
+    factory.step(25.0)
+    stage.step()
+    assert factory.machines["cnc-01"].faults["tool_flank_wear"].onset_s is None  # its first event is at 30 s
+    factory.step(6.0)
+    stage.step()
+    assert factory.machines["cnc-01"].faults["tool_flank_wear"].onset_s == pytest.approx(131.0)
+    facts = {each["scenario"]: each for each in await client.get("/scenarios")}
+    assert facts["tool"]["running"]
+    assert facts["tool"]["lasts_s"] == 1000
+    assert set(facts["tool"]["names"]) == {"en", "zh"}
+    assert await client.post("/scenarios", scenario="tool", clear=True) == (200, {"done": True})
+    for _ in range(20):
+        factory.step(60.0)
+        stage.step()
+    assert factory.machines["cnc-01"].faults["tool_breakage"].onset_s is None
+    _, lines = await client.ask("/journal?after=0")
+    told = [json.loads(line) for line in lines.splitlines()]
+    assert [each["event"] for each in told if each["asset"] == "scenario"] == ["begun", "event", "ended"]
+    await server.stop()
+
+
+async def test_a_scenario_that_the_factory_cannot_play_is_refused(served: tuple[Factory, Client]) -> None:
+    _, client = served
+    facts = {each["scenario"]: each["lacks"] for each in await client.get("/scenarios")}
+    assert facts["bearing"] == []
+    assert facts["air_leak"] == ["compressor-01"]
+    assert "orders" in facts["rush_order"]
+    status, answer = await client.post("/scenarios", scenario="air_leak")
+    assert (status, answer["error"]) == (409, "this factory has no compressor-01")
+    assert (await client.post("/scenarios", scenario="../../etc/passwd"))[0] == 422
+    assert (await client.post("/scenarios", scenario="bearing", clear=True))[0] == 409
+
+
+async def test_it_is_told_since_when_a_sensor_lies_and_a_link_is_bad(served: tuple[Factory, Client]) -> None:
+    factory, client = served
+    for _ in range(20):
+        factory.step(0.5)
+    await client.post("/sensor_faults", asset="cnc-01", signal="head_temperature", mode="drift", size=3600.0)
+    await client.post("/link_faults", asset="cnc-01", mode="loss")
+    truth = await client.get("/truth/cnc-01")
+    assert truth["lying_since_s"] == {"head_temperature": pytest.approx(10.0)}
+    assert truth["disturbed_since_s"] == {"loss": pytest.approx(10.0)}

@@ -831,6 +831,154 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/training": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Training
+         * @description Return whether there is a trainer's desk, and which fault the demo put in by itself.
+         */
+        get: operations["get_training"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/training/assets/{asset}/faults": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Inject Fault
+         * @description Let a fault of a machine begin now; it grows.
+         */
+        post: operations["inject_fault"];
+        /**
+         * Repair
+         * @description Repair a machine. Its alarm is reset once nothing that it measures is beyond its limit.
+         */
+        delete: operations["repair"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/training/assets/{asset}/link_faults": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Break Link
+         * @description Disturb the way of a machine's data from now on, or repair it.
+         */
+        post: operations["break_link"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/training/assets/{asset}/sensor_faults": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Break Sensor
+         * @description Let a sensor lie from now on, or repair it.
+         */
+        post: operations["break_sensor"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/training/machines": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Simulated Machines
+         * @description Return what is so of each simulated machine, and what can be put into it.
+         */
+        get: operations["list_simulated_machines"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/training/scenarios": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Scenarios
+         * @description Return the scenarios, and which of them run.
+         */
+        get: operations["list_scenarios"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/training/scenarios/{scenario}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Begin Scenario
+         * @description Begin a scenario now: it may touch every machine, so it needs the whole plant as scope.
+         */
+        post: operations["begin_scenario"];
+        /**
+         * End Scenario
+         * @description Let no more of a scenario happen; what it broke is repaired with the machines.
+         */
+        delete: operations["end_scenario"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/users": {
         parameters: {
             query?: never;
@@ -1322,6 +1470,19 @@ export interface components {
             unchanged_s?: number | null;
             /** @description why it is offline or stale; null: it is not, or nobody says */
             why: components["schemas"]["WhyView"] | null;
+        };
+        /**
+         * BadLink
+         * @description A disturbance on the way of a machine's data.
+         */
+        BadLink: {
+            /**
+             * Mode
+             * @enum {string}
+             */
+            mode: "silent" | "loss" | "delay" | "duplicate";
+            /** Since */
+            since: string;
         };
         /**
          * BaselineView
@@ -1889,6 +2050,74 @@ export interface components {
             events: components["schemas"]["EventView"][];
         };
         /**
+         * FaultMode
+         * @description A fault that a machine can have, and how far it is.
+         */
+        FaultMode: {
+            /**
+             * Alarm
+             * @description what the controller tells when it is complete; empty: nothing
+             */
+            alarm: string;
+            /**
+             * Component
+             * @example spindle front bearing
+             */
+            component: string;
+            /**
+             * Does
+             * @description what happens, in one sentence
+             */
+            does: string;
+            /**
+             * Fault
+             * @example spindle_bearing_outer
+             */
+            fault: string;
+            /**
+             * Severity
+             * @description 0: it is not there; 1: functional failure
+             * @example 0.2
+             */
+            severity: number;
+            /**
+             * Since
+             * @description when it began (ISO 8601, UTC); null: it is not there
+             */
+            since: string | null;
+            /**
+             * Stage
+             * @enum {string}
+             */
+            stage: "none" | "incipient" | "developing" | "severe" | "failed";
+        };
+        /**
+         * FaultWish
+         * @description A fault that begins now.
+         * @example {
+         *       "fault": "spindle_bearing_outer"
+         *     }
+         */
+        FaultWish: {
+            /**
+             * Fault
+             * @example spindle_bearing_outer
+             */
+            fault: string;
+            /**
+             * Growth S
+             * @description simulated seconds until then
+             * @default 600
+             */
+            growth_s: number;
+            /**
+             * Limit
+             * @description how bad it becomes; 1 is functional failure
+             * @default 1
+             */
+            limit: number;
+        };
+        /**
          * FeedbackView
          * @description How many people say what of it.
          */
@@ -2300,6 +2529,38 @@ export interface components {
             token: string;
         };
         /**
+         * LinkWish
+         * @description A link that is bad from now on.
+         * @example {
+         *       "mode": "silent"
+         *     }
+         */
+        LinkWish: {
+            /**
+             * Delay S
+             * @default 2
+             */
+            delay_s: number;
+            /**
+             * Duration S
+             * @description it ends by itself
+             * @default 300
+             */
+            duration_s: number;
+            /**
+             * Mode
+             * @description none: all is well
+             * @enum {string}
+             */
+            mode: "none" | "silent" | "loss" | "delay" | "duplicate";
+            /**
+             * Probability
+             * @description of a message to be lost or doubled
+             * @default 0.3
+             */
+            probability: number;
+        };
+        /**
          * LiveValueView
          * @description A live value.
          */
@@ -2343,6 +2604,24 @@ export interface components {
              * @example cnc-01
              */
             source: string;
+        };
+        /**
+         * LyingSensor
+         * @description A sensor that does not say what is so.
+         */
+        LyingSensor: {
+            /**
+             * Mode
+             * @enum {string}
+             */
+            mode: "stuck" | "spike" | "drift" | "dropout";
+            /**
+             * Signal
+             * @example head_temperature
+             */
+            signal: string;
+            /** Since */
+            since: string;
         };
         /**
          * MachineLedger
@@ -2658,6 +2937,22 @@ export interface components {
             enterprises: components["schemas"]["EnterpriseView"][];
         };
         /**
+         * Planted
+         * @description A fault that is in a simulated machine from the start, so that there is something to find.
+         */
+        Planted: {
+            /**
+             * Asset
+             * @example cnc-01
+             */
+            asset: string;
+            /**
+             * Fault
+             * @example spindle_bearing_outer
+             */
+            fault: string;
+        };
+        /**
          * ProblemDocument
          * @description The body of every error answer (RFC 9457).
          */
@@ -2915,6 +3210,33 @@ export interface components {
             };
         };
         /**
+         * Scenario
+         * @description Several things that happen at their times.
+         */
+        Scenario: {
+            /**
+             * Lacks
+             * @description what it needs and this factory has not: it cannot be begun
+             */
+            lacks: string[];
+            /**
+             * Lasts S
+             * @description when its last event comes
+             */
+            lasts_s: number;
+            /** Names */
+            names: {
+                [key: string]: string;
+            };
+            /** Running */
+            running: boolean;
+            /**
+             * Scenario
+             * @example bearing
+             */
+            scenario: string;
+        };
+        /**
          * SendBlock
          * @description Send the blocks of a sensor that the edge holds in its ring of a time; without a time the newest one.
          */
@@ -2974,6 +3296,39 @@ export interface components {
              * @default
              */
             speed: string;
+        };
+        /**
+         * SensorWish
+         * @description A sensor that lies from now on.
+         * @example {
+         *       "mode": "stuck",
+         *       "signal": "head_temperature"
+         *     }
+         */
+        SensorWish: {
+            /**
+             * Mode
+             * @description none: it is repaired
+             * @enum {string}
+             */
+            mode: "none" | "stuck" | "spike" | "drift" | "dropout";
+            /**
+             * Rate Hz
+             * @description how often a spike or a drop-out begins
+             * @default 0.1
+             */
+            rate_hz: number;
+            /**
+             * Signal
+             * @example head_temperature
+             */
+            signal: string;
+            /**
+             * Size
+             * @description of a spike, or of a drift in an hour, in the signal's unit
+             * @default 0
+             */
+            size: number;
         };
         /**
          * Sent
@@ -3042,6 +3397,41 @@ export interface components {
             unit: string;
             /** Writable */
             writable: boolean;
+        };
+        /**
+         * SimulatedMachine
+         * @description What is so of a simulated machine, whatever it tells.
+         */
+        SimulatedMachine: {
+            /**
+             * Alarm
+             * @description empty: none
+             */
+            alarm: string;
+            /**
+             * Asset
+             * @example cnc-01
+             */
+            asset: string;
+            /**
+             * Faults
+             * @description all that it can have
+             */
+            faults: components["schemas"]["FaultMode"][];
+            /**
+             * Kind
+             * @example cnc
+             */
+            kind: string;
+            /** Links */
+            links: components["schemas"]["BadLink"][];
+            /** Sensors */
+            sensors: components["schemas"]["LyingSensor"][];
+            /**
+             * Signals
+             * @description those whose sensor can lie
+             */
+            signals: string[];
         };
         /**
          * SiteView
@@ -3470,6 +3860,22 @@ export interface components {
              * @example li.wei
              */
             username: string;
+        };
+        /**
+         * TrainingView
+         * @description Whether faults can be put in here.
+         * @example {
+         *       "trainer": false
+         *     }
+         */
+        TrainingView: {
+            /** @description what the demo put in by itself */
+            planted: components["schemas"]["Planted"] | null;
+            /**
+             * Trainer
+             * @description there are simulated machines that take faults
+             */
+            trainer: boolean;
         };
         /**
          * UserChange
@@ -6575,6 +6981,669 @@ export interface operations {
             };
             /** @description Unprocessable Entity */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    get_training: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TrainingView"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    inject_fault: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                asset: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FaultWish"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Content Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    repair: {
+        parameters: {
+            query?: {
+                /** @description only this one; none: all, of sensors and links too */
+                fault?: string;
+            };
+            header?: never;
+            path: {
+                asset: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    break_link: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                asset: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LinkWish"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Content Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    break_sensor: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                asset: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SensorWish"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Content Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    list_simulated_machines: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SimulatedMachine"][];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    list_scenarios: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Scenario"][];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    begin_scenario: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                scenario: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    end_scenario: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                scenario: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
