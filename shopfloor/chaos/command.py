@@ -9,8 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
+from shopfloor.chaos import run
 from shopfloor.chaos.faults import KINDS, WORLD
-from shopfloor.chaos.run import HEADER, HOLD_S, Report, chaos
+from shopfloor.chaos.run import HEADER, HOLD_S, Report
 from shopfloor.errors import ConfigurationError, Exit
 from shopfloor.home import port_of
 from shopfloor.output import err, out, print_json, table
@@ -56,7 +57,7 @@ def chaos(
         if home.exists() and any(home.iterdir()):
             raise ConfigurationError(f"{home} is not empty", "a chaos run needs a fresh folder of its own")
     report = asyncio.run(
-        chaos(
+        run.chaos(
             kinds,
             seed=seed,
             seconds=seconds,

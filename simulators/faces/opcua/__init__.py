@@ -60,6 +60,7 @@ class OpcUa(Face):
         self._nodes: dict[tuple[str, str], ua.NodeId] = {}
         self._writable: dict[ua.NodeId, tuple[Shown, Signal]] = {}
         self._last: dict[tuple[str, str], Value | None] = {}
+        self._written_ns: dict[tuple[str, str], int] = {}  # by then what a client has written was not known
         self._history = History()
         self._space: Space | None = None
         self._alarms: Alarms | None = None
@@ -235,11 +236,14 @@ class OpcUa(Face):
                 continue
             shown, signal = found
             value, stamp = item.Value.Value.Value, item.Value.SourceTimestamp
-            shown.note((stamp - _EPOCH) // timedelta(microseconds=1) * 1000, {signal.name: value})
+            stamp_ns = (stamp - _EPOCH) // timedelta(microseconds=1) * 1000
+            shown.note(stamp_ns, {signal.name: value})
             self._history.keep(item.NodeId, value, stamp)
             self._last[shown.machine.id, signal.name] = value  # the next emission shows what is so, if that is not it
             if shown.command(signal.name, value):
                 event.response_params[i] = ua.StatusCode(ua.StatusCodes.BadOutOfRange)
+            else:
+                self._written_ns[shown.machine.id, signal.name] = shown.stamp_ns
 
     async def emit(self, time_ns: int) -> None:
         """Write what changed into the address space."""
@@ -251,14 +255,21 @@ class OpcUa(Face):
                 stamp = _EPOCH + timedelta(microseconds=stamp_ns // 1000)
                 machine, due = shown.machine.id, [s for s in shown.machine.signals if shown.due(s, stamp_ns)]
                 changed = [s for s in due if self._last.get((machine, s.name), _NEVER) != reading[s.name]]
-                shown.note(stamp_ns // 1000 * 1000, {signal.name: reading[signal.name] for signal in changed})
+                told_ns, emitted = stamp_ns // 1000 * 1000, [s.name for s in changed if not s.writable]
+                shown.note(told_ns, {name: reading[name] for name in emitted})
                 for signal in changed:
-                    value = self._last[machine, signal.name] = reading[signal.name]
+                    value = reading[signal.name]
+                    if signal.writable:
+                        if stamp_ns <= self._written_ns.get((machine, signal.name), -1):
+                            continue  # a client has written since this was read
+                        shown.note(told_ns, {signal.name: value})
+                        emitted.append(signal.name)
+                    self._last[machine, signal.name] = value
                     node = self._nodes[machine, signal.name]
                     await server.write_attribute_value(node, data(signal, value, stamp))
                     self._history.keep(node, value, stamp)
-                shown.count([signal.name for signal in changed])
-                await self._follow(server, machine, [signal.name for signal in changed], reading, stamp)
+                shown.count(emitted)
+                await self._follow(server, machine, emitted, reading, stamp)
                 await alarms.show(machine, reading, stamp)
             await self._vibration.show(server, shown, time_ns)
 

@@ -27,7 +27,7 @@ from simulators.face import Face, Place, Setting
 from simulators.faces import mqtt_json, sparkplug
 from simulators.faces._json import encode, expression
 from simulators.factory import Factory
-from simulators.fault import SensorFault
+from simulators.fault import LinkFault, SensorFault
 from tests.simulators.faces.client import make_certificate, secured
 
 NOW_NS = 1_700_000_000_000_000_000
@@ -190,6 +190,16 @@ class TestOpcUa:
         ]
         assert told == [((stamp - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1) * 1000, 56.25)]
         assert [each["command"] for each in lines if "command" in each] == [{"name": "feed_override", "value": 56.25}]
+
+    async def test_what_was_read_before_a_write_is_not_put_over_it(self, opcua: Opened) -> None:
+        line, client, space = opcua
+        line.factory.machines["cnc-01"].link_faults.append(LinkFault("delay", 0.0, delay_s=0.5))
+        await line.tick(10)
+        override = client.get_node(ua.NodeId("cnc-01/Controller/FeedOverride", space))
+        await override.write_value(57.5)
+        for _ in range(10):
+            await line.tick()
+            assert await override.read_value() == 57.5
 
     async def test_commands_are_methods_and_say_why_they_refuse(self, opcua: Opened) -> None:
         _, client, space = opcua
