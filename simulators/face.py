@@ -242,9 +242,14 @@ def described(signal: Signal, where: Mapping[str, str]) -> dict[str, Any]:
     return entry
 
 
+SENT_EVERY_S: Final = 60.0
+"""So often the edge sends a block of each sensor, for whoever compares them."""
+
+
 def behind(machine: SimulatedMachine, sensor: str) -> dict[str, Any]:
-    """Return what the plant file says of the shaft and the bearings behind a vibration sensor."""
-    return deepcopy(dict(machine.data_sheet.get(sensor, {})))  # YAML would write the second one as an alias
+    """Return what the plant file says of a vibration sensor: how often a block is sent, and what it stands on."""
+    sheet = deepcopy(dict(machine.data_sheet.get(sensor, {})))  # YAML would write the second one as an alias
+    return {"send_every_s": SENT_EVERY_S, **sheet}
 
 
 def looking(machine: SimulatedMachine, sensors: Sequence[str]) -> dict[str, Any]:

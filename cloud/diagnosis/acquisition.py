@@ -7,6 +7,7 @@ new. What comes late into a time that a grid has passed is in a window that is r
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final, NamedTuple
@@ -19,6 +20,7 @@ from sqlalchemy.orm import Session
 
 from cloud.blocks.blocks import Blocks, BlocksError
 from cloud.blocks.tables import BlockRow
+from cloud.diagnosis.speed import speed_of
 from cloud.diagnosis.window import Bearing, Measured, Numbers, Subject, Texts, Times, Window
 from cloud.events.tables import EventRow
 from cloud.registry.tables import AssetRow
@@ -35,6 +37,8 @@ WINDOW_NS: Final = 7200 * SECOND_NS
 BLOCK_SLOT_NS: Final = 600 * SECOND_NS
 NEWEST_BLOCKS: Final = 4
 """Of each sensor the newest blocks are looked at, and of older ones the first of each BLOCK_SLOT_NS."""
+STEADY: Final = 0.02
+"""A shaft whose speed moved by a larger share during a block turned too unsteadily to look for lines in it."""
 MOST_EVENTS: Final = 1000
 """Of more than so many events in a window the newest count."""
 _MOST_ROWS: Final = 500_000  # that are read at once
@@ -219,21 +223,36 @@ def read_window(db: Session, store: Store, blocks: Blocks, source: Source, bound
     """Return a window that is read whole; raise StoreError."""
     grid = Grid(source, bounds.step_ns, bounds.entries, bounds.end_ns)
     grid.read(store)
-    return window_of(db, blocks, grid, bounds)
+    return window_of(db, store, blocks, grid, bounds)
 
 
-def window_of(db: Session, blocks: Blocks, grid: Grid, bounds: Bounds) -> Window:
-    """Return a window of a grid that was read, with what else happened in it."""
+def window_of(db: Session, store: Store, blocks: Blocks, grid: Grid, bounds: Bounds) -> Window:
+    """Return a window of a grid that was read, with what else happened in it; raise StoreError.
+
+    It begins with the first number: before the first sample of an asset that is new, nothing is missing.
+    """
     times, numbers, texts = grid.window(bounds)
+    first = _first_known(numbers)
+    times = times[first:]
+    numbers = {name: values[first:] for name, values in numbers.items()}
+    texts = {name: values[first:] for name, values in texts.items()}
     id_ = grid.source.subject.id
+    taken = tuple(_blocks(db, blocks, id_, int(times[0]), bounds.end_ns))
     return Window(
         subject=grid.source.subject,
         times_ns=times,
         numbers=numbers,
         texts=texts,
-        blocks=tuple(_blocks(db, blocks, id_, int(times[0]), bounds.end_ns)),
+        blocks=taken,
         events=tuple(_events(db, id_, int(times[0]), bounds.end_ns)),
+        speeds=_speeds(store, grid.source.subject, taken),
     )
+
+
+def _first_known(numbers: Mapping[str, Numbers]) -> int:
+    """Return the first entry with a number, 0 when there is none."""
+    known = [~np.isnan(values) for values in numbers.values()]
+    return int(np.argmax(np.any(known, axis=0))) if known else 0
 
 
 def _blocks(db: Session, blocks: Blocks, asset: str, start_ns: int, end_ns: int) -> Iterator[Block]:
@@ -261,6 +280,17 @@ def _chosen(rows: Sequence[BlockRow]) -> list[BlockRow]:
     return [*slots.values(), *newest]
 
 
+def _speeds(store: Store, subject: Subject, blocks: Sequence[Block]) -> dict[str, float]:
+    """Return how fast the shaft turned during the newest blocks of each sensor; NaN where it did not turn steadily."""
+    speeds: dict[str, float] = {}
+    for sensor, bearings in subject.bearings.items():
+        of = [block.header for block in blocks if block.header.sensor == sensor]
+        for header in of[-NEWEST_BLOCKS:]:
+            speed = speed_of(store, header, bearings[0])
+            speeds[header.id] = math.nan if speed is None or speed.moved > STEADY else speed.rpm
+    return speeds
+
+
 def _events(db: Session, asset: str, start_ns: int, end_ns: int) -> list[Event]:
     rows = db.scalars(
         select(EventRow)
@@ -282,6 +312,7 @@ def digest(window: Window) -> str:
         whole.update(orjson.dumps([name, texts.tolist()]))
     for block in window.blocks:
         whole.update(block.header.model_dump_json().encode() + block.data)
+    whole.update(orjson.dumps(sorted(window.speeds.items())))
     for event in window.events:
         whole.update(event.model_dump_json().encode())
     return whole.hexdigest()

@@ -7,21 +7,17 @@ from typing import Final
 
 import numpy as np
 
-from cloud.diagnosis.acquisition import SECOND_NS
+from cloud.diagnosis.speed import speed_of
 from cloud.diagnosis.view import EnvelopeView, LineView
 from cloud.diagnosis.window import Bearing, Subject
-from cloud.telemetry.store import Query, Store
+from cloud.telemetry.store import Store
 from cloud.telemetry.times import format_time
-from contract.block import Block, Header
-from contract.model import Quality, base_quality
+from contract.block import Block
 from vibration.envelope import squared_envelope_spectrum
 
 MOST_HZ: Final = 1e9
 _LEAST: Final = 16  # lines, or numbers
 _MOST_LINES: Final = 8192
-_SPEED_NS: Final = 60 * SECOND_NS
-"""So old a speed may be: with a deadband the edge sends a value every 20 s."""
-_MOST_SPEEDS: Final = 100_000
 
 
 class EnvelopeError(ValueError):
@@ -42,7 +38,8 @@ def envelope_of(
     if (high_hz - low_hz) * header.count / header.rate_hz < _LEAST or not np.isfinite(values).all():
         raise EnvelopeError(f"from {low_hz:g} to {high_hz:g} Hz there are too few lines, or no numbers")
     bearings = () if subject is None else subject.bearings.get(header.sensor, ())
-    rpm = _rpm(store, header, bearings[0]) if bearings else None
+    speed = speed_of(store, header, bearings[0]) if bearings else None
+    rpm = None if speed is None else speed.rpm
     lines = _lines(bearings, rpm / 60) if rpm else []
     found = squared_envelope_spectrum(values, header.rate_hz, (low_hz, high_hz))
     top_hz = max([3.2 * line.hz for line in lines], default=high_hz)
@@ -67,23 +64,3 @@ def _lines(bearings: Sequence[Bearing], shaft_hz: float) -> list[LineView]:
         orders = {"outer": bearing.outer, "inner": bearing.inner, "ball": 2 * bearing.ball, "cage": bearing.cage}
         lines += [LineView(name=name, order=order, hz=order * shaft_hz) for name, order in orders.items()]
     return lines
-
-
-def _rpm(store: Store, header: Header, bearing: Bearing) -> float | None:
-    """Return the mean speed of the shaft while a block was taken, or the newest before; None: nobody said it."""
-    if not bearing.speed_signal:
-        return bearing.rpm or None
-    query = Query(header.asset, (bearing.speed_signal,), header.start_ns - _SPEED_NS, header.end_ns)
-    table = store.samples(query, _MOST_SPEEDS)
-    known = [
-        (time_ns, value)
-        for time_ns, value, quality in zip(
-            table["time"].cast("int64").to_pylist(), table["value"].to_pylist(), table["quality"].to_pylist(),
-            strict=True,
-        )
-        if value is not None and base_quality(quality) != Quality.BAD
-    ]  # fmt: skip
-    within = [value for time_ns, value in known if time_ns >= header.start_ns]
-    if within:
-        return float(np.mean(within))
-    return float(known[-1][1]) if known else None

@@ -46,6 +46,7 @@ from cloud.problems import Code, Problem, responses
 from cloud.registry.routes import AssetPath, find_asset
 from cloud.registry.tables import AssetRow
 from cloud.telemetry.times import PATTERN, TimeError, parse_time
+from contract.birth import NODE_KIND
 
 router = APIRouter(prefix="/diagnosis", tags=["diagnosis"], dependencies=[need(Action.READ)])
 
@@ -112,7 +113,8 @@ def plant_health(db: Db, parts: GetParts, reach: Reach) -> PlantHealth:
     views = {view.asset: view for view in _views(db, parts, list(worst.values()))}
     learned = learning.newest_ids(db)
     assets: list[AssetHealth] = []
-    for asset in db.scalars(select(AssetRow.id).where(AssetRow.retired.is_(None)).order_by(AssetRow.id)):
+    machines = select(AssetRow.id).where(AssetRow.retired.is_(None), AssetRow.kind != NODE_KIND)
+    for asset in db.scalars(machines.order_by(AssetRow.id)):
         if reach is None or asset in reach:
             assets.append(health_view(asset, service.of(asset), views.get(asset), has_baseline=asset in learned))
     return PlantHealth(

@@ -48,6 +48,7 @@ from cloud.registry.tables import AssetRow
 from cloud.settings import Settings
 from cloud.telemetry.gate import Gate
 from cloud.telemetry.store import Store, StoreError
+from contract.birth import NODE_KIND
 
 FINE_NS: Final = 2 * SECOND_NS
 """A window may end at each multiple of this: what is found waits no longer for the next one."""
@@ -208,10 +209,8 @@ class Service:
         asset = state.source.subject.id
         bounds = Bounds(end_ns - WINDOW_NS, end_ns, STEP_NS)
         with self._sessions() as db:
-            window = window_of(db, self._blocks, grid, bounds)
-            # before the first sample of an asset that is new, nothing is missing
-            first = _first_known(window)
-            window, bounds = _from(window, first), bounds._replace(start_ns=int(window.times_ns[first]))
+            window = window_of(db, self._store, self._blocks, grid, bounds)
+            bounds = bounds._replace(start_ns=int(window.times_ns[0]))
             baseline, fleet = self._usual(db, asset)
             known = findings.open_of(db, asset)
             told = {name: (row.confidence, row.urgency) for name, row in known.items()}
@@ -300,7 +299,7 @@ class Service:
         return min(due, key=lambda name: self._states[name].turn_s, default=None)
 
     def _know_assets(self, db: Session) -> None:
-        rows = list(db.scalars(select(AssetRow).where(AssetRow.retired.is_(None))))
+        rows = list(db.scalars(select(AssetRow).where(AssetRow.retired.is_(None), AssetRow.kind != NODE_KIND)))
         states: dict[str, State] = {}
         for row in rows:
             source, state = source_of(row), self._states.get(row.id)
@@ -354,12 +353,6 @@ def _spans(window: Window) -> dict[str, tuple[float, float]]:
             more = _OUTSIDE * (high - low)
             spans[name] = low - more, high + more
     return spans
-
-
-def _first_known(window: Window) -> int:
-    """Return the first row with a number, 0 when there is none."""
-    known = [~np.isnan(values) for values in window.numbers.values()]
-    return int(np.argmax(np.any(known, axis=0))) if known else 0
 
 
 def _from(window: Window, first: int) -> Window:

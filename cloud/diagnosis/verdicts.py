@@ -58,7 +58,9 @@ def _verdict(block: Block, shaft_hz: float, orders: Orders) -> Verdict:
 
 
 def _shaft_hz(window: Window, bearing: Bearing, block: Block) -> float:
-    """Return the speed of the shaft (1/s) during a block, 0 when it is not known."""
+    """Return the speed of the shaft (1/s) during a block, 0 when it is not known or was not steady."""
+    if (rpm := window.speeds.get(block.header.id)) is not None:
+        return rpm / 60.0 if math.isfinite(rpm) else 0.0
     if bearing.speed_signal not in window.numbers:
         return bearing.rpm / 60.0
     row = int(np.searchsorted(window.times_ns, block.header.start_ns))

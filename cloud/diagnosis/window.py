@@ -61,7 +61,8 @@ class Window:
 
     An entry is what held at that time: the newest sample not later than it, unless that was without a value or bad.
     Then, and before the first sample, a number is NaN and a text None. Booleans are numbers 0 and 1. `blocks` and
-    `events` are those that began in the window, the oldest first.
+    `events` are those that began in the window, the oldest first. `speeds` are those (rpm) of the shaft in blocks, by
+    their id: a grid is too coarse for that. NaN: it moved; a block that is not in it is of the speed of the grid.
     """
 
     subject: Subject
@@ -70,6 +71,7 @@ class Window:
     texts: Mapping[str, Texts] = field(default_factory=dict)
     blocks: Sequence[Block] = ()
     events: Sequence[Event] = ()
+    speeds: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def end_ns(self) -> int:

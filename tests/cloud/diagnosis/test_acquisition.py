@@ -131,9 +131,9 @@ def test_equal_data_have_one_hash_and_what_comes_late_another(client, window, wr
     hashes = [digest(window()), digest(window())]
     write(sample.format(2, at(60)))
     hashes.append(digest(window()))
-    bring(client, event("e1", 20))
+    bring(client, event("e1", 40))
     hashes.append(digest(window()))
-    bring(client, block("b1", [1.0], 20))
+    bring(client, block("b1", [1.0], 40))
     hashes.append(digest(window()))
     assert hashes[0] == hashes[1]
     assert len(set(hashes)) == 4
