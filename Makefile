@@ -39,8 +39,12 @@ setup: $(DEV)  ## install everything that development needs into .venv
 demo: $(RUN)  ## start the whole plant and print the link to it (Ctrl-C ends it)
 	@exec $(BIN)/shopfloor demo $(ARGS)
 
-test: $(DEV)  ## run the tests (not the end-to-end ones)
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'not e2e and not load' $(ARGS)
+test: $(DEV)  ## run the tests (not the end-to-end and the slow ones)
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'not e2e and not load and not slow' $(ARGS)
+
+.PHONY: slow
+slow: $(DEV)  ## run the tests that take long, each for itself
+	$(BIN)/pytest -n 2 -m slow --timeout 300 -o faulthandler_timeout=290 $(ARGS)
 
 e2e: $(DEV)  ## run the end-to-end tests: the whole plant from the command line
 	$(BIN)/pytest -m e2e --timeout 600 -o faulthandler_timeout=590 tests/plant $(ARGS)

@@ -79,6 +79,7 @@ def everybody(parts: Parts) -> Callable[[], dict[str, Headers]]:
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.parametrize("database_url", ["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)], indirect=True)
 @pytest.mark.parametrize("tag", sorted({tag for tag, _ in OPERATIONS}))
 def test_nobody_meets_an_error_of_the_server(
     tag: str, parts: Parts, client: TestClient, everybody: Callable[[], dict[str, Headers]]

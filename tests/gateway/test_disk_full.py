@@ -91,6 +91,7 @@ def test_a_full_disk_empties_behind_the_ledger(
 TOLD = "v1/demo/shanghai/machining/line1/shanghai-machining-line1/ledger"
 
 
+@pytest.mark.slow
 def test_f7_a_broker_whose_disk_is_full_is_told_and_all_is_shown_again(
     small_disk: Path, settings: Settings, edge_node: EdgeNode, fake_store: FakeStore, free_port: int
 ) -> None:

@@ -13,10 +13,10 @@ import pytest
 from cloud.parts import Parts
 from cloud.registry.announcement import Announcement
 from cloud.registry.learn import learn
-from tests.cloud.conftest import address, announce, client, parts, settings, write
+from tests.cloud.conftest import address, announce, client, parts, schema, settings, write
 from tests.cloud.diagnosis.test_service import SIGNALS, Plant, turn
 
-__all__ = ["address", "announce", "client", "parts", "settings", "write"]
+__all__ = ["address", "announce", "client", "parts", "schema", "settings", "write"]
 
 
 @pytest.fixture

@@ -258,6 +258,7 @@ def rounds(factory: Factory) -> Iterator[dict[str, str]]:
         yield {name: codes.pop() for name, codes in left.items() if codes}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "dt"), [("default.yaml", 0.5), ("workshops.yaml", 1.0), ("hall.yaml", 2.0)])
 def test_every_fault_of_every_machine_of_a_factory_is_undone(name: str, dt: float) -> None:
     factory = factories.load(Path(name))

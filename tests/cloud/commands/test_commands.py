@@ -100,7 +100,10 @@ def test_two_gateways_that_ask_at_once_are_given_different_ones(client: TestClie
     assert len(given) == len(set(given)) == 20
 
 
-def test_a_gateway_that_waits_is_given_a_command_at_once(address: str, maintainer: TestClient) -> None:
+def test_a_gateway_that_waits_is_given_a_command_at_once(
+    address: str, client: TestClient, maintainer: TestClient
+) -> None:
+    fetch(client)  # two threads must not make the same route for the first time
     answers: list[Any] = []
 
     def ask() -> None:

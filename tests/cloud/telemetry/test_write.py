@@ -41,7 +41,9 @@ def post(address: str, parts: Parts) -> Iterator[Callable[[str, bytes], Future[h
         yield lambda source, body: threads.submit(one, source, body)
 
 
-@pytest.mark.parametrize(("name", "body", "most"), [("ingest", SHORT, 64), ("long_writes", LONG, 16)])
+@pytest.mark.parametrize(
+    ("name", "body", "most"), [("ingest", SHORT, 64), pytest.param("long_writes", LONG, 16, marks=pytest.mark.slow)]
+)
 def test_a_sender_that_fills_the_queue_makes_room_for_another(
     parts: Parts, post: Any, name: str, body: bytes, most: int
 ) -> None:

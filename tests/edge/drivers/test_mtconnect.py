@@ -323,7 +323,8 @@ async def test_what_an_old_agent_says_and_what_has_no_single_value(scripted: Any
         ("temp", 21.0),
         ("temp", 22.0),
     ]
-    assert await driver.read() == []
+    with suppress(Lost):  # what the others said may have come with the last batch: then there is nothing more
+        assert await driver.read() == []
     assert driver.counters.overflows == 0
 
 

@@ -54,7 +54,8 @@ class Hall:
         (shown,) = (each for each in self.face.shown if each.machine.id == "mill")
         entry: dict[str, Any] = self.face.entry(shown)
         signals = {"execution": entry["signals"]["execution"]}
-        return entry | {"signals": signals} | QUICK | options
+        blocks = {name: {"node": sensor["node"]} for name, sensor in entry["blocks"].items()}
+        return entry | {"signals": signals, "blocks": blocks, "detectors": []} | QUICK | options
 
     def machine(self, name: str = "mill") -> ToolController:
         machine = self.factory.machines[name]

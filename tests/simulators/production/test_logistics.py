@@ -177,6 +177,7 @@ events:
 
 
 @pytest.mark.parametrize(("step", "span_s"), [("10", DAY_S), ("0.1", 3000.0)])
+@pytest.mark.slow
 def test_what_the_command_tells_balances_too(step: str, span_s: float, tmp_path: Path) -> None:
     (tmp_path / "scenario.yaml").write_text(SCENARIO)
     with socket.create_server(("127.0.0.1", 0)) as probe:
