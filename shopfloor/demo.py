@@ -202,7 +202,8 @@ class Run:
         if self.demo.is_planted:
             self.display.say(
                 "planted fault: the outer ring of the front spindle bearing of cnc-01 begins to pit 90 s after the "
-                "start and fails after 40 minutes, so that there is something to diagnose; --no-fault leaves it out"
+                "start and fails after 40 minutes, so that there is something to diagnose: look at Health in the "
+                "console after some minutes; --no-fault leaves it out"
             )
         starting = asyncio.create_task(self._start(supervisor))
         try:

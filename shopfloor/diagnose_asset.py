@@ -44,7 +44,8 @@ def asset(
     if report["abstained"]:
         why = _ABSTAINED.get(report["abstained"], report["abstained"])
         learned = f" ({report['learned']:.0%})" if report["learned"] < 1 else ""
-        out.print(f"no verdict: {why}{learned}", markup=False)
+        what = "only what needs no comparison is judged" if report["findings"] else "no verdict"
+        out.print(f"{what}: {why}{learned}", markup=False)
     elif not report["findings"]:
         out.print("nothing is found", markup=False)
     for finding in report["findings"]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from cloud.diagnosis import baseline as baselines
 from cloud.diagnosis import rules
@@ -42,10 +42,10 @@ def diagnose(window: Window, baseline: Baseline | None = None, fleet: Sequence[B
         return report.model_copy(update={"abstained": "no_data"})
     baseline = _usual(window, baseline, fleet)
     if baseline is None:
-        return report.model_copy(update={"abstained": "no_baseline", "findings": _by_blocks(window)})
+        return report.model_copy(update={"abstained": "no_baseline", **_by_blocks(window)})
     report = report.model_copy(update={"baseline": baseline.id})
     if not baseline.learned:
-        return report.model_copy(update={"abstained": "learning", "findings": _by_blocks(window)})
+        return report.model_copy(update={"abstained": "learning", **_by_blocks(window)})
     symptoms = Symptoms(window, baseline)
     known = {name: rule for name, rule in rules.load().items() if concerns(rule, window.subject.kind)}
     lacking = {name: gone for name, rule in known.items() if (gone := missing(symptoms, rule))}
@@ -68,26 +68,33 @@ def _usual(window: Window, own: Baseline | None, fleet: Sequence[Baseline]) -> B
     return min(peers, key=lambda one: (-one.rows, one.id), default=own)
 
 
-def _by_blocks(window: Window) -> tuple[Finding, ...]:
+def _by_blocks(window: Window) -> dict[str, Any]:
     """Return what blocks of vibration say by themselves: the lines of a bearing need no comparison with what is usual.
 
-    Nothing else speaks, and nobody can say for how long it will do.
+    Nothing else speaks, and nobody can say for how long it will do. `looked_at` are the rules that blocks spoke to.
     """
     if not window.blocks or not window.subject.bearings:
-        return ()
+        return {}
     usual = baselines.learn(window)
     if not usual.contexts:
-        return ()
+        return {}
     symptoms = Symptoms(window, usual)
     known = {name: rule for name, rule in rules.load().items() if concerns(rule, window.subject.kind)}
     alone = [
         replace(one, evidence=tuple(seen for seen in one.evidence if seen.block)) for one in candidates(symptoms, known)
     ]
     found = confident([one for one in alone if any(seen.weight > 0.0 for seen in one.evidence)])
-    return tuple(
+    findings = [
         _finding(symptoms, one, confidence).model_copy(update={"life": None, "urgency": one.rule.urgency})
         for one, confidence in found
-    )
+    ]
+    judged = [
+        name
+        for name, rule in known.items()
+        if not missing(symptoms, rule)
+        and any(seen.block for evidence in rule.evidence(symptoms).values() for seen in evidence)
+    ]
+    return {"findings": tuple(findings), "looked_at": tuple(judged)}
 
 
 def _doubt(symptoms: Symptoms) -> str:

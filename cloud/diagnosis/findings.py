@@ -101,9 +101,8 @@ def see(db: Session, report: Report) -> Changes:
 
 
 def _end_unseen(rows: Iterable[FindingRow], report: Report) -> list[str]:
-    if report.abstained:
-        return []  # nothing was looked at
-    unseen = [row for row in rows if report.end_ns - row.last_seen_ns >= ENDS_NS]
+    looked_at = [row for row in rows if not report.abstained or row.rule in report.looked_at]
+    unseen = [row for row in looked_at if report.end_ns - row.last_seen_ns >= ENDS_NS]
     for row in unseen:
         row.ended_ns, row.open_as = report.end_ns, None
     return [row.id for row in unseen]

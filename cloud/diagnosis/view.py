@@ -255,8 +255,11 @@ def finding_view(row: FindingRow, feedback: Mapping[str, int], data: Data) -> Fi
     said = Finding.model_validate_json(row.said)
     others = [AlternativeView.model_validate(each) for each in row.others]
     window = window_view(row.start_ns, row.end_ns, row.step_s)
+    shown = dict(said_view(row.asset, said, others, window))
+    if said.since_ns is not None:  # what it stands on now may be newer than what it was opened for
+        shown["since"] = format_time(min(said.since_ns, row.first_seen_ns))
     return FindingView(
-        **dict(said_view(row.asset, said, others, window)),
+        **shown,
         id=row.id,
         first_seen=format_time(row.first_seen_ns),
         last_seen=format_time(row.last_seen_ns),
