@@ -44,10 +44,10 @@ test: $(DEV)  ## run the tests (not the end-to-end and the slow ones)
 
 .PHONY: slow
 slow: $(DEV)  ## run the tests that take long, each for itself
-	$(BIN)/pytest -n 2 -m slow --timeout 300 -o faulthandler_timeout=290 $(ARGS)
+	$(BIN)/pytest -n 2 -m slow --timeout 1200 -o faulthandler_timeout=1190 $(ARGS)
 
 e2e: $(DEV)  ## run the end-to-end tests: the whole plant from the command line
-	$(BIN)/pytest -m e2e --timeout 600 -o faulthandler_timeout=590 tests/plant $(ARGS)
+	$(BIN)/pytest -m 'e2e and not slow' --timeout 600 -o faulthandler_timeout=590 tests/plant $(ARGS)
 
 .PHONY: load
 load: $(DEV)  ## exceed each limit of the cloud from a second process while a healthy client is timed

@@ -43,6 +43,7 @@ def log_in(context: BrowserContext, link: str) -> Page:
     return page
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [("--scenario", "bearing"), ()], ids=["bearing", "planted"])
 def test_the_outer_ring_is_found_before_it_fails_and_seen_in_both_languages(
     make_plant: Callable[[], Any], wait_until: Any, arguments: tuple[str, ...]
