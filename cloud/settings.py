@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Final
@@ -10,7 +11,9 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-_LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
+_LOOPBACK: Final = re.compile(
+    r"http://(127\.0\.0\.1|localhost|\[::1\])(:[1-9][0-9]{0,3}|:[1-5][0-9]{4}|:6[0-4][0-9]{3})?/?"
+)
 
 
 class SecretFileError(ValueError):
@@ -91,8 +94,7 @@ class Settings(BaseSettings):
     @field_validator("trainer_url")
     @classmethod
     def _on_this_machine(cls, value: str) -> str:
-        parts = urlsplit(value)
-        if value and (parts.scheme != "http" or parts.hostname not in _LOOPBACK or parts.path not in ("", "/")):
+        if value and not _LOOPBACK.fullmatch(value):
             raise ValueError(f"{value!r} is no http:// address of this machine: write http://127.0.0.1:8088")
         return value
 

@@ -85,8 +85,8 @@ def bearing(
         raise ConfigurationError(f"--rate {rate:g}: a rate is above 0")
     if (rpm is None) == (not speed):
         raise ConfigurationError("the speed of the shaft is told not at all, or twice", "say --rpm or --speed")
-    if rpm is not None and not 0.0 < rpm < math.inf:
-        raise ConfigurationError(f"--rpm {rpm:g}: the shaft of a bearing that is judged turns")
+    if rpm is not None and not 0.0 <= rpm < math.inf:
+        raise ConfigurationError(f"--rpm {rpm:g}: a speed is 0 or above")
     orders = _orders(bearing, (bpfo, bpfi, bsf, ftf), (balls, ball_mm, pitch_mm, contact))
     values = read(file, array)
     if rpm is None:

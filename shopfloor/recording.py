@@ -24,19 +24,32 @@ def read(path: Path, array: str = "") -> npt.NDArray[np.float64]:
     if path.suffix.lower() not in {".npz", ".npy"}:
         raise ConfigurationError(f"{path} is neither an npz nor an npy file", _HINT)
     try:
-        found = _of_archive(path, array) if path.suffix.lower() == ".npz" else np.load(path, allow_pickle=False)
+        if path.exists() and not path.is_file():
+            raise ConfigurationError(f"{path} is no file", _HINT)
+        found = _of_archive(path, array) if path.suffix.lower() == ".npz" else _of_file(path)
     except OSError as error:
-        raise ConfigurationError(f"cannot read {path}: {error.strerror or error}") from error
-    except (ValueError, EOFError, zipfile.BadZipFile, NotImplementedError) as error:
-        raise ConfigurationError(f"{path} holds no plain numbers: {error}", _HINT) from error
+        raise ConfigurationError(f"cannot read {path}: {error.strerror or error}", "is its name right?") from error
+    except (ValueError, EOFError, OverflowError, MemoryError, zipfile.BadZipFile, NotImplementedError) as error:
+        reason = str(error).partition("allow_pickle")[0].strip() or type(error).__name__
+        raise ConfigurationError(f"{path} holds no plain numbers: {reason}", _HINT) from error
     return _row(path, found)
+
+
+def _of_file(path: Path) -> npt.NDArray[Any]:
+    _check_size(path, path.stat().st_size)
+    # mapped, so that a head which promises more than the file has is told before there is room for it
+    found: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    return found
+
+
+def _check_size(path: Path, size: int) -> None:
+    if size > _MOST_BYTES:
+        raise ConfigurationError(f"{path} has {size / 1024**3:.1f} GiB, more than {_MOST_BYTES / 1024**3:.0f}")
 
 
 def _of_archive(path: Path, array: str) -> npt.NDArray[Any]:
     with zipfile.ZipFile(path) as archive:
-        size = sum(entry.file_size for entry in archive.infolist())
-    if size > _MOST_BYTES:
-        raise ConfigurationError(f"{path} unpacks to {size / 1024**3:.1f} GiB, more than {_MOST_BYTES / 1024**3:.0f}")
+        _check_size(path, sum(entry.file_size for entry in archive.infolist()))
     with np.load(path, allow_pickle=False) as arrays:
         names = list(arrays.files)
         wanted = array or ("x" if "x" in names else names[0] if len(names) == 1 else "")

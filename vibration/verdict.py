@@ -87,7 +87,7 @@ def _judge(search: Search) -> Verdict:
         suspects, strongest = ["cage"], cage
     there = _is_there(strongest)
     if there < _NOTHING:
-        return Verdict(None, 1.0 - there, False, "nothing", evidence)
+        return Verdict(None, _MOST * (1.0 - there), False, "nothing", evidence)
     # the one that explains the others' lines is to blame, not the one with more of them
     sure = {part: _is_there(rows[part]) * _is_told_apart(search, rows, part) for part in suspects}
     part, is_open = _told_by_sidebands(max(suspects, key=lambda part: (sure[part], rows[part].nats)), rows)

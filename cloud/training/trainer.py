@@ -35,6 +35,8 @@ class Trainer:
 
     def machine(self, asset: str) -> dict[str, Any]:
         """Return what is so of a machine; raise RefusedError when there is none."""
+        if set(asset) <= {"."}:  # a path would lead elsewhere
+            raise RefusedError(f"there is no machine {asset!r}")
         machine: dict[str, Any] = self._ask("GET", f"/truth/{quote(asset, safe='')}")
         return machine
 

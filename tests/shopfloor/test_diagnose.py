@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import subprocess
 import sys
 import zipfile
@@ -164,6 +166,30 @@ def test_a_broken_file_is_refused(tmp_path: Path, name: str, content: bytes) -> 
     (tmp_path / name).write_bytes(content)
     with pytest.raises(ConfigurationError, match="holds no plain numbers"):
         diagnosed(tmp_path / name, *STATED)
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("name", ["x.npy", "x.npz"])
+def test_what_is_no_file_is_refused_at_once(tmp_path: Path, name: str) -> None:
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(ConfigurationError, match="is no file"):
+        diagnosed(tmp_path / name, *STATED)
+
+
+@pytest.mark.parametrize("shape", [(10**11,), (2 * 10**9,), (10**23,)])
+def test_a_head_that_promises_more_than_there_is_is_refused(tmp_path: Path, shape: tuple[int]) -> None:
+    head = io.BytesIO()
+    np.lib.format.write_array_header_1_0(head, {"descr": "<f8", "fortran_order": False, "shape": shape})
+    (tmp_path / "x.npy").write_bytes(head.getvalue() + bytes(80))
+    with pytest.raises(ConfigurationError, match="holds no plain numbers"):
+        diagnosed(tmp_path / "x.npy", *STATED)
+
+
+def test_a_file_of_more_bytes_than_may_be_is_refused(tmp_path: Path) -> None:
+    with (tmp_path / "x.npy").open("wb") as file:
+        file.truncate(4 * 1024**3)
+    with pytest.raises(ConfigurationError, match="more than 2"):
+        diagnosed(tmp_path / "x.npy", *STATED)
 
 
 def test_an_archive_with_a_broken_array_is_refused(tmp_path: Path) -> None:

@@ -192,8 +192,27 @@ def test_simulators_that_are_away_are_said_to_be(login: Login) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["http://192.168.1.5:8088", "https://127.0.0.1:8088", "http://127.0.0.1:8088/faults", "127.0.0.1:8088"]
+    "url",
+    [
+        "http://192.168.1.5:8088",
+        "https://127.0.0.1:8088",
+        "http://127.0.0.1:8088/faults",
+        "127.0.0.1:8088",
+        "http://127.0.0.1:8088?x=",
+        "http://127.0.0.1#",
+        "http://127.0.0.1:abc",
+        "http://127.0.0.1:99999",
+        "http://[::1]example.com",
+        " http://127.0.0.1",
+    ],
 )
 def test_only_this_machine_has_a_control_address(url: str) -> None:
     with pytest.raises(ValidationError, match="no http:// address of this machine"):
         Settings(trainer_url=url)
+
+
+@pytest.mark.parametrize("asset", ["%2e", "%2e%2e", "no-machine"])
+def test_an_asset_that_is_none_leads_to_no_other_address(login: Login, asset: str) -> None:
+    answer = login(Role.TRAINER).delete(f"/api/v1/training/assets/{asset}/faults")
+    assert answer.status_code in {404, 409}, answer.text
+    assert "addresses" not in answer.text
