@@ -37,6 +37,7 @@ COPY shopfloor shopfloor
 RUN /venv/bin/pip install --no-input --no-deps --no-build-isolation --editable . \
  && /venv/bin/pip uninstall --yes setuptools pip && python3 -m compileall -q /app \
  && /venv/bin/python -c 'import edge.__main__, gateway.__main__, edge.drivers as d; [d.load(name) for name in d.driver_names()]' \
+ && /venv/bin/python -c 'import edge.detectors as d; [d.load(name) for name in d.detector_names()]' \
  && /venv/bin/python -c 'import shopfloor.__main__, shopfloor.compose.provision'
 
 FROM run AS edge-gateway

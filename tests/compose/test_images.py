@@ -11,9 +11,17 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PROCESSES = {
-    "edge-gateway": ["contract", "spool", "edge", "gateway", "shopfloor.__main__", "shopfloor.compose.provision"],
+    "edge-gateway": [
+        "contract",
+        "spool",
+        "vibration",
+        "edge",
+        "gateway",
+        "shopfloor.__main__",
+        "shopfloor.compose.provision",
+    ],
     "simulators": ["simulators"],
-    "cloud": ["contract", "cloud", "shopfloor.__main__", "shopfloor.backup", "shopfloor.compose.influx"],
+    "cloud": ["contract", "vibration", "cloud", "shopfloor.__main__", "shopfloor.backup", "shopfloor.compose.influx"],
 }
 """By image: packages (of which every module is imported) and modules."""
 FOLDERS = {"edge-gateway": {"cloud", "simulators"}, "simulators": {"cloud", "edge"}, "cloud": {"gateway", "simulators"}}
@@ -47,6 +55,13 @@ for name in sys.argv[3:]:
         if ".migrations." not in each.name:  # Alembic runs them
             importlib.import_module(each.name)
 """
+
+
+def test_what_the_images_copy_is_not_ignored() -> None:
+    lines = re.findall(r"^COPY (?!--from)(.+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    copied = {source.partition("/")[0] for line in lines for source in line.split()[:-1]}
+    let_in = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    assert copied <= let_in
 
 
 def pinned(lock: str) -> dict[str, str]:
