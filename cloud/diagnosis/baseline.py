@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -374,4 +375,4 @@ def _plain(values: Numbers) -> Any:
 def _rounded(value: Any) -> Any:
     if isinstance(value, list):
         return [_rounded(part) for part in value]
-    return None if value is None or value != value else float(f"{value:.7g}")  # noqa: PLR0124
+    return None if value is None or math.isnan(value) else float(f"{value:.7g}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -91,7 +92,7 @@ def contexts(window: Window, names: Sequence[str]) -> list[Context]:
         if name in window.texts:
             columns.append([str(word or "") for word in window.texts[name].tolist()])
         elif name in window.numbers:
-            columns.append(["" if value != value else f"{value:g}" for value in window.numbers[name].tolist()])  # noqa: PLR0124
+            columns.append(["" if math.isnan(value) else f"{value:g}" for value in window.numbers[name].tolist()])
         else:
             columns.append([""] * len(window.times_ns))
     return list(zip(*columns, strict=True)) if columns else [()] * len(window.times_ns)

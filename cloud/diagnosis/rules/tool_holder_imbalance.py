@@ -1,5 +1,6 @@
 """A holder out of balance: the spindle shakes once per turn, as the square of the speed, with one tool alone."""
 
+import math
 from collections.abc import Sequence
 
 from cloud.diagnosis.detection import DEPARTS, Symptoms
@@ -36,7 +37,7 @@ def _others(sigmas: dict[str, float], tool: str) -> list[Evidence]:
 def _once_per_turn(symptoms: Symptoms, group: str) -> list[Evidence]:
     """What was added must lie at the turns of the shaft, so that its acceleration is small for its velocity."""
     hz, turns = added_hz(symptoms, group), shaft_hz(symptoms, group)
-    if hz != hz or turns != turns:  # noqa: PLR0124
+    if math.isnan(hz) or math.isnan(turns):
         return []
     weight = 3.0 if 0.5 * turns <= hz <= 1.6 * turns else -4.0
     return [Evidence(what="frequency", signal=VELOCITY, value=min(hz, 1e6), expected=turns, unit="Hz", weight=weight)]
