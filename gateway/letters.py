@@ -18,8 +18,9 @@ from contract.topics import Node, parse_sparkplug
 from spool import Record
 
 MOST_BYTES: Final = 1 << 20  # of one request, before gzip
-AHEAD_NS: Final = 300_000_000_000
-"""So far ahead of its arrival the time of an event may be; as edges take it."""
+AHEAD_NS: Final = 86_400_000_000_000
+"""So far ahead of its arrival the time of an event may be. Its edge has judged it by a clock of its own; that of the
+gateway may be wrong by hours, and the samples beside the event keep their times, too."""
 
 Kind = Literal["event", "block", "reply", "ledger"]
 

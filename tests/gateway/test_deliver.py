@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -354,6 +355,18 @@ def test_an_event_from_the_future_is_of_its_arrival_and_says_so(
     assert told_of["time_ns"] < 2**62  # type: ignore[index]
 
 
+def test_a_gateway_whose_clock_is_an_hour_late_leaves_events_their_times(
+    open_chain: Open, cloud: Cloud, edge_node: EdgeNode
+) -> None:
+    chain = open_chain()
+    born(chain, edge_node)
+    in_an_hour_ns = time.time_ns() + 3600 * 10**9
+    chain.put(event("e1", time_ns=in_an_hour_ns))
+    chain.deliver()
+    (told_of,) = [each["event"] for each in cloud.told if each["kind"] == "event"]
+    assert (told_of["time_ns"], told_of["time_replaced"]) == (in_an_hour_ns, False)  # type: ignore[index]
+
+
 def test_a_block_goes_as_it_came_and_is_no_sample(open_chain: Open, store: Store, cloud: Cloud, ledger: Ledger) -> None:
     chain = open_chain()
     node = EdgeNode()
@@ -380,8 +393,8 @@ def test_the_newest_ledger_of_each_source_is_told_when_the_cloud_is_back(
     chain.forward()
     assert chain.deliverer is not None
     cloud.down = True
-    for time in (1, 2, 3):
-        chain.deliverer.tell(LINE, told(chain).model_copy(update={"time": time}))
+    for second in (1, 2, 3):
+        chain.deliverer.tell(LINE, told(chain).model_copy(update={"time": second}))
         chain.deliver(1)
     cloud.down = False
     chain.deliver()

@@ -91,6 +91,14 @@ def test_each_wrong_block_is_found(kept: list[Measured], wrong: dict[str, int]) 
     assert verdict.wrong == wrong
 
 
+def test_a_machine_that_starts_anew_may_measure_the_same_again() -> None:
+    again = BLOCK._replace(start_ns=at(7))
+    for kept, wrong in (([BLOCK, again], {}), ([again], {"lost": 1}), ([BLOCK, again, again], {"doubled": 1})):
+        verdict, checked = deeds()
+        checked.check_blocks([BLOCK, again], kept, {"cnc-01"})
+        assert verdict.wrong == wrong
+
+
 def test_a_block_that_is_sent_on_request_may_stay_away_until_an_edge_says_that_it_is_sent() -> None:
     verdict, checked = deeds()
     checked.check_blocks([BLOCK], [], {"cnc-02"})
