@@ -25,6 +25,8 @@ LOST: Final = ("block_budget", "cloud_full")
 """Reasons in the ledger for which an event or a block may be missing."""
 BLOCK_NS: Final = 2 * SECOND_NS
 """A block is on its way to the spool so long after its first number at most: it is measured, shown, read and split."""
+UNDER_WAY_NS: Final = SECOND_NS
+"""What is on the wire when a write expires cannot be called back; a machine carries it out so much later at most."""
 OPEN: Final = ("queued", "sent")
 NOT_DONE: Final = ("refused", "expired", "failed")
 
@@ -268,14 +270,16 @@ class Deeds:
         what = f"write {command['id']} of {command['do']['value']}, {state} ({command['reason']})"
         if len(times) > 1:
             self._wrong("doubled", asset, signal, times[1], what)
+        was_under_way = any(s["step"] == "replied" and parse_iso(s["time"]) >= expires_ns for s in command["steps"])
         for time_ns in [each for each in times if each > expires_ns]:
-            if self._is_held(asset, time_ns):
+            if state == "unknown" and was_under_way and time_ns < expires_ns + UNDER_WAY_NS:
+                self.counts["writes on the wire at their expiry"] += 1
+            elif self._is_held(asset, time_ns):
                 self.counts["writes held back by the machine or its line"] += 1
             else:
                 self._wrong("late", asset, signal, time_ns, f"by {(time_ns - expires_ns) / 1e6:.0f} ms: {what}")
         if (state in NOT_DONE and times) or (state == "done" and not times):
             self._wrong("false", asset, signal, created_ns, f"carried out {len(times)} times: {what}")
-        was_under_way = any(s["step"] == "replied" and parse_iso(s["time"]) >= expires_ns for s in command["steps"])
         is_harmed = any(f.start_ns <= expires_ns and created_ns <= f.end_ns for f in faults)
         if state == "unknown" and not is_harmed and not was_under_way:
             self._wrong("untold", asset, signal, created_ns, f"and there was no fault: {what}")

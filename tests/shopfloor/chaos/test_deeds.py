@@ -161,6 +161,14 @@ def test_a_write_that_was_under_way_at_its_expiry_may_be_unknown() -> None:
         assert verdict.wrong == wrong
 
 
+def test_what_was_on_the_wire_at_its_expiry_may_be_carried_out_a_moment_later() -> None:
+    replied = [{"step": "replied", "time": iso(at(10))}]
+    for state, second, wrong in (("unknown", 10.05, {}), ("unknown", 12, {"late": 1}), ("done", 10.05, {"late": 1})):
+        verdict, checked = deeds()
+        checked.check_writes([command(state, steps=replied)], [carried_out(second)], set(), [])
+        assert verdict.wrong == wrong
+
+
 def test_a_command_that_the_cloud_has_taken_is_there() -> None:
     verdict, checked = deeds()
     checked.check_writes([], [], {"id-80.0"}, [])
