@@ -88,7 +88,10 @@ def _hann(count: int) -> Numbers:
 def _floor(power: Numbers, width: int) -> Numbers:
     """Return the mean of the noise around each line, from medians of stretches of `width` that overlap by half."""
     starts = np.arange(1, max(2, len(power) - width // 2), max(1, width // 2))
-    medians = [float(np.median(power[start : start + width])) for start in starts]
+    full = starts[starts + width <= len(power)]
+    stretches = np.lib.stride_tricks.sliding_window_view(power, width)[full] if len(full) else np.zeros((0, width))
+    ends = [float(np.median(power[start : start + width])) for start in starts[len(full) :]]
+    medians = np.concatenate([np.median(stretches, axis=1), ends])
     return np.asarray(np.interp(np.arange(len(power)), starts + width / 2.0, medians) / np.log(2.0))
 
 

@@ -92,7 +92,10 @@ def contexts(window: Window, names: Sequence[str]) -> list[Context]:
         if name in window.texts:
             columns.append([str(word or "") for word in window.texts[name].tolist()])
         elif name in window.numbers:
-            columns.append(["" if math.isnan(value) else f"{value:g}" for value in window.numbers[name].tolist()])
+            # a setting has few values: each is written once
+            values, place = np.unique(window.numbers[name], return_inverse=True)
+            words = ["" if math.isnan(value) else f"{value:g}" for value in values.tolist()]
+            columns.append([words[i] for i in place.tolist()])
         else:
             columns.append([""] * len(window.times_ns))
     return list(zip(*columns, strict=True)) if columns else [()] * len(window.times_ns)

@@ -61,10 +61,10 @@ class SimulatedAsset:
 
 
 def simulated(kind: str, load: str, seed: int) -> SimulatedAsset:
-    """Return an asset at its start; the load `other` is another part, speed, demand or weather."""
+    """Return an asset at its start; the load `other` is another part, speed, demand or weather, `slow` another feed."""
     options = _OTHER.get(kind, {}) if load == "other" else {}
     machine = machines.load(kind)(f"{kind}-{seed}", seed, None, options)
-    if load == "other" and isinstance(machine, MachineTool):
+    if load in ("other", "slow") and isinstance(machine, MachineTool):
         machine.feed_override = 85.0
     if load == "other" and isinstance(machine, Robot):
         machine.speed_override = 60.0

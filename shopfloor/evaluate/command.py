@@ -25,7 +25,7 @@ from shopfloor.evaluate.table import markdown, write
 from shopfloor.evaluate.trial import Course, run
 from shopfloor.output import err, out, print_json
 
-_AT_A_TIME: Final = 4
+_AT_A_TIME: Final = 12
 """Cases of one asset that a process is given: it lives through the asset's healthy day for each such group."""
 _SEEDS: Final = 3
 
@@ -75,13 +75,16 @@ def evaluate(
     wanted = list(cases(Choice(chosen, tuple(asset or ()), tuple(fault or ()), quick)))
     if not wanted:
         raise ConfigurationError(f"nothing is called {', '.join(fault or ())}", f"faults: {', '.join(_known())}")
-    courses = list(_tried(wanted, jobs, 60.0 * (minutes or (3.0 if quick else 30.0))))
+    tried = list(_tried(wanted, jobs, 60.0 * (minutes or (3.0 if quick else 30.0))))
+    courses = [course for group, _ in tried for course in group]
+    cpu_s = round(sum(seconds for _, seconds in tried))
     result = score(courses)
-    text = f"{len(courses)} of {len(wanted)} cases, seeds {chosen[0]} to {chosen[-1]}.\n\n{markdown(result)}"
+    head = f"{len(courses)} of {len(wanted)} cases, seeds {chosen[0]} to {chosen[-1]}, {cpu_s} CPU seconds."
+    text = f"{head}\n\n{markdown(result)}"
     if document is not None:
         write(document, text)
     if json:
-        print_json({"cases": len(courses), "of": len(wanted), "seeds": chosen, **result.plain()})
+        print_json({"cases": len(courses), "of": len(wanted), "seeds": chosen, "cpu_s": cpu_s, **result.plain()})
     else:
         out.print(text, markup=False)
 
@@ -91,35 +94,39 @@ def _known() -> list[str]:
 
 
 def _groups(wanted: Iterable[Case]) -> list[list[Case]]:
-    """Return cases in groups for one process each, healthy weeks alone, in an order by chance that is always the same.
+    """Return cases in groups for one process each: the healthy weeks first, all else in an order by chance.
 
-    Whatever is left out when the time is over is then nothing in particular.
+    Chance is always the same. When the time is over, no week of health is missing, and what is left out of the rest is
+    nothing in particular.
     """
-    groups = []
+    weeks, groups = [], []
     for _, same in groupby(wanted, lambda case: (case.kind, case.load, case.seed)):
         of_asset = list(same)
         short = [case for case in of_asset if not case.days]
         groups += [short[i : i + _AT_A_TIME] for i in range(0, len(short), _AT_A_TIME)]
-        groups += [[case] for case in of_asset if case.days]
-    return [groups[i] for i in np.random.default_rng(1).permutation(len(groups))]
+        weeks += [[case] for case in of_asset if case.days]
+    return weeks + [groups[i] for i in np.random.default_rng(1).permutation(len(groups))]
 
 
-def _tried(wanted: Iterable[Case], jobs: int, seconds: float) -> Iterator[Course]:
-    """Yield the courses of all cases, in any order, until the time is over; and tell how far it is."""
+def _tried(wanted: Iterable[Case], jobs: int, seconds: float) -> Iterator[tuple[list[Course], float]]:
+    """Yield the courses of groups of cases and the CPU seconds these took, until the time is over; tell how far it is.
+
+    Groups come in any order.
+    """
     groups = _groups(wanted)
     begun, total, done = time.monotonic(), sum(map(len, groups)), 0
     with get_context("spawn").Pool(min(jobs, len(groups)), initializer=_alone) as pool:
         coming = pool.imap_unordered(_run, groups)
         for number in range(1, len(groups) + 1):
             try:
-                courses = coming.next(max(begun + seconds - time.monotonic(), 0.0))
+                courses, cpu_s = coming.next(max(begun + seconds - time.monotonic(), 0.0))
             except OverdueError:
                 err.print(f"the time is over after {done} of {total} cases", markup=False)
                 return
             done += len(courses)
             left_s = (time.monotonic() - begun) / number * (len(groups) - number)
             err.print(f"{done} of {total} cases, {left_s / 60.0:.0f} min left", markup=False)
-            yield from courses
+            yield courses, cpu_s
 
 
 def _alone() -> None:
@@ -128,5 +135,7 @@ def _alone() -> None:
     warnings.simplefilter("ignore", RuntimeWarning)
 
 
-def _run(group: list[Case]) -> list[Course]:
-    return list(run(group))
+def _run(group: list[Case]) -> tuple[list[Course], float]:
+    begun = time.process_time()
+    courses = list(run(group))
+    return courses, time.process_time() - begun

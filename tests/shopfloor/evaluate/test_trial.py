@@ -28,7 +28,15 @@ def test_every_fault_of_every_kind_is_tried_and_each_kind_is_watched_while_healt
     assert faults == {(kind, code) for kind in KINDS for code in modes_of(kind)}
     weeks = sum(case.days for case in wanted if case.what == "healthy") / 7.0
     assert weeks >= 30.0
-    assert {case.load for case in wanted} == {"usual", "other"}
+    assert {case.load for case in wanted} == {"usual", "other", "slow"}
+
+
+def test_a_fault_of_a_tool_is_tried_with_a_part_that_this_tool_makes() -> None:
+    end_mill, parts = 2, {"tool_breakage", "chip_jam", "chatter"}
+    for case in cases(Choice([1, 2], ("cnc",))):
+        if parts & set(case.names):
+            program = simulated("cnc", case.load, case.seed).machine.program  # type: ignore[attr-defined]
+            assert end_mill in {block.tool for block in program.blocks}, case
 
 
 @pytest.fixture(scope="module")
