@@ -9,7 +9,6 @@ from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
-import ruptures as rpt
 
 from cloud.diagnosis import robust
 from cloud.diagnosis.baseline import (
@@ -150,6 +149,8 @@ class Symptoms:
 
     def since_ns(self, signal: str) -> int | None:
         """Return when the level of a signal changed most within the window; None when it was so all along."""
+        import ruptures as rpt  # brings all of scipy.stats: whatever only knows the routes starts without it
+
         residual = self.residual(signal)
         rows = np.flatnonzero(np.isfinite(residual))
         bins = np.array_split(rows, min(_CHANGE_BINS, max(len(rows) // 6, 1)))

@@ -128,7 +128,7 @@ def test_who_waits_takes_nobodys_place(address: str, maintainer: TestClient, par
         with httpx2.Client(base_url=address, cookies=cookies, timeout=30) as client:
             return client.get(f"/api/v1/commands/{id_}", params={"wait_s": wait_s}).status_code
 
-    waiting = [threading.Thread(target=ask, args=(8,)) for _ in range(12)]
+    waiting = [threading.Thread(target=ask, args=(4,)) for _ in range(12)]
     for each in waiting:
         each.start()
     end_s = time.monotonic() + 20
