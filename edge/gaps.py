@@ -54,7 +54,7 @@ class Gaps:
     def __init__(
         self,
         name: str,
-        machine: Entry,
+        entry: Entry,
         *,
         driver: Contained,
         intake: Intake,
@@ -64,7 +64,7 @@ class Gaps:
     ) -> None:
         """`failed` is told of a failure of the driver after which it is not asked again."""
         self._name = name
-        self._machine = machine
+        self._entry = entry
         self._driver = driver
         self._intake = intake
         self._outlet = outlet
@@ -168,7 +168,7 @@ class Gaps:
                 try:
                     await self._send_recorded(samples, gap)
                 except Exception:
-                    check_sound(samples, self._machine.signals)
+                    check_sound(samples, self._entry.signals)
                     raise
 
     def _window(self, gap: _Gap) -> tuple[int, int]:

@@ -21,9 +21,9 @@ from pydantic import ValidationError
 
 from contract.command import Apply, Browse, Command, CommandError, Reply, SendBlock, Write, read_command
 from contract.model import MAX_TEXT_BYTES, Asset, Datatype, Signal, Value
+from edge.coercion import coerce
 from edge.desk import Desk, DeskError
 from edge.driver import DriverError, Written
-from edge.filter import coerce
 from spool import SpoolError
 
 MOST_AT_ONCE: Final = 32

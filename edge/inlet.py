@@ -20,7 +20,7 @@ from contract.topics import Node
 from edge.aliases import Aliases
 from edge.budget import BlockBudget
 from edge.dating import LAST_NS
-from edge.filter import Read
+from edge.read import Read
 from spool import Spool
 
 _MOST_METRICS: Final = 500  # in one message

@@ -20,12 +20,13 @@ from edge.detector import TICK_S, Detectors
 from edge.driver import Item, Refreshed
 from edge.entry import Entry, Place
 from edge.events import MACHINE, Events
-from edge.filter import Filter, Read
+from edge.filter import Filter
 from edge.health import Health
 from edge.ids import MAX_ASSETS, AssetIds
 from edge.ledger import EdgeLedger
 from edge.notes import Notes
 from edge.outlet import Outlet
+from edge.read import Read
 from edge.source import Source
 from edge.way import Way
 
@@ -40,7 +41,7 @@ class Intake:
     def __init__(
         self,
         name: str,
-        machine: Entry,
+        entry: Entry,
         health: Health,
         *,
         place: Place,
@@ -54,7 +55,7 @@ class Intake:
         self.sources: dict[str, Source] = {}
         self.keeps_history = False  # whether the machine may have a record of its own
         self._name = name
-        self._machine = machine
+        self._entry = entry
         self._health = health
         self._place = place
         self._outlet = outlet
@@ -64,17 +65,17 @@ class Intake:
         self._ids = ids
         self._clock_ns = clock_ns
         self.notes = Notes()
-        self._log = _log.bind(machine=name, address=machine.address)
-        self._way = Way(name, outlet=outlet, ledger=ledger, health=health, notes=self.notes, address=machine.address)
+        self._log = _log.bind(machine=name, address=entry.address)
+        self._way = Way(name, outlet=outlet, ledger=ledger, health=health, notes=self.notes, address=entry.address)
         self._events = Events(self._way)
-        self._blocks = Blocks(machine.blocks, self._way)
+        self._blocks = Blocks(entry.blocks, self._way)
         self._orphans: list[tuple[str, str]] = []  # assets, and who told of their conditions and tells no more
         self._looked_s = 0.0
 
     @property
     def detects(self) -> bool:
         """Whether detectors look at what comes, which wait for delays."""
-        return bool(self._machine.detectors)
+        return bool(self._entry.detectors)
 
     @property
     def waits(self) -> bool:
@@ -222,7 +223,7 @@ class Intake:
 
     def check_silence(self) -> None:
         """Tell of assets that have said nothing for longer than the machine allows."""
-        limit_s = self._machine.offline_after_s
+        limit_s = self._entry.offline_after_s
         for source in self.sources.values():
             if limit_s and source.online and time.monotonic() - source.heard_s > limit_s:
                 self._log.warning("no data", asset=source.asset.id, silent_s=limit_s)
@@ -258,8 +259,8 @@ class Intake:
             text = f"the asset {asset_id} belongs to {owner} already: its data is left out"
             self.notes.tell("owner", text, asset_id)
             return None
-        asset = replace(self._machine.asset(self._place, asset_id), label=self._ids.label(asset_id))
-        unknown = {name for name, entry in self._machine.signals.items() if entry.datatype is None}
+        asset = replace(self._entry.asset(self._place, asset_id), label=self._ids.label(asset_id))
+        unknown = {name for name, entry in self._entry.signals.items() if entry.datatype is None}
         before = self._outlet.datatypes_before(asset_id)
         inferred = {name: datatype for name, datatype in before.items() if name in unknown}
         signals = tuple(replace(each, datatype=inferred.get(each.name, each.datatype)) for each in asset.signals)
@@ -267,9 +268,9 @@ class Intake:
         self._outlet.describe(asset)
         filter_ = Filter(signals, bounds=self._bounds(self._clock_ns()))
         active = partial(self._events.active, asset_id)
-        detectors = Detectors(self._machine.detectors, asset, self._health, active) if self.detects else None
+        detectors = Detectors(self._entry.detectors, asset, self._health, active) if self.detects else None
         self.sources[asset_id] = Source(asset, filter_, unknown - inferred.keys(), inferred, detectors)
-        there = {MACHINE, *(entry.name for entry in self._machine.detectors)}
+        there = {MACHINE, *(entry.name for entry in self._entry.detectors)}
         self._orphans += [(asset_id, source) for source in self._events.sources(asset_id) - there]
         return self.sources[asset_id]
 

@@ -9,7 +9,7 @@ from typing import Protocol
 from contract.block import Block
 from contract.event import Event
 from contract.model import Asset, Datatype, Sample
-from edge.filter import Read
+from edge.read import Read
 
 
 class Outlet(Protocol):

@@ -54,7 +54,7 @@ class Runner:
     def __init__(
         self,
         name: str,
-        machine: Entry,
+        entry: Entry,
         make: Callable[[], Driver],
         *,
         place: Place,
@@ -74,14 +74,14 @@ class Runner:
         self.name = name
         self.health = Health()
         self._make = make
-        self._machine = machine
+        self._entry = entry
         self._driver = Contained(make, connect_s=connect_s, close_s=close_s)
         self._ledger = ledger
         self._clock_ns = clock_ns
         self._ids = AssetIds() if ids is None else ids
         self._intake = Intake(
             name,
-            machine,
+            entry,
             self.health,
             place=place,
             outlet=outlet,
@@ -93,14 +93,14 @@ class Runner:
         )
         self._gaps = Gaps(
             name,
-            machine,
+            entry,
             driver=self._driver,
             intake=self._intake,
             outlet=outlet,
             ledger=ledger,
             failed=self._failed,
         )
-        self._log = _log.bind(machine=name, address=machine.address)
+        self._log = _log.bind(machine=name, address=entry.address)
         self._failures: set[str] = set()  # places of those that were told in full
         self._accounted: dict[Reason, int] = {}
         self._listened_ns = 0  # when something came, or the connection was made
@@ -148,7 +148,7 @@ class Runner:
 
     async def run(self) -> None:
         """Serve the machine until cancelled."""
-        for asset in self._machine.asset_ids(self.name) or self._ids.known(self.name):
+        for asset in self._entry.asset_ids(self.name) or self._ids.known(self.name):
             self._intake.source(asset)
         attempts = 0
         try:
@@ -218,7 +218,7 @@ class Runner:
 
     def _not_troubled(self) -> None:
         self.health.trouble = self.health.todo = ""
-        self.health.code = "overdue" if self._machine.offline_after_s else ""  # why it is offline while nothing comes
+        self.health.code = "overdue" if self._entry.offline_after_s else ""  # why it is offline while nothing comes
 
     def _heard(self, items: Sequence[Item]) -> None:
         """Take a batch for a sign of life; one of which nothing could be read is none, and trouble."""
@@ -250,7 +250,7 @@ class Runner:
                     try:
                         await self._intake.take(items)
                     except Exception:
-                        check_sound(items, self._machine.signals)
+                        check_sound(items, self._entry.signals)
                         raise
                     self._account()
                     self._say_notes()
@@ -269,7 +269,7 @@ class Runner:
         """How long to wait for a batch until there may be something else to do; None: for ever."""
         if self._intake.waits:
             return _TICK_S
-        waits = [limit_s for limit_s in (self._machine.offline_after_s / 4, TICK_S * self._intake.detects) if limit_s]
+        waits = [limit_s for limit_s in (self._entry.offline_after_s / 4, TICK_S * self._intake.detects) if limit_s]
         return min(waits, default=None)
 
     def _say_notes(self) -> None:

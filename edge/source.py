@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from contract.model import Asset, Datatype, Sample
+from edge.coercion import inferred
 from edge.detector import Detectors
-from edge.filter import Filter, inferred
+from edge.filter import Filter
 
 
 @dataclass(slots=True)

@@ -149,7 +149,7 @@ class Symptoms:
 
     def since_ns(self, signal: str) -> int | None:
         """Return when the level of a signal changed most within the window; None when it was so all along."""
-        import ruptures as rpt  # brings all of scipy.stats: whatever only knows the routes starts without it
+        import ruptures as rpt  # noqa: PLC0415 - brings all of scipy.stats, which whoever knows the routes need not
 
         residual = self.residual(signal)
         rows = np.flatnonzero(np.isfinite(residual))

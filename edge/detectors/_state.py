@@ -10,9 +10,9 @@ from pydantic import Field
 
 from contract.event import Event, Evidence, event_id
 from contract.model import Asset, Datatype, Quality, Sample, Value, base_quality
+from edge.coercion import coerce
 from edge.dating import no_time
 from edge.entry import DetectorEntry, Names, SignalName, Text
-from edge.filter import coerce
 
 _STATES: Final = ("execution", "state", "status", "mode")
 _GIVES_WAY_NS: Final = 60_000_000_000

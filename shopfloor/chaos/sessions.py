@@ -30,8 +30,8 @@ from contract.model import Asset, Datatype, Sample
 from contract.mqtt import Broker, Session
 from edge.drivers import load
 from edge.entry import Context, Place
-from edge.filter import Read
 from edge.ledger import EdgeLedger
+from edge.read import Read
 from edge.runner import Runner
 from shopfloor.chaos.mangle import Mangler
 from simulators import factory as factories

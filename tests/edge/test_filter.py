@@ -9,8 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contract.model import TIME_REPLACED, Datatype, Quality, Sample, Signal, base_quality
+from edge.coercion import coerce, inferred
 from edge.dating import Bounds
-from edge.filter import Filter, Passed, Read, coerce, inferred
+from edge.filter import Filter, Passed
+from edge.read import Read
 
 MS = 1_000_000
 START = 1_700_000_000_000  # ms

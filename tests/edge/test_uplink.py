@@ -18,8 +18,8 @@ from contract.model import Asset, Datatype, Quality, Sample, Signal
 from contract.mqtt import Broker
 from contract.sparkplug import Code, Metric, Payload, encode
 from contract.topics import Node, parse_sparkplug
-from edge.filter import Read
 from edge.node import EdgeNode
+from edge.read import Read
 from edge.uplink import Uplink
 from edge.window import Window
 from spool import Spool

@@ -7,11 +7,11 @@ from typing import Any, Final
 
 import orjson
 
+from edge.coercion import inferred
 from edge.driver import Tag
 from edge.drivers._json import lenient
 from edge.drivers._json.paths import quoted
 from edge.drivers._json.values import sound
-from edge.filter import inferred
 
 _MOST_LEAVES: Final = 200
 
