@@ -137,7 +137,7 @@ def main() -> int:
         for wrong in error.errors(include_url=False):
             prefix = "SHOPFLOOR_MQTT_" if error.title == BrokerSettings.__name__ else "SHOPFLOOR_"
             name = "_".join(str(part) for part in wrong["loc"]).upper()
-            log.critical("a setting is wrong", variable=prefix + name, value=str(wrong["input"]), why=wrong["msg"])
+            log.critical("a setting is wrong", variable=prefix + name, value=str(wrong["input"]), reason=wrong["msg"])
         return 2
     _allow_files(settings.max_connections)
     try:
@@ -145,18 +145,18 @@ def main() -> int:
         with listen(settings.host, settings.port) as listening:
             serve(settings, broker, listening)
     except SecretFileError as error:
-        log.critical("the cloud cannot start", why=str(error))
+        log.critical("the cloud cannot start", reason=str(error))
         return 2
     except (StoreError, StrangerError) as error:
-        log.critical("the cloud cannot start", why=str(error), todo=error.todo)
+        log.critical("the cloud cannot start", reason=str(error), todo=error.todo)
         return 2
     except SQLAlchemyError as error:
-        log.critical("the database cannot be opened", why=str(error), todo="correct SHOPFLOOR_DATABASE_URL")
+        log.critical("the database cannot be opened", reason=str(error), todo="correct SHOPFLOOR_DATABASE_URL")
         return 2
     except OSError as error:
         where = f"{settings.host}:{settings.port}"
         todo = "is another program on that port? choose one with SHOPFLOOR_PORT; is SHOPFLOOR_HOME writable?"
-        log.critical("the cloud cannot start", why=f"{where}: {error}", todo=todo)
+        log.critical("the cloud cannot start", reason=f"{where}: {error}", todo=todo)
         return 2
     return 0
 

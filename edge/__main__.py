@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         keep_private(settings.home / "edge")
     except StrangerError as error:
-        _log.critical("the edge cannot start", why=str(error), todo=error.todo)
+        _log.critical("the edge cannot start", reason=str(error), todo=error.todo)
         return 2
     owners = {name: name for line in plant.lines for name, machine in line.machines.items() if machine.asset_ids(name)}
     context = Context(settings.home.absolute(), options.plant.absolute().parent)

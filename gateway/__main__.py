@@ -37,22 +37,22 @@ def main() -> int:
         for fault in error.errors():
             name = "_".join(str(part) for part in fault["loc"]).upper()
             prefix = _PREFIXES.get(error.title, "SHOPFLOOR_")
-            log.critical("wrong setting", variable=f"{prefix}{name}", value=str(fault["input"]), why=fault["msg"])
+            log.critical("wrong setting", variable=f"{prefix}{name}", value=str(fault["input"]), reason=fault["msg"])
         return 2
     try:
         keep_private(settings.folder)
     except StrangerError as error:
-        log.critical("the gateway cannot start", why=str(error), todo=error.todo)
+        log.critical("the gateway cannot start", reason=str(error), todo=error.todo)
         return 2
     gateway = Gateway(settings, broker, mirror_broker)
     try:
         gateway.start()
     except (SpoolError, LedgerError) as error:
-        log.critical("the gateway cannot start", why=str(error))
+        log.critical("the gateway cannot start", reason=str(error))
         return 1
     except OSError as error:
         where = f"{settings.gateway_host}:{settings.gateway_port}"
-        log.critical("the gateway cannot start", why=f"{error}; is {where} free, and {settings.folder} writable?")
+        log.critical("the gateway cannot start", reason=f"{error}; is {where} free, and {settings.folder} writable?")
         return 1
     return _run(gateway)
 
@@ -72,7 +72,7 @@ def _run(gateway: Gateway) -> int:
                 log.critical("a thread has ended: the gateway ends too, so that it is started again")
                 return 1
     except SpoolError as error:
-        log.critical("the spool has ended: the gateway ends too, so that it is started again", why=str(error))
+        log.critical("the spool has ended: the gateway ends too, so that it is started again", reason=str(error))
         return 1
     finally:
         gateway.stop()

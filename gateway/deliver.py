@@ -22,10 +22,10 @@ from contract.identity import Ids
 from contract.loss import SourceLedger
 from contract.topics import Node, parse_sparkplug
 from gateway.cloud import Cloud, Receipt
-from gateway.forward import Progress
 from gateway.ledger import CLOUD, Aside, Ledger, LedgerError
 from gateway.ledger.tally import Delivered
 from gateway.letters import MOST_BYTES, Letter, LetterError, ledger_letter, letters_of
+from gateway.progress import Progress
 from gateway.sinks import Cursors
 from spool import Record, Spool, SpoolError
 
@@ -193,8 +193,7 @@ class Deliverer:
 
     def _settle(self, post: Post, receipt: Receipt) -> float:
         outcome = receipt.outcome
-        self.progress.posts += 1
-        self.progress.answers[outcome] = self.progress.answers.get(outcome, 0) + 1
+        self.progress.answered(outcome)
         self._failures = self._failures + 1 if outcome == "failed" else 0
         if self._failures >= FAILURES:
             outcome = "rejected"  # one line of it must not keep all others waiting
@@ -273,16 +272,11 @@ class Deliverer:
             self._ledger.flush()
 
     def _wait(self, trouble: str, at_least_s: float = 0.0) -> float:
-        if self.progress.failing_since is None:
-            self.progress.failing_since = self._clock()
+        if self.progress.fails(trouble, self._clock()):
             log.warning("the cloud is waited for", reason=trouble)
-        self.progress.trouble = trouble
         return max(at_least_s, self._backoff.next_s())
 
     def _working(self) -> None:
-        self.progress.moved = self._clock()
         self._backoff.reset()
-        if self.progress.failing_since is not None:
-            log.info("the cloud takes again", after_s=round(self.progress.moved - self.progress.failing_since, 1))
-            self.progress.failing_since = None
-            self.progress.trouble = ""
+        if (failing_s := self.progress.moves(self._clock())) is not None:
+            log.info("the cloud takes again", after_s=round(failing_s, 1))

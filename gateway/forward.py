@@ -19,6 +19,7 @@ from contract.backoff import Backoff
 from contract.topics import Node
 from gateway.ledger import STORE, Aside, Ledger, LedgerError
 from gateway.ledger.tally import Stored, Tally
+from gateway.progress import Progress
 from gateway.reader import Reader
 from gateway.sinks import Cursors
 from gateway.store import Answer, Store
@@ -63,19 +64,6 @@ class Batch:
         piece = self.todo.pop()
         middle = (piece.start + piece.stop) // 2
         self.todo += [slice(middle, piece.stop), slice(piece.start, middle)]
-
-
-@dataclass(slots=True)
-class Progress:
-    """How forwarding goes; times are monotonic seconds. `failing_since` is None while the store takes what it gets."""
-
-    moved: float = 0.0
-    failing_since: float | None = None
-    trouble: str = ""
-    records: int = 0
-    samples: int = 0
-    posts: int = 0
-    answers: dict[str, int] = field(default_factory=dict)
 
 
 class Forwarder:
@@ -196,8 +184,7 @@ class Forwarder:
     def _post(self, batch: Batch) -> float:
         piece = batch.todo[-1]
         answer = self._store.write("\n".join(batch.lines[piece]).encode())
-        self.progress.posts += 1
-        self.progress.answers[answer.outcome] = self.progress.answers.get(answer.outcome, 0) + 1
+        self.progress.answered(answer.outcome)
         if answer.outcome not in ("written", "rejected"):
             if answer.is_late and piece.stop - piece.start > 1:
                 batch.halve()  # the same again would be as late, for ever
@@ -220,7 +207,7 @@ class Forwarder:
         line = batch.lines[first].encode()
         self._ledger.set_aside(Aside(self._now_ns(), node, STORE, answer.detail, line))
         log.warning(
-            "the store refused a line; it is set aside", node="/".join(node), line=line[:200], why=answer.detail
+            "the store refused a line; it is set aside", node="/".join(node), line=line[:200], reason=answer.detail
         )
 
     def _forget(self, batch: Batch) -> None:
@@ -244,16 +231,11 @@ class Forwarder:
             self._ledger.flush()
 
     def _wait(self, trouble: str, at_least_s: float = 0.0) -> float:
-        if self.progress.failing_since is None:
-            self.progress.failing_since = self._clock()
-            log.warning("forwarding waits", why=trouble)
-        self.progress.trouble = trouble
+        if self.progress.fails(trouble, self._clock()):
+            log.warning("forwarding waits", reason=trouble)
         return max(at_least_s, self._backoff.next_s())
 
     def _working(self) -> None:
-        self.progress.moved = self._clock()
         self._backoff.reset()
-        if self.progress.failing_since is not None:
-            log.info("forwarding goes on", after_s=round(self.progress.moved - self.progress.failing_since, 1))
-            self.progress.failing_since = None
-            self.progress.trouble = ""
+        if (failing_s := self.progress.moves(self._clock())) is not None:
+            log.info("forwarding goes on", after_s=round(failing_s, 1))

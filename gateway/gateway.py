@@ -324,7 +324,7 @@ class Gateway:
         try:
             self._spool.close()
         except SpoolError as error:
-            log.error("the spool could not be closed in time", why=str(error))  # noqa: TRY400 the reason is the message
+            log.error("the spool could not be closed in time", reason=str(error))  # noqa: TRY400 the reason is the message
         self._flush()
         self._ledger.close()
         if not self._forwarder.alive:
@@ -463,7 +463,7 @@ class Gateway:
             self._ledger.flush()
         except LedgerError as error:
             if not self._ledger_trouble:
-                log.error("the ledger cannot be written", why=str(error))  # noqa: TRY400 the reason is the message
+                log.error("the ledger cannot be written", reason=str(error))  # noqa: TRY400 the reason is the message
             self._ledger_trouble = str(error)
         else:
             self._ledger_trouble = ""

@@ -116,7 +116,7 @@ class Reader:
                     self._index.add(topic)
                     self._runs.load(topic, self._notes.note(RUN + topic))
             except SparkplugError as error:
-                log.warning("a noted birth cannot be read; a new one is asked for", topic=topic, why=str(error))
+                log.warning("a noted birth cannot be read; a new one is asked for", topic=topic, reason=str(error))
 
     def read(self, record: Record) -> Lines:
         """Return what a record says; what cannot be read is set aside in the ledger."""

@@ -344,7 +344,7 @@ class Receiver:
             self._ledger.account.lose(node, "gateway_full", 1, now_ns, str(error)[:1000])
         if not self._commits_to_calm:
             kind = "is full" if isinstance(error, SpoolFull) else "failed"
-            log.error(f"the spool {kind}: nothing is acknowledged until there is room", why=str(error))
+            log.error(f"the spool {kind}: nothing is acknowledged until there is room", reason=str(error))
         # at its limit a spool refuses and accepts by turns: that is one story, to be told once
         self._commits_to_calm = CALM
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 import orjson
 
 from contract.topics import Node
-from gateway.forward import Progress
+from gateway.progress import Progress
 from spool import Stats
 
 GRACE_S: Final = 5.0  # a store that restarts is no alarm

@@ -73,4 +73,4 @@ def _readable(line: str) -> str:
         return line.strip()
     if not isinstance(entry, dict):
         return line.strip()
-    return ": ".join(str(entry[key]) for key in ("event", "why", "todo", "error", "exception") if entry.get(key))
+    return ": ".join(str(entry[key]) for key in ("event", "reason", "todo", "error", "exception") if entry.get(key))

@@ -193,7 +193,7 @@ class Ledger:
 
     def _begin_anew(self, why: str) -> None:
         kept = self._path.with_suffix(".damaged")
-        log.error("the ledger was damaged and begins anew", file=str(self._path), kept=str(kept), why=why)
+        log.error("the ledger was damaged and begins anew", file=str(self._path), kept=str(kept), reason=why)
         for tail in ("-wal", "-shm"):
             self._path.with_name(self._path.name + tail).unlink(missing_ok=True)
         self._path.replace(kept)

@@ -14,9 +14,9 @@ import orjson
 import pytest
 
 from contract.topics import Node
-from gateway.forward import Progress
 from gateway.health import MOST_CONNECTIONS, REQUEST_S, HealthServer
 from gateway.ledger.quarantine import Quarantine
+from gateway.progress import Progress
 from gateway.view import CloudView, NodeView, View, checks, report
 from spool import Stats
 

@@ -77,7 +77,7 @@ def test_a_full_disk_costs_lines_and_nothing_else() -> None:
 
 def test_last_words_are_for_people(tmp_path: Path) -> None:
     log = LogFile(tmp_path / "a.log")
-    log.write(b'{"event": "cannot start", "why": "no disk", "level": "critical"}\n[1, 2]\nplain\n')
+    log.write(b'{"event": "cannot start", "reason": "no disk", "level": "critical"}\n[1, 2]\nplain\n')
     log.close()
     assert log.last_words(3) == "cannot start: no disk\n[1, 2]\nplain"
     assert log.last_words() == "plain"
