@@ -108,7 +108,7 @@ def _finding(symptoms: Symptoms, one: Candidate, confidence: float) -> Finding:
     ranked = sorted(one.evidence, key=lambda evidence: -abs(evidence.weight))
     support = tuple(evidence for evidence in ranked if evidence.weight > 0.0)
     since_ns = _since_ns(symptoms, support)
-    rest = life(symptoms, one.rule.health, since_ns) if one.rule.health is not None else None
+    rest = life(symptoms, one.rule.health) if one.rule.health is not None else None
     return Finding(
         fault=one.name, component=one.component, level=one.rule.level, rule=one.name, version=one.rule.version,
         confidence=confidence, urgency=urgency(one.rule, rest), since_ns=since_ns, evidence=support,

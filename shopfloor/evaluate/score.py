@@ -169,7 +169,8 @@ def _growing(name: str, courses: Sequence[Course]) -> Row:
     times = [(course, found_at(until_end(course), course.case)) for course in failing]
     found = [(course, at_s) for course, at_s in times if at_s is not None]
     lives = [life for course, _ in found if (life := _life(course)) is not None]
-    horizons = [horizon for _, horizon in lives if horizon is not None]
+    horizons = [horizon for _, horizon, _ in lives if horizon is not None]
+    covered = [inside for _, _, each in lives for inside in each]
     return Row(
         name,
         {
@@ -177,19 +178,22 @@ def _growing(name: str, courses: Sequence[Course]) -> Row:
             "rank_1": Count(sum(_mostly(until_end(c), at, c.case, 1) for c, at in times), len(failing)),
             "rank_3": Count(sum(_mostly(until_end(c), at, c.case, 3) for c, at in times), len(failing)),
             "found_below": Count(sum(found_at(c.verdicts, c.case) is not None for c in below), len(below)),
-            "life": Count(sum(close for close, _ in lives), len(lives)),
+            "life": Count(sum(close for close, _, _ in lives), len(lives)),
         },
         {
             "delay": median(at_s / course.growth_s for course, at_s in found) if found else None,
             "horizon": median(horizons) if horizons else None,
+            "coverage": sum(covered) / len(covered) if covered else None,
             "abstained": _abstained(courses),
         },
         _first_wrong(courses),
     )
 
 
-def _life(course: Course) -> tuple[bool, float | None] | None:
+def _life(course: Course) -> tuple[bool, float | None, list[bool]] | None:
     """Return whether the remaining life told half-way from finding to failure was right to ±ALPHA, and the horizon.
+
+    Third, of all lives told, whether the truth was in the interval.
 
     The prognostic horizon is the share of the growth that was left when the told life began to stay within ±ALPHA of
     the growth (α-λ and horizon: Saxena et al., Metrics for offline evaluation of prognostic performance, 2010). None:
@@ -197,7 +201,7 @@ def _life(course: Course) -> tuple[bool, float | None] | None:
     """
     end_s = course.failed_s
     told = [
-        (verdict.at_s, one.hours[0])
+        (verdict.at_s, *one.hours)
         for verdict in until_end(course)
         for one in shown(verdict)[:3]
         if one.hours is not None and is_right(one, course.case)
@@ -205,15 +209,16 @@ def _life(course: Course) -> tuple[bool, float | None] | None:
     if end_s is None or not told:
         return None
     half_s = told[0][0] + LAMBDA * (end_s - told[0][0])
-    at_s, hours = min(told, key=lambda each: abs(each[0] - half_s))
+    at_s, hours, _, _ = min(told, key=lambda each: abs(each[0] - half_s))
     left_h = (end_s - at_s) / HOUR_S
     close = abs(hours - left_h) <= ALPHA * left_h
+    inside = [low <= (end_s - at_s) / HOUR_S <= high for at_s, _, low, high in told]
     horizon = None
-    for at_s, hours in reversed(told):
+    for at_s, hours, _, _ in reversed(told):
         if abs(hours * HOUR_S - (end_s - at_s)) > ALPHA * course.growth_s:
             break
         horizon = (end_s - at_s) / course.growth_s
-    return close, horizon
+    return close, horizon, inside
 
 
 def _step(name: str, courses: Sequence[Course]) -> Row:

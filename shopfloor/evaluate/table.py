@@ -40,6 +40,7 @@ _TABLES: Final[dict[str, tuple[str, tuple[Column, ...]]]] = {
             ("delay, median share of the growth", _figure("delay", ".0%")),
             ("found when it stops half-way", _count("found_below")),
             ("life half-way ±30 %", _count("life")),
+            ("truth within the interval of 80 %", _figure("coverage", ".0%")),
             ("horizon, median share of the growth", _figure("horizon", ".0%")),
             _ABSTAINED,
             _WRONG,

@@ -63,6 +63,7 @@ def test_remaining_life_is_judged_half_way_and_by_its_horizon() -> None:
     good = course({2.0: told(30.0), 6.0: told(5.0), 8.0: told(2.2)})
     row = score([good]).growing[0]
     assert row.counts["life"] == Count(1, 1)  # 5 h told, 4 h left: within 30 %
+    assert row.figures["coverage"] == pytest.approx(2.0 / 3.0)  # 8 h left are not in 15 to 60 h
     assert row.figures["horizon"] == pytest.approx(0.4)  # from the sixth hour on it stays within 3 h
 
 
