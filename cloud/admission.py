@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from typing import Final
@@ -22,6 +23,10 @@ MAX_LOGIN_BODY: Final = 8 * 1024
 _AUTH: Final = "/api/v1/auth/"
 _LOGIN: Final = "/api/v1/auth/login"
 _QUERIES: Final = ("/api/v1/telemetry/", "/api/v1/ledger")
+_DIAGNOSES: Final = re.compile(
+    r"/api/v1/diagnosis/(findings/[^/]+(/verify)?|assets/[^/]+(/baseline)?|blocks/[^/]+/envelope)"
+)
+"""What computes a diagnosis, so that it takes no place of what is answered at once."""
 _STREAM: Final = "/api/v1/telemetry/stream"
 _WRITE: Final = "/api/v2/write"
 _MOST_SEEN: Final = 2000
@@ -110,6 +115,8 @@ class Admission:
                 places.give_back()
 
     def _places_of(self, path: str) -> Places:
+        if _DIAGNOSES.fullmatch(path):
+            return self._places.diagnoses
         is_query = path.startswith(_QUERIES) and path != _STREAM
         return self._places.queries if is_query else self._places.others
 

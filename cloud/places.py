@@ -207,9 +207,11 @@ LOGINS: Final = 1
 QUERIES: Final = 4
 OTHERS: Final = 8
 EXPORTS: Final = 4
+DIAGNOSES: Final = 2
+"""Each costs up to a second of a core."""
 STREAMS: Final = 3
 """Threads with which live streams look whether their logins still hold."""
-THREADS: Final = LOGINS + QUERIES + OTHERS + EXPORTS + STREAMS
+THREADS: Final = LOGINS + QUERIES + OTHERS + EXPORTS + DIAGNOSES + STREAMS
 """Threads of the routes: as many as can have work, so that nobody waits for a thread or a database session in one."""
 SESSIONS: Final = THREADS + 4
 """Database sessions: one for each thread, and some for what hears the plant."""
@@ -223,6 +225,7 @@ class AllPlaces:
     logins: Places = field(default_factory=lambda: Places("log-ins", LOGINS, waiting=64, wait_s=1.5))
     queries: Places = field(default_factory=lambda: Places("queries", QUERIES, waiting=1024, wait_s=1.5))
     others: Places = field(default_factory=lambda: Places("requests", OTHERS, waiting=256, wait_s=1.5))
+    diagnoses: Places = field(default_factory=lambda: Places("diagnoses", DIAGNOSES, waiting=64, wait_s=2.0))
     bodies: Budget = field(
         default_factory=lambda: Budget("requests with a body", 32 * 1024 * 1024, share=8 * 1024 * 1024)
     )

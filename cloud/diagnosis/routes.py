@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Final
 
@@ -58,16 +57,6 @@ Time = Annotated[
     str, Query(pattern=PATTERN, description="ISO 8601, `now` or `-1h` (ms, s, m, h, d, w)", examples=["-1d"])
 ]
 Id = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,64}$", examples=["4f1a9c0d2b7e6a35"])]
-
-
-@contextmanager
-def _computing(parts: Parts) -> Iterator[None]:
-    """Take a place among the few that compute at once: each costs a second of a core; raise Problem 503 `busy`."""
-    parts.diagnosis.gate.take()
-    try:
-        yield
-    finally:
-        parts.diagnosis.gate.give_back()
 
 
 def _time(name: str, text: str, now: datetime) -> int:
@@ -155,8 +144,7 @@ def list_findings(
 def get_finding(db: Db, parts: GetParts, reach: Reach, finding: Id) -> FindingView:
     """Return a finding; `data` says whether what is stored is still what it was computed from."""
     row = _find(db, reach, finding)
-    with _computing(parts):
-        data = state_of(db, _stored(parts), row)
+    data = state_of(db, _stored(parts), row)
     return finding_view(row, findings.feedback(db, [row.id]).get(row.id, {}), data)
 
 
@@ -164,8 +152,7 @@ def get_finding(db: Db, parts: GetParts, reach: Reach, finding: Id) -> FindingVi
 def verify_finding(db: Db, parts: GetParts, reach: Reach, finding: Id) -> VerifyView:
     """Compute a finding once more from what is stored, and say whether it comes out the same."""
     row = _find(db, reach, finding)
-    with _computing(parts):
-        verified = verify(db, _stored(parts), row)
+    verified = verify(db, _stored(parts), row)
     return VerifyView(id=row.id, **verified._asdict())
 
 
@@ -220,10 +207,9 @@ def get_report(
     bounds = Bounds(_start(end_ns, hours), end_ns)
     baselines: Baselines = parts.diagnosis.baselines
     own = learning.newest(db, asset)
-    with _computing(parts):
-        window = read_window(db, parts.store, parts.blocks, source_of(row), bounds)
-        baseline = None if own is None else baselines.get(db, own.id)
-        report = diagnose(window, baseline, baselines.all_of(db, learning.fleet_of(db, row)))
+    window = read_window(db, parts.store, parts.blocks, source_of(row), bounds)
+    baseline = None if own is None else baselines.get(db, own.id)
+    report = diagnose(window, baseline, baselines.all_of(db, learning.fleet_of(db, row)))
     state = parts.diagnosis.of(asset)
     learned = 1.0 if own is not None else 0.0 if state is None else state.learned
     return report_view(report, bounds, learned)
@@ -269,9 +255,8 @@ def learn_baseline(
             args={"start": body.start, "end": body.end},
         )
     source: Source = source_of(row)
-    with _computing(parts):
-        window = read_window(db, parts.store, parts.blocks, source, bounds)
-        baseline = learn(window, learning.enough_rows(parts.settings.learn_s, window))
+    window = read_window(db, parts.store, parts.blocks, source, bounds)
+    baseline = learn(window, learning.enough_rows(parts.settings.learn_s, window))
     _, rows = learning.normal_rows(window, row.state_signal)
     if not learning.is_useful(baseline) or not rows:
         raise Problem(
@@ -300,8 +285,7 @@ def get_envelope(
     asset = db.get(AssetRow, row.asset)
     subject = None if asset is None else source_of(asset).subject
     try:
-        with _computing(parts):
-            return envelope_of(read, parts.store, subject, (low_hz, high_hz))
+        return envelope_of(read, parts.store, subject, (low_hz, high_hz))
     except EnvelopeError as error:
         raise Problem(422, str(error), "choose another band", code=Code.INVALID_REQUEST) from error
 

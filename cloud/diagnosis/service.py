@@ -46,7 +46,6 @@ from cloud.diagnosis.window import Window
 from cloud.events.tables import EventRow
 from cloud.registry.tables import AssetRow
 from cloud.settings import Settings
-from cloud.telemetry.gate import Gate
 from cloud.telemetry.store import Store, StoreError
 from contract.birth import NODE_KIND
 
@@ -65,8 +64,6 @@ TELL_S: Final = 300.0
 """So often what is open is computed from a window that is read whole, though nothing of it has changed."""
 WHOLE_S: Final = 3600.0
 """So often a grid is read whole: what came late is in it then."""
-COMPUTING: Final = 2
-"""So many diagnoses that people ask for are computed at once."""
 ASSETS_S: Final = 10.0
 FORGET_S: Final = 600.0
 CPU_SHARE: Final = 0.12
@@ -123,7 +120,6 @@ class Service:
         self._round: set[str] = set()
         self._round_began_s = 0.0
         self.baselines = learning.Baselines()
-        self.gate = Gate(COMPUTING, "diagnoses")
         self.runs = 0
         self.failed = 0
         self.cpu_s = 0.0

@@ -8,16 +8,15 @@ from cloud.places import busy
 
 
 class Gate:
-    """Lets `places` of something run at once; the next ones are refused with 503."""
+    """Lets `places` exports run at once; the next ones are refused with 503."""
 
-    def __init__(self, places: int, what: str = "exports") -> None:
-        self._what = what
+    def __init__(self, places: int) -> None:
         self._places = threading.BoundedSemaphore(places)
 
     def take(self) -> None:
         """Take a place that `give_back` returns; raise Problem 503 `busy`."""
         if not self._places.acquire(blocking=False):
-            raise busy(self._what)
+            raise busy("exports")
 
     def give_back(self) -> None:
         """Return a place."""
