@@ -20,7 +20,8 @@ class Evidence(_Said):
     """One thing that was seen, or that should have been seen and was not.
 
     `what` is a key of words (`above`, `below`, `rising`, `flat`, `line`, `alarm` …); `signal`, `sensor` or `event` is
-    where; `value` and `expected` are in `unit`, `sigmas` how many standard deviations lie between them.
+    where; `value` and `expected` are in `unit`, `sigmas` how many standard deviations lie between them. `line` is the
+    part of a bearing (outer, inner, ball, cage) at whose frequency a line is, or is not.
     `weight` is the natural logarithm of a likelihood ratio: above 0 it speaks for the finding, below 0 against it.
     """
 
@@ -29,6 +30,7 @@ class Evidence(_Said):
     sensor: str = ""
     block: str = ""
     event: str = ""
+    line: str = ""
     start_ns: int = 0
     end_ns: int = 0
     value: float | None = None

@@ -31,7 +31,8 @@ def bearing(symptoms: Symptoms, sensor: str, part: str) -> list[Evidence]:
         Evidence(
             what="line" if verdict.finding == part else "other_line" if verdict.finding else "no_line",
             sensor=sensor, block=block.header.id, start_ns=block.header.start_ns, end_ns=block.header.end_ns,
-            value=verdict.confidence, weight=_weight(verdict, part),
+            line=verdict.finding or part, unit="Hz", value=verdict.evidence[0].hz if verdict.finding else None,
+            weight=_weight(verdict, part),
         )
         for block, verdict in verdicts(symptoms.window, sensor, bearings[0])
         if not verdict.abstained

@@ -41,6 +41,10 @@ class EvidenceView(BaseModel):
     sensor: str = Field(examples=["spindle_vibration"])
     block: str = Field(description="the id of a block")
     event: str = Field(description="the id of an event")
+    line: str = Field(
+        description="the part of a bearing at whose frequency a line is or is not: outer, inner, ball or cage; else "
+        "empty"
+    )
     start: str | None
     end: str | None
     value: float | None = Field(description="in `unit`")

@@ -4,7 +4,7 @@ from cloud.diagnosis.rule import Expected, Health, Rule, Text
 from cloud.diagnosis.verdicts import bearing
 
 RULE = Rule(
-    version=1,
+    version=2,
     component=Text("motor bearing", "电机轴承"),
     title=Text("Motor bearing, outer race", "电机轴承外圈损伤"),
     explanation=Text(

@@ -4,7 +4,7 @@ from cloud.diagnosis.rule import Expected, Health, Rule, Text
 from cloud.diagnosis.verdicts import bearing
 
 RULE = Rule(
-    version=1,
+    version=2,
     component=Text("pump bearing", "水泵轴承"),
     title=Text("Pump bearing, outer race", "水泵轴承外圈损伤"),
     explanation=Text(

@@ -6,12 +6,12 @@ from cloud.diagnosis.rules._bearing import ALARMS, EXPECTED, rattle
 from cloud.diagnosis.verdicts import bearing
 
 RULE = Rule(
-    version=1,
+    version=2,
     component=Text("spindle front bearing", "主轴前轴承"),
     title=Text("Spindle bearing, outer race", "主轴轴承外圈损伤"),
     explanation=Text(
-        "The spindle rattles at the rate at which balls pass a place on the outer ring; the front bearing gets warmer.",
-        "主轴以滚珠通过外圈某点的频率振动；前轴承温度升高。",
+        "The spindle rattles at the rate at which balls pass a place on the outer ring. Heat in front comes later.",
+        "主轴以滚珠通过外圈某点的频率振动；前轴承发热在后期才出现。",
     ),
     action=Text(
         "Lower the speed, check the lubrication, and plan the change of the bearing.",

@@ -59,4 +59,7 @@ def test_the_lines_in_the_envelope_name_the_ring(
     first = diagnose(window, baseline).findings[0]
     assert first.fault == f"spindle_bearing_{part}"
     assert first.confidence > 0.9
-    assert any(evidence.block for evidence in first.evidence)
+    lines = [evidence for evidence in first.evidence if evidence.block]
+    assert {(evidence.what, evidence.line, evidence.unit) for evidence in lines} == {("line", part, "Hz")}
+    hz = order * float(window.numbers["spindle_speed"][window.numbers["tool_number"] == 2.0].mean()) / 60.0
+    assert [evidence.value for evidence in lines] == pytest.approx([hz] * len(lines), rel=0.03)

@@ -4164,6 +4164,11 @@ export interface components {
             /** Expected */
             expected: number | null;
             /**
+             * Line
+             * @description the part of a bearing at whose frequency a line is or is not: outer, inner, ball or cage; else empty
+             */
+            line: string;
+            /**
              * Sensor
              * @example spindle_vibration
              */

@@ -44,8 +44,9 @@ export function useFacts() {
       return life ? t("findings.lifeText", { hours: hours(life.hours), low: hours(life.low_hours), high: hours(life.high_hours) }) : "–";
     },
     /** What was seen, and where. */
-    seen(asset: string, { what, signal, sensor, event }: Evidence): string {
-      const where = signal ? nameOfSignal(asset, signal) : sensor ? nameOf(sensor, locale.value) : event ? termText(event, locale.value) : "";
+    seen(asset: string, { what, signal, sensor, event, line }: Evidence): string {
+      const place = signal ? nameOfSignal(asset, signal) : sensor ? nameOf(sensor, locale.value) : event ? termText(event, locale.value) : "";
+      const where = [place, line && t(`findings.lines.${line}`)].filter(Boolean).join(", ");
       const key = `findings.seenAs.${what}`;
       const words = te(key) ? t(key) : nameOf(what, "en").toLowerCase();
       return where ? t("findings.seenWhere", { where, words }) : words;
