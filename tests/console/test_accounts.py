@@ -41,6 +41,8 @@ def test_a_user_is_added_comes_by_link_and_must_set_a_password(
     expect(theirs.get_by_test_id("page-tokens")).to_be_visible()
     expect(theirs.get_by_test_id("page-users")).to_be_hidden()
     theirs.goto(f"{cloud.address}/users")  # not for operators
+    expect(theirs.get_by_test_id("nowhere")).to_contain_text("“Users” is not for the role “Operator”")
+    theirs.get_by_test_id("nowhere").get_by_role("link").click()
     expect(theirs.get_by_role("heading", name="Plant overview")).to_be_visible()
 
     theirs.context.close()

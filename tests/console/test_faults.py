@@ -68,6 +68,7 @@ def test_truth_stands_beside_belief(visitor: Page, plant: Any, cloud: Any, facto
     for text in ("主轴轴承外圈损伤", "已发现", "严重度 50 %，发展中".replace("，", ", ")):
         expect(row).to_contain_text(text)
     desk.get_by_test_id("repair-all").click()
+    visitor.get_by_test_id("ask").get_by_role("button", name="全部修复").click()
     expect(row).to_have_attribute("data-verdict", "alarm", timeout=SEEN_MS)
     assert factory.machines["cnc-01"].faults["spindle_bearing_outer"].onset_s is None
 

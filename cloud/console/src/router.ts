@@ -20,6 +20,8 @@ router.beforeEach(async (to) => {
     if (error instanceof ApiError) return true;
     throw error;
   }
-  if (me.value && !me.value.must_set_password) return mayBeSeen(page) ? true : { path: "/" };
+  if (me.value && !me.value.must_set_password) {
+    return mayBeSeen(page) ? true : { name: "nowhere", params: { rest: to.path.slice(1).split("/") }, query: { page: String(to.name) } };
+  }
   return { name: "login", query: to.fullPath === "/" ? {} : { next: to.fullPath } };
 });
