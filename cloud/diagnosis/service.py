@@ -1,8 +1,9 @@
 """The diagnosis of the plant while it runs: which asset is looked at when, and what becomes of what is found.
 
 One thread of the cloud. A new block, an event, or a value outside of what the last hours had makes an asset's turn come
-at once; each has one in ROUND_S all the same. What is found by the grids in memory is computed once more from a window
-that is read whole before it is written down, so that it can be recomputed.
+as soon as a window reaches it, before those of all others, who take turns with what CPU_SHARE leaves. What is found by
+the grids in memory is computed once more from a window that is read whole before it is written down, so that it can be
+recomputed.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -53,13 +54,11 @@ FINE_NS: Final = 2 * SECOND_NS
 """A window may end at each multiple of this: what is found waits no longer for the next one."""
 SETTLE_NS: Final = 2 * SECOND_NS
 """So old is the end of a window: what is younger may still be on its way."""
-LOOK_S: Final = 1.0
-VALUES_S: Final = 4.0
+LOOK_S: Final = 0.5
+VALUES_S: Final = 2.0
 """So often the newest values are compared with those of the last hours."""
-ROUND_S: Final = 60.0
-"""So often each asset has its turn."""
-AGAIN_S: Final = 10.0
-"""So long an asset waits after its turn, whatever happens."""
+AGAIN_S: Final = 2.0
+"""So long an asset waits after its turn, whatever happens: a window ends at each FINE_NS."""
 TELL_S: Final = 300.0
 """So often what is open is computed from a window that is read whole, though nothing of it has changed."""
 WHOLE_S: Final = 3600.0
@@ -70,6 +69,7 @@ CPU_SHARE: Final = 0.12
 """So much of a core diagnosis takes; when it needs more, rounds take longer."""
 BURST_S: Final = 3.0
 """So many seconds of a core are saved for when much happens at once."""
+_RESERVE_S: Final = 2.0  # of them rounds leave so many to what is new
 _OUTSIDE: Final = 0.5  # of the span that the last hours had, beyond it
 _CHANGED: Final = 0.05  # of a confidence
 
@@ -112,11 +112,12 @@ class Service:
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
         self._states: dict[str, State] = {}
-        self._urgent: dict[str, None] = {}
+        self._urgent: dict[str, tuple[int, int]] = {}
+        """Assets with news, and the times (ns) of the oldest and the newest that no window has reached."""
         self._heard_ns = now_ns()
         self._happened_ns = now_ns()
         self._not_before_s = dict.fromkeys(("assets", "values", "forget"), float("-inf"))
-        self._saved_s = BURST_S
+        self._saved_s, self._looked_s = BURST_S, 0.0
         self._round: set[str] = set()
         self._round_began_s = 0.0
         self.baselines = learning.Baselines()
@@ -141,20 +142,22 @@ class Service:
         return self._states.get(asset)
 
     def _work(self) -> None:
-        before_s = time.monotonic()
         while not self._stopping.is_set():
-            began_s = time.thread_time()
             self.look(time.monotonic())
-            spent_s = time.thread_time() - began_s
-            self.cpu_s += spent_s
-            now_s = time.monotonic()
-            self._saved_s = min(BURST_S, self._saved_s + CPU_SHARE * (now_s - before_s) - spent_s)
-            before_s = now_s
             missing_s = max(0.0, -self._saved_s / CPU_SHARE)
-            self._stopping.wait(max(missing_s, 0.0 if self._has_work(now_s) else LOOK_S))
+            has_work = self._next(time.monotonic()) is not None
+            self._stopping.wait(max(missing_s, 0.0 if has_work else LOOK_S))
 
     def look(self, now_s: float) -> None:
         """Look for news, and at the asset whose turn it is. `now_s` is monotonic."""
+        self._saved_s = min(BURST_S, self._saved_s + CPU_SHARE * max(0.0, now_s - self._looked_s))
+        self._looked_s, began_s = now_s, time.thread_time()
+        self._look(now_s)
+        spent_s = time.thread_time() - began_s
+        self.cpu_s += spent_s
+        self._saved_s -= spent_s
+
+    def _look(self, now_s: float) -> None:
         try:
             if self._is_time("assets", now_s, ASSETS_S):
                 with self._sessions.begin() as db:
@@ -164,7 +167,7 @@ class Service:
             if self._is_time("forget", now_s, FORGET_S):
                 self._forget()
             if self._is_time("values", now_s, VALUES_S):
-                self._compare_values(now_s)
+                self._compare_values()
         except (SQLAlchemyError, StoreError) as error:
             _log.warning("no asset is diagnosed now", reason=str(error))
             self._stopping.wait(LOOK_S)
@@ -175,12 +178,14 @@ class Service:
 
     def diagnose(self, asset: str, now_s: float) -> None:
         """Diagnose an asset now. What fails in that is its own: it is counted, logged and told in its health."""
-        state = self._states[asset]
-        self._urgent.pop(asset, None)
+        state, end_ns = self._states[asset], self._end_ns()
+        _, newest_ns = self._urgent.pop(asset, (0, 0))
+        if newest_ns > end_ns:
+            self._urgent[asset] = newest_ns, newest_ns
         state.turn_s = now_s
         self.runs += 1
         try:
-            self._run(state, now_s)
+            self._run(state, end_ns, now_s)
             state.failed = ""
         except Exception as error:  # noqa: BLE001  (a rule that fails must not end the diagnosis of the others)
             self.failed += 1
@@ -194,8 +199,11 @@ class Service:
             self.round_s = now_s - self._round_began_s if self._round_began_s else 0.0
             self._round, self._round_began_s = set(self._states), now_s
 
-    def _run(self, state: State, now_s: float) -> None:
-        end_ns = (self._now_ns() - SETTLE_NS) // FINE_NS * FINE_NS
+    def _end_ns(self) -> int:
+        """Return where a window ends now."""
+        return (self._now_ns() - SETTLE_NS) // FINE_NS * FINE_NS
+
+    def _run(self, state: State, end_ns: int, now_s: float) -> None:
         grid = state.grid
         if grid is None or grid.source != state.source or now_s - state.whole_s >= WHOLE_S:
             grid = Grid(state.source, FINE_NS, WINDOW_NS // FINE_NS + 1, end_ns)
@@ -283,16 +291,13 @@ class Service:
         self._not_before_s[what] = now_s + every_s
         return True
 
-    def _has_work(self, now_s: float) -> bool:
-        return self._next(now_s) is not None
-
     def _next(self, now_s: float) -> str | None:
-        for asset in self._urgent:
-            state = self._states.get(asset)
-            if state is not None and now_s - state.turn_s >= AGAIN_S:
+        due = {name: state.turn_s for name, state in self._states.items() if now_s - state.turn_s >= AGAIN_S}
+        end_ns = self._end_ns()
+        for asset, (oldest_ns, _) in self._urgent.items():
+            if asset in due and oldest_ns <= end_ns:
                 return asset
-        due = [name for name, state in self._states.items() if now_s - state.turn_s >= ROUND_S]
-        return min(due, key=lambda name: self._states[name].turn_s, default=None)
+        return min(due, key=lambda name: due[name], default=None) if self._saved_s >= _RESERVE_S else None
 
     def _know_assets(self, db: Session) -> None:
         rows = list(db.scalars(select(AssetRow).where(AssetRow.retired.is_(None), AssetRow.kind != NODE_KIND)))
@@ -308,29 +313,35 @@ class Service:
 
     def _hear(self, db: Session) -> None:
         """Let those have their turn of whom there is a new block or event."""
-        blocks = select(BlockRow.asset, func.max(BlockRow.received_ns)).where(BlockRow.received_ns > self._heard_ns)
-        for asset, at_ns in db.execute(blocks.group_by(BlockRow.asset)):
+        new = select(BlockRow.asset, func.max(BlockRow.received_ns), func.max(BlockRow.start_ns))
+        blocks = new.where(BlockRow.received_ns > self._heard_ns).group_by(BlockRow.asset)
+        for asset, at_ns, start_ns in db.execute(blocks):
             self._heard_ns = max(self._heard_ns, at_ns)
-            self._hurry((asset,))
+            self._hurry(asset, start_ns)
         events = select(EventRow.asset, func.max(EventRow.time_ns)).where(EventRow.time_ns > self._happened_ns)
         for asset, at_ns in db.execute(events.group_by(EventRow.asset)):
             self._happened_ns = max(self._happened_ns, min(at_ns, self._now_ns()))
-            self._hurry((asset,))
+            self._hurry(asset, at_ns)
 
-    def _hurry(self, assets: Iterable[str]) -> None:
-        self._urgent.update(dict.fromkeys(asset for asset in assets if asset in self._states))
+    def _hurry(self, asset: str, at_ns: int) -> None:
+        """Let an asset have its turn when a window reaches a time; a clock that is fast must not delay it."""
+        if asset in self._states:
+            at_ns = min(at_ns, self._now_ns())
+            oldest_ns, newest_ns = self._urgent.get(asset, (at_ns, at_ns))
+            self._urgent[asset] = min(oldest_ns, at_ns), max(newest_ns, at_ns)
 
-    def _compare_values(self, now_s: float) -> None:
+    def _compare_values(self) -> None:
         """Let those have their turn whose newest values are outside of what the last hours had."""
         table = self._store.last([])
-        rows = zip(*(table[name].to_pylist() for name in ("asset", "signal", "value")), strict=True)
-        for asset, signal, value in rows:
+        times = table["time"].cast("int64").to_pylist()
+        rows = zip(*(table[name].to_pylist() for name in ("asset", "signal", "value")), times, strict=True)
+        for asset, signal, value, at_ns in rows:
             state = self._states.get(asset)
-            if value is None or state is None or now_s - state.turn_s < AGAIN_S:
+            if value is None or state is None or at_ns <= state.end_ns:
                 continue
             low, high = state.usual.get(signal, (float("-inf"), float("inf")))
             if not low <= value <= high:
-                self._hurry((asset,))
+                self._hurry(asset, at_ns)
 
     def _forget(self) -> None:
         days = self._settings.event_days

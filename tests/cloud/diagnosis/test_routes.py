@@ -62,6 +62,7 @@ def test_a_finding_is_told_with_its_evidence_and_its_words(viewer: TestClient, p
                 "sensor": "",
                 "block": "",
                 "event": "",
+                "line": "",
                 "start": None,
                 "end": None,
                 "value": 2.0,

@@ -17,7 +17,7 @@ from cloud.diagnosis.tables import BaselineRow, FindingRow
 from cloud.parts import Parts
 from cloud.registry.announcement import Announcement
 from cloud.registry.learn import learn
-from tests.cloud.chain.bring import NOON_NS, bring, event
+from tests.cloud.chain.bring import NOON_NS, block, bring, event
 
 SIGNALS = [
     {"name": "coolant_pressure", "datatype": "double", "unit": "bar"},
@@ -138,27 +138,72 @@ def test_a_diagnosis_that_fails_is_counted_and_told_and_the_next_asset_has_its_t
     assert other.failed == ""
 
 
-def test_an_event_makes_its_assets_turn_come_at_once(plant: Plant, client: TestClient) -> None:
+def reached_s(plant: Plant, live: Service, at_ns: int, most_s: float = 70.0) -> float:
+    """Look as often as the thread does; return after how long a window was looked at that has a time in it."""
+    began_s = plant.second
+    while plant.second - began_s < most_s:
+        live.look(plant.second + 1000.0)
+        state = live.of("cnc-01")
+        if state is not None and state.end_ns >= at_ns:
+            break
+        plant.second += service.LOOK_S
+    return plant.second - began_s
+
+
+def busy(plant: Plant, live: Service) -> None:
+    """Let a service have spent what it saves, as when it has more assets than it can look at."""
+    live._saved_s, live._looked_s = 0.0, plant.second + 1000.0
+
+
+@pytest.mark.parametrize("second", [0.0, 0.9, 1.1])
+def test_what_is_new_is_in_a_window_that_is_looked_at_within_5_s(
+    plant: Plant, client: TestClient, second: float
+) -> None:
     live = plant.start()
     plant.run(10)
     turn(plant, live)
-    live.look(plant.second + 1020.0)
-    assert live.runs == 1
-    bring(client, event("alarm", plant.second + 1))
-    live.look(plant.second + 1021.0)
-    assert live.runs == 2
+    plant.second += second
+    bring(client, block("b1", [0.0] * 500, plant.second - 0.6))  # half a second long, and 0.1 s on its way
+    busy(plant, live)
+    assert reached_s(plant, live, plant.now_ns() - 600_000_000) <= 4.5
+    plant.second += 30 + second
+    bring(client, event("alarm", plant.second - 0.2))
+    busy(plant, live)
+    assert reached_s(plant, live, plant.now_ns() - 200_000_000) <= 4.5
 
 
-def test_a_value_outside_of_what_the_last_hours_had_makes_the_turn_come_at_once(plant: Plant) -> None:
+def test_a_value_outside_of_what_the_last_hours_had_is_looked_at_within_5_s(plant: Plant) -> None:
     live = plant.start()
     plant.run(10)
     turn(plant, live)
-    plant.run(1)
-    live.look(plant.second + 1015.0 - 60)
-    assert live.runs == 1
-    plant.run(0.2, blocked=0.3)
-    live.look(plant.second + 1020.0 - 60)
-    assert live.runs == 2
+    plant.run(1 / 6)
+    busy(plant, live)
+    assert reached_s(plant, live, plant.now_ns() - 10 * SECOND_NS, most_s=12) > 10  # it is as usual: it has time
+    plant.run(1 / 6, blocked=0.3)
+    busy(plant, live)
+    assert reached_s(plant, live, plant.now_ns() - 10 * SECOND_NS) <= 4.5
+
+
+def test_a_plant_with_few_machines_is_looked_at_every_few_seconds(plant: Plant) -> None:
+    live = plant.start()
+    plant.run(10)
+    turn(plant, live)
+    assert reached_s(plant, live, plant.now_ns()) <= 4.5
+
+
+def test_what_comes_before_a_window_reaches_what_was_new_has_a_turn_of_its_own(
+    plant: Plant, client: TestClient
+) -> None:
+    live = plant.start()
+    plant.run(10)
+    turn(plant, live)
+    bring(client, block("b1", [0.0] * 500, plant.second - 0.6))
+    plant.second += 2.5
+    live.look(plant.second + 1000.0)
+    late_ns = plant.now_ns() - 600_000_000
+    bring(client, block("b2", [0.0] * 500, plant.second - 0.6))
+    busy(plant, live)
+    assert reached_s(plant, live, late_ns) <= 4.5
 
 
 def test_the_thread_runs_until_it_is_stopped(plant: Plant) -> None:
