@@ -204,6 +204,12 @@ class Symptoms:
                 said.setdefault(event.texts.get("en", event.texts.get("", event.name)), event.time_ns)
         return tuple((text.lower(), time_ns) for text, time_ns in said.items())
 
+    def newest(self, signal: str, group: str, rows: int = 2) -> float:
+        """Return the mean standard deviations of the newest rows of an operating state; 0 when there are none."""
+        places = self._group_rows[self.groups.index(group)][-rows:]
+        values = self._z[places, self._column[signal]] if self.has(signal) else np.zeros(0)
+        return float(np.mean(values)) if len(values) and np.isfinite(values).all() else 0.0
+
     def tool_at(self, time_ns: int) -> str:
         """Return the tool in the spindle before a time, empty when nobody tells it."""
         tool = next((i for i, name in enumerate(self.baseline.states) if last_part(name) in TOOLS), None)

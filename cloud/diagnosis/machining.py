@@ -13,6 +13,8 @@ from cloud.diagnosis.finding import Evidence
 KINDS: Final = ("cnc", "lathe", "grinder")
 VELOCITY: Final = "vibration_velocity"
 ACCELERATION: Final = "vibration_acceleration"
+_LOW: Final = -3.0
+_SHAKES: Final = 6.0
 _RUNNING: Final = ("active", "execut", "run", "produc", "process", "work", "busy")
 
 
@@ -100,6 +102,19 @@ def frequency(symptoms: Symptoms, low_hz: float, high_hz: float, weight: float) 
             weight=weight if inside else -weight,
         )
     ]  # fmt: skip
+
+
+def hardly_cuts(symptoms: Symptoms, tool: str, group: str) -> tuple[float, float] | None:
+    """Return by how many standard deviations a tool took too little torque and shook, lately; None when it did not.
+
+    Of its newest rows, or, when the machine has stopped with an alarm, of the row before that.
+    """
+    if symptoms.alarms and symptoms.tool_at(symptoms.alarms[-1][1]) == tool:
+        torque = last_row_before_alarm(symptoms, "spindle_torque")
+        shaking = min(last_row_before_alarm(symptoms, VELOCITY), last_row_before_alarm(symptoms, ACCELERATION))
+    else:
+        torque, shaking = symptoms.newest("spindle_torque", group), symptoms.newest(VELOCITY, group)
+    return (torque, shaking) if torque <= _LOW and shaking >= _SHAKES else None
 
 
 def last_row_before_alarm(symptoms: Symptoms, signal: str) -> float:

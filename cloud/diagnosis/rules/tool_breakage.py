@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from cloud.diagnosis.detection import DEPARTS, Symptoms
 from cloud.diagnosis.finding import Evidence
-from cloud.diagnosis.machining import ACCELERATION, VELOCITY, last_row_before_alarm, tools
+from cloud.diagnosis.machining import VELOCITY, hardly_cuts, last_row_before_alarm, tools
 from cloud.diagnosis.rule import Rule, Text, said, strength
 
 
@@ -12,10 +12,15 @@ def _broken(symptoms: Symptoms) -> Mapping[str, Sequence[Evidence]]:
     """Return what speaks for it with the tool that was in the spindle last, or that hardly cuts any more."""
     found: dict[str, list[Evidence]] = {}
     for tool, group in tools(symptoms).items():
+        if (seen := hardly_cuts(symptoms, tool, group)) is not None:
+            found[tool] = [
+                Evidence(what="below", signal="spindle_torque", sigmas=seen[0], weight=3.0),
+                Evidence(what="above", signal=VELOCITY, sigmas=seen[1], weight=3.0),
+            ]
         low = -symptoms.sigmas("spindle_torque", group)
         if low < 0.8 * DEPARTS:
             continue
-        found[tool] = [said(symptoms, "below", "spindle_torque", 5.0 * strength(low), group=group)]
+        found.setdefault(tool, []).append(said(symptoms, "below", "spindle_torque", 5.0 * strength(low), group=group))
         if (share := symptoms.relative("spindle_torque", group)) < -0.2:
             found[tool].append(Evidence(what="share", signal="spindle_torque", value=share, expected=-0.2, weight=2.0))
         if symptoms.sigmas(VELOCITY, group) >= DEPARTS:
@@ -23,17 +28,13 @@ def _broken(symptoms: Symptoms) -> Mapping[str, Sequence[Evidence]]:
     if symptoms.alarms:
         tool = symptoms.tool_at(symptoms.alarms[-1][1])
         torque = last_row_before_alarm(symptoms, "spindle_torque")
-        shaking = min(last_row_before_alarm(symptoms, VELOCITY), last_row_before_alarm(symptoms, ACCELERATION))
-        at_once = found.setdefault(tool, [])
-        if torque <= -4.0:
-            at_once.append(Evidence(what="below", signal="spindle_torque", sigmas=torque, weight=3.0))
-        if shaking >= 6.0:
-            at_once.append(Evidence(what="above", signal=VELOCITY, sigmas=shaking, weight=3.0))
+        if torque <= -4.0 and tool not in found:
+            found[tool] = [Evidence(what="below", signal="spindle_torque", sigmas=torque, weight=3.0)]
     return found
 
 
 RULE = Rule(
-    version=1,
+    version=2,
     component=Text("tool {}", "{}号刀"),
     level="process",
     title=Text("Tool broken", "刀具断裂"),

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from cloud.diagnosis.detection import DEPARTS, Symptoms
 from cloud.diagnosis.finding import Evidence
-from cloud.diagnosis.machining import KINDS, VELOCITY, added_hz, last_row_before_alarm, shaft_hz, tools
+from cloud.diagnosis.machining import KINDS, VELOCITY, added_hz, hardly_cuts, shaft_hz, tools
 from cloud.diagnosis.rule import Expected, Rule, Text, said, strength, weighed
 
 
@@ -17,7 +17,7 @@ def _with_one_tool(symptoms: Symptoms) -> dict[str, Sequence[Evidence]]:
             said(symptoms, "above", VELOCITY, 5.0 * strength(sigmas[tool]), group=group),
             *_others(sigmas, tool),
             *_once_per_turn(symptoms, group),
-            *_no_cut(symptoms, tool),
+            *_no_cut(symptoms, tool, group),
             *([load] if (load := weighed(symptoms, Expected("spindle_torque", "either", seen=-4.0), group)) else []),
         ]
         for tool, group in groups.items()
@@ -43,16 +43,15 @@ def _once_per_turn(symptoms: Symptoms, group: str) -> list[Evidence]:
     return [Evidence(what="frequency", signal=VELOCITY, value=min(hz, 1e6), expected=turns, unit="Hz", weight=weight)]
 
 
-def _no_cut(symptoms: Symptoms, tool: str) -> list[Evidence]:
-    """A tool that shook and hardly cut just before the machine stopped is broken, not out of balance."""
-    torque = last_row_before_alarm(symptoms, "spindle_torque")
-    if torque > -4.0 or symptoms.tool_at(symptoms.alarms[-1][1]) != tool:
+def _no_cut(symptoms: Symptoms, tool: str, group: str) -> list[Evidence]:
+    """A tool that shakes and hardly cuts is broken, not out of balance."""
+    if (seen := hardly_cuts(symptoms, tool, group)) is None:
         return []
-    return [Evidence(what="below", signal="spindle_torque", sigmas=torque, weight=-5.0)]
+    return [Evidence(what="below", signal="spindle_torque", sigmas=seen[0], weight=-5.0)]
 
 
 RULE = Rule(
-    version=1,
+    version=2,
     component=Text("holder of tool {}", "{}号刀的刀柄"),
     title=Text("Tool holder out of balance", "刀柄动不平衡"),
     explanation=Text(
