@@ -158,6 +158,14 @@ def test_what_stops_a_machine_at_once_is_known_by_its_alarm_and_the_last_row(bas
     assert diagnose(mill(ROWS, seed=2), baseline).findings == ()
 
 
+def test_what_has_stopped_the_machine_by_its_own_alarm_is_urgent(baseline: Baseline) -> None:
+    changes = SHOWS["coolant_filter"][1]
+    running_on = diagnose(mill(ROWS, seed=2, changes=changes), baseline).findings[0]
+    stopped = diagnose(alarmed(mill(ROWS, seed=2, changes=changes), "COOLANT PRESSURE LOW", ROWS - 3), baseline)
+    assert (stopped.findings[0].fault, running_on.urgency != "now") == ("coolant_filter", True)
+    assert stopped.findings[0].urgency == "now"
+
+
 def flat_from(window: Window, name: str, row: int) -> Window:
     values = window.numbers[name].copy()
     values[row:] = values[row]
