@@ -67,7 +67,7 @@ def measure(seconds: int) -> Iterator[Cost]:
         entries = [entry for entry in _entries() if entry.kind == kind]
         cpu_s = sum(_cpu_s(entries, of_machine) for of_machine in batches) / len(batches)
         yield Cost(kind, MACHINES * len(entries), MACHINES * cpu_s * 3600.0 / seconds)
-    blocks = [_block(number) for number in range(seconds // BLOCK_EVERY_S)]
+    blocks = [block(number) for number in range(seconds // BLOCK_EVERY_S)]
     yield Cost("vibration", SPINDLES, SPINDLES * _vibration_cpu_s(blocks) * 3600.0 / seconds)
 
 
@@ -120,7 +120,7 @@ def _batches(seed: int, seconds: int) -> Iterator[tuple[int, list[Sample]]]:
         yield now_ns, [Sample("m-01", name, now_ns, value) for name, value in values]
 
 
-def _block(number: int) -> Block:
+def block(number: int) -> Block:
     """Return the n-th block of a spindle."""
     seeded = random.Random(number)
     turn = 2.0 * math.pi * SPEED / 60.0 / RATE_HZ

@@ -14,6 +14,7 @@ import api
 import backlog
 import chain
 import detectors
+import diagnosis
 import durable
 import queries
 import rig
@@ -23,7 +24,7 @@ import stages
 import stores
 from rich.console import Console
 
-PARTS = ("stages", "durable", "backlog", "detectors", "simulators", "plant", "queries", "api")
+PARTS = ("stages", "durable", "backlog", "detectors", "diagnosis", "simulators", "plant", "queries", "api")
 LONG = ("soak",)
 """Only when asked for."""
 WARM_UP_MINUTES = 30.0
@@ -55,6 +56,8 @@ def main() -> None:
         show_backlog(options.backlog)
     if "detectors" in parts:
         show_detectors()
+    if "diagnosis" in parts:
+        show_diagnosis()
     if "simulators" in parts:
         show_simulators(options.seconds)
     if "plant" in parts:
@@ -111,6 +114,30 @@ def show_detectors() -> None:
     rows = [(cost.name, f"{cost.count:,}", f"{cost.cpu_s:.1f}", f"{cost.share:.2%}") for cost in (*costs, whole)]
     show(("detector", "of them", "s of CPU/hour of plant", "of a core"), rows)
     console.print("goal: at most 10 % of a core")
+
+
+def show_diagnosis() -> None:
+    """Print what the diagnosis of a plant costs the cloud."""
+    minutes = 10
+    console.print(
+        f"\nDiagnosis: {detectors.MACHINES} machines of 48 signals at 1 Hz, {detectors.SPINDLES} of them with a "
+        f"spindle and a block of {detectors.BLOCK:,} each {detectors.BLOCK_EVERY_S} s; {minutes} minutes of plant"
+    )
+    cost = diagnosis.measure(minutes)
+    if cost.failed:
+        sys.exit(f"bench: {cost.failed} diagnoses failed")
+    looks_s, waits_s = (statistics.quantiles(times_s, n=100) for times_s in (cost.looks_s, cost.waits_s))
+    rows = [
+        ("diagnosis", f"{cost.turns:,.0f}", f"{cost.cpu_s:.0f}", f"{cost.share:.1%}"),
+        ("writing samples and blocks", "", f"{cost.write_cpu_s:.0f}", f"{cost.write_cpu_s / 3600:.1%}"),
+    ]
+    show(("part of the cloud", "turns/hour of plant", "s of CPU/hour of plant", "of a core"), rows)
+    console.print(
+        f"a look: median {looks_s[49] * 1e3:.0f} ms, p99 {looks_s[98] * 1e3:.0f} ms of CPU; a round: "
+        f"{cost.round_s:.0f} s; a block waited until it was looked at: median {waits_s[49]:.1f} s, "
+        f"longest {max(cost.waits_s):.1f} s"
+    )
+    console.print("goals: diagnosis at most 15 % of a core, what is new looked at within 5 s")
 
 
 def show_simulators(seconds: float) -> None:

@@ -14,6 +14,7 @@ from cloud.diagnosis.detection import Symptoms
 from cloud.diagnosis.finding import Evidence, Finding, Report
 from cloud.diagnosis.prognosis import life
 from cloud.diagnosis.rule import urgency
+from cloud.diagnosis.standing import standing_of
 from cloud.diagnosis.window import Window
 
 MIN_ROWS: Final = 12
@@ -84,10 +85,7 @@ def _by_blocks(window: Window) -> dict[str, Any]:
         replace(one, evidence=tuple(seen for seen in one.evidence if seen.block)) for one in candidates(symptoms, known)
     ]
     found = confident([one for one in alone if any(seen.weight > 0.0 for seen in one.evidence)])
-    findings = [
-        _finding(symptoms, one, confidence).model_copy(update={"life": None, "urgency": one.rule.urgency})
-        for one, confidence in found
-    ]
+    findings = [_finding(symptoms, one, confidence, has_life=False) for one, confidence in found]
     judged = [
         name
         for name, rule in known.items()
@@ -104,15 +102,16 @@ def _doubt(symptoms: Symptoms) -> str:
     return "unexplained" if symptoms.multivariate[1] > UNEXPLAINED else ""
 
 
-def _finding(symptoms: Symptoms, one: Candidate, confidence: float) -> Finding:
+def _finding(symptoms: Symptoms, one: Candidate, confidence: float, *, has_life: bool = True) -> Finding:
     ranked = sorted(one.evidence, key=lambda evidence: -abs(evidence.weight))
     support = tuple(evidence for evidence in ranked if evidence.weight > 0.0)
     since_ns = _since_ns(symptoms, support)
-    rest = life(symptoms, one.rule.health) if one.rule.health is not None else None
+    rest = life(symptoms, one.rule.health) if has_life and one.rule.health is not None else None
+    stopped = any(seen.what == "alarm" for seen in support) and standing_of(symptoms.window).is_stopped
     return Finding(
         fault=one.name, component=one.component, level=one.rule.level, rule=one.name, version=one.rule.version,
-        confidence=confidence, urgency=urgency(one.rule, rest), since_ns=since_ns, evidence=support,
-        against=tuple(evidence for evidence in ranked if evidence.weight < 0.0), life=rest,
+        confidence=confidence, urgency="now" if stopped else urgency(one.rule, rest), since_ns=since_ns,
+        evidence=support, against=tuple(evidence for evidence in ranked if evidence.weight < 0.0), life=rest,
     )  # fmt: skip
 
 

@@ -6,9 +6,10 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
+from typing import Final, Literal, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
@@ -23,23 +24,54 @@ MOST_OF_ASSET: Final = 10
 MOST_FLEET: Final = 20
 """So many other assets of a kind are compared with: those whose ids come first."""
 _MOST_READ: Final = 500
+_PAUSE_NS: Final = 300 * 10**9  # between two parts a machine stands as well
+
+Rows = npt.NDArray[np.intp]
+"""Places of rows in a window."""
 
 
-def normal_rows(window: Window, state_signal: str | None) -> tuple[int, int]:
-    """Return the first row of a window that tells of normal running, and how many there are.
+class Learning(NamedTuple):
+    """How much (0 to 1) of what is usual is there to be learned, since when, and until when it will take (ns).
+
+    `until_ns` is for a machine that goes on to run as it did; None: learning stands still until there is what it
+    `waits_for`: `data`, `running`, or `repair`, as a fault must not become usual.
+    """
+
+    share: float = 0.0
+    since_ns: int | None = None
+    until_ns: int | None = None
+    waits_for: Literal["", "data", "running", "repair"] = ""
+
+
+def normal_rows(window: Window, state_signal: str | None) -> Rows:
+    """Return the rows of a window that tell of normal running.
 
     In such a row at least half of the numbers have a value, and the state, where an asset tells it, is `running`.
     """
     if not window.numbers:
-        return 0, 0
+        return np.array([], dtype=np.intp)
     known = np.mean([~np.isnan(values) for values in window.numbers.values()], axis=0) >= 0.5
     states = window.texts.get(state_signal or "")
     if states is not None:
         kind = kind_of(window.subject.kind)
         running = {text for text in set(states.tolist()) if kind.condition_of(text) == "running"}
         known &= np.array([text in running for text in states.tolist()])
-    rows = np.flatnonzero(known)
-    return (int(rows[0]), len(rows)) if len(rows) else (0, 0)
+    return np.flatnonzero(known)
+
+
+def progress(window: Window, rows: Rows, learn_s: float, *, has_fault: bool) -> Learning:
+    """Return how far learning is; `rows` are those of normal running, `has_fault`: one of the machine is seen."""
+    step_ns = round(window.step_s * 1e9)
+    share = min(1.0, len(rows) / enough_rows(learn_s, window))
+    if not len(rows):
+        return Learning(waits_for="running" if window.numbers and len(window.times_ns) > 1 else "data")
+    since_ns = int(window.times_ns[rows[0]])
+    if (len(window.times_ns) - 1 - int(rows[-1])) * step_ns > _PAUSE_NS:
+        return Learning(share, since_ns, waits_for="running")
+    if has_fault:
+        return Learning(share, since_ns, waits_for="repair")
+    left_ns = (window.end_ns + step_ns - since_ns) * (1.0 - share) / share
+    return Learning(share, since_ns, window.end_ns + round(left_ns))
 
 
 def is_useful(baseline: Baseline) -> bool:

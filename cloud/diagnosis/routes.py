@@ -210,9 +210,7 @@ def get_report(
     window = read_window(db, parts.store, parts.blocks, source_of(row), bounds)
     baseline = None if own is None else baselines.get(db, own.id)
     report = diagnose(window, baseline, baselines.all_of(db, learning.fleet_of(db, row)))
-    state = parts.diagnosis.of(asset)
-    learned = 1.0 if own is not None else 0.0 if state is None else state.learned
-    return report_view(report, bounds, learned)
+    return report_view(report, bounds, parts.diagnosis.of(asset), has_baseline=own is not None)
 
 
 @router.get("/assets/{asset}/baseline", responses=responses(401, 403, 404))
@@ -257,7 +255,7 @@ def learn_baseline(
     source: Source = source_of(row)
     window = read_window(db, parts.store, parts.blocks, source, bounds)
     baseline = learn(window, learning.enough_rows(parts.settings.learn_s, window))
-    _, rows = learning.normal_rows(window, row.state_signal)
+    rows = len(learning.normal_rows(window, row.state_signal))
     if not learning.is_useful(baseline) or not rows:
         raise Problem(
             409,

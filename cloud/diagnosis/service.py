@@ -42,6 +42,8 @@ from cloud.diagnosis.acquisition import (
 from cloud.diagnosis.baseline import Baseline
 from cloud.diagnosis.diagnosis import diagnose, learn
 from cloud.diagnosis.finding import Report
+from cloud.diagnosis.learning import Learning
+from cloud.diagnosis.standing import Standing, standing_of
 from cloud.diagnosis.tables import FindingRow
 from cloud.diagnosis.window import Window
 from cloud.events.tables import EventRow
@@ -87,7 +89,8 @@ class State:
     turn_s: float = float("-inf")
     proof_s: float = float("-inf")
     end_ns: int = 0
-    learned: float = 0.0
+    progress: Learning = field(default_factory=lambda: Learning(waits_for="data"))
+    standing: Standing = field(default_factory=Standing)
     report: Report | None = None
     failed: str = ""
     usual: Mapping[str, tuple[float, float]] = field(default_factory=dict)
@@ -227,9 +230,7 @@ class Service:
                 findings.see(db, report)
         if baseline is None:
             self._learn(state, window, report)
-        else:
-            state.learned = 1.0
-        state.usual = _spans(window)
+        state.usual, state.standing = _spans(window), standing_of(window, state.state_signal)
         state.report, state.end_ns = report, end_ns
 
     def _usual(self, db: Session, asset: str) -> tuple[Baseline | None, list[Baseline]]:
@@ -272,16 +273,16 @@ class Service:
 
     def _learn(self, state: State, window: Window, report: Report) -> None:
         """Learn a baseline when there is enough of normal running, and no fault is seen without one."""
-        first, rows = learning.normal_rows(window, state.state_signal)
-        enough = learning.enough_rows(self._settings.learn_s, window)
-        state.learned = min(1.0, rows / enough)
-        if state.learned < 1.0 or any(said.level == "machine" for said in report.findings):
+        rows = learning.normal_rows(window, state.state_signal)
+        has_fault = any(said.level == "machine" for said in report.findings)
+        state.progress = learning.progress(window, rows, self._settings.learn_s, has_fault=has_fault)
+        if state.progress.share < 1.0 or has_fault:
             return
-        baseline = learn(_from(window, first), enough)
+        baseline = learn(_from(window, int(rows[0])), learning.enough_rows(self._settings.learn_s, window))
         if learning.is_useful(baseline):
             with self._sessions.begin() as db:
                 learning.keep(db, baseline, "", datetime.now(UTC))
-            _log.info("a baseline is learned", asset=baseline.asset, seconds=round(rows * window.step_s))
+            _log.info("a baseline is learned", asset=baseline.asset, seconds=round(len(rows) * window.step_s))
 
     # --- whose turn it is
 

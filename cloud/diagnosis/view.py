@@ -10,14 +10,18 @@ from pydantic import BaseModel, ConfigDict, Field
 from cloud.diagnosis.acquisition import SECOND_NS, Bounds
 from cloud.diagnosis.baseline import Baseline, group
 from cloud.diagnosis.finding import Evidence, Finding, Level, Life, Report, Share
+from cloud.diagnosis.learning import Learning
 from cloud.diagnosis.recompute import Data
+from cloud.diagnosis.rules import load
 from cloud.diagnosis.service import State
+from cloud.diagnosis.standing import Standing
 from cloud.diagnosis.tables import BaselineRow, FindingRow
 from cloud.diagnosis.words import Words, words_of
 from cloud.telemetry.times import format_time
 
 Health = Literal["ok", "watch", "warning", "critical", "unknown", "learning"]
 Verdict = Literal["confirmed", "wrong", "not_useful"]
+NoLife = Literal["", "no_limit", "learning", "no_trend"]
 Urgency = Literal["now", "shift", "days", "weeks", "watch"]
 
 _HEALTH: Final[Mapping[Urgency, Health]] = {
@@ -78,6 +82,10 @@ class SaidView(BaseModel):
     evidence: list[EvidenceView]
     against: list[EvidenceView]
     life: Life | None = Field(description="remaining useful life in hours from the end of the window")
+    no_life: NoLife = Field(
+        description="why there is no remaining life: of this fault no limit is known, what is usual is not learned "
+        "yet, or nothing grows steadily toward the limit; empty: there is one"
+    )
     alternatives: list[AlternativeView] = Field(description="the other explanations, the likeliest first")
     words: dict[str, Words] = Field(description="by language: en, zh")
     window: WindowView
@@ -114,13 +122,29 @@ class Findings(BaseModel):
     after: str = Field(description="to be asked for the next page; empty: there is none")
 
 
+class LearningView(BaseModel):
+    """How far learning what is usual is. Until then only what needs no comparison is judged: see `looked_at`."""
+
+    since: str | None = Field(description="the first of what it learns from; null: there is nothing yet")
+    until: str | None = Field(
+        description="when it will be learned if the machine goes on as it does; null: see `waits_for`"
+    )
+    progress: Share = Field(description="how much of the time is there that a baseline is learned from")
+    waits_for: Literal["", "data", "running", "repair"] = Field(
+        description="what learning stands still without: data, the machine running, a repair, as a fault must not "
+        "become usual; empty: it goes on"
+    )
+
+
 class AssetHealth(BaseModel):
     """How an asset is, by its open findings."""
 
     asset: str = Field(examples=["cnc-01"])
     health: Health
     worst: FindingView | None
+    alarm: str = Field(description="what the machine itself says is wrong; empty: nothing")
     learned: Share = Field(description="how much of the time is there that a baseline is learned from")
+    learning: LearningView | None = Field(description="null: what is usual is learned")
     last_run: str | None = Field(description="the end of the window that was looked at last")
     looked_at: list[str] = Field(description="rules that had what they need")
     missing: dict[str, list[str]] = Field(description="what others lacked, by rule")
@@ -149,6 +173,7 @@ class ReportView(BaseModel):
     abstained: str
     baseline: str = Field(description="the id of the baseline that it was compared with; empty: none")
     learned: Share
+    learning: LearningView | None = Field(description="how it is now; null: what is usual is learned")
 
 
 class RuleStatistics(BaseModel):
@@ -239,7 +264,18 @@ def window_view(start_ns: int, end_ns: int, step_s: float) -> WindowView:
     return WindowView(start=format_time(start_ns), end=format_time(end_ns), step_s=step_s)
 
 
-def said_view(asset: str, said: Finding, others: list[AlternativeView], window: WindowView) -> SaidView:
+def _no_life(said: Finding, *, is_learned: bool) -> NoLife:
+    if said.life is not None:
+        return ""
+    rule = load().get(said.rule)
+    if rule is None or rule.health is None:
+        return "no_limit"
+    return "no_trend" if is_learned else "learning"
+
+
+def said_view(
+    asset: str, said: Finding, others: list[AlternativeView], window: WindowView, *, is_learned: bool
+) -> SaidView:
     """Return a finding of a report as it is shown."""
     return SaidView(
         **said.model_dump(include={"fault", "component", "level", "rule", "version", "confidence", "urgency"}),
@@ -248,6 +284,7 @@ def said_view(asset: str, said: Finding, others: list[AlternativeView], window: 
         evidence=[evidence_view(each) for each in said.evidence],
         against=[evidence_view(each) for each in said.against],
         life=said.life,
+        no_life=_no_life(said, is_learned=is_learned),
         alternatives=others,
         words=words_of(said),
         window=window,
@@ -259,7 +296,7 @@ def finding_view(row: FindingRow, feedback: Mapping[str, int], data: Data) -> Fi
     said = Finding.model_validate_json(row.said)
     others = [AlternativeView.model_validate(each) for each in row.others]
     window = window_view(row.start_ns, row.end_ns, row.step_s)
-    shown = dict(said_view(row.asset, said, others, window))
+    shown = dict(said_view(row.asset, said, others, window, is_learned=bool(row.baseline)))
     if said.since_ns is not None:  # what it stands on now may be newer than what it was opened for
         shown["since"] = format_time(min(said.since_ns, row.first_seen_ns))
     return FindingView(
@@ -273,28 +310,41 @@ def finding_view(row: FindingRow, feedback: Mapping[str, int], data: Data) -> Fi
     )
 
 
-def report_view(report: Report, bounds: Bounds, learned: float) -> ReportView:
-    """Return a report as it is shown."""
+def learning_view(state: State | None) -> LearningView:
+    """Return how far learning is, by what the service knows of an asset without a baseline."""
+    of = Learning(waits_for="data") if state is None else state.progress
+    since, until = (None if at is None else format_time(at) for at in (of.since_ns, of.until_ns))
+    return LearningView(since=since, until=until, progress=of.share, waits_for=of.waits_for)
+
+
+def report_view(report: Report, bounds: Bounds, state: State | None, *, has_baseline: bool) -> ReportView:
+    """Return a report as it is shown, and what the service knows of its asset now."""
+    progress = None if has_baseline else learning_view(state)
     window = window_view(bounds.start_ns, bounds.end_ns, bounds.step_ns / SECOND_NS)
     all_of = [AlternativeView.model_validate(each, from_attributes=True) for each in report.findings]
     return ReportView(
         **report.model_dump(include={"asset", "abstained", "baseline"}),
         window=window,
         findings=[
-            said_view(report.asset, said, all_of[:n] + all_of[n + 1 :], window)
+            said_view(report.asset, said, all_of[:n] + all_of[n + 1 :], window, is_learned=bool(report.baseline))
             for n, said in enumerate(report.findings)
         ],
         looked_at=list(report.looked_at),
         missing={rule: list(lacks) for rule, lacks in report.missing.items()},
-        learned=learned,
+        learned=1.0 if progress is None else progress.progress,
+        learning=progress,
     )
 
 
 def health_view(asset: str, state: State | None, worst: FindingView | None, *, has_baseline: bool) -> AssetHealth:
-    """Return how an asset is, by the worst of its open findings and what the service knows of it."""
+    """Return how an asset is, by the worst of its open findings, its own alarm, and what the service knows of it."""
+    standing = Standing() if state is None else state.standing
+    progress = None if has_baseline else learning_view(state)
     report = None if state is None else state.report
     health: Health
-    if worst is not None:
+    if standing.is_stopped:
+        health = "critical"
+    elif worst is not None:
         health = _HEALTH[worst.urgency]
     elif state is None or report is None or state.failed or report.abstained == "no_data":
         health = "unknown"
@@ -302,11 +352,15 @@ def health_view(asset: str, state: State | None, worst: FindingView | None, *, h
         health = "learning"
     else:
         health = "unknown" if report.abstained else "ok"
+    if standing.alarm and health != "critical":
+        health = "warning"
     return AssetHealth(
         asset=asset,
         health=health,
         worst=worst,
-        learned=1.0 if has_baseline else 0.0 if state is None else state.learned,
+        alarm=standing.alarm,
+        learned=1.0 if progress is None else progress.progress,
+        learning=progress,
         last_run=None if report is None else format_time(report.end_ns),
         looked_at=[] if report is None else list(report.looked_at),
         missing={} if report is None else {rule: list(lacks) for rule, lacks in report.missing.items()},

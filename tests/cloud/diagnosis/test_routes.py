@@ -74,6 +74,7 @@ def test_a_finding_is_told_with_its_evidence_and_its_words(viewer: TestClient, p
         ],
         "against": [],
         "life": None,
+        "no_life": "learning",
         "alternatives": [],
         "words": {},
         "feedback": {"confirmed": 0, "wrong": 0, "not_useful": 0},
@@ -184,6 +185,70 @@ def test_a_finding_whose_blocks_have_gone_says_that_its_data_expired(
     assert get(viewer, "findings")["findings"][0]["data"] == "expired"
     verified = get(viewer, f"findings/{row.id}/verify")
     assert (verified["data"], verified["same"]) == ("expired", None)
+
+
+@pytest.fixture
+def young(parts: Parts, announce: Callable[..., Announcement], write: Callable[[str], None]) -> Plant:
+    """A plant that has run for twenty minutes."""
+    with parts.sessions.begin() as db:
+        learn(db, announce(signals=[*SIGNALS, {"name": "alarm", "datatype": "string"}]))
+    plant = Plant(parts, write)
+    plant.run(20)
+    return plant
+
+
+def health_of(plant: Plant, viewer: TestClient) -> dict[str, Any]:
+    """Let the machine have a turn of the service that the API asks; return what it says then."""
+    live = plant.parts.diagnosis
+    live._now_ns = plant.now_ns
+    turn(plant, live)
+    (told,) = get(viewer, "health")["assets"]
+    return told  # type: ignore[no-any-return]
+
+
+def test_how_far_learning_is_is_told_and_what_it_waits_for(young: Plant, viewer: TestClient) -> None:
+    told = health_of(young, viewer)
+    learning = told["learning"]
+    assert (told["health"], told["learned"], learning["waits_for"]) == ("learning", learning["progress"], "")
+    assert 0.3 < learning["progress"] < 0.34
+    assert learning["since"][:15] == "2026-11-23T08:0"
+    assert "08:59" <= learning["until"][11:16] <= "09:01"  # an hour of running
+    assert get(viewer, "assets/cnc-01", at="2026-11-23T08:20:00Z")["learning"] == learning
+    young.running = "STOPPED"
+    young.run(10)
+    learning = health_of(young, viewer)["learning"]
+    assert (learning["until"], learning["waits_for"]) == (None, "running")
+    young.running = "ACTIVE"
+    young.run(45)
+    health_of(young, viewer)
+    young.run(1)
+    told = health_of(young, viewer)
+    assert (told["health"], told["learned"], told["learning"]) == ("ok", 1.0, None)
+
+
+def test_a_machine_that_its_own_alarm_has_stopped_is_critical(young: Plant, viewer: TestClient) -> None:
+    assert health_of(young, viewer)["alarm"] == ""
+    tags = "site=shanghai,area=machining,line=line1,asset=cnc-01"
+    young.write(f'cnc_text,{tags} alarm="COOLANT LOW" {young.now_ns() + 1}')
+    young.run(1)
+    told = health_of(young, viewer)
+    assert (told["health"], told["alarm"]) == ("warning", "COOLANT LOW")  # it runs
+    young.running = "INTERRUPTED"
+    young.run(1)
+    assert health_of(young, viewer)["health"] == "critical"
+
+
+@pytest.mark.usefixtures("client")
+@pytest.mark.parametrize(
+    ("fault", "baseline", "why"),
+    [("coolant_filter", "", "learning"), ("coolant_filter", "b1", "no_trend"), ("tool_breakage", "b1", "no_limit")],
+)
+def test_a_finding_without_a_remaining_life_says_why(
+    viewer: TestClient, parts: Parts, fault: str, baseline: str, why: str
+) -> None:
+    tell(parts, report(suspicion(fault=fault)).model_copy(update={"baseline": baseline}))
+    (found,) = get(viewer, "findings")["findings"]
+    assert (found["life"], found["no_life"]) == (None, why)
 
 
 def test_a_report_explains_now_and_the_past(plant: Plant, viewer: TestClient) -> None:

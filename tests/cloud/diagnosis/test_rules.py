@@ -158,6 +158,23 @@ def test_what_stops_a_machine_at_once_is_known_by_its_alarm_and_the_last_row(bas
     assert diagnose(mill(ROWS, seed=2), baseline).findings == ()
 
 
+def test_a_tool_that_shakes_and_hardly_cuts_is_broken_from_its_first_rows_on(baseline: Baseline) -> None:
+    window = mill(ROWS, seed=2)
+    for torque, faults in ((0.3, ["tool_breakage"]), (4.0, ["tool_holder_imbalance"])):
+        numbers = {name: values.copy() for name, values in window.numbers.items()}
+        newest = np.flatnonzero(numbers["tool_number"] == 2)[-2:]
+        numbers["spindle_torque"][newest], numbers["vibration_velocity"][newest] = torque, 4.0
+        assert [one.fault for one in diagnose(replace(window, numbers=numbers), baseline).findings] == faults
+
+
+def test_what_has_stopped_the_machine_by_its_own_alarm_is_urgent(baseline: Baseline) -> None:
+    changes = SHOWS["coolant_filter"][1]
+    running_on = diagnose(mill(ROWS, seed=2, changes=changes), baseline).findings[0]
+    stopped = diagnose(alarmed(mill(ROWS, seed=2, changes=changes), "COOLANT PRESSURE LOW", ROWS - 3), baseline)
+    assert (stopped.findings[0].fault, running_on.urgency != "now") == ("coolant_filter", True)
+    assert stopped.findings[0].urgency == "now"
+
+
 def flat_from(window: Window, name: str, row: int) -> Window:
     values = window.numbers[name].copy()
     values[row:] = values[row]

@@ -83,7 +83,7 @@ def test_a_baseline_is_learned_from_what_ran_and_a_fault_that_comes_is_found_onc
     turn(plant, live)
     state = live.of("cnc-01")
     assert state is not None
-    assert 0.3 < state.learned < 0.34
+    assert 0.3 < state.progress.share < 0.34
     assert state.report is not None
     assert 0 <= state.report.start_ns - NOON_NS < 10 * SECOND_NS  # before that it was not there
     plant.run(45)
@@ -110,7 +110,7 @@ def test_what_does_not_run_teaches_nothing(plant: Plant) -> None:
     turn(plant, live)
     state = live.of("cnc-01")
     assert state is not None
-    assert (state.learned, plant.baselines()) == (0.0, 0)
+    assert (state.progress.share, plant.baselines()) == (0.0, 0)
 
 
 def test_a_diagnosis_that_fails_is_counted_and_told_and_the_next_asset_has_its_turn(

@@ -1328,6 +1328,11 @@ export interface components {
              */
             abstained: string;
             /**
+             * Alarm
+             * @description what the machine itself says is wrong; empty: nothing
+             */
+            alarm: string;
+            /**
              * Asset
              * @example cnc-01
              */
@@ -1352,6 +1357,8 @@ export interface components {
              * @description how much of the time is there that a baseline is learned from
              */
             learned: number;
+            /** @description null: what is usual is learned */
+            learning: components["schemas"]["LearningView"] | null;
             /**
              * Looked At
              * @description rules that had what they need
@@ -2244,6 +2251,12 @@ export interface components {
             /** @description remaining useful life in hours from the end of the window */
             life: components["schemas"]["Life"] | null;
             /**
+             * No Life
+             * @description why there is no remaining life: of this fault no limit is known, what is usual is not learned yet, or nothing grows steadily toward the limit; empty: there is one
+             * @enum {string}
+             */
+            no_life: "" | "no_limit" | "learning" | "no_trend";
+            /**
              * Rule
              * @example spindle_bearing
              */
@@ -2479,6 +2492,33 @@ export interface components {
              * @description number, boolean or text; null: the source had no value. Whole numbers have all their 64 bits
              */
             value: (boolean | number | string | null)[];
+        };
+        /**
+         * LearningView
+         * @description How far learning what is usual is. Until then only what needs no comparison is judged: see `looked_at`.
+         */
+        LearningView: {
+            /**
+             * Progress
+             * @description how much of the time is there that a baseline is learned from
+             */
+            progress: number;
+            /**
+             * Since
+             * @description the first of what it learns from; null: there is nothing yet
+             */
+            since: string | null;
+            /**
+             * Until
+             * @description when it will be learned if the machine goes on as it does; null: see `waits_for`
+             */
+            until: string | null;
+            /**
+             * Waits For
+             * @description what learning stands still without: data, the machine running, a repair, as a fault must not become usual; empty: it goes on
+             * @enum {string}
+             */
+            waits_for: "" | "data" | "running" | "repair";
         };
         /**
          * LedgerView
@@ -3086,6 +3126,8 @@ export interface components {
             findings: components["schemas"]["SaidView"][];
             /** Learned */
             learned: number;
+            /** @description how it is now; null: what is usual is learned */
+            learning: components["schemas"]["LearningView"] | null;
             /** Looked At */
             looked_at: string[];
             /** Missing */
@@ -3180,6 +3222,12 @@ export interface components {
             level: "machine" | "sensor" | "link" | "process";
             /** @description remaining useful life in hours from the end of the window */
             life: components["schemas"]["Life"] | null;
+            /**
+             * No Life
+             * @description why there is no remaining life: of this fault no limit is known, what is usual is not learned yet, or nothing grows steadily toward the limit; empty: there is one
+             * @enum {string}
+             */
+            no_life: "" | "no_limit" | "learning" | "no_trend";
             /**
              * Rule
              * @example spindle_bearing

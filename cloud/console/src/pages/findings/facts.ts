@@ -10,7 +10,6 @@ import { termText } from "../../i18n/terms";
 import { known } from "../../plant/catalog";
 import type { Evidence, Finding, Level } from "./calls";
 
-type Life = NonNullable<Finding["life"]>;
 type Words = Finding["words"][string];
 
 /** Nobody plans by more than this. */
@@ -40,8 +39,10 @@ export function useFacts() {
       if (!words) return { title: faultName(finding.fault, locale.value), component: finding.component, explanation: "", action: "", spare: "", safety: "" };
       return { ...words, component: nameOfComponent(finding.asset, words.component, finding.level) };
     },
-    lifeText(life: Life | null): string {
-      return life ? t("findings.lifeText", { hours: hours(life.hours), low: hours(life.low_hours), high: hours(life.high_hours) }) : "–";
+    /** How long it will do, or why nobody can say. */
+    lifeText({ life, no_life }: Pick<Finding, "life" | "no_life">): string {
+      if (life) return t("findings.lifeText", { hours: hours(life.hours), low: hours(life.low_hours), high: hours(life.high_hours) });
+      return no_life ? t(`findings.noLife.${no_life}`) : "–";
     },
     /** What was seen, and where. */
     seen(asset: string, { what, signal, sensor, event, line }: Evidence): string {

@@ -18,6 +18,11 @@ export const en = {
   lifeText: "{hours} ({low} to {high})",
   lifeHint: "from the end of the window; the interval holds with {share}",
   overAYear: "more than a year",
+  noLife: {
+    no_limit: "no limit known for this fault",
+    learning: "not before what is usual is learned",
+    no_trend: "nothing grows steadily yet",
+  },
   endedShort: "ended",
   loading: "Loading findings …",
   failed: "The findings could not be loaded",
@@ -127,6 +132,11 @@ export const zh: typeof en = {
   lifeText: "{hours}（{low}至{high}）",
   lifeHint: "从时段末尾算起；区间置信度 {share}",
   overAYear: "一年以上",
+  noLife: {
+    no_limit: "此类故障没有已知极限",
+    learning: "学习常态后才能估计",
+    no_trend: "尚无稳定的发展趋势",
+  },
   endedShort: "已结束",
   loading: "正在加载诊断结果……",
   failed: "无法加载诊断结果",
