@@ -29,6 +29,8 @@ _SHOWN: Final = 80
 SAID: Final = ("signals", "events", "blocks")
 """The keys of a machine of which at least one says what it is to tell."""
 _MOST_TEXT: Final = 300
+_OF_KEYS: Final = ("mapping_type", "dict_type", "model_type", "model_attributes_type")
+"""What pydantic says when something that is no list of `key: value` stands where one must."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -338,6 +340,8 @@ def _describe(detail: ErrorDetails, loc: Loc, model: type[BaseModel]) -> tuple[L
     if kind in ("enum", "literal_error"):
         known = [word.strip().strip("'") for word in context["expected"].replace(" or ", ", ").split(",")]
         return loc, f"unknown value {_choice(str(value), known)}"
+    if kind in _OF_KEYS:
+        return loc, f"must be a list of `key: value`, not {value!r}"
     wanted = detail["msg"].replace("Input should be", "must be").replace("a valid dictionary", "a list of `key: value`")
     shown = "" if isinstance(value, dict | list) else f", not {value!r}"
     return loc, f"{wanted[:1].lower()}{wanted[1:]}{shown}"
@@ -347,7 +351,7 @@ def _misread(detail: ErrorDetails, word: str | None) -> str | None:
     """Say that YAML reads a word as true or false, or that nothing is written; None when it is neither."""
     if detail["type"] in ("extra_forbidden", "missing"):
         return None
-    if word is not None:
+    if word is not None and detail["type"] not in _OF_KEYS:
         return f"{word} is read as {str(detail['input']).lower()} by YAML: put it in quotes if it is a word"
     return "is empty" if detail["input"] is None else None
 

@@ -42,6 +42,12 @@ def _id(text: str) -> str:
         raise ValueError(str(error)) from error
 
 
+def _scales(factor: float) -> float:
+    if not factor:
+        raise ValueError("0 makes each value 0")
+    return factor
+
+
 def _signal_name(text: str) -> str:
     if not _SIGNAL_NAME.match(text):
         raise ValueError(f"{text!r} is not a signal name: use 1 to 128 of A-Z, a-z, 0-9, _ . / and -")
@@ -75,6 +81,7 @@ Text = Annotated[str, BeforeValidator(as_written)]
 Names = dict[str, Text]
 Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
+Scale = Annotated[Finite, AfterValidator(_scales)]
 
 
 def on_or_off(value: Any) -> Any:
@@ -161,6 +168,10 @@ class BearingEntry(Model):
                 raise ValueError("state its geometry or its orders, not both")
             return orders(self.balls, self.ball_mm, self.pitch_mm, self.contact_deg)
         if self.outer is not None and self.inner is not None and self.ball is not None and self.cage is not None:
+            if self.outer >= self.inner:
+                raise ValueError("`outer` (BPFO) is less than `inner` (BPFI): the ring that turns is passed more often")
+            if self.cage >= 0.5 or self.outer + self.inner < 3.0:
+                raise ValueError("a `cage` (FTF) turns less than half as fast as its shaft, with 3 balls at least")
             return Orders(self.outer, self.inner, self.ball, self.cage)
         if not self.type or self.model_fields_set - {"name", "type"}:
             raise ValueError(
@@ -262,6 +273,8 @@ _NOTHING: Final = Sensor()
 
 def _hint(word: str, known: Iterable[str]) -> str:
     names = sorted(known)
+    if not names:
+        return f"{word!r}; there is none"
     near = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
     return f"{word!r}; did you mean {near[0]!r}?" if near else f"{word!r}; have: {', '.join(names[:20])}"
 

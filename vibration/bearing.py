@@ -29,6 +29,8 @@ def orders(balls: int, ball_mm: float, pitch_mm: float, contact_deg: float = 0.0
     """
     if not (balls >= 3 and 0.0 < ball_mm < pitch_mm < math.inf and 0.0 <= contact_deg < 90.0):
         raise ValueError("a bearing has at least 3 balls, smaller than its pitch circle, and a contact angle below 90°")
+    if ball_mm > pitch_mm * math.sin(math.pi / balls):
+        raise ValueError(f"{balls} balls of {ball_mm:g} mm do not fit on a circle of {pitch_mm:g} mm")
     ratio = ball_mm / pitch_mm * math.cos(math.radians(contact_deg))
     cage = (1.0 - ratio) / 2.0
     return Orders(balls * cage, balls * (1.0 - cage), pitch_mm / (2.0 * ball_mm) * (1.0 - ratio**2), cage)

@@ -91,6 +91,9 @@ def test_a_detector_says_which_of_its_options_is_wrong(detector: str, text: str)
     assert f"plant.yaml:20: machines.cnc-01.detectors.0.{text}" in str(error.value)
 
 
+ORDERS = "{{outer: {}, inner: {}, ball: 2.3, cage: {}}}"
+
+
 @pytest.mark.parametrize(
     ("facts", "line", "text"),
     [
@@ -104,6 +107,14 @@ def test_a_detector_says_which_of_its_options_is_wrong(detector: str, text: str)
         (("rpm: 1797", "bearings: [{type: 6205, balls: 9}]"), 20, ".bearings.0: state a `type`, or its geometry"),
         (("rpm: 1797", "bearings: [{typ: 6205}]"), 20, ".bearings.0: unknown key 'typ'; did you mean 'type'?"),
         (("rpm: 1797", "bearings:", "  - {balls: 9, ball_mm: 40, pitch_mm: 39}"), 21, ".bearings.0: a bearing has"),
+        (
+            ("rpm: 1797", "bearings: [{balls: 30, ball_mm: 8, pitch_mm: 39}]"),
+            20,
+            ".bearings.0: 30 balls of 8 mm do",
+        ),
+        (("rpm: 1797", f"bearings: [{ORDERS.format(5.4, 3.6, 0.4)}]"), 20, ".bearings.0: `outer` (BPFO) is less"),
+        (("rpm: 1797", f"bearings: [{ORDERS.format(3.6, 5.4, 0.6)}]"), 20, ".bearings.0: a `cage` (FTF) turns less"),
+        (("rpm: 1797", f"bearings: [{ORDERS.format(1e-300, 2e-300, 0.4)}]"), 20, ".bearings.0: a `cage` (FTF) turns"),
         (("rpm: 1797", "bearings:", "  - type: 6205", "  - type: 6203"), 16, ": several bearings need a `name` each"),
     ],
 )

@@ -53,6 +53,22 @@ def problems(text: str) -> list[str]:
     return str(caught.value).splitlines()
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ("events: true", "events: must be a list of `key: value`, not True"),
+        ("blocks: {v: {rate: r, rate_hz: 5}}", "blocks.v: state `rate_hz` or `rate`, not both"),
+        ("blocks: {v: {rate_hz: 5, scale: 0}}", "blocks.v.scale: 0 makes each value 0"),
+        (
+            "detectors: [{kind: limit, name: hot, signal: temperature, high: 3, block: c}]",
+            "detectors.0.block: no sensor 'c'; there is none under `blocks:`",
+        ),
+    ],
+)
+def test_what_cannot_be_is_said_in_the_words_of_the_file(options: str, said: str) -> None:
+    assert [line.partition("machines.robots.")[2] for line in problems(f"{GOOD}            {options}\n")] == [said]
+
+
 def test_a_good_file() -> None:
     plant = parse_plant(GOOD, Path("plant.yaml"))
     first, second = plant.lines

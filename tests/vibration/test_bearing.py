@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from vibration.bearing import KNOWN, orders, orders_of_passes
 
-geometries = st.tuples(st.integers(3, 60), st.floats(0.05, 0.6), st.floats(0.0, 60.0))
+geometries = st.integers(3, 60).flatmap(
+    lambda balls: st.tuples(
+        st.just(balls), st.floats(0.01, min(0.6, 0.999 * math.sin(math.pi / balls))), st.floats(0.0, 60.0)
+    )
+)
 
 
 @given(geometries)
@@ -61,3 +67,8 @@ def test_known_bearings_have_the_orders_that_are_published(name: str, outer: flo
 def test_a_geometry_that_cannot_be_is_refused(geometry: tuple[int, float, float, float]) -> None:
     with pytest.raises(ValueError, match="3 balls"):
         orders(*geometry)
+
+
+def test_balls_that_overlap_are_told() -> None:
+    with pytest.raises(ValueError, match="9 balls of 20 mm do not fit on a circle of 39 mm"):
+        orders(9, 20.0, 39.0)

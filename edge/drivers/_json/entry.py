@@ -161,7 +161,7 @@ class BlockEntry(base.BlockEntry):
     number: Number = Field("float32", description="what each number is: in a binary message, and as it is kept")
     byte_order: Literal["little", "big"] = Field("little", description="of a binary message")
     skip_bytes: Annotated[int, Field(ge=0, le=65_536)] = Field(0, description="before the first number of a binary one")
-    scale: base.Finite = Field(1.0, description="value = number · scale, in `unit`")
+    scale: base.Scale = Field(1.0, description="value = number · scale, in `unit`")
     rate: Path | None = Field(None, description="where the message says `rate_hz`")
     start: TimeOption | None = Field(
         None, description="when the first number was measured; not stated: `time` of the machine, or by the arrival"
@@ -171,6 +171,8 @@ class BlockEntry(base.BlockEntry):
     def _check(self) -> Self:
         if self.rate_hz is None and self.rate is None:
             raise ValueError("state `rate_hz`, or under `rate` where the message says it")
+        if self.rate_hz is not None and self.rate is not None:
+            raise ValueError("state `rate_hz` or `rate`, not both")
         if self.payload == "binary" and (self.rate is not None or self.start is not None):
             raise ValueError("a binary message says neither `rate` nor `start`: state `rate_hz`")
         return self

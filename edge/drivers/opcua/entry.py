@@ -89,7 +89,7 @@ class BlockEntry(base.BlockEntry):
         None, description="holds `rate_hz`; not stated: the property SampleRate of the node does"
     )
     period_s: base.Seconds = Field(1.0, description="how often the server looks whether there is a new block")
-    scale: base.Finite = Field(1.0, description="value = number · scale, in `unit`")
+    scale: base.Scale = Field(1.0, description="value = number · scale, in `unit`")
 
 
 class EventsEntry(base.Model):
