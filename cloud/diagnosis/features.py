@@ -10,9 +10,13 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from cloud.diagnosis.formulas import FORMULAS
 from cloud.diagnosis.window import Measured, Numbers
+
+HOUR: Final = 360
+"""Rows of 10 s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +41,25 @@ def _nozzle(pressure: Numbers, flow: Numbers) -> Numbers:
     return np.where(flow > 0.1 * np.fmax.reduce(flow, initial=0.0), pressure / flow**2, np.nan)
 
 
+def _stroke(pressure: Numbers) -> Numbers:
+    """Return how far the highest stroke of the last HOUR rows goes above rest; NaN before there are as many.
+
+    A stroke is more than rest and takes more than one row to fade, a spike does not; a sensor's offset moves rest, too.
+    """
+    if len(pressure) < HOUR:
+        return np.full(len(pressure), np.nan)
+    rest = np.nanmedian(pressure)
+    above = pressure - rest
+    fades = np.concatenate([above[1:], above[:1] * 0.0]) >= 0.25 * above
+    hours = sliding_window_view(np.where(fades & (above > abs(rest)), above, 0.0), HOUR)
+    return np.concatenate([np.full(HOUR - 1, np.nan), np.fmax.reduce(hours, axis=1)])
+
+
 FEATURES: Final[Mapping[str, Feature]] = {
     # an accumulator that leaks is emptied and filled more often
     "hydraulic_activity": Feature(("hydraulic_pressure",), "bar", _change),
+    # a central lubrication works in strokes, between which nothing tells of the distributor
+    "lubrication_stroke": Feature(("lubrication_pressure",), "bar", _stroke),
     "coolant_resistance": Feature(("coolant_pressure", "coolant_flow"), "bar·min²/l²", _nozzle),
     # the heat that a bearing makes itself, whatever the head and the hall have
     "spindle_front_rise": Feature(("spindle_front_temperature", "head_temperature"), "K", _difference),

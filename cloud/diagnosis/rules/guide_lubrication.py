@@ -5,7 +5,7 @@ from cloud.diagnosis.rule import Rule, Text
 from cloud.diagnosis.rules._axis import friction
 
 RULE = Rule(
-    version=1,
+    version=2,
     component=Text("{} guides", "{}轴导轨"),
     title=Text("Guide lubrication blocked", "导轨润滑堵塞"),
     explanation=Text(

@@ -167,6 +167,24 @@ def test_a_tool_that_shakes_and_hardly_cuts_is_broken_from_its_first_rows_on(bas
         assert [one.fault for one in diagnose(replace(window, numbers=numbers), baseline).findings] == faults
 
 
+def strokes(size: float) -> Change:
+    """What a stroke each four minutes adds: it fades over three rows."""
+    return lambda of: size * np.choose(np.minimum(np.arange(of.count) % 24, 3), [1.0, 0.5, 0.25, 0.0])
+
+
+def test_a_blocked_distributor_is_told_by_its_strokes_where_no_axis_is_caught_moving() -> None:
+    usual = learn(mill(4000, seed=1, changes={"lubrication_pressure": strokes(20.0)}))
+    assert said(usual, {"lubrication_pressure": strokes(20.0)}) == {}
+    assert list(said(usual, {"lubrication_pressure": strokes(27.0)})) == ["guide_lubrication"]
+
+
+def test_spikes_and_an_offset_of_the_sensor_are_no_strokes() -> None:
+    usual = learn(mill(4000, seed=1, changes={"lubrication_pressure": strokes(20.0)}))
+    for lie in (now_and_then(40.0), always(7.0)):
+        change: Change = lambda of, lie=lie: strokes(20.0)(of) + lie(of)  # noqa: E731
+        assert "guide_lubrication" not in said(usual, {"lubrication_pressure": change})
+
+
 def test_what_has_stopped_the_machine_by_its_own_alarm_is_urgent(baseline: Baseline) -> None:
     changes = SHOWS["coolant_filter"][1]
     running_on = diagnose(mill(ROWS, seed=2, changes=changes), baseline).findings[0]
