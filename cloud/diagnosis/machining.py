@@ -14,7 +14,7 @@ KINDS: Final = ("cnc", "lathe", "grinder")
 VELOCITY: Final = "vibration_velocity"
 ACCELERATION: Final = "vibration_acceleration"
 _LOW: Final = -3.0
-_SHAKES: Final = 6.0
+_SHAKES: Final = 10.0
 _RUNNING: Final = ("active", "execut", "run", "produc", "process", "work", "busy")
 
 

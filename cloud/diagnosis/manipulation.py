@@ -18,8 +18,10 @@ MAX_WORDS: Final = 64
 _STATES: Final = ("execution", "state", "status")
 TOOLS: Final = ("tool_number", "tool")
 _NO_STATES: Final = ("alarm", "part", "verdict", "message", "serial")
-_COUNTED: Final = ("", "kWh", "Wh", "MWh", "m³", "kg", "s")
+_COUNTED: Final = ("", "m³", "kg", "s")
 """Units of what can be counted up; a temperature that rises is no counter."""
+_ENERGY: Final = ("Wh", "kWh", "MWh", "GWh", "J", "kJ", "MJ", "GJ", "varh", "kvarh", "Mvarh", "VAh", "kVAh")
+"""Units of power over time: a sum without a level of its own, also where it goes both ways, as that of a battery."""
 
 
 def last_part(signal: str) -> str:
@@ -82,7 +84,7 @@ def _is_counter(name: str, values: Numbers, signals: Mapping[str, Measured]) -> 
     known = values[np.isfinite(values)]
     unit = signals[name].unit if name in signals else "-"
     whole = unit == "" and bool(np.all(known == np.rint(known)))
-    return len(known) == 0 or whole or (unit in _COUNTED and _counts(known))
+    return len(known) == 0 or whole or unit in _ENERGY or (unit in _COUNTED and _counts(known))
 
 
 def contexts(window: Window, names: Sequence[str]) -> list[Context]:
