@@ -77,7 +77,7 @@ def _by_blocks(window: Window) -> dict[str, Any]:
     if not window.blocks or not window.subject.bearings:
         return {}
     usual = baselines.learn(window)
-    if not usual.contexts:
+    if not usual.contexts or not usual.signals:
         return {}
     symptoms = Symptoms(window, usual)
     known = {name: rule for name, rule in rules.load().items() if concerns(rule, window.subject.kind)}

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.cloud.telemetry.conftest import influxdb, store
+from tests.cloud.telemetry.conftest import influxdb, influxdb_bucket, store
 
-__all__ = ["influxdb", "store"]
+__all__ = ["influxdb", "influxdb_bucket", "store"]

@@ -63,3 +63,10 @@ def test_the_lines_in_the_envelope_name_the_ring(
     assert {(evidence.what, evidence.line, evidence.unit) for evidence in lines} == {("line", part, "Hz")}
     hz = order * float(window.numbers["spindle_speed"][window.numbers["tool_number"] == 2.0].mean()) / 60.0
     assert [evidence.value for evidence in lines] == pytest.approx([hz] * len(lines), rel=0.03)
+
+
+def test_blocks_of_a_machine_of_which_nothing_has_moved_yet_fail_nobody() -> None:
+    window = with_blocks(mill(ROWS, seed=2), BEARING.outer, turns_with_shaft=False)
+    still = {name: np.full(ROWS, 3.0) for name in ("spindle_speed", "vibration_acceleration")}
+    report = diagnose(replace(window, numbers=still, texts={}))
+    assert (report.findings, report.abstained) == ((), "no_baseline")

@@ -25,6 +25,7 @@ from starlette.testclient import TestClient
 from cloud import db
 from cloud.__main__ import Server, listen
 from cloud.app import create_app
+from cloud.diagnosis import diagnosis, findings, learning
 from cloud.ledger.keep import keep
 from cloud.parts import Parts, build_parts, close_parts
 from cloud.settings import Settings
@@ -33,6 +34,8 @@ from cloud.telemetry.rollup import minutes_bucket
 from contract.lineprotocol import encode
 from contract.loss import SourceLedger
 from tests.cloud.chain import bring
+from tests.cloud.diagnosis.mill import mill
+from tests.cloud.diagnosis.said import COMPUTED, report, suspicion
 
 T = 1_795_420_800_000_000_000
 TAGS = "site=shanghai,area=machining,line=line1,asset=cnc-01"
@@ -247,6 +250,27 @@ def _ask(settings: Settings, address: str, question: str) -> Any:
     token = (settings.home / "secrets" / "cli-token").read_text().strip()
     header = {"Authorization": f"Bearer {token}"}
     return httpx2.get(f"{address}/api/v1/{question}", headers=header).raise_for_status().json()
+
+
+def test_findings_what_people_say_of_them_and_baselines_are_in_a_backup(
+    settings: Settings, address: str, admin: TestClient, parts: Parts, tmp_path: Path, new_plant: Settings
+) -> None:
+    asked = ("diagnosis/findings", "diagnosis/statistics", "diagnosis/assets/cnc-01/baseline")
+    baseline = diagnosis.learn(mill(2000, seed=1))
+    with parts.sessions.begin() as session:
+        findings.take(session, report(suspicion()).model_copy(update={"baseline": baseline.id}), COMPUTED)
+        learning.keep(session, baseline, "", _now())
+    (found,) = admin.get("/api/v1/diagnosis/findings").json()["findings"]
+    said = {"verdict": "wrong", "text": "没有问题"}
+    assert admin.post(f"/api/v1/diagnosis/findings/{found['id']}/feedback", json=said).is_success
+    before = [_ask(settings, address, question) for question in asked]
+    assert before[0]["findings"][0]["feedback"]["wrong"] == 1
+    file = tmp_path / "plant.backup"
+    assert shopfloor(settings, address, "backup", str(file)).returncode == 0
+    with serving(new_plant) as new_address:
+        done = shopfloor(new_plant, new_address, "restore", str(file))
+        assert done.returncode == 0, done.stderr
+        assert [_ask(new_plant, new_address, question) for question in asked] == before
 
 
 def test_events_are_in_a_backup_and_blocks_are_not(
