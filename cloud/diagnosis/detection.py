@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 from typing import Any, Final, Literal
@@ -23,7 +24,7 @@ from cloud.diagnosis.baseline import (
     statistics,
     still,
 )
-from cloud.diagnosis.features import unit_of
+from cloud.diagnosis.features import FEATURES, unit_of
 from cloud.diagnosis.manipulation import TOOLS, contexts, last_part, matrix
 from cloud.diagnosis.window import Numbers, Window
 
@@ -34,7 +35,14 @@ FOREIGN: Final = 3.0
 _CHANGE_BINS: Final = 60
 SPIKE_ROWS: Final = 360
 _FAR: Final = 8.0
+_FARTHER: Final = 4.0
+_LEAST_SPIKES: Final = 4
+SHARED: Final = 0.5
+"""When another reading jumps in more of the rows in which one does, both are true."""
+_FLAT_ROWS: Final = 12
+_LEAST_CHANGES: Final = 6
 _CALM: Final = 2.5
+_SILENT_ROWS: Final = 18
 _RECENT: Final = 0.3
 """What is there now has at least this share of what was there before, or it is over."""
 
@@ -241,13 +249,33 @@ class Symptoms:
 
     def lost(self, signal: str) -> float:
         """Return the share of rows without a value beyond what is usual."""
-        i = self._column[signal]
-        return float(np.mean(np.isnan(self._values[:, i]))) - (self.baseline.lost[i] or 0.0)
+        usual = self.baseline.lost[self._column[signal]] or 0.0
+        return float(np.mean(np.isnan(self.window.numbers[signal]))) - usual
 
     @cached_property
     def still(self) -> npt.NDArray[np.bool_]:
         """The rows in which no number at all changed."""
         return still(self.window)
+
+    @property
+    def still_rows(self) -> int:
+        """How many of the newest rows are still."""
+        changed = np.flatnonzero(~self.still)
+        return len(self.still) - 1 - int(changed[-1]) if len(changed) else len(self.still)
+
+    @cached_property
+    def silent(self) -> npt.NDArray[np.bool_]:
+        """The rows of stretches in which nothing changed for far longer than ever: what holds there is not known."""
+        least = max(_SILENT_ROWS, 3 * self.baseline.stillest)
+        edges = np.flatnonzero(np.diff(np.concatenate([[0], self.still.astype(np.int8), [0]])))
+        rows = np.zeros(len(self.still), dtype=bool)
+        for first, last in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
+            rows[first:last] = last - first >= least
+        return rows
+
+    def known(self, signal: str) -> Numbers:
+        """Return the values of a signal of the window, NaN in silent rows and where its sensor spikes."""
+        return self._known[signal]
 
     def offsets(self, signal: str) -> tuple[list[float], list[float]]:
         """Return by how much a signal has lately been off in each operating state, and its spread there."""
@@ -262,20 +290,67 @@ class Symptoms:
 
     def all_lost(self, rows: npt.NDArray[np.bool_]) -> bool:
         """Whether most other quantities have no value either in these rows: then it is the link."""
-        return bool(np.mean(np.isnan(self._values[rows])) > 0.5)
+        others = [np.isnan(values[rows]) for values in self.window.numbers.values()]
+        return bool(np.mean(others) > 0.5)
 
-    def spikes(self, signal: str) -> int:
-        """Return how many of the last rows lie far outside of those around them in their operating state.
+    @cached_property
+    def spikes(self) -> dict[str, npt.NDArray[np.int64]]:
+        """The measured signals that jump for single rows, more often than by chance, and in which rows.
 
-        0 when most rows of such a state are restless: that is what the machine does, not its sensor.
+        Not one that is restless in most rows, or jumps far and less far alike: that is what the machine does.
         """
-        i = self._column[signal]
-        out = self._alone[:, i] > max(_FAR, 1.2 * (self.baseline.far[i] or 0.0))
-        if not out.any() or not self.steady(signal):
-            return 0
-        z, places = self._z[-SPIKE_ROWS:, i], self._places[-SPIKE_ROWS:]
-        here = z[np.isin(places, places[out])]
-        return int(out.sum()) if robust.median(np.abs(here - robust.median(here))) < _CALM else 0
+        found = {}
+        far = np.nan_to_num(np.array(self.baseline.far, dtype=np.float64))
+        z, places = self._read_z[self._last], self._places[self._last]
+        for name, i in self._column.items():
+            out = self._jumps[:, i]
+            if name in FEATURES or out.sum() < _LEAST_SPIKES or not self.steady(name):
+                continue
+            if (self._alone[:, i] > max(far[i], 0.25)).sum() > 2 * out.sum():
+                continue
+            here = z[np.isin(places, places[out]), i]
+            if robust.median(np.abs(here - robust.median(here))) < _CALM:
+                found[name] = self._last[out]
+        return found
+
+    def jumps_with(self, signal: str) -> tuple[str, float]:
+        """Return which other measured signal jumps most often with this one, and in what share of its jumps."""
+        rows = np.isin(self._last, self.spikes[signal])
+        shares = {
+            other: float(self._jumps[rows, i].mean())
+            for other, i in self._column.items()
+            if other != signal and other not in FEATURES
+        }
+        most = max(shares, key=lambda other: shares[other], default="")
+        return most, shares.get(most, 0.0)
+
+    @cached_property
+    def frozen(self) -> dict[str, int]:
+        """The signals that have said the same for longer than ever while the machine worked, and for how many rows."""
+        usual = dict(zip(self.baseline.signals, self.baseline.flat, strict=True))
+        signals = [name for name in self._column if name not in FEATURES and self.steady(name)]
+        rows = {name: self.flat_rows(name) for name in signals}
+        flat = {
+            name: count
+            for name, count in rows.items()
+            if count >= max(_FLAT_ROWS, 1.5 * usual[name]) and self._worked(count)
+        }
+        # all of them: then it is the link, or the machine stands
+        return flat if len(flat) <= max(1.0, 0.3 * len(rows)) else {}
+
+    def _worked(self, rows: int) -> bool:
+        """Whether the machine worked in the newest rows: what stands still has readings that stand still."""
+        return len(self.groups) <= 2 or self.changes_of_state(rows) >= _LEAST_CHANGES or self._swung(rows)
+
+    def _swung(self, rows: int) -> bool:
+        """Whether in known states two measured signals, and a third of all, went through half of their usual range."""
+        if self.judged_rows(rows) < 0.5 * rows:
+            return False
+        there = [i for name, i in self._column.items() if name not in FEATURES]
+        usual = np.array([(self.baseline.high[i] or 0.0) - (self.baseline.low[i] or 0.0) for i in there])
+        values = self._read[-rows:, there]
+        swing = robust.largest(values) + robust.largest(-values)
+        return int(np.sum((usual > 0.0) & (swing > 0.5 * usual))) >= max(2.0, len(there) / 3.0)
 
     def steady(self, signal: str) -> bool:
         """Whether a signal has a usual level: it did not creep all through the baseline."""
@@ -286,12 +361,33 @@ class Symptoms:
     @cached_property
     def _column(self) -> dict[str, int]:
         """Where the quantities stand that baseline and window both have."""
-        there = ~np.all(np.isnan(self._values), axis=0)
+        there = ~np.all(np.isnan(self._read), axis=0)
         return {name: i for i, name in enumerate(self.baseline.signals) if len(there) and there[i]}
 
     @cached_property
+    def _read(self) -> Numbers:
+        """The quantities as they were stored, NaN in silent rows."""
+        return matrix(self._without_silence, self.baseline.signals)
+
+    @cached_property
+    def _known(self) -> Mapping[str, Numbers]:
+        """The signals without the spikes of sensors: these tell nothing of a level, or of what follows from it."""
+        numbers = dict(self._without_silence.numbers)
+        for name in (one for one in self.spikes if self.jumps_with(one)[1] <= SHARED):
+            numbers[name] = numbers[name].copy()
+            numbers[name][self.spikes[name]] = np.nan
+        return numbers
+
+    @cached_property
     def _values(self) -> Numbers:
-        return matrix(self.window, self.baseline.signals)
+        return matrix(replace(self.window, numbers=self._known), self.baseline.signals) if self.spikes else self._read
+
+    @cached_property
+    def _without_silence(self) -> Window:
+        if not self.silent.any():
+            return self.window
+        numbers = {name: np.where(self.silent, np.nan, values) for name, values in self.window.numbers.items()}
+        return replace(self.window, numbers=numbers)
 
     @cached_property
     def _keys(self) -> list[tuple[str, ...]]:
@@ -299,7 +395,7 @@ class Symptoms:
 
     @cached_property
     def _places(self) -> Any:
-        return self.baseline.places(self._keys)
+        return np.where(self.silent, -1, self.baseline.places(self._keys))
 
     @cached_property
     def _z(self) -> Numbers:
@@ -307,8 +403,24 @@ class Symptoms:
         return standardized(self._values, self._places, centers, spreads)
 
     @cached_property
+    def _read_z(self) -> Numbers:
+        centers, spreads, _, _ = self.baseline.arrays
+        return standardized(self._read, self._places, centers, spreads)
+
+    @cached_property
+    def _last(self) -> npt.NDArray[np.int64]:
+        """The newest rows in which spikes are looked for: those in known states, however long it has stood since."""
+        return np.flatnonzero(self._places >= 0)[-SPIKE_ROWS:]
+
+    @cached_property
     def _alone(self) -> Numbers:
-        return alone(self._z[-SPIKE_ROWS:], self._places[-SPIKE_ROWS:])
+        return alone(self._read_z[self._last], self._places[self._last])
+
+    @cached_property
+    def _jumps(self) -> npt.NDArray[np.bool_]:
+        """Which of the last rows lie outside of those around them, far beyond what is usual for the signal."""
+        far = np.nan_to_num(np.array(self.baseline.far, dtype=np.float64))
+        return np.asarray(self._alone > np.minimum(np.maximum(_FAR, 1.2 * far), np.maximum(1.0, _FARTHER * far)))
 
     @cached_property
     def _group_rows(self) -> list[Any]:

@@ -9,6 +9,7 @@ from typing import Final, Literal
 
 from cloud.diagnosis.baseline import ALL
 from cloud.diagnosis.detection import DEPARTS, Kind, Symptoms
+from cloud.diagnosis.features import inputs
 from cloud.diagnosis.finding import Evidence, Level, Life
 
 Urgency = Literal["now", "shift", "days", "weeks", "watch"]
@@ -105,7 +106,7 @@ def strength(sigmas: float) -> float:
 
 def weighed(symptoms: Symptoms, expected: Expected, group: str = ALL) -> Evidence | None:
     """Return what a quantity says for or against what is expected of it; None when there is nothing to say."""
-    if not symptoms.has(expected.signal):
+    if not symptoms.has(expected.signal) or symptoms.frozen.keys() & set(inputs(expected.signal)):
         return None
     kind: Kind = "activity" if expected.way == "restless" else "scatter" if expected.way == "scattered" else "shift"
     if expected.anywhere:

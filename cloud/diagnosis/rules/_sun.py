@@ -8,13 +8,16 @@ from cloud.diagnosis.formulas import yield_of_sun
 
 _ROWS = 6
 _SHARE = 0.6
+UNSURE = 0.03
+"""The yield is not known better: another day has another sky, and modules another coefficient of temperature."""
 NEEDS = ("power", "irradiance", "module_temperature")
 
 
 def fall(symptoms: Symptoms, *, at_once: bool) -> list[Evidence]:
     """Return whether the yield of the sun fell from one minute to the next, or little by little."""
-    power, sun, temperature = (symptoms.window.numbers[name] for name in NEEDS)
-    yields = yield_of_sun(power, sun, temperature)
+    if symptoms.frozen.keys() & set(NEEDS):
+        return []
+    yields = yield_of_sun(*(symptoms.known(name) for name in NEEDS))
     known = np.flatnonzero(np.isfinite(yields))
     if len(known) < 4 * _ROWS or not symptoms.has("yield_of_sun"):
         return []

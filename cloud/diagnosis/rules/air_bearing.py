@@ -11,13 +11,13 @@ _MUCH = -0.2
 def _no_scatter(symptoms: Symptoms) -> list[Evidence]:
     if not symptoms.has("air_pressure", "size_deviation") or symptoms.relative("air_pressure") > _MUCH:
         return []
-    if symptoms.sigmas("size_deviation", kind="scatter") >= 0.5 * DEPARTS:
+    if symptoms.sigmas("size_deviation", kind="scatter") >= 0.3 * DEPARTS:
         return []
     return [said(symptoms, "usual", "size_deviation", -10.0, kind="scatter")]
 
 
 RULE = Rule(
-    version=1,
+    version=2,
     component=Text("air bearings", "空气轴承"),
     title=Text("Air bearings lose their supply", "空气轴承供气不足"),
     explanation=Text(

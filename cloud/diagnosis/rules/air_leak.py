@@ -14,9 +14,9 @@ _MARGIN = 1.1
 def _taken(symptoms: Symptoms) -> list[Evidence]:
     i = symptoms.baseline.signals.index("flow")
     highest, lowest = symptoms.baseline.high[i], symptoms.baseline.low[i]
-    flow = symptoms.window.numbers["flow"]
+    flow = symptoms.known("flow")
     recent = flow[-_ROWS:]
-    if len(recent) < _ROWS or not highest:
+    if np.isfinite(recent).sum() < _ROWS or not highest:
         return []
     taken = float(np.nanmedian(recent))
     weight = 8.0 if taken > _MARGIN * highest else -6.0
@@ -30,7 +30,7 @@ def _taken(symptoms: Symptoms) -> list[Evidence]:
 
 
 RULE = Rule(
-    version=1,
+    version=2,
     component=Text("air network", "压缩空气管网"),
     title=Text("Air network leaks", "压缩空气管网泄漏"),
     explanation=Text(

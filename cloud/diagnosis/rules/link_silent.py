@@ -1,21 +1,14 @@
 """The link is silent: nothing of the machine changes any more, not even what always changes, or nothing is known."""
 
-import numpy as np
-
 from cloud.diagnosis.detection import Symptoms
 from cloud.diagnosis.finding import Evidence
 from cloud.diagnosis.rule import Rule, Text
 
-_LEAST_ROWS = 18
-
 
 def _nothing_new(symptoms: Symptoms) -> list[Evidence]:
-    changed = np.flatnonzero(~symptoms.still)
-    rows = len(symptoms.still) - 1 - int(changed[-1]) if len(changed) else len(symptoms.still)
-    usual = symptoms.baseline.stillest
-    if rows < max(_LEAST_ROWS, 3 * usual):
+    if not symptoms.silent[-1]:
         return []
-    times = symptoms.window.times_ns
+    rows, usual, times = symptoms.still_rows, symptoms.baseline.stillest, symptoms.window.times_ns
     return [
         Evidence(
             what="silent", start_ns=int(times[-rows]), end_ns=int(times[-1]), value=rows * symptoms.window.step_s,
@@ -25,7 +18,7 @@ def _nothing_new(symptoms: Symptoms) -> list[Evidence]:
 
 
 RULE = Rule(
-    version=1,
+    version=2,
     component=Text("link", "通信链路"),
     level="link",
     title=Text("Link is silent", "通信中断"),

@@ -15,13 +15,14 @@ _SURE = 25.0
 
 _SUMS = ("power", "total_power", "active_power")
 """What many consumers add to is off in every state when one of them is."""
+_SHAKING = ("mm/s", "m/s²")
 
 
 def _alone(symptoms: Symptoms) -> dict[str, Sequence[Evidence]]:
     off = {name: sigmas for name, sigmas in symptoms.departing.items() if name not in FEATURES}
     found: dict[str, Sequence[Evidence]] = {}
     for name, sigmas in off.items():
-        if sigmas < _FIRST:
+        if sigmas < _FIRST or name in symptoms.frozen:
             continue
         departing = {other: sigma for other, sigma in symptoms.departing.items() if name not in inputs(other)}
         others = sorted(departing, key=lambda other: -departing[other])
@@ -36,10 +37,17 @@ def _alone(symptoms: Symptoms) -> dict[str, Sequence[Evidence]]:
                     said(symptoms, "departs", other, -2.0 * min(departing[other] / DEPARTS - 0.5, 2.0))
                     for other in others[:3]
                 ]
-                or [Evidence(what="alone", signal=name, value=0, expected=0, weight=2.0)]
+                or _lonely(symptoms, name)
             ),
         ]
     return found
+
+
+def _lonely(symptoms: Symptoms, name: str) -> list[Evidence]:
+    """Say that nothing around it has changed, where anything would: how a machine shakes shows in nothing else."""
+    if symptoms.unit(name) in _SHAKING:
+        return []
+    return [Evidence(what="alone", signal=name, value=0, expected=0, weight=2.0)]
 
 
 def _everywhere(symptoms: Symptoms, name: str) -> list[Evidence]:
@@ -55,7 +63,7 @@ def _everywhere(symptoms: Symptoms, name: str) -> list[Evidence]:
 
 
 RULE = Rule(
-    version=1,
+    version=2,
     component=Text("{}", "{}"),
     level="sensor",
     title=Text("Sensor drifts", "传感器漂移"),

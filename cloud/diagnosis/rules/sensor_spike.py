@@ -2,34 +2,27 @@
 
 from collections.abc import Sequence
 
-from cloud.diagnosis.detection import Symptoms
+from cloud.diagnosis.detection import SHARED, Symptoms
 from cloud.diagnosis.features import FEATURES
 from cloud.diagnosis.finding import Evidence
 from cloud.diagnosis.rule import Rule, Text, said
 
-_LEAST = 4
-
 
 def _jumps(symptoms: Symptoms) -> dict[str, Sequence[Evidence]]:
-    counts = {name: symptoms.spikes(name) for name in symptoms.baseline.signals if symptoms.has(name)}
-    signals = {name: count for name, count in counts.items() if count >= _LEAST and name not in FEATURES}
-    departing = [name for name in symptoms.departing if name not in FEATURES][:3]
-    return {
-        name: [
-            Evidence(what="spikes", signal=name, value=count, expected=0, weight=min(5.0 + 0.5 * count, 16.0)),
-            *(
-                Evidence(what="spikes", signal=other, value=signals[other], expected=0, weight=-3.0)
-                for other in signals
-                if other != name
-            ),
-            *(said(symptoms, "departs", other, -2.0) for other in departing if other not in signals),
+    departing = [name for name in symptoms.departing if name not in FEATURES and name not in symptoms.spikes][:3]
+    found: dict[str, Sequence[Evidence]] = {}
+    for name, rows in symptoms.spikes.items():
+        other, share = symptoms.jumps_with(name)
+        found[name] = [
+            Evidence(what="spikes", signal=name, value=len(rows), expected=0, weight=min(5.0 + 0.5 * len(rows), 16.0)),
+            *([Evidence(what="spikes", signal=other, value=share * len(rows), weight=-9.0)] if share > SHARED else []),
+            *(said(symptoms, "departs", other, -2.0) for other in departing),
         ]
-        for name, count in signals.items()
-    }
+    return found
 
 
 RULE = Rule(
-    version=1,
+    version=2,
     component=Text("{}", "{}"),
     level="sensor",
     title=Text("Sensor spikes", "传感器尖峰"),

@@ -4,43 +4,30 @@ from collections.abc import Sequence
 from typing import Final
 
 from cloud.diagnosis.detection import Symptoms
-from cloud.diagnosis.features import FEATURES
 from cloud.diagnosis.finding import Evidence
 from cloud.diagnosis.rule import Rule, Text
 
-_LEAST_ROWS: Final = 12
-_LEAST_CHANGES: Final = 6
-
-
-def _moved(symptoms: Symptoms, rows: int) -> bool:
-    """Whether the machine worked meanwhile: what stands still has readings that stand still."""
-    return len(symptoms.groups) < 2 or symptoms.changes_of_state(rows) >= _LEAST_CHANGES
+_SURE: Final = 4.0
+"""So many times as long as ever before."""
 
 
 def _flat(symptoms: Symptoms) -> dict[str, Sequence[Evidence]]:
-    signals = [name for name in symptoms.baseline.signals if symptoms.has(name) and name not in FEATURES]
-    rows = {name: symptoms.flat_rows(name) for name in signals if symptoms.steady(name)}
     usual = dict(zip(symptoms.baseline.signals, symptoms.baseline.flat, strict=True))
-    flat = {
-        name for name, count in rows.items() if count >= max(_LEAST_ROWS, 4 * usual[name]) and _moved(symptoms, count)
-    }
-    if not flat or len(flat) > max(1, 0.3 * len(rows)):  # all of them: then it is the link
-        return {}
-    times = symptoms.window.times_ns
+    times, step_s = symptoms.window.times_ns, symptoms.window.step_s
     return {
         name: [
             Evidence(
-                what="flat", signal=name, start_ns=int(times[-rows[name]]), end_ns=int(times[-1]),
-                value=rows[name] * symptoms.window.step_s, expected=usual[name] * symptoms.window.step_s, unit="s",
-                weight=9.0,
+                what="flat", signal=name, start_ns=int(times[-rows]), end_ns=int(times[-1]), value=rows * step_s,
+                expected=usual[name] * step_s, unit="s", weight=9.0,
             )
         ]
-        for name in flat
+        for name, rows in symptoms.frozen.items()
+        if rows >= _SURE * usual[name]
     }  # fmt: skip
 
 
 RULE = Rule(
-    version=1,
+    version=2,
     component=Text("{}", "{}"),
     level="sensor",
     title=Text("Sensor stuck", "传感器卡死"),

@@ -1,10 +1,10 @@
 """Dust on the modules: little by little less power from the same sun."""
 
 from cloud.diagnosis.rule import Expected, Rule, Text
-from cloud.diagnosis.rules._sun import NEEDS, fall
+from cloud.diagnosis.rules._sun import NEEDS, UNSURE, fall
 
 RULE = Rule(
-    version=1,
+    version=2,
     component=Text("modules", "组件"),
     title=Text("Modules soiled", "组件积灰"),
     explanation=Text(
@@ -16,7 +16,7 @@ RULE = Rule(
     safety=Text("Work on a roof: protect against falls.", "屋顶作业：注意防坠落。"),
     kinds=("pv",),
     needs=NEEDS,
-    expected=(Expected("yield_of_sun", "below", seen=5.0, absent=7.0),),
+    expected=(Expected("yield_of_sun", "below", seen=5.0, absent=7.0, least=UNSURE),),
     weigh=lambda symptoms: fall(symptoms, at_once=False),
     alarms=(("string",),),
     alarm_weight=-6.0,

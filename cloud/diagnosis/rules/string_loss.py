@@ -1,10 +1,10 @@
 """One of the strings is gone: a large share of the power at once."""
 
 from cloud.diagnosis.rule import Expected, Rule, Text
-from cloud.diagnosis.rules._sun import NEEDS, fall
+from cloud.diagnosis.rules._sun import NEEDS, UNSURE, fall
 
 RULE = Rule(
-    version=1,
+    version=2,
     component=Text("string", "组串"),
     title=Text("String lost", "组串失效"),
     explanation=Text(
@@ -18,7 +18,7 @@ RULE = Rule(
     safety=Text("Strings are under voltage while the sun shines.", "有光照时组串带电。"),
     kinds=("pv",),
     needs=NEEDS,
-    expected=(Expected("yield_of_sun", "below", seen=5.0, absent=5.0),),
+    expected=(Expected("yield_of_sun", "below", seen=5.0, absent=5.0, least=UNSURE),),
     weigh=lambda symptoms: fall(symptoms, at_once=True),
     alarms=(("string",),),
     alarm_weight=6.0,
