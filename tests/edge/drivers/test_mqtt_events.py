@@ -178,7 +178,7 @@ def test_plain_bytes_become_a_block_that_ends_when_they_arrive(told: Any, byte_o
         ({"values": [70_000]}, {"number": "int16"}, "the numbers are not all int16"),
         ({"values": []}, {}, "no block of 'x'"),
         ({"values": 5}, {}, "a int stands where the numbers should"),
-        ({"values": [1], "r": 0}, {"rate": "r"}, "0 is no rate"),
+        ({"values": [1], "r": 0}, {"rate_hz": None, "rate": "r"}, "0 is no rate"),
         (b"123", {"payload": "binary"}, "3 bytes are no whole number of float32"),
     ],
 )
