@@ -18,6 +18,7 @@ from cloud.problems import Code, Problem, responses
 from cloud.registry.routes import AssetPath
 from cloud.telemetry.times import format_time
 from cloud.training.trainer import RefusedError, Trainer, TrainerError
+from contract.text import Line
 
 router = APIRouter(prefix="/training", tags=["training"])
 
@@ -110,7 +111,7 @@ class SensorWish(BaseModel):
         extra="forbid", json_schema_extra={"examples": [{"signal": "head_temperature", "mode": "stuck"}]}
     )
 
-    signal: str = Field(max_length=128, examples=["head_temperature"])
+    signal: Line = Field(max_length=128, examples=["head_temperature"])
     mode: Literal["none", "stuck", "spike", "drift", "dropout"] = Field(description="none: it is repaired")
     size: float = Field(0.0, ge=-1e9, le=1e9, description="of a spike, or of a drift in an hour, in the signal's unit")
     rate_hz: float = Field(0.1, gt=0, le=10, description="how often a spike or a drop-out begins")
