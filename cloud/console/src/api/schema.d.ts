@@ -944,7 +944,7 @@ export interface paths {
         };
         /**
          * List Scenarios
-         * @description Return the scenarios, and which of them run.
+         * @description Return the scenarios that touch only machines in scope, and which of them run.
          */
         get: operations["list_scenarios"];
         put?: never;
@@ -966,7 +966,7 @@ export interface paths {
         put?: never;
         /**
          * Begin Scenario
-         * @description Begin a scenario now: it may touch every machine, so it needs the whole plant as scope.
+         * @description Begin a scenario now; every machine that it touches must be in scope.
          */
         post: operations["begin_scenario"];
         /**
@@ -3262,6 +3262,14 @@ export interface components {
          * @description Several things that happen at their times.
          */
         Scenario: {
+            /**
+             * Assets
+             * @description the machines that it touches
+             * @example [
+             *       "cnc-01"
+             *     ]
+             */
+            assets: string[];
             /**
              * Lacks
              * @description what it needs and this factory has not: it cannot be begun
