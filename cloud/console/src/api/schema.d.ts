@@ -4048,6 +4048,9 @@ export interface components {
          *         "read"
          *       ],
          *       "must_set_password": false,
+         *       "needs": {
+         *         "inject": "trainer"
+         *       },
          *       "role": "operator",
          *       "roles": [
          *         "viewer",
@@ -4069,6 +4072,13 @@ export interface components {
             actions: components["schemas"]["Action"][];
             /** Must Set Password */
             must_set_password: boolean;
+            /**
+             * Needs
+             * @description for each of the others the first role that may do it
+             */
+            needs: {
+                [key: string]: components["schemas"]["Role"];
+            };
             role: components["schemas"]["Role"];
             /**
              * Roles
