@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, Va
 from contract.event import TimeNs
 from contract.model import Value
 from contract.sparkplug import Code, Metric
+from contract.text import Line
 
 COMMAND: Final = "Spool/Command"
 REPLY: Final = "Spool/Reply"
@@ -40,7 +41,7 @@ class Write(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     verb: Literal["write"] = "write"
-    signal: Annotated[str, Field(min_length=1, max_length=128)]
+    signal: Annotated[Line, Field(min_length=1, max_length=128)]
     value: Annotated[Value, AfterValidator(_sendable)]
 
 
@@ -51,7 +52,7 @@ class Browse(BaseModel):
 
     verb: Literal["browse"] = "browse"
     path: Annotated[str, Field(max_length=1000)] = ""
-    driver: Annotated[str, Field(max_length=63)] = ""
+    driver: Annotated[Line, Field(max_length=63)] = ""
     address: Annotated[str, Field(max_length=1000)] = ""
 
 
@@ -61,7 +62,7 @@ class SendBlock(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     verb: Literal["send_block"] = "send_block"
-    sensor: Annotated[str, Field(min_length=1, max_length=128)]
+    sensor: Annotated[Line, Field(min_length=1, max_length=128)]
     start_ns: TimeNs | None = None
     end_ns: TimeNs | None = None
 
@@ -73,7 +74,7 @@ class Apply(BaseModel):
 
     verb: Literal["apply"] = "apply"
     based_on: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-    machine: Annotated[str, Field(max_length=63)]
+    machine: Annotated[Line, Field(max_length=63)]
     entry: Annotated[JsonValue, AfterValidator(_sendable)] = Field(
         description="as it stands in the plant file; null takes the machine out"
     )

@@ -17,6 +17,8 @@ from typing import Any, Final, Literal
 
 import structlog
 
+from contract.text import UNSEEN
+
 Level = Literal["debug", "info", "warning", "error"]
 
 MAX_TEXT: Final = 1000
@@ -39,8 +41,6 @@ LIBRARIES: Final = {
 }
 """What is heard of libraries: from this level on."""
 
-# controls of both halves, separators of lines, changes of direction, halves of surrogate pairs
-_UNSAFE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _PASSWORD: Final = re.compile(r"(://[^\s/:@]*:)[^\s/@]+@")
 _Event = structlog.typing.EventDict
 
@@ -84,7 +84,7 @@ def plain(text: str) -> str:
     if len(text) > MAX_TEXT:
         text = f"{text[:MAX_TEXT]}… ({len(text)} characters)"
     text = _PASSWORD.sub(r"\1***@", text)
-    return _UNSAFE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+    return UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def told(error: BaseException) -> str:

@@ -91,12 +91,13 @@ class Stage:
                 del self._running[name]
 
     def facts(self) -> list[dict[str, Any]]:
-        """Return every scenario that ships: whether it runs, and what the factory lacks for it."""
+        """Return every scenario that ships: which machines it touches, whether it runs, what the factory lacks for it."""
         return [
             {
                 "scenario": name,
                 "names": scenario.names,
                 "lasts_s": scenario.events[-1]["at_s"],
+                "assets": self._assets(scenario),
                 "running": name in self._running,
                 "lacks": self._lacks(scenario),
             }
@@ -128,6 +129,12 @@ class Stage:
         now_s = self.factory.time_ns / 1e9
         scenario.events = deque(event | {"at_s": event["at_s"] + now_s} for event in scenario.events)
         self._running[name] = scenario
+
+    def _assets(self, scenario: Scenario) -> list[str]:
+        """Return the machines that a scenario touches, those that the factory lacks too: weather and orders touch all."""
+        named = {str(event["asset"]) for event in scenario.events if "asset" in event}
+        is_of_all = any(event.keys() & _PLAIN for event in scenario.events)
+        return sorted(named.union(self.factory.machines if is_of_all else ()))
 
     def _lacks(self, scenario: Scenario) -> list[str]:
         machines = self.factory.machines

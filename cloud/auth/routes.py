@@ -20,7 +20,7 @@ from cloud.auth import accounts, first_link, proof
 from cloud.auth.accounts import Principal
 from cloud.auth.journal import note
 from cloud.auth.limiter import OF_ADDRESS, OF_PAIR, Slowing, network_of
-from cloud.auth.rights import Action, Role
+from cloud.auth.rights import Action, Role, lowest
 from cloud.auth.scope import PLANT, Scopes
 from cloud.auth.tables import Login, User
 from cloud.deps import Db, GetParts, Me, Now, Person, check_origin
@@ -87,6 +87,7 @@ class WhoAmI(BaseModel):
                     "username": "li.wei",
                     "role": "operator",
                     "actions": ["acknowledge", "export", "read"],
+                    "needs": {"inject": "trainer"},
                     "roles": ["viewer", "operator", "student", "maker"],
                     "scopes": ["plant"],
                     "must_set_password": False,
@@ -98,6 +99,7 @@ class WhoAmI(BaseModel):
     username: str
     role: Role
     actions: list[Action] = Field(description="what they may do")
+    needs: dict[Action, Role] = Field(description="for each of the others the first role that may do it")
     roles: list[Role] = Field(description="what a token of theirs can be")
     scopes: Scopes
     must_set_password: bool
@@ -108,6 +110,7 @@ def _who(principal: Principal) -> WhoAmI:
         username=principal.username,
         role=principal.role,
         actions=sorted(principal.actions),
+        needs={action: lowest(action) for action in Action if action not in principal.actions},
         roles=[role for role in Role if principal.role.includes(role)],
         scopes=sorted(principal.limits[-1]) if principal.limits else [PLANT],
         must_set_password=principal.must_set_password,

@@ -19,6 +19,7 @@ from cloud.auth.scope import PLANT, Scopes
 from cloud.auth.tables import ApiToken
 from cloud.deps import Db, Now, Person
 from cloud.problems import Code, Problem, responses
+from contract.text import Line
 
 router = APIRouter(prefix="/tokens", tags=["tokens"])
 
@@ -42,7 +43,7 @@ class NewToken(BaseModel):
         extra="forbid", json_schema_extra={"examples": [{"name": "grafana", "role": "viewer", "days": 90}]}
     )
 
-    name: Annotated[str, Field(min_length=1, max_length=64)]
+    name: Annotated[Line, Field(min_length=1, max_length=64)]
     role: Role | None = Field(None, description="none: viewer, or one's own where that may less")
     scopes: Scopes = [PLANT]
     days: Annotated[int, Field(ge=1, le=3650, description="days until it expires")] = 90

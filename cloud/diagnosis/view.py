@@ -18,6 +18,7 @@ from cloud.diagnosis.standing import Standing
 from cloud.diagnosis.tables import BaselineRow, FindingRow
 from cloud.diagnosis.words import Words, words_of
 from cloud.telemetry.times import format_time
+from contract.text import Text
 
 Health = Literal["ok", "watch", "warning", "critical", "unknown", "learning"]
 Verdict = Literal["confirmed", "wrong", "not_useful"]
@@ -194,7 +195,7 @@ class FeedbackWish(BaseModel):
     )
 
     verdict: Verdict
-    text: str = Field("", max_length=2000, pattern=r"^[^\x00]*$")
+    text: Text = Field("", max_length=2000)
 
 
 class BaselineWish(BaseModel):

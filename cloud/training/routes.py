@@ -18,6 +18,7 @@ from cloud.problems import Code, Problem, responses
 from cloud.registry.routes import AssetPath
 from cloud.telemetry.times import format_time
 from cloud.training.trainer import RefusedError, Trainer, TrainerError
+from contract.text import Line
 
 router = APIRouter(prefix="/training", tags=["training"])
 
@@ -88,6 +89,7 @@ class Scenario(BaseModel):
 
     scenario: str = Field(examples=["bearing"])
     names: dict[str, str]
+    assets: list[str] = Field(description="the machines that it touches", examples=[["cnc-01"]])
     lasts_s: float = Field(description="when its last event comes")
     running: bool
     lacks: list[str] = Field(description="what it needs and this factory has not: it cannot be begun")
@@ -110,7 +112,7 @@ class SensorWish(BaseModel):
         extra="forbid", json_schema_extra={"examples": [{"signal": "head_temperature", "mode": "stuck"}]}
     )
 
-    signal: str = Field(max_length=128, examples=["head_temperature"])
+    signal: Line = Field(max_length=128, examples=["head_temperature"])
     mode: Literal["none", "stuck", "spike", "drift", "dropout"] = Field(description="none: it is repaired")
     size: float = Field(0.0, ge=-1e9, le=1e9, description="of a spike, or of a drift in an hour, in the signal's unit")
     rate_hz: float = Field(0.1, gt=0, le=10, description="how often a spike or a drop-out begins")
@@ -201,10 +203,15 @@ def _machine(asset: str, so: Mapping[str, Any], modes: list[dict[str, Any]], now
 
 
 @router.get("/scenarios", dependencies=[need(Action.INJECT)], responses=responses(401, 403, 404, 503))
-def list_scenarios(parts: GetParts) -> list[Scenario]:
-    """Return the scenarios, and which of them run."""
+def list_scenarios(parts: GetParts, reach: Reach) -> list[Scenario]:
+    """Return the scenarios that touch only machines in scope, and which of them run."""
     with _trainer(parts) as trainer:
-        return [Scenario.model_validate(each) for each in trainer.scenarios()]
+        scenarios = [Scenario.model_validate(each) for each in trainer.scenarios()]
+    return [each for each in scenarios if _is_within(reach, each)]
+
+
+def _is_within(reach: frozenset[str] | None, scenario: Scenario) -> bool:
+    return reach is None or reach.issuperset(scenario.assets)
 
 
 @router.post("/assets/{asset}/faults", status_code=204, responses=responses(401, 403, 404, 409, 503))
@@ -251,21 +258,22 @@ def repair(
 
 
 @router.post("/scenarios/{scenario}", status_code=204, responses=responses(401, 403, 404, 409, 503))
-def begin_scenario(parts: GetParts, me: May, scenario: ScenarioPath) -> None:
-    """Begin a scenario now: it may touch every machine, so it needs the whole plant as scope."""
-    _play(parts, me, scenario, clear=False)
+def begin_scenario(parts: GetParts, me: May, reach: Reach, scenario: ScenarioPath) -> None:
+    """Begin a scenario now; every machine that it touches must be in scope."""
+    _play(parts, me, reach, scenario, clear=False)
     _log.info("a scenario was begun", scenario=scenario, by=me.username)
 
 
 @router.delete("/scenarios/{scenario}", status_code=204, responses=responses(401, 403, 404, 409, 503))
-def end_scenario(parts: GetParts, me: May, scenario: ScenarioPath) -> None:
+def end_scenario(parts: GetParts, me: May, reach: Reach, scenario: ScenarioPath) -> None:
     """Let no more of a scenario happen; what it broke is repaired with the machines."""
-    _play(parts, me, scenario, clear=True)
+    _play(parts, me, reach, scenario, clear=True)
     _log.info("a scenario was ended", scenario=scenario, by=me.username)
 
 
-def _play(parts: Parts, me: Principal, scenario: str, *, clear: bool) -> None:
+def _play(parts: Parts, me: Principal, reach: frozenset[str] | None, scenario: str, *, clear: bool) -> None:
     with _trainer(parts) as trainer:
-        if me.limits:
+        known = {each["scenario"]: Scenario.model_validate(each) for each in trainer.scenarios()}
+        if scenario in known and not _is_within(reach, known[scenario]):
             raise scope_needed(me)
         trainer.scenario(scenario, clear=clear)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import httpx2
 from playwright.sync_api import Browser, Page, expect
 
 PASSWORD = "a password of a test"
+SOURCES = Path(__file__).parents[2] / "cloud" / "console" / "src"
 
 
 def test_a_user_is_added_comes_by_link_and_must_set_a_password(
@@ -45,6 +48,45 @@ def test_a_user_is_added_comes_by_link_and_must_set_a_password(
     theirs.get_by_test_id("nowhere").get_by_role("link").click()
     expect(theirs.get_by_role("heading", name="Plant overview")).to_be_visible()
 
+    theirs.context.close()
+
+
+def add(visitor: Page, cloud: Any, browser: Browser, username: str, role: str, *scopes: str) -> Page:
+    """Add a user; return a page of theirs."""
+    wish = {"username": username, "role": role, "password": PASSWORD, "scopes": list(scopes) or ["plant"]}
+    headers = {"Origin": cloud.address}
+    assert visitor.request.post(f"{cloud.address}/api/v1/users", data=wish, headers=headers).status == 201
+    theirs = browser.new_context(locale="en-US")
+    credentials = {"username": username, "password": PASSWORD}
+    assert theirs.request.post(f"{cloud.address}/api/v1/auth/login", data=credentials, headers=headers).ok
+    return theirs.new_page()
+
+
+def closed_pages() -> dict[str, str]:
+    """Return the addresses of the pages that need a right, with the action."""
+    texts = [path.read_text() for path in (SOURCES / "pages").glob("*/page.ts")]
+    found = {re.findall(r'route: "(.*?)"', text)[0]: re.findall(r'who: "(.*?)"', text) for text in texts}
+    return {route: who[0] for route, who in found.items() if who and who != ["everybody"]}
+
+
+def test_every_page_says_which_role_it_needs(visitor: Page, cloud: Any, browser: Browser) -> None:
+    theirs = add(visitor, cloud, browser, "chen.jie", "maintainer")
+    closed = closed_pages()
+    assert closed["/faults"] == "inject"
+    roles = {
+        "inject": ("Trainer", "培训师"),
+        "configure": ("Engineer", "工程师"),
+        "administer": ("Administrator", "管理员"),
+    }
+    for language, locale in enumerate(("en", "zh")):
+        theirs.goto(cloud.address)
+        theirs.evaluate(f"localStorage.setItem('shopfloor.locale', '{locale}')")
+        for route, action in closed.items():
+            theirs.goto(f"{cloud.address}{route}")
+            said = theirs.get_by_test_id("nowhere")
+            expect(said).to_contain_text(
+                ["it needs the role “{}”", "需要“{}”角色"][language].format(roles[action][language])
+            )
     theirs.context.close()
 
 

@@ -27,6 +27,7 @@ from tests.cloud.conftest import BASE, announcement, settings_in
 from tests.control import controlled
 
 Login = Callable[..., TestClient]
+SCENARIOS = "/api/v1/training/scenarios"
 
 
 @pytest.fixture(scope="module")
@@ -164,8 +165,26 @@ def test_who_has_only_a_part_of_the_plant_sees_and_breaks_only_that(login: Login
     assert [each["asset"] for each in client.get("/api/v1/training/machines").json()] == ["cnc-02"]
     assert client.get("/api/v1/training").json() == {"trainer": True, "planted": None}
     assert client.post("/api/v1/training/assets/robot-01/faults", json={"fault": "vacuum_leak"}).status_code == 404
-    answer = client.post("/api/v1/training/scenarios/tool")
-    assert (answer.status_code, answer.json()["code"]) == (403, "scope_needed")
+
+
+def test_who_has_only_a_part_of_the_plant_is_told_of_no_scenario_beyond_it(login: Login, parts: Parts) -> None:
+    with parts.sessions.begin() as db:
+        for asset in ("cnc-02", "robot-01"):
+            learn(db, announcement(asset))
+    whole = {each["scenario"]: each["assets"] for each in login(Role.TRAINER).get(f"{SCENARIOS}").json()}
+    assert (whole["bearing"], whole["air_leak"]) == (["cnc-01"], ["compressor-01"])
+    assert set(whole["rush_order"]) >= {"cnc-01", "robot-01"}
+    client = login(Role.TRAINER, scope="asset:cnc-01")
+    told = client.get(SCENARIOS)
+    assert {each["scenario"] for each in told.json()} == {
+        name for name, assets in whole.items() if assets == ["cnc-01"]
+    }
+    assert "robot-01" not in told.text
+    for method in ("POST", "DELETE"):
+        answer = client.request(method, f"{SCENARIOS}/rush_order")
+        assert (answer.status_code, answer.json()["code"]) == (403, "scope_needed")
+    assert client.post(f"{SCENARIOS}/bearing").status_code == 204
+    assert client.delete(f"{SCENARIOS}/bearing").status_code == 204
 
 
 def test_everybody_is_told_of_the_planted_fault_and_only_a_trainer_of_the_truth(login: Login) -> None:

@@ -944,7 +944,7 @@ export interface paths {
         };
         /**
          * List Scenarios
-         * @description Return the scenarios, and which of them run.
+         * @description Return the scenarios that touch only machines in scope, and which of them run.
          */
         get: operations["list_scenarios"];
         put?: never;
@@ -966,7 +966,7 @@ export interface paths {
         put?: never;
         /**
          * Begin Scenario
-         * @description Begin a scenario now: it may touch every machine, so it needs the whole plant as scope.
+         * @description Begin a scenario now; every machine that it touches must be in scope.
          */
         post: operations["begin_scenario"];
         /**
@@ -3263,6 +3263,14 @@ export interface components {
          */
         Scenario: {
             /**
+             * Assets
+             * @description the machines that it touches
+             * @example [
+             *       "cnc-01"
+             *     ]
+             */
+            assets: string[];
+            /**
              * Lacks
              * @description what it needs and this factory has not: it cannot be begun
              */
@@ -4040,6 +4048,9 @@ export interface components {
          *         "read"
          *       ],
          *       "must_set_password": false,
+         *       "needs": {
+         *         "inject": "trainer"
+         *       },
          *       "role": "operator",
          *       "roles": [
          *         "viewer",
@@ -4061,6 +4072,13 @@ export interface components {
             actions: components["schemas"]["Action"][];
             /** Must Set Password */
             must_set_password: boolean;
+            /**
+             * Needs
+             * @description for each of the others the first role that may do it
+             */
+            needs: {
+                [key: string]: components["schemas"]["Role"];
+            };
             role: components["schemas"]["Role"];
             /**
              * Roles
