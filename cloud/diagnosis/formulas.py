@@ -20,8 +20,8 @@ SUN_W_M2: Final = 100.0
 """With less sun its yield is not told: noise and scattered light are a large part of it."""
 _PER_KELVIN: Final = -0.004
 """What crystalline silicon loses (1/K), where the module's own figure is not known (IEC 61215)."""
-_FOURTH: Final = 4
 _LOADED: Final = 0.7
+_HELD_LOAD: Final = 0.98
 _RIDGE: Final = 1e-6
 
 
@@ -134,13 +134,15 @@ def swing(voltage: Numbers, power: Numbers) -> Numbers:
 def full_load(values: Numbers) -> Numbers:
     """Return what a machine that loads and unloads had under full load lately: of PIECE rows the fourth highest value.
 
-    The highest ones may be spikes. NaN where it has hardly loaded.
+    The highest ones may be spikes. NaN where it has hardly loaded, or not held its load.
     """
     padded = np.concatenate([np.full(PIECE - 1, np.nan), values])
     rows = np.lib.stride_tricks.sliding_window_view(np.nan_to_num(padded, nan=-np.inf), PIECE)
-    high = np.partition(rows, -_FOURTH, axis=1)[:, -_FOURTH]
-    usual = float(np.quantile(high[np.isfinite(high)], 0.9)) if np.isfinite(high).any() else 0.0
-    return np.where(np.isfinite(high) & (high >= _LOADED * usual), high, np.nan)
+    highest = np.partition(rows, (-4, -2), axis=1)
+    fourth, second = highest[:, -4], highest[:, -2]
+    there = np.isfinite(fourth)
+    usual = float(np.quantile(fourth[there], 0.9)) if there.any() else 0.0
+    return np.where(there & (fourth >= _LOADED * usual) & (fourth >= _HELD_LOAD * second), fourth, np.nan)
 
 
 def yield_of_sun(power: Numbers, irradiance: Numbers, temperature: Numbers) -> Numbers:

@@ -132,3 +132,17 @@ def test_modules_are_not_soiled_on_a_day_with_another_sky() -> None:
     seen = window("pv", ROWS, seed=2)
     said = findings(changed(seen, "power", seen.numbers["power"] * np.linspace(1.0, 0.975, ROWS)))
     assert said == ()
+
+
+def test_an_intake_filter_is_not_blamed_for_a_sensor_that_is_off_at_rest_too() -> None:
+    def rested(seen: Window) -> Window:
+        rests = np.arange(len(seen.times_ns)) % 120 < 30
+        texts = {**seen.texts, "execution": np.where(rests, "READY", "ACTIVE").astype(object)}
+        power = np.where(rests, 0.14, seen.numbers["power"])
+        return replace(changed(seen, "power", power), texts=texts)
+
+    seen, usual = rested(window("compressor", ROWS, seed=2)), learn(rested(window("compressor", 4000, seed=1)))
+    clogged = changed(seen, "power", np.where(seen.numbers["power"] > 1.0, 1.1, 1.0) * seen.numbers["power"])
+    assert [one.fault for one in diagnose(clogged, usual).findings] == ["intake_filter"]
+    off = changed(seen, "power", seen.numbers["power"] + 1.1)
+    assert "intake_filter" not in {one.fault for one in diagnose(off, usual).findings}
