@@ -36,7 +36,6 @@ _CHANGE_BINS: Final = 60
 SPIKE_ROWS: Final = 360
 _FAR: Final = 8.0
 _FARTHER: Final = 4.0
-_LEAST_SPIKES: Final = 4
 SHARED: Final = 0.5
 """When another reading jumps in more of the rows in which one does, both are true."""
 _FLAT_ROWS: Final = 12
@@ -137,7 +136,7 @@ class Symptoms:
     def row(self, signal: str, before_ns: int) -> float:
         """Return the standard deviations of the newest judged row before a time; 0 when there is none."""
         rows = np.flatnonzero((self.window.times_ns < before_ns) & (self._places >= 0))
-        return float(np.nan_to_num(self._z[rows[-1], self._column[signal]])) if len(rows) else 0.0
+        return float(np.nan_to_num(self._read_z[rows[-1], self._column[signal]])) if len(rows) else 0.0
 
     def usual_level(self, signal: str) -> float:
         """Return the usual level of a signal over the judged rows of the window; NaN when there are none."""
@@ -295,7 +294,7 @@ class Symptoms:
 
     @cached_property
     def spikes(self) -> dict[str, npt.NDArray[np.int64]]:
-        """The measured signals that jump for single rows, more often than by chance, and in which rows.
+        """The measured signals that jump for single rows, and in which of the newest rows.
 
         Not one that is restless in most rows, or jumps far and less far alike: that is what the machine does.
         """
@@ -304,9 +303,9 @@ class Symptoms:
         z, places = self._read_z[self._last], self._places[self._last]
         for name, i in self._column.items():
             out = self._jumps[:, i]
-            if name in FEATURES or out.sum() < _LEAST_SPIKES or not self.steady(name):
+            if name in FEATURES or not out.any() or not self.steady(name):
                 continue
-            if (self._alone[:, i] > max(far[i], 0.25)).sum() > 2 * out.sum():
+            if (self._alone[:, i] > max(far[i], 0.25)).sum() > 2 * out.sum() + 1:
                 continue
             here = z[np.isin(places, places[out]), i]
             if robust.median(np.abs(here - robust.median(here))) < _CALM:

@@ -16,9 +16,12 @@ from cloud.diagnosis.window import Numbers
 PIECE: Final = 60
 _LEAST_ROWS: Final = 10
 _MOVING_DEG_S: Final = 1.0
-_SUN_W_M2: Final = 100.0
+SUN_W_M2: Final = 100.0
+"""With less sun its yield is not told: noise and scattered light are a large part of it."""
 _PER_KELVIN: Final = -0.004
 """What crystalline silicon loses (1/K), where the module's own figure is not known (IEC 61215)."""
+_LOADED: Final = 0.7
+_HELD_LOAD: Final = 0.98
 _RIDGE: Final = 1e-6
 
 
@@ -129,16 +132,28 @@ def swing(voltage: Numbers, power: Numbers) -> Numbers:
 
 
 def full_load(values: Numbers) -> Numbers:
-    """Return the highest value of the last PIECE rows: what a machine that loads and unloads has under full load."""
+    """Return what a machine that loads and unloads had under full load lately: of PIECE rows the fourth highest value.
+
+    The highest ones may be spikes. NaN where it has hardly loaded, or not held its load.
+    """
     padded = np.concatenate([np.full(PIECE - 1, np.nan), values])
-    highest = np.nanmax(np.lib.stride_tricks.sliding_window_view(np.nan_to_num(padded, nan=-np.inf), PIECE), axis=1)
-    return np.where(np.isfinite(highest), highest, np.nan)
+    rows = np.lib.stride_tricks.sliding_window_view(np.nan_to_num(padded, nan=-np.inf), PIECE)
+    highest = np.partition(rows, (-4, -2), axis=1)
+    fourth, second = highest[:, -4], highest[:, -2]
+    there = np.isfinite(fourth)
+    usual = float(np.quantile(fourth[there], 0.9)) if there.any() else 0.0
+    return np.where(there & (fourth >= _LOADED * usual) & (fourth >= _HELD_LOAD * second), fourth, np.nan)
 
 
 def yield_of_sun(power: Numbers, irradiance: Numbers, temperature: Numbers) -> Numbers:
     """Return the power (kW) at 1 kW/m² and 25 °C (IEC 61724); at night the last one of the day holds."""
-    at_full_sun = irradiance / 1000.0 * (1.0 + _PER_KELVIN * (temperature - 25.0))
-    return _held(np.divide(power, at_full_sun, out=np.full(len(power), np.nan), where=irradiance >= _SUN_W_M2))
+    full = at_full_sun(irradiance, temperature)
+    return _held(np.divide(power, full, out=np.full(len(power), np.nan), where=irradiance >= SUN_W_M2))
+
+
+def at_full_sun(irradiance: Numbers, temperature: Numbers) -> Numbers:
+    """Return the share of its power at 1 kW/m² and 25 °C that a module has at an irradiance and its temperature."""
+    return np.asarray(irradiance / 1000.0 * (1.0 + _PER_KELVIN * (temperature - 25.0)))
 
 
 def _held(values: Numbers) -> Numbers:

@@ -3,7 +3,7 @@
 from cloud.diagnosis.rule import Expected, Health, Rule, Text
 
 RULE = Rule(
-    version=1,
+    version=2,
     component=Text("battery cells", "电池组"),
     title=Text("Battery aged", "电池老化"),
     explanation=Text(
@@ -18,7 +18,10 @@ RULE = Rule(
     safety=Text("High currents: isolate the battery before it is taken out.", "大电流：取出前断开电池。"),
     kinds=("agv",),
     needs=("battery_resistance",),
-    expected=(Expected("battery_resistance", "above", seen=12.0, absent=8.0),),
+    expected=(
+        Expected("battery_resistance", "above", seen=12.0, absent=8.0),
+        Expected("standing_current", "either", seen=-12.0),  # then it is the sensor of the current
+    ),
     alarms=(("battery", "resistance"),),
     health=Health("battery_resistance", 3.5),
 )

@@ -7,11 +7,14 @@ from cloud.diagnosis.features import FEATURES
 from cloud.diagnosis.finding import Evidence
 from cloud.diagnosis.rule import Rule, Text, said
 
+_LEAST = 4
+
 
 def _jumps(symptoms: Symptoms) -> dict[str, Sequence[Evidence]]:
-    departing = [name for name in symptoms.departing if name not in FEATURES and name not in symptoms.spikes][:3]
+    often = {name: rows for name, rows in symptoms.spikes.items() if len(rows) >= _LEAST}
+    departing = [name for name in symptoms.departing if name not in FEATURES and name not in often][:3]
     found: dict[str, Sequence[Evidence]] = {}
-    for name, rows in symptoms.spikes.items():
+    for name, rows in often.items():
         other, share = symptoms.jumps_with(name)
         found[name] = [
             Evidence(what="spikes", signal=name, value=len(rows), expected=0, weight=min(5.0 + 0.5 * len(rows), 16.0)),

@@ -69,10 +69,15 @@ def test_the_yield_of_the_sun_holds_through_the_night() -> None:
     assert formulas.yield_of_sun(power, irradiance, temperature) == pytest.approx(20.0)
 
 
-def test_full_load_is_what_the_last_piece_had_at_most() -> None:
+def test_full_load_is_what_the_last_piece_held_and_no_spike_and_no_load_that_is_broken_off() -> None:
     power = np.tile([11.8, 11.8, 3.3, 3.3, 0.1], ROWS // 5)
-    assert formulas.full_load(power) == pytest.approx(11.8)
+    power[PIECE + 3] = 20.0
+    full = formulas.full_load(power)
+    assert np.all(np.isnan(full[:6]))  # four rows are not there yet
+    assert full[6:] == pytest.approx(11.8)
     assert np.all(np.isnan(formulas.full_load(np.full(3, np.nan))))
+    broken_off = np.resize(np.array([11.8, 11.0, 10.0, 9.0, *[3.3] * 56]), ROWS)
+    assert np.all(np.isnan(formulas.full_load(np.concatenate([power, broken_off]))[-PIECE:]))
 
 
 def test_cruising_and_standing_look_at_their_own_rows_alone() -> None:

@@ -107,7 +107,42 @@ def test_no_module_is_blamed_for_a_sensor_that_is_stuck_while_the_sun_moves(name
     assert [(one.fault, one.component) for one in said] == [("sensor_stuck", name)]
 
 
+def test_no_module_is_blamed_when_power_is_short_by_the_same_in_much_and_in_little_sun() -> None:
+    seen = window("pv", ROWS, seed=2)
+    off = changed(seen, "irradiance", seen.numbers["irradiance"] + np.linspace(0.0, 150.0, ROWS))
+    assert not {one.fault for one in findings(off)} & {"soiling", "string_loss"}
+
+
+def test_no_module_is_blamed_for_a_sensor_of_the_sun_that_has_just_got_stuck_or_spikes_once() -> None:
+    seen = window("pv", ROWS, seed=2)
+    assert all(one.level == "sensor" for one in findings(stuck(seen, "irradiance", ROWS - 90)))
+    once = np.where(np.arange(ROWS) == ROWS - 8, 1500.0, 0.0)
+    assert findings(changed(seen, "irradiance", seen.numbers["irradiance"] + once)) == ()
+
+
+def test_cells_are_not_aged_when_a_current_is_measured_that_does_not_flow() -> None:
+    seen = window("agv", ROWS, seed=2)
+    sagging = changed(seen, "battery_voltage", seen.numbers["battery_voltage"] - 0.04 * seen.numbers["motor_current"])
+    assert [one.fault for one in findings(sagging)] == ["battery_aging"]
+    off = changed(sagging, "motor_current", seen.numbers["motor_current"] + 2.0)
+    assert "battery_aging" not in {one.fault for one in findings(off)}
+
+
 def test_modules_are_not_soiled_on_a_day_with_another_sky() -> None:
     seen = window("pv", ROWS, seed=2)
     said = findings(changed(seen, "power", seen.numbers["power"] * np.linspace(1.0, 0.975, ROWS)))
     assert said == ()
+
+
+def test_an_intake_filter_is_not_blamed_for_a_sensor_that_is_off_at_rest_too() -> None:
+    def rested(seen: Window) -> Window:
+        rests = np.arange(len(seen.times_ns)) % 120 < 30
+        texts = {**seen.texts, "execution": np.where(rests, "READY", "ACTIVE").astype(object)}
+        power = np.where(rests, 0.14, seen.numbers["power"])
+        return replace(changed(seen, "power", power), texts=texts)
+
+    seen, usual = rested(window("compressor", ROWS, seed=2)), learn(rested(window("compressor", 4000, seed=1)))
+    clogged = changed(seen, "power", np.where(seen.numbers["power"] > 1.0, 1.1, 1.0) * seen.numbers["power"])
+    assert [one.fault for one in diagnose(clogged, usual).findings] == ["intake_filter"]
+    off = changed(seen, "power", seen.numbers["power"] + 1.1)
+    assert "intake_filter" not in {one.fault for one in diagnose(off, usual).findings}
