@@ -91,7 +91,7 @@ class Stage:
                 del self._running[name]
 
     def facts(self) -> list[dict[str, Any]]:
-        """Return every scenario that ships: which machines it touches, whether it runs, what the factory lacks for it."""
+        """Return each scenario that ships: the machines it touches, whether it runs, what the factory lacks for it."""
         return [
             {
                 "scenario": name,
@@ -131,7 +131,7 @@ class Stage:
         self._running[name] = scenario
 
     def _assets(self, scenario: Scenario) -> list[str]:
-        """Return the machines that a scenario touches, those that the factory lacks too: weather and orders touch all."""
+        """Return the machines that it touches, those that the factory lacks too: weather and orders touch all."""
         named = {str(event["asset"]) for event in scenario.events if "asset" in event}
         is_of_all = any(event.keys() & _PLAIN for event in scenario.events)
         return sorted(named.union(self.factory.machines if is_of_all else ()))
