@@ -9,9 +9,10 @@ from typing import Final
 
 import structlog
 
+from contract.broker import Broker
 from contract.identity import Ids
 from contract.loss import SourceLedger
-from contract.mqtt import Broker, Session, Subscription, Will
+from contract.mqtt import Session, Subscription, Will
 from contract.topics import SPARKPLUG, Node, state_topic
 from gateway.acks import Acks, rebirth_command
 from gateway.cloud import Cloud
