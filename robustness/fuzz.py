@@ -1,4 +1,4 @@
-"""`python -m shopfloor.chaos.fuzz`: odd bytes for each decoder, and for each driver in a session with a real server.
+"""`python -m robustness.fuzz`: odd bytes for each decoder, and for each driver in a session with a real server.
 
 A decoder may refuse a message only by the error that it promises; what it reads must go all the way to the next hop. A
 driver may be lost, and may even fail, but nothing of that leaves its machine: a sound neighbor goes on, and the machine
@@ -44,9 +44,9 @@ from edge.drivers.opcua.reading import Reader
 from edge.filter import Filter
 from edge.host import PrimaryHost
 from gateway.birth import Birth, valued
-from shopfloor.chaos.mangle import mangled
+from robustness.mangle import mangled
+from robustness.sessions import PEERS, session
 from shopfloor.chaos.poison import payloads, texts
-from shopfloor.chaos.sessions import PEERS, session
 
 NOW_NS: Final = 1_764_500_000_000_000_000
 NODE: Final = Node("demo:fuzz:hall", "line1")
@@ -75,7 +75,7 @@ def _samples() -> list[Sample]:
 def _births() -> list[bytes]:
     last = {sample.signal: sample for sample in _samples()}
     born = encode(Payload(device_birth(ASSET, ALIASES, last, NOW_NS), time_ms=NOW_NS // 1_000_000, seq=1))
-    return [born, *(body for _, body in payloads(random.Random(1)))]  # noqa: S311 - always the same
+    return [born, *(body for _, body in payloads(random.Random(1)))]
 
 
 def _to_store(birth: Birth, lines: Iterable[str]) -> None:
@@ -226,7 +226,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Fuzz the chosen targets; return 1 when something was found."""
     known: Mapping[str, Target] = decoders()
     names = [*known, *(f"session-{driver}" for driver in PEERS)]
-    parser = argparse.ArgumentParser(prog="python -m shopfloor.chaos.fuzz", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m robustness.fuzz", description=__doc__)
     parser.add_argument("targets", nargs="*", choices=[[], *names], help="all of them when none is named")
     parser.add_argument("--seconds", type=float, default=60.0, help="for each target")
     parser.add_argument("--seed", type=int, default=1)
@@ -234,7 +234,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     found = False
     for name in options.targets or names:
-        dice = random.Random(f"{options.seed} {name}")  # noqa: S311 - the same seed, the same messages
+        dice = random.Random(f"{options.seed} {name}")
         if name in known:
             count, findings = fuzz(known[name], options.seconds, dice)
             _say(f"{name}: {count} messages")
@@ -252,7 +252,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _say(line: str) -> None:
-    print(line, flush=True)  # noqa: T201 - the output of this command
+    print(line, flush=True)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""`python -m shopfloor.chaos.mutants`: does the checker bite? Break our own code on purpose, and see it found.
+"""`python -m robustness.mutants`: does the checker bite? Break our own code on purpose, and see it found.
 
-Each mutant is one change in a copy of the tree. The small chain (shopfloor.chaos.chain) or the crash states
-(shopfloor.chaos.crashes) must fail on it, and must not fail on the code as it is.
+Each mutant is one change in a copy of the tree. The small chain (robustness.chain) or the crash states
+(robustness.crashes) must fail on it, and must not fail on the code as it is.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
-ROOT: Final = Path(__file__).parent.parent.parent
-PACKAGES: Final = ("contract", "spool", "vibration", "edge", "gateway", "simulators", "shopfloor")
+ROOT: Final = Path(__file__).parent.parent
+PACKAGES: Final = ("contract", "spool", "vibration", "edge", "gateway", "simulators", "shopfloor", "robustness")
 TIMEOUT_S: Final = 150.0
 TRIES: Final = 3
 """Seeds that a mutant is tried with before it counts as not found."""
@@ -156,7 +156,7 @@ MUTANTS: Final = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Try all; return 1 when one was not found, or when the code as it is fails."""
-    parser = argparse.ArgumentParser(prog="python -m shopfloor.chaos.mutants", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m robustness.mutants", description=__doc__)
     parser.add_argument("names", nargs="*", help="only mutants whose name holds one of these words")
     options = parser.parse_args(arguments)
     chosen = [each for each in MUTANTS if not options.names or any(word in each.name for word in options.names)]
@@ -198,11 +198,11 @@ def _found(tree: Path, mutant: Mutant) -> str:
 def _fails(tree: Path, by: str, seed: int) -> str:
     """Run the chain or the crash states of a tree; return the first thing that is wrong, or an empty text."""
     with tempfile.TemporaryDirectory(prefix="shopfloor-mutant-") as folder:
-        command = [sys.executable, "-P", "-m", f"shopfloor.chaos.{by}", "--seed", str(seed)]
+        command = [sys.executable, "-P", "-m", f"robustness.{by}", "--seed", str(seed)]
         command += [folder] if by == "chain" else ["--step", "401", "--flips", "200", "--tails", "60"]
         environ = {**os.environ, "PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
         pipe = subprocess.PIPE
-        with subprocess.Popen(  # noqa: S603 - a copy of ourselves
+        with subprocess.Popen(
             command, env=environ, cwd=tree, stdout=pipe, stderr=pipe, text=True, process_group=0
         ) as process:
             try:
@@ -216,7 +216,7 @@ def _fails(tree: Path, by: str, seed: int) -> str:
 
 
 def _say(line: str) -> None:
-    print(line, flush=True)  # noqa: T201 - the output of this command
+    print(line, flush=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""`python -m shopfloor.chaos.crashes`: every state in which a death or a bad disk may leave a spool.
+"""`python -m robustness.crashes`: every state in which a death or a bad disk may leave a spool.
 
 Of one spool, copied while it was open, states are made: its log cut at each byte of its last three records, wrong bits
 anywhere, and tails of which some sectors were never written. Each must open, give every record that the state did not
@@ -117,9 +117,9 @@ def wrong_with(state: State, made: Original, folder: Path) -> str:
 
 def run(*, step: int, flips: int, tails: int, seed: int, seconds: float, say: Callable[[str], None]) -> tuple[int, int]:
     """Try the states, for at most `seconds`; return how many were tried and how many were wrong."""
-    dice = random.Random(seed)  # noqa: S311 - no secret
+    dice = random.Random(seed)
     tried = wrong = 0
-    shared = Path("/dev/shm")  # noqa: S108 - memory, where there is some: ten thousand states sync a lot
+    shared = Path("/dev/shm")
     with tempfile.TemporaryDirectory(dir=shared if shared.is_dir() else None) as top:
         made = original(Path(top))
         deadline = time.monotonic() + seconds
@@ -139,7 +139,7 @@ def run(*, step: int, flips: int, tails: int, seed: int, seconds: float, say: Ca
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run from the command line; return 1 when a state was wrong."""
-    parser = argparse.ArgumentParser(prog="python -m shopfloor.chaos.crashes", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m robustness.crashes", description=__doc__)
     parser.add_argument("--step", type=int, default=1, help="cut at every step-th byte")
     parser.add_argument("--flips", type=int, default=3000)
     parser.add_argument("--tails", type=int, default=2000)
@@ -160,7 +160,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _say(line: str) -> None:
-    print(line, flush=True)  # noqa: T201 - the output of this command
+    print(line, flush=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""`python -m shopfloor.chaos.chain FOLDER`: many lives of a small chain, each ended by death or loss of power; a check.
+"""`python -m robustness.chain FOLDER`: many lives of a small chain, each ended by death or loss of power; a check.
 
 Ends with 1 and one line for each thing that is wrong, with 0 when all that was accepted is stored, once and equal.
 """
@@ -19,27 +19,28 @@ import orjson
 
 from contract.lineprotocol import iterate
 from contract.log import configure
+from robustness.life import Life
 from shopfloor.chaos.checker import Key, Value, check, read_emitted
-from shopfloor.chaos.life import Life
 
+ROOT: Final = Path(__file__).parent.parent
 STEPS: Final = 25
 MOST_EVENTS: Final = 220
 SYNCED: Final = (".spool", ".spool-wal")
 
 
 def build_shim(folder: Path) -> Path | None:
-    """Compile powerloss.c; None where there is no C compiler, or not the whole tree."""
+    """Compile powerloss.c; None where there is no C compiler."""
     compiler, source = shutil.which("cc"), Path(__file__).with_name("powerloss.c")
-    if compiler is None or not source.exists():
+    if compiler is None:
         return None
     library = folder / "powerloss.so"
-    subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", str(library), str(source), "-ldl"], check=True)  # noqa: S603
+    subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", str(library), str(source), "-ldl"], check=True)
     return library
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the lives; return the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m shopfloor.chaos.chain", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m robustness.chain", description=__doc__)
     parser.add_argument("folder", type=Path, help="an empty folder")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--lives", type=int, default=12)
@@ -48,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     folder = options.folder.absolute()
     if not options.inside:
         return _with_shim(folder, options.seed, options.lives)
-    dice = random.Random(options.seed)  # noqa: S311 - no secret
+    dice = random.Random(options.seed)
     for _ in range(options.lives):
         status = _fork(folder, dice.randrange(2**32), dice.randrange(5, MOST_EVENTS))
         if os.WIFEXITED(status) and os.WEXITSTATUS(status):
@@ -58,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     status = _fork(folder, dice.randrange(2**32), 0)
     wrong = [] if os.WIFEXITED(status) and os.WEXITSTATUS(status) == 0 else ["the last life failed"]
     for line in (wrong := wrong + findings(folder)):
-        print(line)  # noqa: T201 - for whoever called us
+        print(line)
     return 1 if wrong else 0
 
 
@@ -69,9 +70,9 @@ def _with_shim(folder: Path, seed: int, lives: int) -> int:
     if (shim := build_shim(folder)) is not None:
         environ |= {"LD_PRELOAD": str(shim), "POWERLOSS_ROOT": f"{folder}/home/"}
         environ["POWERLOSS_SHADOW"] = str(folder / "shadow")
-    command = [sys.executable, "-P", "-m", "shopfloor.chaos.chain", str(folder), "--inside"]
+    command = [sys.executable, "-m", "robustness.chain", str(folder.absolute()), "--inside"]
     command += ["--seed", str(seed), "--lives", str(lives)]
-    return subprocess.run(command, env=environ, check=False).returncode  # noqa: S603 - ourselves
+    return subprocess.run(command, env=environ, cwd=ROOT, check=False).returncode
 
 
 def _fork(folder: Path, seed: int, kill_at: int) -> int:
@@ -82,13 +83,13 @@ def _fork(folder: Path, seed: int, kill_at: int) -> int:
         return os.waitpid(pid, 0)[1]
     code = 1
     try:
-        configure("chaos")
+        configure("chain")
         life = Life(folder, seed, kill_at)
         if kill_at:
             life.live(STEPS)
             code = 0
         elif trouble := life.drain():
-            print(trouble, flush=True)  # noqa: T201 - for whoever called us
+            print(trouble, flush=True)
         else:
             code = 0
     finally:

@@ -33,7 +33,7 @@ from edge.entry import Context, Place
 from edge.ledger import EdgeLedger
 from edge.read import Read
 from edge.runner import Runner
-from shopfloor.chaos.mangle import Mangler
+from robustness.mangle import Mangler
 from simulators import factory as factories
 from simulators.face import Setting
 from simulators.faces.mtconnect import MtConnect
@@ -200,7 +200,7 @@ async def _mqtt(folder: Path) -> AsyncIterator[_Peer]:
     )
     program = str(Path(sys.executable).with_name("nats-server"))
     quiet = subprocess.DEVNULL
-    with subprocess.Popen([program, "-c", str(folder / "nats.conf")], stdout=quiet, stderr=quiet) as broker:  # noqa: S603, ASYNC220 - our own dependency
+    with subprocess.Popen([program, "-c", str(folder / "nats.conf")], stdout=quiet, stderr=quiet) as broker:  # noqa: ASYNC220 - our own dependency
         session = Session(Broker(url=f"mqtt://127.0.0.1:{port}"), "fuzz-machine")
         session.start()
 

@@ -6,9 +6,9 @@ import random
 
 import pytest
 
-from shopfloor.chaos.fuzz import Target, decoders, fuzz
-from shopfloor.chaos.mangle import mangled
-from shopfloor.chaos.sessions import PEERS, session
+from robustness.fuzz import Target, decoders, fuzz
+from robustness.mangle import mangled
+from robustness.sessions import PEERS, session
 
 DECODERS = decoders()
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from shopfloor.chaos import chain, crashes
-from shopfloor.chaos.mutants import MUTANTS, ROOT, Mutant
+from robustness import chain, crashes
+from robustness.mutants import MUTANTS, ROOT, Mutant
 
 
 def test_a_spool_opens_after_every_sort_of_crash() -> None:

@@ -163,7 +163,7 @@ class Life:
 
     def __init__(self, folder: Path, seed: int, kill_at: int) -> None:
         self._folder = folder
-        self._dice = random.Random(seed)  # noqa: S311 - no secret
+        self._dice = random.Random(seed)
         self._fate = Fate(kill_at)
         self._now = 0.0
         self._time_ns = 0
