@@ -19,17 +19,19 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from contract import log
-from shopfloor import demo as plant_demo
 from shopfloor import diagnose, fault, quarantine, query
 from shopfloor.backup.command import backup, restore
 from shopfloor.command import commands, write
-from shopfloor.display import display_for
+from shopfloor.demo.display import display_for
+from shopfloor.demo.plant import Demo
+from shopfloor.demo.run import Run
 from shopfloor.errors import CommandError, ConfigurationError, Exit, wrong_setting
 from shopfloor.happened import blocks, events
-from shopfloor.home import Home, port_of
+from shopfloor.home import Home
 from shopfloor.ledger import ledger
 from shopfloor.login import login
 from shopfloor.output import out, print_error, print_json, reader_gone
+from shopfloor.ports import port_of
 from shopfloor.simulate import factory_file, scenario_file, simulate
 from shopfloor.watch import watch
 
@@ -146,8 +148,8 @@ def demo(
         except PlantFileError as error:
             raise wrong(error) from error
     simulated = simulators and plant is None
-    chosen = plant_demo.Demo(Home.of(os.environ), port_of(os.environ), plant, simulated, factory, scenario, planted)
-    asyncio.run(plant_demo.Run(chosen, display_for(out, json=json), build_console=console).until_stopped())
+    chosen = Demo(Home.of(os.environ), port_of(os.environ), plant, simulated, factory, scenario, planted)
+    asyncio.run(Run(chosen, display_for(out, json=json), build_console=console).until_stopped())
 
 
 @app.command()

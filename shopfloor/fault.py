@@ -14,9 +14,8 @@ import typer
 
 from shopfloor import fault_menu
 from shopfloor.errors import RefusedError, UnreachableError
-from shopfloor.home import port_of
 from shopfloor.output import err, out, print_json, table
-from shopfloor.simulate import TRUTH
+from shopfloor.ports import TRUTH, port_of
 
 SENSOR_MODES: Final = ("stuck", "spike", "drift", "dropout")
 LINK_MODES: Final = ("silent", "loss", "delay", "duplicate")

@@ -15,11 +15,10 @@ import typer
 
 from shopfloor.api import write_to
 from shopfloor.errors import CommandError, ConfigurationError, Exit, RefusedError, UnreachableError
-from shopfloor.home import Home, port_of
+from shopfloor.home import Home
 from shopfloor.output import Utc, err, out, print_json, table
+from shopfloor.ports import GATEWAY, port_of
 
-GATEWAY: Final = 2
-"""The gateway's port lies so far behind SHOPFLOOR_PORT."""
 TIMEOUT_S: Final = 15.0
 COLUMNS: Final = ("id", "time", "node", "source", "bytes", "reason")
 

@@ -7,22 +7,13 @@ import os
 import sys
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
-from shopfloor.demo import is_free
 from shopfloor.errors import ConfigurationError
-from shopfloor.home import port_of
 from shopfloor.output import out, print_json, table
-
-OPCUA: Final = 3
-MODBUS: Final = 4
-S7: Final = 5
-MTCONNECT: Final = 6
-TRUTH: Final = 8
-SHDR: Final = 20
-"""Where the ports of simulators lie above SHOPFLOOR_PORT; each further machine on SHDR has the next one."""
+from shopfloor.ports import MODBUS, MTCONNECT, OPCUA, S7, SHDR, TRUTH, is_free, port_of
 
 
 def simulate(

@@ -13,8 +13,8 @@ from shopfloor.chaos import run
 from shopfloor.chaos.faults import KINDS, WORLD
 from shopfloor.chaos.run import HEADER, HOLD_S, Report
 from shopfloor.errors import ConfigurationError, Exit
-from shopfloor.home import port_of
 from shopfloor.output import err, out, print_json, table
+from shopfloor.ports import port_of
 
 
 def chaos(

@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import shutil
-import signal
-import socket
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from shopfloor import console
 from shopfloor.broker import write_configuration
-from shopfloor.display import Display
+from shopfloor.demo.service import Program, every, exists, http, tcp
 from shopfloor.errors import ConfigurationError
 from shopfloor.home import Home
-from shopfloor.logfile import LogFile
-from shopfloor.service import Program, every, exists, http, tcp
-from shopfloor.supervisor import Supervisor
+from shopfloor.ports import GATEWAY, HOST, MODBUS, MQTT, MTCONNECT, OPCUA, S7, SHDR, TRUTH, is_free
 
-READY_TIMEOUT_S: Final = 120
-HOST: Final = "127.0.0.1"
 PLANTED_SCENARIO: Final = "slow_bearing.yaml"
 PLANTED_FAULT: Final = "cnc-01/spindle_bearing_outer"
 
@@ -52,32 +43,32 @@ class Demo:
     @property
     def mqtt_port(self) -> int:
         """Port of the MQTT broker."""
-        return self.port + 1
+        return self.port + MQTT
 
     @property
     def gateway_port(self) -> int:
         """Port of the gateway's /health and /metrics."""
-        return self.port + 2
+        return self.port + GATEWAY
 
     @property
     def opcua_port(self) -> int:
         """Port of the simulated machines' OPC UA server."""
-        return self.port + 3
+        return self.port + OPCUA
 
     @property
     def modbus_port(self) -> int:
         """Port of the simulated machines' Modbus TCP server, when the factory has such machines."""
-        return self.port + 4
+        return self.port + MODBUS
 
     @property
     def mtconnect_port(self) -> int:
         """Port of the simulated machines' MTConnect agent, when the factory has such machines."""
-        return self.port + 6
+        return self.port + MTCONNECT
 
     @property
     def truth_port(self) -> int:
         """Port of the simulators' truth, which takes faults."""
-        return self.port + 8
+        return self.port + TRUTH
 
     @property
     def url(self) -> str:
@@ -140,7 +131,7 @@ class Demo:
     def _simulators(self) -> Program:
         options = ["--opcua-port", str(self.opcua_port), "--truth-port", str(self.truth_port)]
         options += ["--modbus-port", str(self.modbus_port), "--mtconnect-port", str(self.mtconnect_port)]
-        options += ["--s7-port", str(self.port + 5), "--shdr-port", str(self.port + 20)]
+        options += ["--s7-port", str(self.port + S7), "--shdr-port", str(self.port + SHDR)]
         options += ["--write-plant", str(self.home.plant)]
         scenario = PLANTED_SCENARIO if self.is_planted else self.scenario
         options += ["--scenario", scenario] if scenario else []
@@ -168,99 +159,6 @@ class Demo:
         }
 
 
-class Run:
-    """A demo that runs: `demo` shown on `display`."""
-
-    def __init__(self, demo: Demo, display: Display, *, build_console: bool = True) -> None:
-        self.demo = demo
-        self.display = display
-        self.build_console = build_console
-        self._url = demo.url
-        self._is_set_up = False
-
-    async def until_stopped(self) -> None:
-        """Run the plant until SIGINT, SIGTERM or SIGHUP; raise CommandError when it cannot start.
-
-        Nothing that was started is left when this returns.
-        """
-        stop = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            loop.add_signal_handler(number, stop.set)
-        self.demo.home.prepare()
-        with self.demo.home.locked(self.demo.port):
-            self.demo.check_ports()
-            if self.demo.simulators:
-                self.demo.home.plant.unlink(missing_ok=True)  # the edge waits for the one that fits these ports
-            await self._supervise(stop)
-
-    async def _supervise(self, stop: asyncio.Event) -> None:
-        logs = self.demo.home.path / "logs"
-        supervisor = Supervisor(self.demo.programs(self._announced), logs, self.display.changed)
-        self.display.show(supervisor.services)
-        self.display.say(f"state and logs: {self.demo.home.path}")
-        if self.demo.is_planted:
-            self.display.say(
-                "planted fault: the outer ring of the front spindle bearing of cnc-01 begins to pit 90 s after the "
-                "start and fails after 40 minutes, so that there is something to diagnose: look at Health in the "
-                "console after some minutes; --no-fault leaves it out"
-            )
-        starting = asyncio.create_task(self._start(supervisor))
-        try:
-            await _until(stop, starting)
-            while not stop.is_set():
-                self.display.refresh()
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(stop.wait(), 1)
-        finally:
-            starting.cancel()
-            await supervisor.stop()
-            await asyncio.gather(starting, return_exceptions=True)
-            self.display.close()
-
-    async def _start(self, supervisor: Supervisor) -> None:
-        """Start all, build the console meanwhile, say the link."""
-        supervisor.start()
-        built = asyncio.create_task(self._build()) if self.build_console else None
-        try:
-            await supervisor.ready(READY_TIMEOUT_S)
-            if built is not None:
-                await built
-        finally:
-            if built is not None:
-                built.cancel()
-        self._is_set_up = True
-        self.display.link(self._url)
-
-    async def _build(self) -> None:
-        sources = console.folder()
-        if sources is None:
-            return
-        try:
-            await console.build(sources, LogFile(self.demo.home.log("console-build")), self.display.say)
-        except (console.BuildError, OSError) as error:
-            self.display.say(f"console: not built, everything else works: {error}")
-
-    def _announced(self, line: str) -> None:
-        """Keep the link that the cloud prints at each start until somebody has a password; the newest one counts."""
-        word, _, url = line.partition(": ")
-        if word == "login":
-            self._url = url
-            if self._is_set_up:
-                self.display.link(url)
-
-
-async def _until(stop: asyncio.Event, task: asyncio.Task[None]) -> None:
-    """Wait for the end of the task, whose error is raised, or for `stop`."""
-    stopped = asyncio.create_task(stop.wait())
-    try:
-        done, _ = await asyncio.wait((stopped, task), return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        stopped.cancel()
-    if task in done:
-        task.result()
-
-
 def _module(name: str, *options: str) -> tuple[str, ...]:
     # -P: a folder of the same name where the user happens to be must not be imported instead
     return sys.executable, "-P", "-m", name, *options
@@ -274,14 +172,3 @@ def _installed(program: str) -> str:
             f"{program} is not installed", "pip install 'shopfloor[demo]', or `make demo` in the tree"
         )
     return found
-
-
-def is_free(port: int) -> bool:
-    """Return whether a port of 127.0.0.1 can be listened on."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            return False
-    return True

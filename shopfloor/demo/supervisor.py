@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
+from shopfloor.demo.logfile import LogFile
+from shopfloor.demo.service import Program, Service
 from shopfloor.errors import CommandError, ConfigurationError
-from shopfloor.logfile import LogFile
-from shopfloor.service import Program, Service
 
 GRACE_S: Final = 3.2
 LAST_GRACE_S: Final = 1.0

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
+from shopfloor.demo.service import Program, Service, exists, http, tcp
+from shopfloor.demo.supervisor import Supervisor
 from shopfloor.errors import CommandError, ConfigurationError
-from shopfloor.service import Program, Service, exists, http, tcp
-from shopfloor.supervisor import Supervisor
 
 
 def program(name: str, text: str, **more: object) -> Program:
@@ -210,8 +210,8 @@ async def test_children_die_with_a_supervisor_that_is_killed(tmp_path: Path) -> 
     guarded = f"import os, pathlib, signal; pathlib.Path({str(child)!r}).write_text(str(os.getpid())); signal.pause()"
     text = f"""
         import asyncio, pathlib, sys
-        from shopfloor.service import Program, exists
-        from shopfloor.supervisor import Supervisor
+        from shopfloor.demo.service import Program, exists
+        from shopfloor.demo.supervisor import Supervisor
 
         async def run():
             command = sys.executable, "-S", "-c", {guarded!r}

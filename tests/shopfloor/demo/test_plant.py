@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from shopfloor.demo import PLANTED_FAULT, PLANTED_SCENARIO, Demo
+from shopfloor.demo.plant import PLANTED_FAULT, PLANTED_SCENARIO, Demo
 from shopfloor.home import Home
 from simulators import factory as factories
 from simulators import scenario as scenarios

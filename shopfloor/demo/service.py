@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
-from shopfloor.logfile import LogFile
+from shopfloor.demo.logfile import LogFile
 
 FIRST_DELAY_S: Final = 0.25
 LAST_DELAY_S: Final = 15.0

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from shopfloor.logfile import LogFile
+from shopfloor.demo.logfile import LogFile
 
 
 def test_lines_are_kept_and_returned_when_they_are_complete(tmp_path: Path) -> None:

@@ -11,9 +11,9 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
+from shopfloor.demo.service import Service, State
+from shopfloor.demo.usage import Usage, usage
 from shopfloor.output import print_json
-from shopfloor.service import Service, State
-from shopfloor.usage import Usage, usage
 
 _COLORS: dict[State, str] = {
     "waiting": "dim",

@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-from shopfloor.logfile import LogFile
+from shopfloor.demo.logfile import LogFile
 
 NODE_NEEDED: Final = (20, 19)
 TIMEOUT_S: Final = 600

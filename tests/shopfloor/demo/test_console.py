@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from shopfloor import console
-from shopfloor.logfile import LogFile
+from shopfloor.demo import console
+from shopfloor.demo.logfile import LogFile
 
 BUILD = "mkdir -p dist && printf x >> dist/index.html"
 
