@@ -16,7 +16,7 @@ from typing import Any
 
 import httpx2
 
-from contract.mqtt import Broker
+from contract.broker import Broker
 from shopfloor.demo.usage import usage
 
 READY_S = 60.0

@@ -20,9 +20,9 @@ from typing import Final
 import orjson
 from pydantic import AnyHttpUrl
 
+from contract.broker import Broker
 from contract.event import Event, event_id
 from contract.model import Asset, Datatype, Sample, Signal
-from contract.mqtt import Broker
 from contract.topics import Node, state_topic
 from edge.node import EdgeNode
 from edge.uplink import HOST

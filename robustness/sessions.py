@@ -23,11 +23,12 @@ import orjson
 from asyncua import Server, ua
 
 from contract.block import Block
+from contract.broker import Broker
 from contract.command import Reply
 from contract.event import Event
 from contract.loss import Reason
 from contract.model import Asset, Datatype, Sample
-from contract.mqtt import Broker, Session
+from contract.mqtt import Session
 from edge.drivers import load
 from edge.entry import Context, Place
 from edge.ledger import EdgeLedger

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from contract.mqtt import Broker
+from contract.broker import Broker
 from gateway.config import Settings
 from gateway.forward import Forwarder
 from gateway.ledger import Ledger, LedgerError

@@ -21,7 +21,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from contract.mqtt import Broker, Session
+from contract.broker import Broker
+from contract.mqtt import Session
 from tests.browser import chromium, too_wide
 from tests.plant.conftest import ROOT
 from tests.plant.test_documents import blocks
