@@ -14,10 +14,10 @@ from cloud.settings import Settings
 from shopfloor.__main__ import app
 from shopfloor.backup.database import dump
 from shopfloor.backup.restore import restore
+from shopfloor.commands.ledger import write_report
+from shopfloor.commands.login import new_link
 from shopfloor.errors import ConfigurationError
 from shopfloor.home import SECRETS, Home
-from shopfloor.ledger import write_report
-from shopfloor.login import new_link
 
 
 def test_prepare_makes_secrets_once_and_for_their_owner_only(tmp_path: Path) -> None:
