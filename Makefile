@@ -40,7 +40,7 @@ demo: $(RUN)  ## start the whole plant and print the link to it (Ctrl-C ends it)
 	@exec $(BIN)/shopfloor demo $(ARGS)
 
 test: $(DEV)  ## run the tests (not the end-to-end and the slow ones)
-	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder -m 'not e2e and not load and not slow' $(ARGS)
+	$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder -m 'not e2e and not load and not slow' $(ARGS)
 
 .PHONY: slow
 slow: $(DEV)  ## run the tests that take long, each for itself

@@ -201,4 +201,4 @@ def see(context: BrowserContext, plant: Any, language: str, shot: Path) -> None:
 def nothing_is_wrong(page: Page) -> None:
     expect(page.get_by_role("alert")).to_have_count(0)
     expect(page.locator("main :is(.fault, .offline, .stale, .interrupted, .out):not(.zero)")).to_have_count(0)
-    assert too_wide(page) == []
+    assert too_wide(page, page.evaluate("innerWidth")) == {}
