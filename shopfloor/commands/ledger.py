@@ -64,7 +64,8 @@ def show(told: dict[str, Any], *, utc: bool = False) -> None:
     if not told["sources"]:
         out.print("no source has been heard yet")
         return
-    table(["source (messages)", *COUNTS], [[s["source"], *(s[name] for name in COUNTS)] for s in told["sources"]])
+    rows = [[source["source"], *(counted(source, name) for name in COUNTS)] for source in told["sources"]]
+    table(["source (messages)", *COUNTS], rows)
     losses = [
         [loss["source"] or source["source"], loss["reason"], loss["outcome"], loss["entries"], loss["count"] or "?"]
         for source in told["sources"]
@@ -93,6 +94,13 @@ def show(told: dict[str, Any], *, utc: bool = False) -> None:
         out.print(f"{told['unexplained']} messages are lost and no entry says why: keep the state folder, report this")
     else:
         out.print("unexplained loss: 0")
+
+
+def counted(source: dict[str, Any], name: str) -> int | str:
+    """Return one of the COUNTS of a source; of what is lost also that nobody can know how much more it is."""
+    unknown = name == "lost" and any(loss["outcome"] == "lost" and not loss["count"] for loss in source["losses"])
+    count: int = source[name]
+    return f"{count} + ?" if unknown else count
 
 
 def numbers(entry: dict[str, Any]) -> str:

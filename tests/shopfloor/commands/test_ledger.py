@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from shopfloor.commands.ledger import ForgedError, numbers, show, verified, write_report
+from shopfloor.commands.ledger import ForgedError, counted, numbers, show, verified, write_report
 from shopfloor.errors import CommandError, ConfigurationError, Exit
 from shopfloor.home import Home
 
@@ -88,3 +88,10 @@ def test_the_tables_name_every_source_and_say_how_it_ends(capsys: pytest.Capture
     show(told(2))
     assert "2 messages are lost" in capsys.readouterr().out
     assert numbers(ENTRY | {"first": 7, "last": 46}) == "40 (7–46)"
+
+
+def test_a_loss_of_which_nobody_can_know_how_much_it_was_is_in_the_sum() -> None:
+    (source,) = told()["sources"]
+    assert counted(source, "lost") == 5
+    source["losses"].append({"source": "", "reason": "gateway_away", "outcome": "lost", "entries": 2, "count": 0})
+    assert (counted(source, "lost"), counted(source, "stored")) == ("5 + ?", 5)
