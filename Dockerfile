@@ -49,7 +49,7 @@ COPY requirements-simulators.lock /
 RUN /venv/bin/pip install --no-input --require-hashes -r /requirements-simulators.lock \
  && rm -rf /venv/lib/python3.*/site-packages/numpy/*/tests
 COPY simulators simulators
-COPY contract/__init__.py contract/log.py contract/private.py contract/
+COPY contract/__init__.py contract/log.py contract/private.py contract/text.py contract/
 RUN /venv/bin/pip uninstall --yes setuptools pip && python3 -m compileall -q /app \
  && PYTHONPATH=/app /venv/bin/python -c 'import simulators.__main__'
 

@@ -81,6 +81,16 @@ def test_the_processes_of_an_image_import_nothing_that_its_lock_file_does_not_na
     assert done.returncode == 0, done.stderr[-2000:]
 
 
+def test_the_image_of_the_simulators_copies_each_module_of_the_contract_that_they_import() -> None:
+    said = "print(*(name for name in sys.modules if name.startswith('contract.')))"
+    done = in_image("simulators", IMPORT_ALL + said, "simulators")
+    imported = {f"contract/{name.partition('.')[2].replace('.', '/')}.py" for name in done.stdout.split()}
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    (copied,) = re.findall(r"^COPY (contract/__init__.py .*) contract/$", dockerfile, re.MULTILINE)
+    assert imported
+    assert imported <= set(copied.split())
+
+
 @pytest.mark.parametrize("image", ["edge-gateway", "cloud"])
 def test_an_image_has_what_the_commands_need_that_it_lists(image: str) -> None:
     done = in_image(image, "from shopfloor.commands import command_names, load; [*map(load, command_names())]")
