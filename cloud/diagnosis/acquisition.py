@@ -230,6 +230,14 @@ def read_window(db: Session, store: Store, blocks: Blocks, source: Source, bound
     return window_of(db, store, blocks, grid, bounds)
 
 
+def read_signals(store: Store, source: Source, bounds: Bounds) -> Window:
+    """Return a window of signals alone, whole as it was asked for; raise StoreError."""
+    grid = Grid(source, bounds.step_ns, bounds.entries, bounds.end_ns)
+    grid.read(store)
+    times, numbers, texts = grid.window(bounds)
+    return Window(source.subject, times, numbers, texts)
+
+
 def window_of(db: Session, store: Store, blocks: Blocks, grid: Grid, bounds: Bounds) -> Window:
     """Return a window of a grid that was read, with what else happened in it; raise StoreError.
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import orjson
-from sqlalchemy import delete, func, select, tuple_
+from sqlalchemy import delete, func, or_, select, tuple_
 from sqlalchemy.orm import Session
 
 from cloud.diagnosis.finding import Finding, Level, Report
@@ -71,6 +71,21 @@ def open_of(db: Session, asset: str) -> dict[str, FindingRow]:
     """Return the open findings of an asset, by name."""
     rows = db.scalars(select(FindingRow).where(FindingRow.asset == asset, FindingRow.open_as.is_not(None)))
     return {row.open_as: row for row in rows if row.open_as is not None}
+
+
+def faults_of(db: Session, asset: str, since_ns: int) -> list[tuple[int, int | None]]:
+    """Return from when until when (ns; None: still) an asset had faults of its own since a time.
+
+    Not those that somebody says are wrong.
+    """
+    wrong = select(FeedbackRow.finding).where(FeedbackRow.verdict == "wrong")
+    rows = select(FindingRow.first_seen_ns, FindingRow.ended_ns).where(
+        FindingRow.asset == asset,
+        FindingRow.level == "machine",
+        or_(FindingRow.ended_ns.is_(None), FindingRow.ended_ns >= since_ns),
+        FindingRow.id.not_in(wrong),
+    )
+    return [(first, ended) for first, ended in db.execute(rows)]
 
 
 def take(db: Session, report: Report, of: Computed) -> Changes:

@@ -14,16 +14,23 @@ import numpy.typing as npt
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
+from cloud.diagnosis.acquisition import STEP_NS, Bounds, Source, read_signals
 from cloud.diagnosis.baseline import Baseline, learn
 from cloud.diagnosis.tables import BaselineRow, FindingRow
 from cloud.diagnosis.window import Window
 from cloud.registry.kind import kind_of
 from cloud.registry.tables import AssetRow
+from cloud.telemetry.store import Store
 
 MOST_OF_ASSET: Final = 10
 """Older baselines of an asset go, but those that a finding was compared with."""
 MOST_FLEET: Final = 20
 """So many other assets of a kind are compared with: those whose ids come first."""
+LONGEST_NS: Final = 86_400 * 10**9
+"""What is usual is learned once more from twice the time, up to a day: so slowly do halls and shifts wander."""
+BEFORE_NS: Final = 1800 * 10**9
+"""So long before it was found a fault may have been there."""
+_PIECE_NS: Final = 3600 * 10**9
 _MOST_READ: Final = 500
 _PAUSE_NS: Final = 300 * 10**9  # between two parts a machine stands as well
 
@@ -95,6 +102,43 @@ def _from(window: Window, first: int) -> Window:
         numbers={name: values[first:] for name, values in window.numbers.items()},
         texts={name: values[first:] for name, values in window.texts.items()},
     )
+
+
+def is_outgrown(baseline: Baseline, end_ns: int) -> bool:
+    """Tell whether at a time (ns) there is twice of what a baseline has seen, or a day, which is as long as it gets."""
+    span_ns = baseline.end_ns - baseline.start_ns
+    return span_ns < LONGEST_NS and end_ns >= baseline.start_ns + min(2 * span_ns, LONGEST_NS)
+
+
+class Past:
+    """The signals of an asset since its baseline begins, at most a day, read piece by piece: it takes seconds."""
+
+    def __init__(self, source: Source, baseline: Baseline, end_ns: int) -> None:
+        self.source, self.baseline = source, baseline
+        self._next_ns = baseline.start_ns
+        self._end_ns = min(end_ns - (end_ns - baseline.start_ns) % STEP_NS, baseline.start_ns + LONGEST_NS)
+        self._pieces: list[Window] = []
+
+    def read(self, store: Store) -> bool:
+        """Read one more piece; tell whether that was the last one. Raise StoreError, and nothing was read."""
+        bounds = Bounds(self._next_ns, min(self._next_ns + _PIECE_NS - STEP_NS, self._end_ns))
+        self._pieces.append(read_signals(store, self.source, bounds))
+        self._next_ns = bounds.end_ns + STEP_NS
+        return self._next_ns > self._end_ns
+
+    def window(self, faults: Sequence[tuple[int, int]]) -> Window:
+        """Return what was read as one window, without the times (ns) of faults."""
+        first, pieces = self._pieces[0], self._pieces
+        times = np.concatenate([piece.times_ns for piece in pieces])
+        well = np.full(len(times), fill_value=True)
+        for start_ns, end_ns in faults:
+            well &= (times < start_ns - BEFORE_NS) | (times > end_ns)
+        return Window(
+            self.source.subject,
+            times[well],
+            {name: np.concatenate([piece.numbers[name] for piece in pieces])[well] for name in first.numbers},
+            {name: np.concatenate([piece.texts[name] for piece in pieces])[well] for name in first.texts},
+        )
 
 
 def is_useful(baseline: Baseline) -> bool:

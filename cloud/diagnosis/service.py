@@ -39,7 +39,7 @@ from cloud.diagnosis.acquisition import (
     source_of,
     window_of,
 )
-from cloud.diagnosis.baseline import Baseline
+from cloud.diagnosis.baseline import Baseline, learn
 from cloud.diagnosis.diagnosis import diagnose
 from cloud.diagnosis.finding import Report
 from cloud.diagnosis.learning import Learning
@@ -71,6 +71,10 @@ CPU_SHARE: Final = 0.12
 """So much of a core diagnosis takes; when it needs more, rounds take longer."""
 BURST_S: Final = 3.0
 """So many seconds of a core are saved for when much happens at once."""
+LEARN_AGAIN_S: Final = 3600.0
+"""So long an asset waits of which more cannot be learned yet, as it had or has a fault."""
+PIECE_S: Final = 5.0
+"""So often a piece of the past is read to learn from."""
 _RESERVE_S: Final = 2.0  # of them rounds leave so many to what is new
 _OUTSIDE: Final = 0.5  # of the span that the last hours had, beyond it
 _CHANGED: Final = 0.05  # of a confidence
@@ -90,10 +94,16 @@ class State:
     proof_s: float = float("-inf")
     end_ns: int = 0
     progress: Learning = field(default_factory=lambda: Learning(waits_for="data"))
+    baseline: Baseline | None = None
+    learn_s: float = float("-inf")
     standing: Standing = field(default_factory=Standing)
     report: Report | None = None
     failed: str = ""
     usual: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+
+    def is_due(self, now_s: float) -> bool:
+        """Whether there may be twice the time to learn from."""
+        return self.baseline is not None and now_s >= self.learn_s and learning.is_outgrown(self.baseline, self.end_ns)
 
 
 class Service:
@@ -119,7 +129,8 @@ class Service:
         """Assets with news, and the times (ns) of the oldest and the newest that no window has reached."""
         self._heard_ns = now_ns()
         self._happened_ns = now_ns()
-        self._not_before_s = dict.fromkeys(("assets", "values", "forget"), float("-inf"))
+        self._not_before_s = dict.fromkeys(("assets", "values", "forget", "learn"), float("-inf"))
+        self._past: learning.Past | None = None
         self._saved_s, self._looked_s = BURST_S, 0.0
         self._round: set[str] = set()
         self._round_began_s = 0.0
@@ -171,6 +182,8 @@ class Service:
                 self._forget()
             if self._is_time("values", now_s, VALUES_S):
                 self._compare_values()
+            if self._saved_s >= _RESERVE_S and self._is_time("learn", now_s, PIECE_S):
+                self._learn_longer(now_s)
         except (SQLAlchemyError, StoreError) as error:
             _log.warning("no asset is diagnosed now", reason=str(error))
             self._stopping.wait(LOOK_S)
@@ -231,7 +244,7 @@ class Service:
         if baseline is None:
             self._learn(state, window, report)
         state.usual, state.standing = _spans(window), standing_of(window, state.state_signal)
-        state.report, state.end_ns = report, end_ns
+        state.report, state.end_ns, state.baseline = report, end_ns, baseline
 
     def _usual(self, db: Session, asset: str) -> tuple[Baseline | None, list[Baseline]]:
         row, own = db.get(AssetRow, asset), learning.newest(db, asset)
@@ -281,6 +294,43 @@ class Service:
             with self._sessions.begin() as db:
                 learning.keep(db, baseline, "", datetime.now(UTC))
             _log.info("a baseline is learned", asset=baseline.asset, rows=baseline.rows)
+
+    def _learn_longer(self, now_s: float) -> None:
+        """Learn what is usual for an asset once more when there is twice the time; each call reads a piece of it."""
+        if self._past is None:
+            due = (each for each in self._states.values() if each.is_due(now_s))
+            state = next(due, None)
+            if state is None or state.baseline is None:
+                return
+            state.learn_s, baseline = now_s + LEARN_AGAIN_S, state.baseline
+            with self._sessions() as db:
+                if self._faults_since(db, baseline) is None:
+                    return
+            self._past = learning.Past(state.source, baseline, state.end_ns)
+        past, self._past = self._past, None  # what fails is not tried again at once
+        if not past.read(self._store):
+            self._past = past
+            return
+        with self._sessions.begin() as db:
+            faults = self._faults_since(db, past.baseline)
+            if faults is None:
+                return
+            window = past.window(faults)
+            baseline = learn(window, learning.enough_rows(self._settings.learn_s, window))
+            if learning.is_useful(baseline) and baseline.rows > past.baseline.rows:
+                learning.keep(db, baseline, "", datetime.now(UTC))
+                _log.info("a baseline is learned from more", asset=baseline.asset, rows=baseline.rows)
+
+    def _faults_since(self, db: Session, baseline: Baseline) -> list[tuple[int, int]] | None:
+        """Return when an asset had faults since its baseline began.
+
+        None: there is one, or another baseline, or somebody wished this one; then nothing is learned in its place.
+        """
+        row, faults = learning.newest(db, baseline.asset), findings.faults_of(db, baseline.asset, baseline.start_ns)
+        if row is None or row.id != baseline.id or row.by:
+            return None
+        ended = [(first_ns, ended_ns) for first_ns, ended_ns in faults if ended_ns is not None]
+        return ended if len(ended) == len(faults) else None
 
     # --- whose turn it is
 

@@ -12,6 +12,7 @@ from starlette.testclient import TestClient
 
 from cloud.diagnosis import service
 from cloud.diagnosis.acquisition import SECOND_NS
+from cloud.diagnosis.learning import newest
 from cloud.diagnosis.service import Service
 from cloud.diagnosis.tables import BaselineRow, FindingRow
 from cloud.parts import Parts
@@ -64,6 +65,12 @@ class Plant:
         with self.parts.sessions() as db:
             return len(list(db.scalars(select(BaselineRow))))
 
+    def hours(self) -> float:
+        """Return how much of the past the newest baseline has seen."""
+        with self.parts.sessions() as db:
+            row = newest(db, "cnc-01")
+        return 0.0 if row is None else (row.end_ns - row.start_ns) / 3600 / SECOND_NS
+
 
 @pytest.fixture
 def plant(parts: Parts, announce: Callable[..., Announcement], write: Callable[[str], None]) -> Plant:
@@ -101,6 +108,73 @@ def test_a_baseline_is_learned_from_what_ran_and_a_fault_that_comes_is_found_onc
     turn(plant, after_restart)
     assert [(row.id, row.ended_ns) for row in plant.findings()] == [(found.id, None)]
     assert plant.findings()[0].last_seen_ns > found.last_seen_ns
+
+
+def rest(plant: Plant, of: Service) -> None:
+    """Let the diagnosis look around for two minutes."""
+    for second in range(0, 120, 2):
+        of.look(plant.second + 2000.0 + second)
+
+
+def test_it_learns_once_more_when_twice_the_time_is_there(plant: Plant) -> None:
+    live = plant.start()
+    plant.run(65)
+    turn(plant, live)
+    first = plant.hours()
+    assert 1.0 < first < 1.1
+    plant.run(60)
+    rest(plant, live)
+    assert plant.hours() == first  # not yet
+    plant.run(15)
+    rest(plant, live)
+    assert 2 * first < plant.hours() < 2.2 * first
+    plant.run(145)
+    rest(plant, live)
+    assert 4 * first < plant.hours() < 4.5 * first
+    assert (plant.baselines(), live.failed) == (3, 0)
+
+
+def test_a_fault_is_not_learned(plant: Plant) -> None:
+    live = plant.start()
+    plant.run(65)
+    turn(plant, live)
+    first = plant.hours()
+    for _ in range(15):
+        plant.run(5, blocked=0.6)
+        turn(plant, live)
+    rest(plant, live)
+    assert [row.ended_ns for row in plant.findings()] == [None]
+    assert plant.hours() == first
+    plant.run(125)  # repaired, and seen no more
+    turn(plant, live)
+    plant.run(10)
+    turn(plant, live)
+    assert [row.ended_ns is None for row in plant.findings()] == [False]
+    rest(plant, live)
+    assert plant.hours() == first  # there is not more than before without the fault and what preceded it
+    for _ in range(3):
+        plant.run(90)
+        turn(plant, live)
+        rest(plant, live)
+    assert plant.hours() > 5 * first
+    for _ in range(8):
+        plant.run(5, blocked=0.6)
+        turn(plant, live)
+    assert [row.fault for row in plant.findings()] == ["coolant_filter"] * 2
+
+
+def test_what_somebody_chose_to_learn_from_stays(plant: Plant) -> None:
+    live = plant.start()
+    plant.run(65)
+    turn(plant, live)
+    first = plant.hours()
+    with plant.parts.sessions.begin() as db:
+        row = newest(db, "cnc-01")
+        assert row is not None
+        row.by = "li.wei"
+    plant.run(90)
+    rest(plant, live)
+    assert plant.hours() == first
 
 
 def test_what_does_not_run_teaches_nothing(plant: Plant) -> None:
