@@ -10,8 +10,8 @@ import pytest
 from cloud.diagnosis import rules
 from cloud.diagnosis.baseline import Baseline
 from cloud.diagnosis.diagnosis import diagnose, learn
-from cloud.diagnosis.window import Window
-from tests.cloud.diagnosis.mill import Change, alarmed, mill
+from cloud.diagnosis.window import Numbers, Window
+from tests.cloud.diagnosis.mill import Change, Rows, alarmed, mill
 
 ROWS = 720
 
@@ -209,6 +209,14 @@ def test_a_tool_of_a_lathe_is_not_out_of_balance() -> None:
     shakes = mill(ROWS, seed=2, changes=SHOWS["tool_holder_imbalance"][1])
     report = diagnose(lathe(shakes), learn(lathe(mill(4000, seed=1))))
     assert "tool_holder_imbalance" not in {one.fault for one in report.findings}
+
+
+def test_what_has_lately_become_restless_is_no_spike(baseline: Baseline) -> None:
+    def ripples(of: Rows) -> Numbers:
+        swing = 3.0 * np.clip((of.grown - 0.85) / 0.15, 0.0, 1.0) * np.sin(5.1 * np.arange(of.count))
+        return np.where(of.tool > 0, swing, 0.0)
+
+    assert "sensor_spike" not in said(baseline, {"coolant_pressure": ripples})
 
 
 def strokes(size: float) -> Change:
