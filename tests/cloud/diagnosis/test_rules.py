@@ -211,6 +211,11 @@ def test_a_tool_of_a_lathe_is_not_out_of_balance() -> None:
     assert "tool_holder_imbalance" not in {one.fault for one in report.findings}
 
 
+def test_an_error_that_the_control_reckons_is_no_sensor_that_drifts(baseline: Baseline) -> None:
+    assert said(baseline, {"x_following_error": growing(40.0)}) == {}
+    assert said(baseline, {"drawbar_force": growing(9.0)}) == {"sensor_drift": "drawbar_force"}
+
+
 def test_what_has_lately_become_restless_is_no_spike(baseline: Baseline) -> None:
     def ripples(of: Rows) -> Numbers:
         swing = 3.0 * np.clip((of.grown - 0.85) / 0.15, 0.0, 1.0) * np.sin(5.1 * np.arange(of.count))
