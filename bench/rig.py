@@ -16,8 +16,8 @@ from typing import Any
 
 import httpx2
 
-from contract.mqtt import Broker
-from shopfloor.usage import usage
+from contract.broker import Broker
+from shopfloor.demo.usage import usage
 
 READY_S = 60.0
 POLL_S = 0.1

@@ -30,7 +30,7 @@ from cloud.places import THREADS
 from cloud.settings import SecretFileError, Settings
 from cloud.telemetry.store import StoreError
 from contract import log as logs
-from contract.mqtt import BrokerSettings
+from contract.broker import BrokerSettings
 from contract.private import StrangerError, keep_private
 
 STOP_S: Final = 2

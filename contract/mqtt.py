@@ -16,19 +16,17 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, Final, NamedTuple
-from urllib.parse import urlsplit
 
 import structlog
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
-from pydantic import BaseModel, ConfigDict, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from contract.backoff import Backoff
+from contract.broker import Broker
+from contract.in_flight import PATIENCE_S, InFlight
 from contract.read_ahead import ReadAheadClient
 
 log = structlog.get_logger(__name__)
@@ -37,63 +35,9 @@ MAX_MESSAGE_BYTES: Final = 900_000
 """The largest message of ours: a broker ends the connection for a larger one than it takes (NATS: 1 MiB)."""
 
 _ANSWER_TIMEOUT_S: Final = 10.0
-_UNACKNOWLEDGED_TIMEOUT_S: Final = 30.0
 _PACKET_TIMEOUT_S: Final = 30.0
 _STABLE_S: Final = 10.0
 _READ_AT_ONCE: Final = 100
-PORTS: Final = {"mqtt": 1883, "mqtts": 8883}
-
-
-class Broker(BaseModel):
-    """Where a broker is and who we are there; files are read at each connect, so that secrets can be renewed."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    url: str = "mqtt://127.0.0.1:1883"
-    user: str | None = None
-    password_file: Path | None = None
-    ca_file: Path | None = None
-    cert_file: Path | None = None
-    key_file: Path | None = None
-
-    @field_validator("url")
-    @classmethod
-    def _check_url(cls, url: str) -> str:
-        parts = urlsplit(url)
-        if parts.scheme not in PORTS or not parts.hostname or parts.path.strip("/"):
-            raise ValueError(f"{url!r} is not a broker: write mqtt://host:port, or mqtts://host:port for TLS")
-        if parts.username or parts.password:
-            raise ValueError("the URL of a broker holds no user and no password: they have their own settings")
-        if parts.port == 0:
-            raise ValueError(f"{url!r}: a port goes from 1 to 65535")
-        return url
-
-    @model_validator(mode="after")
-    def _check_files(self) -> Broker:
-        if self.password_file is not None and self.user is None:
-            raise ValueError("a password_file needs a user")
-        if (self.cert_file is None) != (self.key_file is None):
-            raise ValueError("cert_file and key_file go together")
-        if not self.is_tls and (self.ca_file or self.cert_file):
-            raise ValueError("ca_file, cert_file and key_file need an mqtts:// URL")
-        return self
-
-    @property
-    def is_tls(self) -> bool:
-        """Whether the connection is encrypted."""
-        return urlsplit(self.url).scheme == "mqtts"
-
-    @property
-    def address(self) -> tuple[str, int]:
-        """Host and port."""
-        parts = urlsplit(self.url)
-        return parts.hostname or "", parts.port or PORTS[parts.scheme]
-
-
-class BrokerSettings(BaseSettings, Broker):
-    """The broker of this process, from the environment: SHOPFLOOR_MQTT_URL, _USER, _PASSWORD_FILE, _CA_FILE, …"""
-
-    model_config = SettingsConfigDict(env_prefix="SHOPFLOOR_MQTT_", extra="ignore")
 
 
 class Will(NamedTuple):
@@ -164,7 +108,7 @@ class Session:
         self._on_delivery, self._leave = on_delivery, list(leave)
         self._on_forgotten = on_forgotten
         self._on_connect, self._on_disconnect = on_connect, on_disconnect
-        self._max_in_flight, self._max_in_flight_bytes = max_in_flight, max_in_flight_bytes
+        self._max_in_flight = max_in_flight
         self._keepalive_s = keepalive_s
         self._backoff = backoff or Backoff()
         self._stopping = threading.Event()
@@ -172,9 +116,7 @@ class Session:
         self._lock = threading.Condition()  # guards all below
         self._client: Client | None = None  # while connected and subscribed
         self._heard: Client | None = None  # from which messages come, also before that
-        self._in_flight: dict[int, tuple[int, float, int]] = {}  # message id: bytes, when, QoS; in order of publishing
-        self._acknowledged_s = 0.0  # when that was published which the broker acknowledged
-        self._in_flight_bytes = 0
+        self._in_flight = InFlight(max_in_flight, max_in_flight_bytes)
         self._refused = 0
         self._reason = "not started"
         self._end_reason = ""  # of the connection under way, once known
@@ -207,16 +149,14 @@ class Session:
         """
         with self._lock:
             client = self._client
-            too_much = len(self._in_flight) >= self._max_in_flight or self._in_flight_bytes > self._max_in_flight_bytes
-            if client is None or too_much:
+            if client is None or self._in_flight.is_full:
                 self._refused += 1
                 return False
             info = client.publish(topic, payload, qos, retain)
             if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
                 self._refused += 1
                 return False
-            self._in_flight[info.mid] = len(payload), time.monotonic(), qos
-            self._in_flight_bytes += len(payload)
+            self._in_flight.add(info.mid, len(payload), qos, time.monotonic())
             return True
 
     def has_room(self, most: int, timeout_s: float) -> bool:
@@ -264,14 +204,12 @@ class Session:
     def waits_s(self) -> float:
         """For how many seconds a message has been in flight, and none that was published after it is acknowledged."""
         with self._lock:
-            waiting = (when for _, when, qos in self._in_flight.values() if not qos or when > self._acknowledged_s)
-            oldest = next(waiting, None)
-        return 0.0 if oldest is None else time.monotonic() - oldest
+            return self._in_flight.waits_s(time.monotonic())
 
     @property
     def acknowledged_s(self) -> float:
         """When that was published, by time.monotonic(), which the broker acknowledged; 0.0 for nothing yet."""
-        return self._acknowledged_s
+        return self._in_flight.acknowledged_s
 
     @property
     def refused(self) -> int:
@@ -372,8 +310,8 @@ class Session:
             if self._client is None and now > answer_due:
                 self._end_reason = self._end_reason or f"the broker did not answer within {_ANSWER_TIMEOUT_S:.0f} s"
                 return
-            if self.waits_s > _UNACKNOWLEDGED_TIMEOUT_S:
-                self._end_reason = f"the broker has acknowledged nothing for {_UNACKNOWLEDGED_TIMEOUT_S:.0f} s"
+            if self.waits_s > PATIENCE_S:
+                self._end_reason = f"the broker has acknowledged nothing for {PATIENCE_S:.0f} s"
                 return
 
     def _read_on(self, client: Client) -> bool:
@@ -391,23 +329,8 @@ class Session:
         if not self._done:
             return
         with self._lock:
-            while self._done:
-                size, when, qos = self._in_flight.pop(self._done.popleft(), (0, 0.0, 0))
-                self._in_flight_bytes -= size
-                if qos:
-                    self._acknowledged_s = max(self._acknowledged_s, when)
-            self._give_up_overtaken()
+            self._in_flight.settle([self._done.popleft() for _ in range(len(self._done))])
             self._lock.notify_all()
-
-    def _give_up_overtaken(self) -> None:
-        """Count no longer as in flight what the broker passed over: its disk was full, say."""
-        latest_s = self._acknowledged_s - _UNACKNOWLEDGED_TIMEOUT_S
-        while self._in_flight:
-            mid, (size, when, _) = next(iter(self._in_flight.items()))
-            if when >= latest_s:
-                return
-            del self._in_flight[mid]
-            self._in_flight_bytes -= size
 
     def _forget(self, client: Client) -> bool:
         with self._lock:
@@ -415,7 +338,6 @@ class Session:
             self._client = self._heard = None
             self._in_flight.clear()
             self._done.clear()
-            self._in_flight_bytes = 0
             self._lock.notify_all()
         if client.socket() is not None:
             with suppress(Exception):  # the last words of a line that may be damaged

@@ -13,8 +13,8 @@ import structlog
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from contract.broker import BrokerSettings
 from contract.log import configure
-from contract.mqtt import BrokerSettings
 from contract.private import StrangerError, keep_private
 from contract.topics import HOST_ID
 from edge.budget import BLOCK_BYTES

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import structlog
 
-from contract.mqtt import Broker
+from contract.broker import Broker
 from edge import health
 from edge.budget import BLOCK_BYTES, BlockBudget
 from edge.config import Line

@@ -8,7 +8,8 @@ from typing import Final
 
 import structlog
 
-from contract.mqtt import Broker, Session, Will
+from contract.broker import Broker
+from contract.mqtt import Session, Will
 from contract.topics import Node
 from edge.budget import BlockBudget
 from edge.node import EdgeNode

@@ -12,8 +12,8 @@ from typing import Final
 import structlog
 from pydantic import ValidationError
 
+from contract.broker import BrokerSettings
 from contract.log import configure
-from contract.mqtt import BrokerSettings
 from contract.private import StrangerError, keep_private
 from gateway.config import MirrorBrokerSettings, Settings
 from gateway.gateway import TICK_S, Gateway

@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import AnyHttpUrl, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from contract.mqtt import BrokerSettings
+from contract.broker import BrokerSettings
 from contract.topics import HOST_ID
 from gateway.cloud import HttpCloud
 from gateway.commands import HttpCommands

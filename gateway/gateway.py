@@ -9,9 +9,10 @@ from typing import Final
 
 import structlog
 
+from contract.broker import Broker
 from contract.identity import Ids
 from contract.loss import SourceLedger
-from contract.mqtt import Broker, Session, Subscription, Will
+from contract.mqtt import Session, Subscription, Will
 from contract.topics import SPARKPLUG, Node, state_topic
 from gateway.acks import Acks, rebirth_command
 from gateway.cloud import Cloud
@@ -29,6 +30,7 @@ from gateway.ledger.tally import Delivered, Tally
 from gateway.mirror import LOOK_AT_EDGE, Mirror, Why
 from gateway.reader import Decoded, Reader
 from gateway.receive import Receiver
+from gateway.retained import RetainedSession
 from gateway.seed import open_ids
 from gateway.sinks import Cursors
 from gateway.standby import LONGEST_PATIENCE_S, PATIENCE_S, Ends, Standby
@@ -36,8 +38,6 @@ from gateway.store import Store
 from gateway.view import CloudView, NodeView, View
 from spool import Spool, SpoolError
 
-MIRROR_WAITS_S: Final = 3.0  # a broker acknowledges in milliseconds; NATS after 5 s what its disk has no room for
-PROBE_S: Final = 30.0
 MakeSession = Callable[..., Session]
 
 TICK_S: Final = 0.05
@@ -87,15 +87,13 @@ class Gateway:
         self._has_lost = False  # a connection since it began, or since it took over
         self._yields = False  # another gateway was found
         self._standby: Standby | None = None
-        self._mirror_stands = False  # the broker keeps nothing: what is shown goes past its disk
-        self._stood_s = 0.0  # when it did so last
-        self._probed_s = 0.0  # when it was asked whether it does
         self._patience_s = PATIENCE_S
         self._session = self._new_session()
         self._own_mirror_session: Session | None = None
         if mirror_broker is not None:
             name = f"{self._client_id}-mirror"
             self._own_mirror_session = make_session(mirror_broker, name, on_connect=self._mirror_connected)
+        self._retained = RetainedSession(self._own_mirror_session or self._session)
         self._store = store_of(settings) if store is None else store
         self._cloud = cloud_of(settings) if cloud is None else cloud
         self.health = HealthServer(settings.gateway_host, settings.gateway_port, self.view)
@@ -137,10 +135,6 @@ class Gateway:
             on_connect=self._connected,
             on_disconnect=self._disconnected,
         )
-
-    @property
-    def _mirror_session(self) -> Session:
-        return self._own_mirror_session or self._session
 
     def _compose(self) -> None:
         spool = self._spool
@@ -266,10 +260,16 @@ class Gateway:
                 self._mirror.died(node, time_ms=now_ms, why=Why("edge_silent", doubt, LOOK_AT_EDGE))
             for gap in due.gaps:
                 self._tell_gap(gap, now, now_ns)
-        self._look_at_mirror()
-        self._mirror.tick(now, now_ms, self._publish_retained)
-        self._events.tick(self._mirror_session.publish)
-        self._publisher.tick(now, now_ms, self._publish_acknowledged)
+        if self._retained.keeps_again(now):
+            if self._presence.online:
+                self._session.publish(self._state, self._presence.birth(), qos=1, retain=True)
+            self._mirror.connected()
+            self._publisher.forget()
+        self._mirror.tick(now, now_ms, self._retained.publish)
+        self._events.tick(self._retained.session.publish)
+        self._publisher.tick(
+            now, now_ms, lambda topic, payload: self._retained.publish_acknowledged(topic, payload, now)
+        )
         if now >= self._next_flush:
             self._next_flush = now + FLUSH_S
             self._flush()
@@ -283,6 +283,8 @@ class Gateway:
             self._session.stop(1.0)
             self._presence.online = False
             self._session = self._new_session()
+            if self._own_mirror_session is None:
+                self._retained = RetainedSession(self._session)
             self._standby = Standby(self._broker, self._client_id, self._state, self._presence, self._patience_s)
             self._patience_s = min(2 * self._patience_s, LONGEST_PATIENCE_S)
             self._standby.start()
@@ -366,7 +368,7 @@ class Gateway:
             nodes=nodes,
             counters=self._ledger.totals(),
             stuck_s=settings.stuck_s,
-            mirror_trouble=self._mirror_trouble(),
+            mirror_trouble=self._retained.trouble,
         )
 
     def _cloud_view(self) -> CloudView | None:
@@ -400,10 +402,10 @@ class Gateway:
 
     def _mirror_connected(self) -> None:
         for topic in self._taken_back:  # before those that an asset has still
-            self._publish_retained(topic, b"")
+            self._retained.publish(topic, b"")
         self._mirror.connected()
         self._publisher.forget()
-        self._probed_s = 0.0
+        self._retained.connected()
 
     def _disconnected(self, reason: str) -> None:
         self._presence.online = False
@@ -425,38 +427,6 @@ class Gateway:
             self._yields = True
         elif self._presence.contradicted_by(body):
             self._session.publish(self._state, self._presence.birth(), qos=1, retain=True)
-
-    def _publish_acknowledged(self, topic: str, payload: bytes) -> bool:
-        """Publish so that a broker whose disk is full shows: it acknowledges nothing, or ends the connection."""
-        now = time.monotonic()
-        if self._mirror_stands and now - self._probed_s < PROBE_S:
-            return self._mirror_session.publish(topic, payload)
-        self._probed_s = now
-        return self._mirror_session.publish(topic, payload, qos=1, retain=True)
-
-    def _look_at_mirror(self) -> None:
-        """Ask the broker to keep nothing while it cannot; show everything again once it does.
-
-        A NATS server lets a connection wait for five seconds with each message that its disk has no room for.
-        """
-        if self._mirror_session.waits_s >= MIRROR_WAITS_S:
-            self._mirror_stands, self._stood_s = True, time.monotonic()
-        elif self._mirror_stands and self._mirror_session.acknowledged_s > self._stood_s:
-            self._mirror_stands = False
-            if self._presence.online:
-                self._session.publish(self._state, self._presence.birth(), qos=1, retain=True)
-            self._mirror.connected()
-            self._publisher.forget()
-
-    def _mirror_trouble(self) -> str:
-        if not self._mirror_session.is_connected:
-            return f"not connected: {self._mirror_session.reason or 'connecting'}"
-        if self._mirror_stands:
-            return "the broker does not acknowledge what it is to keep; is its disk full?"
-        return ""
-
-    def _publish_retained(self, topic: str, payload: bytes) -> bool:
-        return self._mirror_session.publish(topic, payload, retain=not self._mirror_stands)
 
     def _flush(self) -> None:
         try:

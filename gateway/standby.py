@@ -13,7 +13,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from contract.mqtt import Broker, Session
+from contract.broker import Broker
+from contract.mqtt import Session
 from gateway.host import Presence
 
 MOMENT_S: Final = 2.0

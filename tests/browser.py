@@ -21,6 +21,8 @@ FLAGS: Final = [
     "--disable-component-update",
     "--disable-sync",
 ]
+WIDTHS: Final = (1280, 768, 390)
+"""Screens of a desk, a tablet and a telephone, in pixels."""
 _TOO_WIDE: Final = """() => [...document.querySelectorAll("html, main, .panel, .scroll, header, section, td, li")]
     .filter((each) => {
       const style = getComputedStyle(each);
@@ -43,12 +45,22 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-def too_wide(page: Page) -> list[str]:
-    """Return what is scrolled sideways or stands beyond the right edge, once charts have taken their width."""
-    found: list[str] = []
-    for _ in range(30):
-        found = page.evaluate(_TOO_WIDE)
-        if not found:
-            break
-        page.wait_for_timeout(100)
+def too_wide(page: Page, *widths: int) -> dict[int, list[str]]:
+    """Return, for each width of the screen, what is scrolled sideways or stands beyond the right edge.
+
+    Charts are given a moment to take their width.
+    """
+    found: dict[int, list[str]] = {}
+    before = page.viewport_size
+    for width in widths or WIDTHS:
+        page.set_viewport_size({"width": width, "height": 844})
+        for _ in range(30):
+            wide = page.evaluate(_TOO_WIDE)
+            if not wide:
+                break
+            page.wait_for_timeout(100)
+        else:
+            found[width] = wide
+    if before is not None:
+        page.set_viewport_size(before)
     return found

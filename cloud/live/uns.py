@@ -21,8 +21,9 @@ from cloud.live.asset import SILENT, LiveValue, Why
 from cloud.live.hub import Hub
 from cloud.registry.announcement import Announcement, AnnouncementError, read_announcement
 from cloud.registry.learn import come_back
+from contract.broker import Broker
 from contract.model import Quality, base_quality
-from contract.mqtt import Broker, Session, Subscription
+from contract.mqtt import Session, Subscription
 from contract.topics import UNS, TopicError, UnsTopic, parse_uns
 
 CATEGORIES: Final = ("info", "tele", "state")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from contract.mqtt import Broker
+from contract.broker import Broker
 from shopfloor.compose import brokers
 from shopfloor.compose.provision import provide
 

@@ -28,9 +28,10 @@ from cloud.diagnosis.findings import Computed
 from cloud.live.uns import UnsListener
 from cloud.parts import build_parts, close_parts
 from cloud.settings import Settings
-from contract.mqtt import Broker, Session
-from shopfloor import console
-from shopfloor.logfile import LogFile
+from contract.broker import Broker
+from contract.mqtt import Session
+from shopfloor.demo import console
+from shopfloor.demo.logfile import LogFile
 from tests.browser import chromium
 
 STORE_TOKEN = "store-token-of-this-test"

@@ -15,11 +15,11 @@ from typing import Any
 
 import pytest
 import trustme
-from pydantic import ValidationError
 
 from contract import mqtt
 from contract.backoff import Backoff
-from contract.mqtt import Broker, BrokerSettings, Delivery, Session, Will
+from contract.broker import Broker
+from contract.mqtt import Delivery, Session, Will
 
 TIMEOUT_S = 15.0
 
@@ -379,39 +379,6 @@ def test_tls_with_client_certificate(tmp_path: Path) -> None:
             connection.sendall(b"\x20\x02\x00\x00")
             assert connected.wait(TIMEOUT_S)
             session.stop()
-
-
-@pytest.mark.parametrize(
-    ("options", "text"),
-    [
-        ({"url": "http://localhost"}, "mqtt://host:port"),
-        ({"url": "mqtt://"}, "mqtt://host:port"),
-        ({"url": "mqtt://a:b@localhost"}, "no user and no password"),
-        ({"password_file": "x"}, "needs a user"),
-        ({"url": "mqtts://a", "cert_file": "x"}, "go together"),
-        ({"ca_file": "x"}, "mqtts://"),
-    ],
-)
-def test_wrong_settings_are_explained(options: dict[str, str], text: str) -> None:
-    with pytest.raises(ValidationError, match=text):
-        Broker.model_validate(options)
-
-
-def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SHOPFLOOR_MQTT_URL", "mqtts://[::1]")
-    monkeypatch.setenv("SHOPFLOOR_MQTT_USER", "edge")
-    settings = BrokerSettings()
-    assert settings.address == ("::1", 8883)
-    assert settings.user == "edge"
-    assert Broker().user is None
-
-
-def test_backoff_grows_to_its_bound_and_resets() -> None:
-    backoff = Backoff(1.0, 8.0)
-    waits = [backoff.next_s() for _ in range(100)]
-    assert all(bound / 2 <= wait <= bound for wait, bound in zip(waits, [1, 2, 4] + [8] * 97, strict=True))
-    backoff.reset()
-    assert backoff.next_s() <= 1
 
 
 def test_e10_a_persistent_session_hears_again_what_was_not_acknowledged(broker: Any, sessions: list[Session]) -> None:

@@ -20,7 +20,8 @@ from asyncua.server.internal_server import InternalServer
 
 from contract.ack import SPOOL_ACK, format_ack, parse_uuid
 from contract.birth import BD_SEQ, REBIRTH
-from contract.mqtt import Broker, Session
+from contract.broker import Broker
+from contract.mqtt import Session
 from contract.sparkplug import Code, Metric, Payload, decode, encode
 from contract.topics import Node, SparkplugTopic, parse_sparkplug, state_topic
 from edge.entry import Context

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
+from contract.broker import Broker
 from contract.model import MAX_TEXT_BYTES, Asset, Datatype, Quality, Sample, Signal
-from contract.mqtt import MAX_MESSAGE_BYTES, Broker
+from contract.mqtt import MAX_MESSAGE_BYTES
 from contract.sparkplug import Code, code_of, encode_samples, to_historical
 from contract.sparkplug_fast import Decoder
 from contract.sparkplug_split import split

@@ -16,8 +16,8 @@ import yaml
 from structlog.testing import capture_logs
 
 import edge.drivers
+from contract.broker import Broker
 from contract.loss import ENTRY, Entry
-from contract.mqtt import Broker
 from edge.config import load_plant
 from edge.contain import Contained, Failed
 from edge.driver import Counters

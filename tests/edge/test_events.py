@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from contract.ack import SPOOL_ACK, format_ack, parse_uuid
+from contract.broker import Broker
 from contract.command import REPLY, Reply, read_reply
 from contract.event import MAX_EVENT_BYTES, read_event
 from contract.model import Sample
-from contract.mqtt import Broker
 from contract.sparkplug import Code, Metric
 from edge.driver import Refreshed
 from edge.uplink import Uplink

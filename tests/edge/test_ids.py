@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contract.birth import LABEL
-from contract.mqtt import Broker, Session
+from contract.broker import Broker
+from contract.mqtt import Session
 from contract.topics import check_id
 from edge.config import parse_plant
 from edge.entry import Context

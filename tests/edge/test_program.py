@@ -108,7 +108,8 @@ async def test_what_was_under_way_at_a_death_is_read_from_the_history(
     start_edge(PLANT.format(url=machine.url), nats_broker)
 
     def past() -> list[Any]:
-        return [m.value for heard in host.of("DDATA") for m in heard.payload.metrics if m.is_historical]
+        said = [m.value for heard in host.of("DDATA") for m in heard.payload.metrics if m.is_historical]
+        return [value for value in said if isinstance(value, str)]  # an old speed may come once more
 
     await until(lambda: len(past()) >= 2, STARTED_S)
     assert past() == ["cutting", "idle"]

@@ -15,9 +15,10 @@ from typing import Any
 
 import pytest
 
+from contract.broker import Broker
 from contract.loss import Entry
 from contract.model import Asset
-from contract.mqtt import Broker, Session
+from contract.mqtt import Session
 from contract.topics import Node
 from edge.drivers import load
 from edge.entry import Context, Place

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from contract.birth import REBIRTH
+from contract.broker import Broker
 from contract.model import Asset, Datatype, Quality, Sample, Signal
-from contract.mqtt import Broker
 from contract.sparkplug import Code, Metric, Payload, encode
 from contract.topics import Node, parse_sparkplug
 from edge.node import EdgeNode

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from contract.mqtt import Broker
+from contract.broker import Broker
 from gateway.config import Settings
 from gateway.ledger import Ledger
 from tests.gateway.wire import TOKEN, EdgeNode, FakeStore, Peer

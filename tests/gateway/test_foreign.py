@@ -14,8 +14,8 @@ import pytest
 
 from contract import sparkplug_b_pb2 as pb
 from contract.birth import BD_SEQ
+from contract.broker import Broker
 from contract.model import TIME_REPLACED, Quality
-from contract.mqtt import Broker
 from contract.sparkplug import Code
 from contract.sparkplug_wire import COMPRESSED, MOST_BYTES
 from contract.topics import Node

@@ -18,9 +18,10 @@ import pytest
 
 from contract.ack import SPOOL_ACK
 from contract.birth import REBIRTH
+from contract.broker import Broker
 from contract.loss import Balance
 from contract.model import Sample
-from contract.mqtt import Broker, Session
+from contract.mqtt import Session
 from contract.topics import Node
 from gateway.config import Settings
 from gateway.gateway import TICK_S, Gateway

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from contract.ack import SPOOL_ACK
 from contract.birth import node_birth
+from contract.broker import Broker
 from contract.lineprotocol import decode as read_lines
 from contract.model import Sample
-from contract.mqtt import Broker
 from contract.sparkplug import Code, Metric, Payload, encode, stamp
 from contract.topics import Node
 from gateway.birth import Birth

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from contract.ack import SPOOL_ACK
-from contract.mqtt import Broker
+from contract.broker import Broker
 from gateway.config import Settings
 from tests.gateway.wire import STATE, EdgeNode, FakeStore, Peer, line_of
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from contract.birth import node_birth
+from contract.broker import Broker
 from contract.model import Asset, Sample, Signal
-from contract.mqtt import Broker
 from contract.sparkplug import Payload, encode, stamp
 from edge.entry import Place
 from edge.health import node_asset

@@ -9,8 +9,8 @@ from pathlib import Path
 import orjson
 import pytest
 
+from contract.broker import Broker
 from contract.identity import Ids
-from contract.mqtt import Broker
 from contract.sparkplug import Code, Metric, Payload, decode, encode
 from contract.topics import Node
 from gateway.birth import Birth

@@ -14,9 +14,10 @@ import orjson
 
 from contract.ack import SPOOL_ACK, format_given, format_uuid
 from contract.birth import device_birth, node_birth
+from contract.broker import Broker
 from contract.loss import BALANCE, Balance
 from contract.model import Asset, Sample, Signal
-from contract.mqtt import Broker, Session, Subscription
+from contract.mqtt import Session, Subscription
 from contract.sparkplug import Code, Metric, Payload, decode, encode, encode_samples, stamp
 from contract.topics import Node, state_topic
 

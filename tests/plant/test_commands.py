@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 import pytest
 
-from contract.mqtt import Broker
+from contract.broker import Broker
 from tests.cloud.chain.bring import block, event
 from tests.edge.conftest import MachineServer, machine_server, unused_port
 from tests.gateway.wire import FakeStore, wait_for

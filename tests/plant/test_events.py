@@ -17,9 +17,9 @@ from typing import Any
 import orjson
 import pytest
 
+from contract.broker import Broker
 from contract.event import Event, event_metric
 from contract.model import Sample
-from contract.mqtt import Broker
 from contract.sparkplug import Payload, encode
 from tests.gateway.wire import CNC, SECOND, START_NS, STATE, TOKEN, EdgeNode, FakeStore, Peer, line_of, wait_for
 

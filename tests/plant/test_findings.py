@@ -66,8 +66,6 @@ def test_the_outer_ring_is_found_before_it_fails_and_seen_in_both_languages(
         page.get_by_test_id("language").click()
         expect(page.get_by_role("heading", level=1)).to_contain_text("外圈")
         expect(page.get_by_test_id("spectra")).to_contain_text("外圈")
-        for width in (1280, 768, 390):
-            page.set_viewport_size({"width": width, "height": 844})
-            assert too_wide(page) == [], width
+        assert too_wide(page) == {}
         context.close()
     plant.stop()

@@ -21,7 +21,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from contract.mqtt import Broker, Session
+from contract.broker import Broker
+from contract.mqtt import Session
 from tests.browser import chromium, too_wide
 from tests.plant.conftest import ROOT
 from tests.plant.test_documents import blocks
@@ -200,4 +201,4 @@ def see(context: BrowserContext, plant: Any, language: str, shot: Path) -> None:
 def nothing_is_wrong(page: Page) -> None:
     expect(page.get_by_role("alert")).to_have_count(0)
     expect(page.locator("main :is(.fault, .offline, .stale, .interrupted, .out):not(.zero)")).to_have_count(0)
-    assert too_wide(page) == []
+    assert too_wide(page, page.evaluate("innerWidth")) == {}

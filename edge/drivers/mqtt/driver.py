@@ -9,8 +9,9 @@ from collections import Counter, deque
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final, NamedTuple
 
+from contract.broker import Broker
 from contract.model import TIME_REPLACED, Quality, Sample, Value
-from contract.mqtt import Broker, Delivery, Session
+from contract.mqtt import Delivery, Session
 from edge.driver import Counters, Item, Lost, Tag, Unreachable, Written
 from edge.drivers import _json
 from edge.drivers.mqtt.entry import ASSET, Entry

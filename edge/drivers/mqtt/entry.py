@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
-from contract.mqtt import PORTS, Broker
+from contract.broker import PORTS, Broker
 from edge import entry as base
 from edge.drivers import _json
 

@@ -15,7 +15,7 @@ from cloud.live.uns import UnsListener
 from cloud.parts import Parts
 from cloud.registry.announcement import Announcement
 from cloud.registry.learn import learn
-from contract.mqtt import Broker
+from contract.broker import Broker
 
 NOWHERE = Broker(url="mqtt://127.0.0.1:1")
 AT_MS = 1_795_420_800_000

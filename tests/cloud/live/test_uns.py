@@ -20,7 +20,8 @@ from cloud.live.uns import MessageError, UnsListener, read_signals, silences
 from cloud.parts import Parts
 from cloud.registry.announcement import Announcement, AnnouncementError, read_announcement
 from cloud.telemetry.exact import for_javascript
-from contract.mqtt import Broker, Session
+from contract.broker import Broker
+from contract.mqtt import Session
 from contract.topics import UnsTopic, parse_uns
 
 NOWHERE = Broker(url="mqtt://127.0.0.1:1")

@@ -17,7 +17,7 @@ from cloud.live.uns import UnsListener, silence
 from cloud.parts import Parts
 from cloud.registry.announcement import Announcement
 from cloud.telemetry.times import format_time
-from contract.mqtt import Broker
+from contract.broker import Broker
 
 NOWHERE = Broker(url="mqtt://127.0.0.1:1")
 PLACE = "v1/demo/shanghai/machining/line1"

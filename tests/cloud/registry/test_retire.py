@@ -19,7 +19,7 @@ from cloud.live.memory import remember
 from cloud.live.uns import UnsListener
 from cloud.parts import Parts
 from cloud.registry.announcement import Announcement
-from contract.mqtt import Broker
+from contract.broker import Broker
 
 NOWHERE = Broker(url="mqtt://127.0.0.1:1")
 PLACE = "v1/demo/shanghai/machining/line1/cnc-01"

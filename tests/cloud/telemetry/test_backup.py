@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import stat
-import subprocess
 import sys
 import tarfile
 import threading
@@ -13,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx2
@@ -33,6 +32,7 @@ from cloud.telemetry import minute_lines
 from cloud.telemetry.rollup import minutes_bucket
 from contract.lineprotocol import encode
 from contract.loss import SourceLedger
+from shopfloor.__main__ import main
 from tests.cloud.chain import bring
 from tests.cloud.diagnosis.mill import mill
 from tests.cloud.diagnosis.said import COMPUTED, report, suspicion
@@ -99,18 +99,27 @@ def serving(settings: Settings) -> Iterator[str]:
         close_parts(parts)
 
 
-def shopfloor(settings: Settings, address: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environ = {
-        **os.environ,
-        "SHOPFLOOR_HOME": str(settings.home),
-        "SHOPFLOOR_API_URL": address,
-        "SHOPFLOOR_DATABASE_URL": settings.database_url,
-        "SHOPFLOOR_TELEMETRY": settings.telemetry,
-        "SHOPFLOOR_STORE_TOKEN_FILE": str(settings.store_token_file),
-        "SHOPFLOOR_STORE_BUCKET": settings.store_bucket,
-    }
-    command = [sys.executable, "-m", "shopfloor", *arguments]
-    return subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+Shopfloor = Callable[..., SimpleNamespace]
+
+
+@pytest.fixture
+def shopfloor(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Shopfloor:
+    """Run the command line for a plant; return its `returncode` and what it wrote to `stderr`."""
+
+    def run(settings: Settings, address: str, *arguments: str) -> SimpleNamespace:
+        with monkeypatch.context() as patch:
+            patch.setenv("SHOPFLOOR_HOME", str(settings.home))
+            patch.setenv("SHOPFLOOR_API_URL", address)
+            patch.setenv("SHOPFLOOR_DATABASE_URL", settings.database_url)
+            patch.setenv("SHOPFLOOR_TELEMETRY", settings.telemetry)
+            patch.setenv("SHOPFLOOR_STORE_TOKEN_FILE", str(settings.store_token_file))
+            patch.setenv("SHOPFLOOR_STORE_BUCKET", settings.store_bucket)
+            patch.setattr(sys, "argv", ["shopfloor", *arguments])
+            with pytest.raises(SystemExit) as ended:
+                main()
+        return SimpleNamespace(returncode=ended.value.code or 0, stderr=capsys.readouterr().err)
+
+    return run
 
 
 def answers(settings: Settings, address: str) -> list[Any]:
@@ -158,6 +167,7 @@ def test_a_new_plant_answers_as_the_old_one_did(
     parts: Parts,
     write: Callable[[str], None],
     tmp_path: Path,
+    shopfloor: Shopfloor,
 ) -> None:
     write("\n".join(OLD_LINES))
     token = (settings.home / "secrets" / "store-token").read_text().strip()
@@ -229,6 +239,7 @@ def test_samples_older_than_the_new_plant_keeps_them_become_minutes(
     write: Callable[[str], None],
     tmp_path: Path,
     new_plant: Settings,
+    shopfloor: Shopfloor,
 ) -> None:
     write("\n".join([*OLD_LINES, *LINES]))
     start, end = "2026-11-21T08:00:00Z", "2026-11-23T09:00:00Z"
@@ -253,7 +264,13 @@ def _ask(settings: Settings, address: str, question: str) -> Any:
 
 
 def test_findings_what_people_say_of_them_and_baselines_are_in_a_backup(
-    settings: Settings, address: str, admin: TestClient, parts: Parts, tmp_path: Path, new_plant: Settings
+    settings: Settings,
+    address: str,
+    admin: TestClient,
+    parts: Parts,
+    tmp_path: Path,
+    new_plant: Settings,
+    shopfloor: Shopfloor,
 ) -> None:
     asked = ("diagnosis/findings", "diagnosis/statistics", "diagnosis/assets/cnc-01/baseline")
     baseline = diagnosis.learn(mill(2000, seed=1))
@@ -274,7 +291,13 @@ def test_findings_what_people_say_of_them_and_baselines_are_in_a_backup(
 
 
 def test_events_are_in_a_backup_and_blocks_are_not(
-    settings: Settings, address: str, client: TestClient, admin: TestClient, tmp_path: Path, new_plant: Settings
+    settings: Settings,
+    address: str,
+    client: TestClient,
+    admin: TestClient,
+    tmp_path: Path,
+    new_plant: Settings,
+    shopfloor: Shopfloor,
 ) -> None:
     evidence = {"block": "b1", "start_ns": T, "end_ns": T}
     bring.bring(
@@ -296,7 +319,12 @@ def test_events_are_in_a_backup_and_blocks_are_not(
 
 @pytest.mark.parametrize("database_url", [""])
 def test_a_restore_that_cannot_write_samples_leaves_users_and_assets(
-    settings: Settings, address: str, admin: TestClient, write: Callable[[str], None], tmp_path: Path
+    settings: Settings,
+    address: str,
+    admin: TestClient,
+    write: Callable[[str], None],
+    tmp_path: Path,
+    shopfloor: Shopfloor,
 ) -> None:
     write("\n".join([*LINES, f"press_bool,{TAGS} closed=false 7"]))  # the clock of a machine that was never set
     file = tmp_path / "plant.backup"
@@ -316,7 +344,12 @@ def test_a_restore_that_cannot_write_samples_leaves_users_and_assets(
 
 @pytest.mark.parametrize("database_url", [""])
 def test_a_damaged_backup_is_refused_and_nothing_changes(
-    settings: Settings, address: str, write: Callable[[str], None], tmp_path: Path, database_url: str
+    settings: Settings,
+    address: str,
+    write: Callable[[str], None],
+    tmp_path: Path,
+    database_url: str,
+    shopfloor: Shopfloor,
 ) -> None:
     write("\n".join(LINES))
     before = answers(settings, address)

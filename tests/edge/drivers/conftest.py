@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from contract.broker import Broker
 from contract.model import Sample
-from contract.mqtt import Broker, Session
+from contract.mqtt import Session
 from edge.driver import Counters
 from edge.drivers.mqtt import Driver, Entry
 from edge.drivers.mqtt.mapping import Mapping

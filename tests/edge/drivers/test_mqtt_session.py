@@ -13,8 +13,9 @@ from typing import Any
 import orjson
 import pytest
 
+from contract.broker import Broker
 from contract.model import TIME_REPLACED, Quality, Sample
-from contract.mqtt import Broker, Session
+from contract.mqtt import Session
 from edge.driver import Lost
 from edge.drivers.mqtt import Driver
 from edge.entry import Context

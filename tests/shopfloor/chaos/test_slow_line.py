@@ -11,8 +11,8 @@ import pytest
 from pydantic import AnyHttpUrl
 
 from contract.birth import REBIRTH
+from contract.broker import Broker
 from contract.model import Asset, Sample, Signal
-from contract.mqtt import Broker
 from contract.sparkplug import decode
 from contract.topics import Node, state_topic
 from edge.node import EdgeNode

@@ -9,7 +9,8 @@ from typing import Any
 import orjson
 import pytest
 
-from contract.mqtt import Broker, Session
+from contract.broker import Broker
+from contract.mqtt import Session
 from tests.edge.conftest import until
 from tests.edge.drivers.conformance import Peer
 
