@@ -41,6 +41,8 @@ SHARED: Final = 0.5
 _FLAT_ROWS: Final = 12
 _LEAST_CHANGES: Final = 6
 _CALM: Final = 2.5
+_FEW: Final = 24
+"""So many rows are looked at for calm in any case: the first jumps would be most of fewer."""
 _SILENT_ROWS: Final = 18
 _RECENT: Final = 0.3
 """What is there now has at least this share of what was there before, or it is over."""
@@ -296,7 +298,7 @@ class Symptoms:
     def spikes(self) -> dict[str, npt.NDArray[np.int64]]:
         """The measured signals that jump for single rows, and in which of the newest rows.
 
-        Not one that is restless in most rows, or jumps far and less far alike: that is what the machine does.
+        Not one that is restless since its first jump, or jumps far and less far alike: that is what the machine does.
         """
         found = {}
         far = np.nan_to_num(np.array(self.baseline.far, dtype=np.float64))
@@ -307,7 +309,8 @@ class Symptoms:
                 continue
             if (self._alone[:, i] > max(far[i], 0.25)).sum() > 2 * out.sum() + 1:
                 continue
-            here = z[np.isin(places, places[out]), i]
+            alike = np.isin(places, places[out])
+            here = z[alike, i][-max(int(np.sum(alike & (np.cumsum(out) > 0))), _FEW) :]
             if robust.median(np.abs(here - robust.median(here))) < _CALM:
                 found[name] = self._last[out]
         return found

@@ -13,6 +13,8 @@ from cloud.diagnosis.finding import Evidence
 KINDS: Final = ("cnc", "lathe", "grinder")
 VELOCITY: Final = "vibration_velocity"
 ACCELERATION: Final = "vibration_acceleration"
+NOTICEABLE: Final = 0.6 * DEPARTS
+"""From so many standard deviations on something may have risen."""
 _LOW: Final = -3.0
 _SHAKES: Final = 10.0
 _RUNNING: Final = ("active", "execut", "run", "produc", "process", "work", "busy")
@@ -64,6 +66,21 @@ def standing(symptoms: Symptoms) -> tuple[str, ...]:
 def highest(symptoms: Symptoms, signal: str, groups: Iterable[str]) -> float:
     """Return the largest rise of a signal in some operating states, in standard deviations."""
     return max((symptoms.sigmas(signal, group) for group in groups), default=0.0)
+
+
+def tools_turn(symptoms: Symptoms) -> bool:
+    """Whether the spindle turns the tool; that of a lathe turns the part."""
+    return symptoms.window.subject.kind != "lathe"
+
+
+def shaking(symptoms: Symptoms) -> tuple[str, ...]:
+    """Return the groups of `running` that shake noticeably more, by a larger share than the torque: not by the cut."""
+    return tuple(
+        group
+        for group in running(symptoms)
+        if symptoms.sigmas(VELOCITY, group) >= NOTICEABLE
+        and symptoms.relative(VELOCITY, group) > 2.0 * symptoms.relative("spindle_torque", group)
+    )
 
 
 def spread_over_tools(symptoms: Symptoms, signal: str) -> tuple[int, int]:

@@ -46,7 +46,11 @@ def life(symptoms: Symptoms, health: Health) -> Life | None:
         return None
     hours, level = _binned(symptoms, health.signal)
     usual = symptoms.usual_level(health.signal)
-    grown, limit = level * np.sign(health.limit - 1.0), abs(usual * (health.limit - 1.0))
+    last = usual * health.limit if health.of == "usual" else health.limit
+    grown, limit = level * np.sign(last - usual), abs(last - usual)
+    if last * usual <= 0.0:
+        return None
+    spread = _LIMIT_SPREAD * abs(float(np.log(last / usual)))
     if health.signal in _ROOT_MEAN_SQUARES:
         grown, limit = _amplitude(usual, grown), _amplitude(usual, np.array(limit)).item()
     if len(hours) < MIN_BINS or limit <= 0.0:
@@ -56,7 +60,7 @@ def life(symptoms: Symptoms, health: Health) -> Life | None:
     if newest - grown[:3].mean() < SIGNIFICANT * scatter or newest >= limit:
         return None
     begun = _onset(grown, scatter)
-    lives, chances = _lives(hours[begun:], grown[begun:], limit, _LIMIT_SPREAD * abs(float(np.log(health.limit))))
+    lives, chances = _lives(hours[begun:], grown[begun:], limit, spread)
     if not len(lives):
         return None
     shares = np.cumsum(chances) - 0.5 * chances

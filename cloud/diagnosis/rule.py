@@ -53,10 +53,15 @@ class Expected:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What tells the way to failure: a signal, and the share of its usual level at which the function is lost."""
+    """What tells the way to failure: a signal, and the limit at which the function is lost.
+
+    `limit` is a multiple of the `usual` level, or a `level` above 0 in the unit of the signal: what a standard or
+    makers state. Where nobody states one a rule has no `Health`, and no life is told.
+    """
 
     signal: str
     limit: float
+    of: Literal["usual", "level"] = "usual"
 
 
 @dataclass(frozen=True, slots=True)

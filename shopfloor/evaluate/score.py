@@ -224,7 +224,8 @@ def _life(course: Course) -> tuple[bool, float | None, list[bool]] | None:
 def _step(name: str, courses: Sequence[Course]) -> Row:
     times = [(course, found_at(course.verdicts, course.case)) for course in courses]
     found = [(course, at_s) for course, at_s in times if at_s is not None]
-    soon = sum(at_s <= max(AT_ONCE_S, course.cycle_s or 0.0) for course, at_s in found)
+    # a machine that has stopped by itself ends no cycle any more
+    soon = sum(at_s <= max(AT_ONCE_S, course.cycle_s or course.alarm_s or 0.0) for course, at_s in found)
     return Row(
         name,
         {

@@ -151,9 +151,9 @@ class _Trial:
         while self._recorder.time_s - self._onset_s < until_s - 1e-6:
             if case.what == "fault" and course.failed_s is not None and course.growth_s:
                 return
-            self._recorder.run(min(self._recorder.time_s + every_s * self._rarer, self._onset_s + until_s))
+            self._run(min(self._recorder.time_s + every_s * self._rarer, self._onset_s + until_s))
             at_s = self._recorder.time_s - self._onset_s
-            if course.alarm_s is None and self._machine.alarm and self._machine.stops_at_alarm:
+            if course.alarm_s is None and self._has_stopped:
                 course.alarm_s = at_s
                 if case.severity == 1.0 and case.what in ("fault", "several"):
                     course.failed_s = at_s
@@ -164,6 +164,17 @@ class _Trial:
             if report.findings and case.what == "fault":
                 self._rarer = AFTER_FOUND
             course.watched_s = at_s
+
+    def _run(self, until_s: float) -> None:
+        """Let time pass, but no longer than until the controller stops the machine: an alarm is looked at at once."""
+        while self._recorder.time_s < until_s - 1e-6:
+            self._recorder.run(min(self._recorder.time_s + STEP_S, until_s))
+            if self._course.alarm_s is None and self._has_stopped:
+                return
+
+    @property
+    def _has_stopped(self) -> bool:
+        return bool(self._machine.alarm) and self._machine.stops_at_alarm
 
 
 def _cycles(machine: SimulatedMachine) -> int:

@@ -77,9 +77,11 @@ AGV_MODES: Final = (
 )
 AGV_TRIPS: Final = (
     Trip("motor_current", DRIVE, high=5.0, seconds=4.0),
-    Trip("battery_resistance", RESISTANCE, high=0.07, seconds=1.0),
+    Trip("battery_resistance", RESISTANCE, high=0.04, seconds=0.0),
 )
-"""What the controller stops for; `battery_resistance` (Ω) is the sag of the voltage under load over the current."""
+"""What the controller stops for; `battery_resistance` (Ω) is the sag of the voltage under load over the current.
+
+Such a load lasts for moments; twice the resistance of new cells is their end."""
 
 MEASURING: Final = (
     EXECUTION,

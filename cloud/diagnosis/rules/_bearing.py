@@ -5,7 +5,7 @@ import math
 from cloud.diagnosis.detection import DEPARTS, Symptoms
 from cloud.diagnosis.finding import Evidence
 from cloud.diagnosis.machining import ACCELERATION, every_tool, frequency, highest, running, standing
-from cloud.diagnosis.rule import Expected, strength
+from cloud.diagnosis.rule import Expected, Health, strength
 
 EXPECTED = (
     Expected("spindle_front_rise", "above", seen=2.0),
@@ -13,6 +13,9 @@ EXPECTED = (
     Expected("drawbar_force", "below", seen=-4.0),
     Expected("spindle_power", "above", seen=0.5),
 )
+LIMIT = Health("vibration_acceleration", 16.0, "level")
+"""From 16 m/s² on a generator with rolling bearings is not to run on (VDI 3834-1); no standard has it for
+a cutting spindle. A multiple of the usual level would be another limit with each part and feed."""
 ALARMS = (("spindle", "vibration"), ("bearing", "damage"))
 
 

@@ -3,7 +3,7 @@
 from cloud.diagnosis.rule import Expected, Health, Rule, Text
 
 RULE = Rule(
-    version=2,
+    version=3,
     component=Text("battery cells", "电池组"),
     title=Text("Battery aged", "电池老化"),
     explanation=Text(
@@ -23,5 +23,6 @@ RULE = Rule(
         Expected("standing_current", "either", seen=-12.0),  # then it is the sensor of the current
     ),
     alarms=(("battery", "resistance"),),
-    health=Health("battery_resistance", 3.5),
+    # cells are at their end with twice the resistance of new ones, as makers and test manuals have it
+    health=Health("battery_resistance", 2.0),
 )

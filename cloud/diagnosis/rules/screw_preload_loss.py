@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from cloud.diagnosis.detection import DEPARTS, Symptoms
 from cloud.diagnosis.finding import Evidence
 from cloud.diagnosis.machining import KINDS
-from cloud.diagnosis.rule import Expected, Health, Rule, Text, said, strength, weighed
+from cloud.diagnosis.rule import Expected, Rule, Text, said, strength, weighed
 
 
 def _lags(symptoms: Symptoms) -> dict[str, Sequence[Evidence]]:
@@ -45,7 +45,7 @@ def _offset(symptoms: Symptoms, error: str) -> list[Evidence]:
 
 
 RULE = Rule(
-    version=1,
+    version=2,
     component=Text("{} ball screw", "{}轴滚珠丝杠"),
     title=Text("Ball screw has lost its preload", "滚珠丝杠预紧丧失"),
     explanation=Text(
@@ -62,5 +62,5 @@ RULE = Rule(
     needs=("x_following_error",),
     each=_lags,
     alarms=(("measuring", "system"), ("backlash",), ("lost motion",)),
-    health=Health("x_following_error", 10.0),
+    # no life: how large the reversal error may be is known (ISO 10791-4), but no signal shows more than samples of it
 )

@@ -15,6 +15,8 @@ _SURE = 25.0
 
 _SUMS = ("power", "total_power", "active_power")
 """What many consumers add to is off in every state when one of them is."""
+_RECKONED = "following_error"
+"""A control reckons it from its command and the position it holds: an encoder that is off moves the axis instead."""
 _SHAKING = ("mm/s", "m/s²")
 
 
@@ -22,7 +24,7 @@ def _alone(symptoms: Symptoms) -> dict[str, Sequence[Evidence]]:
     off = {name: sigmas for name, sigmas in symptoms.departing.items() if name not in FEATURES}
     found: dict[str, Sequence[Evidence]] = {}
     for name, sigmas in off.items():
-        if sigmas < _FIRST or name in symptoms.frozen:
+        if sigmas < _FIRST or name in symptoms.frozen or last_part(name).endswith(_RECKONED):
             continue
         departing = {other: sigma for other, sigma in symptoms.departing.items() if name not in inputs(other)}
         others = sorted(departing, key=lambda other: -departing[other])
@@ -63,7 +65,7 @@ def _everywhere(symptoms: Symptoms, name: str) -> list[Evidence]:
 
 
 RULE = Rule(
-    version=2,
+    version=3,
     component=Text("{}", "{}"),
     level="sensor",
     title=Text("Sensor drifts", "传感器漂移"),

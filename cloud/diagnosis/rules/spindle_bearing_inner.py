@@ -1,12 +1,12 @@
 """The inner race of the front bearing pits: it rattles once per ball and once per turn, as it passes the load."""
 
 from cloud.diagnosis.machining import KINDS
-from cloud.diagnosis.rule import Health, Rule, Text
-from cloud.diagnosis.rules._bearing import ALARMS, EXPECTED, rattle
+from cloud.diagnosis.rule import Rule, Text
+from cloud.diagnosis.rules._bearing import ALARMS, EXPECTED, LIMIT, rattle
 from cloud.diagnosis.verdicts import bearing
 
 RULE = Rule(
-    version=2,
+    version=3,
     component=Text("spindle front bearing", "主轴前轴承"),
     title=Text("Spindle bearing, inner race", "主轴轴承内圈损伤"),
     explanation=Text(
@@ -25,5 +25,5 @@ RULE = Rule(
     weigh=lambda symptoms: [*rattle(symptoms), *bearing(symptoms, "spindle", "inner")],
     alarms=ALARMS,
     alarm_weight=1.0,
-    health=Health("vibration_acceleration", 8.0),
+    health=LIMIT,
 )

@@ -1,12 +1,12 @@
 """The outer race of the spindle's front bearing pits: it rattles at the ball-pass frequency, takes power and warms."""
 
 from cloud.diagnosis.machining import KINDS
-from cloud.diagnosis.rule import Health, Rule, Text
-from cloud.diagnosis.rules._bearing import ALARMS, EXPECTED, rattle
+from cloud.diagnosis.rule import Rule, Text
+from cloud.diagnosis.rules._bearing import ALARMS, EXPECTED, LIMIT, rattle
 from cloud.diagnosis.verdicts import bearing
 
 RULE = Rule(
-    version=2,
+    version=3,
     component=Text("spindle front bearing", "主轴前轴承"),
     title=Text("Spindle bearing, outer race", "主轴轴承外圈损伤"),
     explanation=Text(
@@ -26,5 +26,5 @@ RULE = Rule(
     alarms=ALARMS,
     alarm_weight=1.0,
     prior=-3.5,  # the ring that stands always bears the load in the same place: it fails more often
-    health=Health("vibration_acceleration", 8.0),
+    health=LIMIT,
 )

@@ -1,10 +1,10 @@
 """The spindle chiller fades: it draws less, the head warms and grows, the bearings with it."""
 
 from cloud.diagnosis.machining import KINDS
-from cloud.diagnosis.rule import Expected, Health, Rule, Text
+from cloud.diagnosis.rule import Expected, Rule, Text
 
 RULE = Rule(
-    version=1,
+    version=2,
     component=Text("spindle chiller", "主轴冷却机"),
     title=Text("Spindle chiller fades", "主轴冷却机衰退"),
     explanation=Text(
@@ -32,5 +32,5 @@ RULE = Rule(
     alarms=(("chiller",), ("spindle", "cooling")),
     alarm_weight=4.0,
     prior=-3.5,
-    health=Health("head_rise", 3.0),
+    # no life: chillers stop by their own pressure, flow or power; how warm a head may be depends on the parts
 )

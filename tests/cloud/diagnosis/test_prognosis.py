@@ -37,6 +37,14 @@ def test_a_line_is_continued_to_its_limit(baseline: Baseline) -> None:
     assert rest.low_hours <= rest.hours <= rest.high_hours
 
 
+def test_a_limit_may_be_a_level_in_the_unit_of_the_signal(baseline: Baseline) -> None:
+    symptoms = seen(baseline, lambda of: -6.0 * of.grown)
+    level, share = life(symptoms, Health("drawbar_force", 9.0, "level")), life(symptoms, FORCE)
+    assert level is not None
+    assert share is not None
+    assert level.hours == pytest.approx(share.hours, rel=0.01)
+
+
 def test_what_grows_faster_and_faster_ends_sooner_than_its_line(baseline: Baseline) -> None:
     rest = life(seen(baseline, lambda of: -6.0 * np.expm1(3.0 * of.grown) / np.expm1(3.0)), FORCE)
     assert rest is not None

@@ -10,8 +10,8 @@ import pytest
 from cloud.diagnosis import rules
 from cloud.diagnosis.baseline import Baseline
 from cloud.diagnosis.diagnosis import diagnose, learn
-from cloud.diagnosis.window import Window
-from tests.cloud.diagnosis.mill import Change, alarmed, mill
+from cloud.diagnosis.window import Numbers, Window
+from tests.cloud.diagnosis.mill import Change, Rows, alarmed, mill
 
 ROWS = 720
 
@@ -165,6 +165,63 @@ def test_a_tool_that_shakes_and_hardly_cuts_is_broken_from_its_first_rows_on(bas
         newest = np.flatnonzero(numbers["tool_number"] == 2)[-2:]
         numbers["spindle_torque"][newest], numbers["vibration_velocity"][newest] = torque, 4.0
         assert [one.fault for one in diagnose(replace(window, numbers=numbers), baseline).findings] == faults
+
+
+def test_what_shakes_with_several_tools_and_not_by_the_cut_sits_in_the_spindle(baseline: Baseline) -> None:
+    bent = {"vibration_velocity": running(0.6)}
+    assert said(baseline, bent) == {"spindle_crash": "spindle taper"}
+    # a harder cut shakes more, too
+    assert "spindle_crash" not in said(
+        baseline, {**bent, "spindle_torque": lambda of: np.choose(of.tool, [0, 9, 4, 2])}
+    )
+
+
+def grinder(window: Window) -> Window:
+    """Return the rows with tool 3, which is the wheel: a grinder has no other."""
+    rows = np.flatnonzero(window.numbers["tool_number"] == 3)
+    return replace(
+        window,
+        subject=replace(window.subject, kind="grinder"),
+        times_ns=window.times_ns[: len(rows)],
+        numbers={name: values[rows] for name, values in window.numbers.items()},
+        texts={name: values[rows] for name, values in window.texts.items()},
+    )
+
+
+@pytest.mark.parametrize(("warmer_k", "fault"), [(0.0, "tool_holder_imbalance"), (4.0, "spindle_crash")])
+def test_a_front_bearing_that_warms_tells_a_bent_spindle_from_a_wheel_out_of_balance(
+    warmer_k: float, fault: str
+) -> None:
+    changes = {**SHOWS["tool_holder_imbalance"][1], "spindle_front_temperature": always(warmer_k)}
+    report = diagnose(grinder(mill(4 * ROWS, seed=2, changes=changes)), learn(grinder(mill(12000, seed=1))))
+    assert report.findings[0].fault == fault
+
+
+def test_the_controls_own_alarm_names_the_holder_in_the_spindle(baseline: Baseline) -> None:
+    report = diagnose(alarmed(mill(ROWS, seed=2), "SPINDLE UNBALANCE TOO HIGH", ROWS - 12), baseline)
+    assert [(one.fault, one.component) for one in report.findings] == [("tool_holder_imbalance", "holder of tool 3")]
+
+
+def test_a_tool_of_a_lathe_is_not_out_of_balance() -> None:
+    def lathe(window: Window) -> Window:
+        return replace(window, subject=replace(window.subject, kind="lathe"))
+
+    shakes = mill(ROWS, seed=2, changes=SHOWS["tool_holder_imbalance"][1])
+    report = diagnose(lathe(shakes), learn(lathe(mill(4000, seed=1))))
+    assert "tool_holder_imbalance" not in {one.fault for one in report.findings}
+
+
+def test_an_error_that_the_control_reckons_is_no_sensor_that_drifts(baseline: Baseline) -> None:
+    assert said(baseline, {"x_following_error": growing(40.0)}) == {}
+    assert said(baseline, {"drawbar_force": growing(9.0)}) == {"sensor_drift": "drawbar_force"}
+
+
+def test_what_has_lately_become_restless_is_no_spike(baseline: Baseline) -> None:
+    def ripples(of: Rows) -> Numbers:
+        swing = 3.0 * np.clip((of.grown - 0.85) / 0.15, 0.0, 1.0) * np.sin(5.1 * np.arange(of.count))
+        return np.where(of.tool > 0, swing, 0.0)
+
+    assert "sensor_spike" not in said(baseline, {"coolant_pressure": ripples})
 
 
 def strokes(size: float) -> Change:

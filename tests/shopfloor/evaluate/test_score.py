@@ -51,6 +51,15 @@ def test_the_right_component_must_be_first_in_most_of_what_is_said() -> None:
     assert row.first_wrong == {"pump_bearing": 1}
 
 
+@pytest.mark.parametrize(("alarm_s", "cycle_s", "soon"), [(110.0, None, 1), (80.0, None, 0), (80.0, 100.0, 1)])
+def test_a_step_is_found_at_once_within_a_cycle_or_before_the_controller_stops(
+    alarm_s: float, cycle_s: float | None, soon: int
+) -> None:
+    at_90_s = course({90.0 / HOUR: (WEAR,)})
+    at_90_s.growth_s, at_90_s.failed_s, at_90_s.alarm_s, at_90_s.cycle_s = 0.0, alarm_s, alarm_s, cycle_s
+    assert score([at_90_s]).steps[0].counts["soon"] == Count(soon, 1)
+
+
 def test_a_possibility_is_no_finding() -> None:
     unsure = course({1.0: (Said("impeller_wear", "impeller", "machine", 0.4),)})
     assert score([unsure]).growing[0].counts["found"] == Count(0, 1)

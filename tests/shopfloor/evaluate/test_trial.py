@@ -8,7 +8,7 @@ from shopfloor.evaluate.asset import KINDS, simulated
 from shopfloor.evaluate.case import Case, Choice, cases, modes_of
 from shopfloor.evaluate.recorder import Recorder
 from shopfloor.evaluate.score import Count, score
-from shopfloor.evaluate.trial import run
+from shopfloor.evaluate.trial import EVERY_S, run
 from simulators.fault import LinkFault
 
 SEED = seeds.TUNING[0]
@@ -84,6 +84,8 @@ def test_the_counts_of_a_tiny_evaluation_are_the_truth() -> None:
     assert worn.growth_s == 86400.0
     assert worn.failed_s is not None
     assert worn.failed_s == worn.alarm_s  # its controller stops it before the impeller is gone
+    assert worn.verdicts[-1].at_s == worn.alarm_s  # and it is looked at in that moment, not at the next turn
+    assert worn.alarm_s % EVERY_S
     result = score([worn, doubled])
     assert result.growing[0].counts["found"] == Count(1, 1)
     assert result.growing[0].counts["rank_1"] == Count(1, 1)
