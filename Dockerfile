@@ -38,7 +38,7 @@ RUN /venv/bin/pip install --no-input --no-deps --no-build-isolation --editable .
  && /venv/bin/pip uninstall --yes setuptools pip && python3 -m compileall -q /app \
  && /venv/bin/python -c 'import edge.__main__, gateway.__main__, edge.drivers as d; [d.load(name) for name in d.driver_names()]' \
  && /venv/bin/python -c 'import edge.detectors as d; [d.load(name) for name in d.detector_names()]' \
- && /venv/bin/python -c 'import shopfloor.__main__, shopfloor.compose.provision'
+ && /venv/bin/python -c 'import shopfloor.compose.provision; from shopfloor.commands import command_names, load; [*map(load, command_names())]'
 
 FROM run AS edge-gateway
 COPY --from=build-edge-gateway /venv /venv
@@ -83,7 +83,8 @@ COPY vibration vibration
 COPY --from=console /console/dist cloud/console/dist
 RUN /venv/bin/pip install --no-input --no-deps --no-build-isolation --editable . \
  && /venv/bin/pip uninstall --yes setuptools pip && python3 -m compileall -q /app \
- && /venv/bin/python -c 'import cloud.__main__, psycopg, shopfloor.__main__, shopfloor.compose.after, shopfloor.compose.influx' \
+ && /venv/bin/python -c 'import cloud.__main__, psycopg, shopfloor.compose.after, shopfloor.compose.influx' \
+ && /venv/bin/python -c 'from shopfloor.commands import command_names, load; [*map(load, command_names())]' \
  && /venv/bin/python -c 'import pyarrow.acero, pyarrow.compute, pyarrow.csv, pyarrow.dataset, pyarrow.parquet, shopfloor.backup.restore, shopfloor.backup.write'
 
 FROM run AS cloud

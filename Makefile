@@ -75,13 +75,13 @@ chaos: $(DEV)  ## harm a factory on purpose and check that nothing is lost (LONG
 	$(BIN)/shopfloor chaos --seconds $(if $(LONG),3600,90) $(ARGS)
 
 crashes: $(DEV)  ## open the spool in more than ten thousand crash states (LONG=1: every byte)
-	$(BIN)/python -m shopfloor.chaos.crashes --step $(if $(LONG),1,8) $(if $(LONG),--seconds 7200) $(ARGS)
+	$(BIN)/python -m robustness.crashes --step $(if $(LONG),1,8) $(if $(LONG),--seconds 7200) $(ARGS)
 
 fuzz: $(DEV)  ## odd bytes for each decoder and each driver, a minute each (LONG=1: ten)
-	$(BIN)/python -m shopfloor.chaos.fuzz --seconds $(if $(LONG),600,60) $(ARGS)
+	$(BIN)/python -m robustness.fuzz --seconds $(if $(LONG),600,60) $(ARGS)
 
 mutants: $(DEV)  ## break our own code in many ways and see that the checks find it
-	$(BIN)/python -m shopfloor.chaos.mutants $(ARGS)
+	$(BIN)/python -m robustness.mutants $(ARGS)
 
 lock: $(DEV)  ## resolve the dependencies anew (needs uv in .venv)
 	@test -x $(BIN)/uv || $(PIP) uv
@@ -94,4 +94,4 @@ lock: $(DEV)  ## resolve the dependencies anew (needs uv in .venv)
 clean:  ## remove what was installed and built; the data in SHOPFLOOR_HOME stays
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	rm -rf cloud/console/node_modules cloud/console/dist
-	find $(PACKAGES) tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
+	find $(PACKAGES) robustness tests bench -name __pycache__ -type d -prune -exec rm -rf {} +

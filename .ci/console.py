@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from shopfloor.console import modules_current, node_folder
+from shopfloor.demo.console import modules_current, node_folder
 
 SOURCES = Path(__file__).parent.parent / "cloud" / "console"
 

@@ -13,7 +13,7 @@ from typing import Any
 import httpx2
 import rig
 
-from shopfloor.usage import usage
+from shopfloor.demo.usage import usage
 
 TOKEN = "store-token-of-this-measurement"
 ASSETS, SIGNALS_EACH = 35, 73

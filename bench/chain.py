@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from shopfloor.api import Api
-from shopfloor.usage import proportional_memory, usage
+from shopfloor.demo.usage import proportional_memory, usage
 
 
 class Plant:

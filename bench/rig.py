@@ -17,7 +17,7 @@ from typing import Any
 import httpx2
 
 from contract.broker import Broker
-from shopfloor.usage import usage
+from shopfloor.demo.usage import usage
 
 READY_S = 60.0
 POLL_S = 0.1

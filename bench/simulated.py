@@ -23,7 +23,7 @@ from typing import Any
 
 from clients import CLIENTS, PERIOD_S, Heard, Process, mqtt
 
-from shopfloor.usage import usage
+from shopfloor.demo.usage import usage
 from simulators import factory as factories
 
 FACES = {

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import chain
 
-from shopfloor.usage import usage
+from shopfloor.demo.usage import usage
 
 PERIOD_S = 10.0
 BLOCK = 30

@@ -13,7 +13,8 @@ import httpx2
 import orjson
 
 from shopfloor.errors import CommandError, ConfigurationError, RefusedError, UnreachableError
-from shopfloor.home import Home, port_of
+from shopfloor.home import Home
+from shopfloor.ports import port_of
 
 TIMEOUT_S: Final = 30.0
 SILENCE_S: Final = 30.0

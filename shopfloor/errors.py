@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import IntEnum
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
+
+if TYPE_CHECKING:
+    from edge.config import PlantFileError
 
 
 class Exit(IntEnum):
@@ -52,3 +58,21 @@ def wrong_setting(error: ValidationError) -> ConfigurationError:
     name = "_".join(str(part) for part in first["loc"]).upper()
     text = str(first.get("ctx", {}).get("error", first["msg"])).replace("Input should be", "it must be")
     return ConfigurationError(f"SHOPFLOOR_{name}: {text}", "docs/operation.md lists the settings")
+
+
+def wrong_plant(error: PlantFileError) -> ConfigurationError:
+    """Return the error for a wrong plant file."""
+    count = len(error.problems)
+    return ConfigurationError(f"{'a problem' if count == 1 else f'{count} problems'} in {error.path}\n{error}")
+
+
+@contextmanager
+def needing(what: str, hint: str) -> Iterator[None]:
+    """Import within this what only some installations have; raise ConfigurationError when a package is missing.
+
+    `what` is the beginning of a sentence, for example "the simulators need".
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(f"{what} the Python package {error.name}", hint) from error

@@ -27,7 +27,6 @@ SECRETS: Final = (
 )
 FOLDERS: Final = ("secrets", "edge", "gateway", "cloud", "broker", "logs")
 DEFAULT_HOME: Final = "./.shopfloor"
-DEFAULT_PORT: Final = 8080
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,14 +122,6 @@ def check_database(url: str) -> None:
     if scheme.startswith("sqlite") and file:
         path = Path(file).absolute()
         Home(path.parent).check_owner(path)
-
-
-def port_of(environ: Mapping[str, str]) -> int:
-    """Return SHOPFLOOR_PORT; raise ConfigurationError when it is no port."""
-    text = environ.get("SHOPFLOOR_PORT") or str(DEFAULT_PORT)
-    if text.isascii() and text.isdigit() and 1024 <= int(text) <= 65000:
-        return int(text)
-    raise ConfigurationError(f"SHOPFLOOR_PORT is {text!r}, not a port", "set it to a number from 1024 to 65000")
 
 
 def _make_secret(path: Path) -> None:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 import threading
-from collections import Counter
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from heapq import heapify, heappop, heappush
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -74,7 +75,8 @@ class Kept(NamedTuple):
 class Ledger:
     """Counters per (edge node, what) and a bounded quarantine; safe to use from several threads.
 
-    At most `max_items` things of `max_bytes` in all are kept aside; the oldest go first, counted as `aside_dropped`.
+    At most `max_items` things of `max_bytes` in all are kept aside; beyond that the oldest of the edge node that takes
+    the most room go first, counted as `aside_dropped`.
     """
 
     def __init__(self, path: Path, *, max_items: int = 10_000, max_bytes: int = 64 << 20) -> None:
@@ -239,8 +241,9 @@ class Ledger:
                 cursor.execute(SET_ASIDE, (digest, aside.time_ns, *aside.node, aside.source, aside.reason, aside.body))
                 if cursor.rowcount:
                     new[aside.node, "aside"] += 1
-            for group, edge_node in self._drop_oldest(cursor):
-                new[Node(group, edge_node), "aside_dropped"] += 1
+            if waiting:
+                for node in self._drop(cursor):
+                    new[node, "aside_dropped"] += 1
             cursor.executemany(ADD, ((*node, what, n) for (node, what), n in (counts + new).items()))
             self.account.write(cursor)
         return new
@@ -257,13 +260,34 @@ class Ledger:
                     cursor.execute("ROLLBACK")
                 raise
 
-    def _drop_oldest(self, cursor: sqlite3.Cursor) -> list[tuple[str, str]]:
-        """Delete what is over the bounds, seen from the newest."""
-        sizes = cursor.execute('SELECT id, length(body), "group", edge_node FROM aside ORDER BY id DESC').fetchall()
-        total = 0
-        for kept, (id_, size, _, _) in enumerate(sizes):
-            total += size
-            if total > self._max_bytes or kept >= self._max_items:
-                cursor.execute("DELETE FROM aside WHERE id <= ?", (id_,))
-                return [(group, edge_node) for _, _, group, edge_node in sizes[kept:]]
-        return []
+    def _drop(self, cursor: sqlite3.Cursor) -> list[Node]:
+        """Delete what is over the bounds; return the node of each thing.
+
+        The oldest of the node that takes the most room goes first: who is flooded under one name takes no other's room.
+        """
+        kept: defaultdict[Node, deque[tuple[int, int]]] = defaultdict(deque)
+        room: Counter[Node] = Counter()
+        items = size = 0
+        for id_, bytes_, *name in cursor.execute('SELECT id, length(body), "group", edge_node FROM aside ORDER BY id'):
+            node = Node(*name)
+            kept[node].append((id_, bytes_))
+            room[node] += self._room(bytes_)
+            items, size = items + 1, size + bytes_
+        if items <= self._max_items and size <= self._max_bytes:
+            return []
+        heap = [(-taken, node) for node, taken in room.items()]
+        heapify(heap)
+        gone: list[tuple[int, Node]] = []
+        while items > self._max_items or size > self._max_bytes:
+            taken, node = heappop(heap)
+            id_, bytes_ = kept[node].popleft()
+            gone.append((id_, node))
+            items, size = items - 1, size - bytes_
+            if kept[node]:
+                heappush(heap, (taken + self._room(bytes_), node))
+        cursor.executemany("DELETE FROM aside WHERE id = ?", [(id_,) for id_, _ in gone])
+        return [node for _, node in gone]
+
+    def _room(self, size: int) -> int:
+        """Return how much of the room a thing of so many bytes takes, as one of many and by its size."""
+        return max(self._max_bytes // self._max_items, size)

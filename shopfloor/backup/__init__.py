@@ -16,3 +16,8 @@ FORMAT: Final = 4
 """
 CHECKED: Final = 4
 """The first format with checksums."""
+CLOUD: Final = (
+    "this command opens the cloud's databases and needs",
+    "pip install 'shopfloor[cloud]'; of containers use `tools`",
+)
+"""What all of this needs, and how to get it."""

@@ -23,11 +23,11 @@ from shopfloor.chaos import source, traffic
 from shopfloor.chaos import world as worlds
 from shopfloor.chaos.odd import LINE
 from shopfloor.chaos.proxy import HOST, Link, StoreLine
-from shopfloor.demo import Demo
+from shopfloor.demo.plant import Demo
+from shopfloor.demo.service import Program, Service, every
+from shopfloor.demo.supervisor import Supervisor
 from shopfloor.errors import CommandError
 from shopfloor.home import Home
-from shopfloor.service import Program, Service, every
-from shopfloor.supervisor import Supervisor
 
 READY_S: Final = 120.0
 STORE_TIMEOUT_S: Final = 3.0

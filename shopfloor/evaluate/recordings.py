@@ -16,7 +16,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from scipy import stats
 
-from shopfloor.diagnose import known
+from shopfloor.bearing import known
 from shopfloor.errors import ConfigurationError
 from shopfloor.recording import read
 from vibration.bearing import Orders

@@ -17,11 +17,10 @@ PROCESSES = {
         "vibration",
         "edge",
         "gateway",
-        "shopfloor.__main__",
         "shopfloor.compose.provision",
     ],
     "simulators": ["simulators"],
-    "cloud": ["contract", "vibration", "cloud", "shopfloor.__main__", "shopfloor.backup", "shopfloor.compose.influx"],
+    "cloud": ["contract", "vibration", "cloud", "shopfloor.backup", "shopfloor.compose.influx"],
 }
 """By image: packages (of which every module is imported) and modules."""
 FOLDERS = {"edge-gateway": {"cloud", "simulators"}, "simulators": {"cloud", "edge"}, "cloud": {"gateway", "simulators"}}
@@ -79,6 +78,12 @@ def in_image(image: str, program: str, *arguments: str) -> subprocess.CompletedP
 @pytest.mark.parametrize("image", PROCESSES)
 def test_the_processes_of_an_image_import_nothing_that_its_lock_file_does_not_name(image: str) -> None:
     done = in_image(image, IMPORT_ALL, *PROCESSES[image])
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+@pytest.mark.parametrize("image", ["edge-gateway", "cloud"])
+def test_an_image_has_what_the_commands_need_that_it_lists(image: str) -> None:
+    done = in_image(image, "from shopfloor.commands import command_names, load; [*map(load, command_names())]")
     assert done.returncode == 0, done.stderr[-2000:]
 
 

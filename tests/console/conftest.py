@@ -30,8 +30,8 @@ from cloud.parts import build_parts, close_parts
 from cloud.settings import Settings
 from contract.broker import Broker
 from contract.mqtt import Session
-from shopfloor import console
-from shopfloor.logfile import LogFile
+from shopfloor.demo import console
+from shopfloor.demo.logfile import LogFile
 from tests.browser import chromium
 
 STORE_TOKEN = "store-token-of-this-test"

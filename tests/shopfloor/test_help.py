@@ -11,6 +11,7 @@ import pytest
 import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
+from shopfloor import commands as folder
 from shopfloor.__main__ import app
 from shopfloor.errors import CommandError, Exit
 
@@ -46,6 +47,11 @@ def test_every_command_says_what_it_and_its_options_do(name: tuple[str, ...]) ->
     for option in command.params:
         if isinstance(option, TyperOption) and option.name != "help":
             assert option.help, option.name
+
+
+def test_each_file_of_the_folder_is_a_command() -> None:
+    files = Path(folder.__file__).parent.iterdir()
+    assert ROOT.list_commands(typer.Context(ROOT)) == sorted(each.stem for each in files if each.stem[0] != "_")
 
 
 def examples() -> Iterator[str]:

@@ -14,10 +14,10 @@ from cloud.settings import Settings
 from shopfloor.__main__ import app
 from shopfloor.backup.database import dump
 from shopfloor.backup.restore import restore
+from shopfloor.commands.ledger import write_report
+from shopfloor.commands.login import new_link
 from shopfloor.errors import ConfigurationError
-from shopfloor.home import SECRETS, Home, port_of
-from shopfloor.ledger import write_report
-from shopfloor.login import new_link
+from shopfloor.home import SECRETS, Home
 
 
 def test_prepare_makes_secrets_once_and_for_their_owner_only(tmp_path: Path) -> None:
@@ -137,18 +137,6 @@ def test_a_full_disk_says_so(small_disk: Path) -> None:
         pass
     assert "No space left" in caught.value.what
     assert "the disk is full" in caught.value.hint
-
-
-@pytest.mark.parametrize("text", ["http", "80", "70000", "-1", "8080.0", "８０８０"])
-def test_a_port_that_is_none(text: str) -> None:
-    with pytest.raises(ConfigurationError, match="SHOPFLOOR_PORT"):
-        port_of({"SHOPFLOOR_PORT": text})
-
-
-def test_the_default_port() -> None:
-    assert port_of({}) == 8080
-    assert port_of({"SHOPFLOOR_PORT": ""}) == 8080
-    assert port_of({"SHOPFLOOR_PORT": "9000"}) == 9000
 
 
 READS = {

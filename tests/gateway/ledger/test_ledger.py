@@ -11,10 +11,11 @@ from contract.topics import Node
 from gateway.ledger import Aside, Ledger, LedgerError
 
 LINE = Node("demo:shanghai:machining", "line1")
+OTHER = Node("demo:shanghai:machining", "line2")
 
 
-def aside(body: bytes, source: str = "store") -> Aside:
-    return Aside(1_700_000_000_000, LINE, source, "no such field", body)
+def aside(body: bytes, source: str = "store", node: Node = LINE) -> Aside:
+    return Aside(1_700_000_000_000, node, source, "no such field", body)
 
 
 @pytest.fixture
@@ -56,6 +57,18 @@ def test_the_oldest_are_dropped_and_counted(ledger: Ledger) -> None:
     ledger.flush()
     assert [item.body[:1] for item in ledger.aside()] == [b"4", b"x"]
     assert ledger.totals() == {(LINE, "aside"): 6, (LINE, "aside_dropped"): 4}
+
+
+def test_who_is_flooded_takes_no_other_ones_room(ledger: Ledger) -> None:
+    ledger.set_aside(aside(b"of another", node=OTHER))
+    for n in range(9):
+        ledger.set_aside(aside(b"%d" % n))
+        ledger.flush()
+    assert [item.body for item in ledger.aside()] == [b"of another", b"7", b"8"]
+    ledger.set_aside(aside(b"x" * 99))
+    ledger.flush()
+    assert [item.body[:1] for item in ledger.aside()] == [b"o"]  # both do not fit, and line 1 takes the most
+    assert ledger.totals()[LINE, "aside_dropped"] == 10
 
 
 def test_what_waits_is_bounded_too(ledger: Ledger) -> None:

@@ -11,8 +11,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from shopfloor.commands.evaluate import evaluate
 from shopfloor.errors import ConfigurationError
-from shopfloor.evaluate.command import evaluate
 from shopfloor.evaluate.recordings import SHIPPED, Table, evaluate_recordings
 from tests.vibration.synthetic import recording
 from vibration.bearing import KNOWN, orders
