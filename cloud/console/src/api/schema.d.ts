@@ -3610,6 +3610,11 @@ export interface components {
              */
             lost: number;
             /**
+             * Lost Unknown
+             * @description more is lost than `lost` says, and nobody can know how much
+             */
+            lost_unknown: boolean;
+            /**
              * Machines
              * @default []
              */
