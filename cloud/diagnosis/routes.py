@@ -290,9 +290,8 @@ def get_envelope(
     row = find_block(db, reach, block)
     read = read_block(parts, row)
     asset = db.get(AssetRow, row.asset)
-    subject = None if asset is None else source_of(asset).subject
     try:
-        return envelope_of(read, parts.store, subject, (low_hz, high_hz))
+        return envelope_of(read, parts.store, asset, (low_hz, high_hz))
     except EnvelopeError as error:
         raise Problem(422, str(error), "choose another band", code=Code.INVALID_REQUEST) from error
 

@@ -235,6 +235,10 @@ class LineView(BaseModel):
     """Where a fault would show."""
 
     name: str = Field(description="outer, inner, ball or cage; shaft", examples=["outer"])
+    bearing: str = Field(
+        description="the name of the bearing, else its type or number; empty: of the shaft itself",
+        examples=["front"],
+    )
     order: float = Field(description="in turns of the shaft", examples=[3.585])
     hz: float = Field(description="at the speed of that time")
 

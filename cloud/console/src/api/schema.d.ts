@@ -4360,6 +4360,12 @@ export interface components {
          */
         cloud__diagnosis__view__LineView: {
             /**
+             * Bearing
+             * @description the name of the bearing, else its type or number; empty: of the shaft itself
+             * @example front
+             */
+            bearing: string;
+            /**
              * Hz
              * @description at the speed of that time
              */
