@@ -41,7 +41,8 @@ from edge.coercion import coerce, is_exact
 from edge.dating import AHEAD_NS, FIRST_NS, LAST_NS, Bounds, Date, Dating, Sort
 from edge.read import NOTHING, Read
 
-_AT_LEAST_NS: Final = 20_000_000_000
+AT_LEAST_NS: Final = 20_000_000_000
+"""With a deadband, a value that is older than this passes though it did not move."""
 _UNBOUND: Final = Bounds()
 
 _SHORT_TEXT: Final = MAX_TEXT_BYTES // 4  # characters that surely fit
@@ -291,7 +292,7 @@ class Filter:
 
 def _within(sample: Sample, sent: Sample, deadband: float) -> bool:
     value, before = sample.value, sent.value
-    if not 0 <= sample.time_ns - sent.time_ns < _AT_LEAST_NS:
+    if not 0 <= sample.time_ns - sent.time_ns < AT_LEAST_NS:
         return False
     if value is None or before is None:
         return value is before

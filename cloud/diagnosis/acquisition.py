@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 
 from cloud.blocks.blocks import Blocks, BlocksError
 from cloud.blocks.tables import BlockRow
-from cloud.diagnosis.speed import speed_of
+from cloud.diagnosis.speed import Speed, speed_of
 from cloud.diagnosis.window import Bearing, Measured, Numbers, Subject, Texts, Times, Window
 from cloud.events.tables import EventRow
 from cloud.registry.tables import AssetRow
@@ -77,13 +77,17 @@ def source_of(row: AssetRow) -> Source:
     """Return an asset of the registry."""
     signals = {each.name: Measured(each.unit, each.low, each.high, each.deadband) for each in row.signals}
     sensors = {name: Sensor.model_validate(said) for name, said in row.sensors.items()}
-    bearings = {
+    texts = frozenset(each.name for each in row.signals if each.datatype == "string")
+    return Source(Subject(row.id, row.kind, signals, bearings_of(sensors)), texts)
+
+
+def bearings_of(sensors: Mapping[str, Sensor]) -> dict[str, tuple[Bearing, ...]]:
+    """Return the bearings behind sensors, by sensor."""
+    return {
         name: tuple(Bearing(of.outer, of.inner, of.ball, of.cage, sensor.speed, sensor.rpm) for of in sensor.bearings)
         for name, sensor in sensors.items()
         if sensor.bearings
     }
-    texts = frozenset(each.name for each in row.signals if each.datatype == "string")
-    return Source(Subject(row.id, row.kind, signals, bearings), texts)
 
 
 def read_source(text: str) -> Source:
@@ -286,9 +290,13 @@ def _speeds(store: Store, subject: Subject, blocks: Sequence[Block]) -> dict[str
     for sensor, bearings in subject.bearings.items():
         of = [block.header for block in blocks if block.header.sensor == sensor]
         for header in of[-NEWEST_BLOCKS:]:
-            speed = speed_of(store, header, bearings[0])
-            speeds[header.id] = math.nan if speed is None or speed.moved > STEADY else speed.rpm
+            speeds[header.id] = steady_rpm(speed_of(store, header, bearings[0]))
     return speeds
+
+
+def steady_rpm(speed: Speed | None) -> float:
+    """Return how fast a shaft turned; NaN where that is not known, or was not steady."""
+    return math.nan if speed is None or speed.moved > STEADY else speed.rpm
 
 
 def _events(db: Session, asset: str, start_ns: int, end_ns: int) -> list[Event]:

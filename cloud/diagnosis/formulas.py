@@ -96,7 +96,8 @@ def friction(current: Numbers, speed: Numbers, *angles_and_load: Numbers) -> Num
     upper, fore, hand = (np.cos(np.radians(angle)) for angle in (shoulder, shoulder + elbow, shoulder + elbow + wrist))
     columns = [upper, fore, hand, payload * upper, payload * fore, speed, _direction(speed)]
     coefficients, _ = fitted(columns, current)
-    usual = np.nanmean(np.abs(np.where(_direction(speed) == 0.0, np.nan, speed)))
+    moving = np.abs(speed[_direction(speed) != 0.0])
+    usual = np.nanmean(moving) if np.isfinite(moving).any() else np.nan
     return _moved(coefficients[:, 7] + coefficients[:, 6] * usual, speed)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Final, Literal, NamedTuple
 
@@ -13,7 +14,7 @@ import numpy.typing as npt
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
-from cloud.diagnosis.baseline import Baseline
+from cloud.diagnosis.baseline import Baseline, learn
 from cloud.diagnosis.tables import BaselineRow, FindingRow
 from cloud.diagnosis.window import Window
 from cloud.registry.kind import kind_of
@@ -72,6 +73,28 @@ def progress(window: Window, rows: Rows, learn_s: float, *, has_fault: bool) -> 
         return Learning(share, since_ns, waits_for="repair")
     left_ns = (window.end_ns + step_ns - since_ns) * (1.0 - share) / share
     return Learning(share, since_ns, window.end_ns + round(left_ns))
+
+
+def learned(
+    window: Window, state_signal: str | None, learn_s: float, *, has_fault: bool
+) -> tuple[Learning, Baseline | None]:
+    """Return how far learning is, and what is usual as soon as there is enough of normal running, and no fault."""
+    rows = normal_rows(window, state_signal)
+    so_far = progress(window, rows, learn_s, has_fault=has_fault)
+    if so_far.share < 1.0 or has_fault:
+        return so_far, None
+    baseline = learn(_from(window, int(rows[0])), enough_rows(learn_s, window))
+    return so_far, baseline if is_useful(baseline) else None
+
+
+def _from(window: Window, first: int) -> Window:
+    """Return a window without the rows before `first`."""
+    return replace(
+        window,
+        times_ns=window.times_ns[first:],
+        numbers={name: values[first:] for name, values in window.numbers.items()},
+        texts={name: values[first:] for name, values in window.texts.items()},
+    )
 
 
 def is_useful(baseline: Baseline) -> bool:

@@ -12,7 +12,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -40,7 +40,7 @@ from cloud.diagnosis.acquisition import (
     window_of,
 )
 from cloud.diagnosis.baseline import Baseline
-from cloud.diagnosis.diagnosis import diagnose, learn
+from cloud.diagnosis.diagnosis import diagnose
 from cloud.diagnosis.finding import Report
 from cloud.diagnosis.learning import Learning
 from cloud.diagnosis.standing import Standing, standing_of
@@ -273,16 +273,14 @@ class Service:
 
     def _learn(self, state: State, window: Window, report: Report) -> None:
         """Learn a baseline when there is enough of normal running, and no fault is seen without one."""
-        rows = learning.normal_rows(window, state.state_signal)
         has_fault = any(said.level == "machine" for said in report.findings)
-        state.progress = learning.progress(window, rows, self._settings.learn_s, has_fault=has_fault)
-        if state.progress.share < 1.0 or has_fault:
-            return
-        baseline = learn(_from(window, int(rows[0])), learning.enough_rows(self._settings.learn_s, window))
-        if learning.is_useful(baseline):
+        state.progress, baseline = learning.learned(
+            window, state.state_signal, self._settings.learn_s, has_fault=has_fault
+        )
+        if baseline is not None:
             with self._sessions.begin() as db:
                 learning.keep(db, baseline, "", datetime.now(UTC))
-            _log.info("a baseline is learned", asset=baseline.asset, seconds=round(len(rows) * window.step_s))
+            _log.info("a baseline is learned", asset=baseline.asset, rows=baseline.rows)
 
     # --- whose turn it is
 
@@ -361,13 +359,3 @@ def _spans(window: Window) -> dict[str, tuple[float, float]]:
             more = _OUTSIDE * (high - low)
             spans[name] = low - more, high + more
     return spans
-
-
-def _from(window: Window, first: int) -> Window:
-    """Return a window without the rows before `first`."""
-    return replace(
-        window,
-        times_ns=window.times_ns[first:],
-        numbers={name: values[first:] for name, values in window.numbers.items()},
-        texts={name: values[first:] for name, values in window.texts.items()},
-    )

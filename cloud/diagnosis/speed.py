@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -40,6 +41,15 @@ def speed_of(store: Store, header: Header, bearing: Bearing) -> Speed | None:
         )
         if value is not None and base_quality(quality) != Quality.BAD
     ]  # fmt: skip
+    return during(known, header)
+
+
+def during(known: Sequence[tuple[int, float]], header: Header) -> Speed | None:
+    """Return the speed of the shaft during a block by what was told of it (ns, rpm), the oldest first, and before it.
+
+    What is older than a minute, or as late as the end of the block, does not count.
+    """
+    known = [each for each in known if header.start_ns - _AGE_NS <= each[0] < header.end_ns]
     before = [value for time_ns, value in known if time_ns < header.start_ns][-1:]
     told = [*before, *(value for time_ns, value in known if time_ns >= header.start_ns)]
     if not told:

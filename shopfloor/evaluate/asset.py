@@ -9,8 +9,12 @@ from typing import Any, Final
 
 import numpy as np
 
-from cloud.diagnosis.window import Bearing, Measured, Subject
+from contract.model import Asset, Datatype
+from contract.model import Signal as Measurement
+from edge.detectors.vibration import Options, Vibration, detector
+from edge.entry import BlockEntry
 from simulators import machines
+from simulators.face import behind, looking
 from simulators.machine import SimulatedMachine
 from simulators.machines._machinetool import MachineTool
 from simulators.machines.battery import Battery
@@ -19,8 +23,8 @@ from simulators.machines.measuring import Measuring
 from simulators.machines.meter import Meter
 from simulators.machines.pv import Pv
 from simulators.machines.robot import Robot
-from simulators.physics import bearing as catalog
 from simulators.production.part import Operation, Part
+from simulators.sensor import Sensors
 
 KINDS: Final = (
     "cnc", "lathe", "grinder", "robot", "agv", "measuring", "pump", "compressor", "pv", "battery", "meter",
@@ -28,9 +32,6 @@ KINDS: Final = (
 LOADS: Final = ("usual", "other")
 STEP_S: Final = 10.0
 _DAY_S: Final = 86400.0
-_MOTOR_RPM: Final = {"compressor": 29.4 * 60.0, "pump": 48.5 * 60.0}
-"""From the plates of the motors."""
-
 _OTHER: Final[dict[str, dict[str, Any]]] = {
     "cnc": {"part": "cover"},
     "battery": {"capacity_kwh": 90.0},
@@ -57,7 +58,6 @@ class SimulatedAsset:
         if drive is not None:
             drive(machine, self.rng)
         machine.step(STEP_S)
-        machine.sequence += 10  # a face emits once a second
 
 
 def simulated(kind: str, load: str, seed: int) -> SimulatedAsset:
@@ -73,25 +73,21 @@ def simulated(kind: str, load: str, seed: int) -> SimulatedAsset:
     return SimulatedAsset(machine, load, np.random.default_rng([seed, 7]))
 
 
-def subject(machine: SimulatedMachine) -> Subject:
-    """Return what the plant's configuration says of a machine: its signals, and bearings as from data sheets."""
-    signals = {
-        signal.name: Measured(signal.unit, signal.low, signal.high, signal.deadband) for signal in machine.signals
-    }
-    return Subject(machine.id, machine.kind, signals, _bearings(machine))
+def announced(machine: SimulatedMachine) -> tuple[Asset, list[Vibration]]:
+    """Return what the edge would announce of a machine by the plant file that fits it, and its detectors.
 
-
-def _bearings(machine: SimulatedMachine) -> dict[str, tuple[Bearing, ...]]:
-    if isinstance(machine, MachineTool):
-        data = machine.spindle_data
-        return {"spindle": tuple(_sheet(one, speed_signal="spindle_speed") for one in (data.front, data.rear))}
-    if machine.kind in _MOTOR_RPM:
-        return {"motor": (_sheet(catalog.B6205, rpm=_MOTOR_RPM[machine.kind]),)}
-    return {}
-
-
-def _sheet(one: catalog.Bearing, speed_signal: str = "", rpm: float = 0.0) -> Bearing:
-    return Bearing(one.outer(), one.inner(), one.ball(), one.cage(), speed_signal, rpm)
+    The signals are those of the machine, then the features of the detectors.
+    """
+    names = Sensors(machine).names
+    sensors = {name: BlockEntry.model_validate(behind(machine, name)).fact() for name in names}
+    entries = [Options.model_validate(entry) for entry in looking(machine, names).get("detectors", [])]
+    signals = [
+        Measurement(one.name, Datatype(one.datatype), one.unit, one.low, one.high, one.deadband)
+        for one in machine.signals
+    ]
+    signals += [feature for entry in entries for feature in entry.features(sensors)]
+    asset = Asset("", "", "", "", machine.id, machine.kind, signals=tuple(signals), sensors=sensors)
+    return asset, [detector(entry, asset, frozenset()) for entry in entries]
 
 
 def _air(machine: SimulatedMachine, rng: np.random.Generator) -> None:

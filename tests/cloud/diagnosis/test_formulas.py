@@ -47,6 +47,12 @@ def test_friction_is_the_current_against_the_motion_when_gravity_is_taken_out() 
     assert rough[-1] == pytest.approx(0.8, abs=0.02)
 
 
+@pytest.mark.parametrize("speed", [0.0, np.nan])
+def test_a_joint_that_never_moved_has_no_friction(speed: float) -> None:
+    nothing = np.full(ROWS, speed)
+    assert np.all(np.isnan(formulas.friction(nothing, nothing, nothing, nothing, nothing, nothing)))
+
+
 def test_a_vehicle_s_battery_has_the_resistance_of_its_sag() -> None:
     charge = np.linspace(80.0, 70.0, ROWS)
     current = 4.0 + 3.0 * np.sin(np.arange(ROWS) / 2.0)
