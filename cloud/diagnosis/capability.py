@@ -24,6 +24,7 @@ CAPABILITY: Final = Capability(
         f"POST {_HERE}/findings/{{finding}}/feedback": Right(
             Action.ACKNOWLEDGE, f"{_HERE}/findings/f1/feedback", body={"verdict": "confirmed"}
         ),
+        f"GET {_HERE}/rules": Right(Action.READ),
         f"GET {_HERE}/statistics": Right(Action.READ),
         f"GET {_HERE}/assets/{{asset}}": Right(Action.READ, f"{_HERE}/assets/cnc-01"),
         f"GET {_HERE}/assets/{{asset}}/baseline": Right(Action.READ, f"{_HERE}/assets/cnc-01/baseline"),

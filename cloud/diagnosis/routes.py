@@ -22,6 +22,7 @@ from cloud.diagnosis.finding import Level
 from cloud.diagnosis.findings import Asked, CursorError
 from cloud.diagnosis.learning import Baselines
 from cloud.diagnosis.recompute import Stored, is_expired, state_of, verify
+from cloud.diagnosis.rules import load
 from cloud.diagnosis.tables import FeedbackRow, FindingRow
 from cloud.diagnosis.view import (
     AssetHealth,
@@ -34,11 +35,13 @@ from cloud.diagnosis.view import (
     PlantHealth,
     ReportView,
     RuleStatistics,
+    RuleView,
     VerifyView,
     baseline_view,
     finding_view,
     health_view,
     report_view,
+    rule_view,
 )
 from cloud.parts import Parts
 from cloud.problems import Code, Problem, responses
@@ -175,6 +178,12 @@ def judge_finding(
     return view
 
 
+@router.get("/rules", responses=responses(401, 403))
+async def list_rules() -> dict[str, RuleView]:
+    """Return the knowledge base: by the name of each rule, which is that of its fault, how to call what it finds."""
+    return {name: rule_view(rule) for name, rule in load().items()}
+
+
 @router.get("/statistics", responses=responses(401, 403))
 def get_statistics(db: Db, reach: Reach) -> list[RuleStatistics]:
     """Return, for each rule that has found something, how many findings there are, and what people say of them."""
@@ -281,9 +290,8 @@ def get_envelope(
     row = find_block(db, reach, block)
     read = read_block(parts, row)
     asset = db.get(AssetRow, row.asset)
-    subject = None if asset is None else source_of(asset).subject
     try:
-        return envelope_of(read, parts.store, subject, (low_hz, high_hz))
+        return envelope_of(read, parts.store, asset, (low_hz, high_hz))
     except EnvelopeError as error:
         raise Problem(422, str(error), "choose another band", code=Code.INVALID_REQUEST) from error
 

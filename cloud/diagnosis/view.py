@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -12,11 +13,12 @@ from cloud.diagnosis.baseline import Baseline, group
 from cloud.diagnosis.finding import Evidence, Finding, Level, Life, Report, Share
 from cloud.diagnosis.learning import Learning
 from cloud.diagnosis.recompute import Data
+from cloud.diagnosis.rule import Rule
 from cloud.diagnosis.rules import load
 from cloud.diagnosis.service import State
 from cloud.diagnosis.standing import Standing
 from cloud.diagnosis.tables import BaselineRow, FindingRow
-from cloud.diagnosis.words import Words, words_of
+from cloud.diagnosis.words import Name, Words, name_of, words_of
 from cloud.telemetry.times import format_time
 from contract.text import Text
 
@@ -66,6 +68,16 @@ class AlternativeView(BaseModel):
     component: str = Field(examples=["spindle_temperature"])
     level: Level
     confidence: Share
+    words: dict[str, Name] = Field(description="by language: en, zh")
+
+
+class RuleView(BaseModel):
+    """A rule of the knowledge base: the fault that it finds has its name."""
+
+    version: int = Field(description="of the rule and its parameters")
+    title: dict[str, str] = Field(description="by language: en, zh", examples=[{"en": "Tool broken", "zh": "刀具断裂"}])
+    level: Level = Field(description="where the cause is: machine, sensor, link or process")
+    kinds: list[str] = Field(description="of which machines it judges; none: of all")
 
 
 class SaidView(BaseModel):
@@ -223,6 +235,10 @@ class LineView(BaseModel):
     """Where a fault would show."""
 
     name: str = Field(description="outer, inner, ball or cage; shaft", examples=["outer"])
+    bearing: str = Field(
+        description="the name of the bearing, else its type or number; empty: of the shaft itself",
+        examples=["front"],
+    )
     order: float = Field(description="in turns of the shaft", examples=[3.585])
     hz: float = Field(description="at the speed of that time")
 
@@ -274,6 +290,16 @@ def _no_life(said: Finding, *, is_learned: bool) -> NoLife:
     return "no_trend" if is_learned else "learning"
 
 
+def _other(said: Mapping[str, object]) -> AlternativeView:
+    words = name_of(str(said["fault"]), str(said["component"]))
+    return AlternativeView.model_validate({**said, "words": words})
+
+
+def rule_view(rule: Rule) -> RuleView:
+    """Return a rule as it is shown."""
+    return RuleView(version=rule.version, title=asdict(rule.title), level=rule.level, kinds=list(rule.kinds))
+
+
 def said_view(
     asset: str, said: Finding, others: list[AlternativeView], window: WindowView, *, is_learned: bool
 ) -> SaidView:
@@ -295,7 +321,7 @@ def said_view(
 def finding_view(row: FindingRow, feedback: Mapping[str, int], data: Data) -> FindingView:
     """Return a finding as it is shown; `feedback` counts the verdicts."""
     said = Finding.model_validate_json(row.said)
-    others = [AlternativeView.model_validate(each) for each in row.others]
+    others = [_other(each) for each in row.others]
     window = window_view(row.start_ns, row.end_ns, row.step_s)
     shown = dict(said_view(row.asset, said, others, window, is_learned=bool(row.baseline)))
     if said.since_ns is not None:  # what it stands on now may be newer than what it was opened for
@@ -322,7 +348,9 @@ def report_view(report: Report, bounds: Bounds, state: State | None, *, has_base
     """Return a report as it is shown, and what the service knows of its asset now."""
     progress = None if has_baseline else learning_view(state)
     window = window_view(bounds.start_ns, bounds.end_ns, bounds.step_ns / SECOND_NS)
-    all_of = [AlternativeView.model_validate(each, from_attributes=True) for each in report.findings]
+    all_of = [
+        _other(each.model_dump(include={"fault", "component", "level", "confidence"})) for each in report.findings
+    ]
     return ReportView(
         **report.model_dump(include={"asset", "abstained", "baseline"}),
         window=window,

@@ -39,6 +39,7 @@ class SourceView(SourceTotals):
     """The ledger of one source; `entries` are the newest, `losses` sums up all of them."""
 
     told: str = Field(description="when its gateway wrote this (ISO 8601, UTC)")
+    lost_unknown: bool = Field(description="more is lost than `lost` says, and nobody can know how much")
     entries: list[EntryView]
 
 
@@ -70,7 +71,11 @@ def _source(row: LedgerRow, reach: frozenset[str] | None) -> SourceView:
     )
     totals = kept.model_dump(exclude={"time", "entries"})
     return SourceView(
-        **totals, told=format_time(kept.time * 1_000_000), entries=[_entry(each) for each in kept.entries]
+        **totals,
+        told=format_time(kept.time * 1_000_000),
+        lost_unknown=any(each.outcome == "lost" and not each.count for each in told.losses)
+        or any(each.outcome == "lost" and not each.count for each in told.entries),
+        entries=[_entry(each) for each in kept.entries],
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import Annotated, Any, Final, Generic, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Final, Generic, Literal, TypeVar
 
 from pydantic import Field
 
@@ -28,12 +28,14 @@ Key = tuple[str | None, ...]
 
 
 class ConditionEntry(DetectorEntry):
-    """What all detectors say of the condition that they find."""
+    """What all detectors say of the condition that they find; `says` is what it means where no `texts` are stated."""
+
+    says: ClassVar[Names] = {}
 
     when: When = ()
     state: Text = Field("", description="the signal that tells the state; none: that of the machine")
     severity: Annotated[int, Field(ge=1, le=1000)] = 500
-    texts: Names = Field(default_factory=dict, description="what it means, by language")
+    texts: Names = Field(default_factory=dict, description="what it means, by language; none: in words of its kind")
 
     def signals(self) -> dict[str, str]:
         """Return the signals that it looks at, by option."""
@@ -56,7 +58,7 @@ class ConditionEntry(DetectorEntry):
             state=state,
             condition=self.name,
             severity=self.severity,
-            texts=self.texts,
+            texts=self.texts or self.says,
             values=values,
             evidence=tuple(evidence),
             source=self.name,

@@ -14,7 +14,7 @@ last something is known.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Annotated, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field
 
@@ -35,6 +35,8 @@ _LEAST_SHARE: Final = 0.01  # of the largest mean: no spread is less
 
 class Options(ConditionEntry):
     """Phases of a cycle that must run as usual."""
+
+    says: ClassVar = {"en": "The cycle does not run as usual", "zh": "循环与平时不同"}
 
     kind: Literal["cycle"]
     measured: tuple[SignalName, ...] = Field(min_length=1, max_length=8, description="what is compared, each a number")

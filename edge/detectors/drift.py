@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, ClassVar, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -38,6 +38,8 @@ Side = Literal["both", "up", "down"]
 
 class Options(NumberEntry):
     """A signal that must keep its usual value."""
+
+    says: ClassVar = {"en": "The value has left what is usual", "zh": "数值偏离常态"}
 
     kind: Literal["drift"]
     learn_s: Annotated[float, Field(ge=10, le=30 * 86_400)] = Field(

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping, Sequence
 from statistics import median
-from typing import Annotated, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field
 
@@ -33,6 +33,8 @@ _TOLD_NS: Final = 10_000_000_000
 
 class Options(ConditionEntry):
     """A signal that must come."""
+
+    says: ClassVar = {"en": "Values are missing", "zh": "数据缺失"}
 
     kind: Literal["dropout"]
     signal: SignalName

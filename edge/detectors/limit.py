@@ -8,7 +8,7 @@ without a usable value, and late ones, are as if they had not come.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -22,6 +22,8 @@ from edge.entry import Finite, Seconds, SignalName, Text
 
 class Options(ConditionEntry):
     """A limit of one signal."""
+
+    says: ClassVar = {"en": "Beyond a limit", "zh": "超出限值"}
 
     kind: Literal["limit"]
     signal: SignalName

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Sequence
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, ClassVar, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -34,6 +34,8 @@ Change = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 class Options(NumberEntry):
     """A limit of the change of one signal."""
+
+    says: ClassVar = {"en": "It changes too fast", "zh": "变化过快"}
 
     kind: Literal["rate"]
     rise: Change | None = Field(None, description="it may rise by so much in `over_s`, in the unit of the signal")

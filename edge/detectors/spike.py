@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from statistics import median
-from typing import Annotated, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field
 
@@ -28,6 +28,8 @@ _CLOSE: Final = 10.0  # changes that say nothing: of a signal told with a deadba
 
 class Options(NumberEntry):
     """A signal whose values must not stand alone."""
+
+    says: ClassVar = {"en": "Single values far from the others", "zh": "出现异常尖峰"}
 
     kind: Literal["spike"]
     sigmas: Annotated[float, Field(ge=3, le=1000)] = Field(

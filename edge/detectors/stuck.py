@@ -9,7 +9,7 @@ sources tell changes only. Samples without a usable value, and late ones, are as
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field
 
@@ -25,6 +25,8 @@ _MOST_TEXT: Final = 200
 
 class Options(ConditionEntry):
     """A signal that must move."""
+
+    says: ClassVar = {"en": "The value stands still", "zh": "数值长时间不变"}
 
     kind: Literal["stuck"]
     signal: SignalName

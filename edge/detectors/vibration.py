@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 import numpy as np
 from pydantic import Field
@@ -64,6 +64,8 @@ _OF_BEARING: Final[Mapping[str, tuple[str, str]]] = {
 
 class Options(ConditionEntry):
     """The blocks of one sensor."""
+
+    says: ClassVar = {"en": "Vibration above a limit", "zh": "振动超限"}
 
     kind: Literal["vibration"]
     sensor: SignalName = Field(description="under `blocks:`, in m/s², mm/s² or g")

@@ -8,7 +8,7 @@ import typer
 
 from shopfloor import known
 from shopfloor.api import connect
-from shopfloor.errors import ConfigurationError
+from shopfloor.errors import CommandError, ConfigurationError
 from shopfloor.newest import Assets, End, Json, Limit, Start, ask, query_of, say_more
 from shopfloor.outcome import ended, must_be_done
 from shopfloor.output import Utc, err, print_json, table
@@ -56,4 +56,9 @@ def _send(asset: str, sensor: str) -> None:
     with connect() as api:
         known.check_assets(api, [asset])
         told = ended(api, api.post(f"assets/{asset}/commands", {"verb": "send_block", "sensor": sensor}))
+        kept = api.get("blocks", [("asset", asset), ("limit", 100)])["blocks"]
+        # a sensor that has no data sheet and sent nothing yet is known to the edge alone
+        sensors = {*api.get(f"assets/{asset}")["sensors"], *(each["sensor"] for each in kept)}
+    if told["state"] not in ("done", "expired") and sensors and sensor not in sensors:
+        raise CommandError(f"{asset} {sensor}: {told['state']}: {told['reason']}", known.nearest(sensor, sensors))
     must_be_done(told, f"{asset} {sensor}")

@@ -98,9 +98,8 @@ def show(told: dict[str, Any], *, utc: bool = False) -> None:
 
 def counted(source: dict[str, Any], name: str) -> int | str:
     """Return one of the COUNTS of a source; of what is lost also that nobody can know how much more it is."""
-    unknown = name == "lost" and any(loss["outcome"] == "lost" and not loss["count"] for loss in source["losses"])
     count: int = source[name]
-    return f"{count} + ?" if unknown else count
+    return f"{count} + ?" if name == "lost" and source["lost_unknown"] else count
 
 
 def numbers(entry: dict[str, Any]) -> str:

@@ -175,6 +175,7 @@ def test_whoever_is_logged_in_passes_and_a_token_only_where_no_person_is_needed(
 
 
 OF_NO_ASSET = {
+    "GET /api/v1/diagnosis/rules",
     "GET /api/v1/diagnosis/statistics",
     "GET /api/v1/kinds",
     "GET /api/v1/telemetry/retention",

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser import too_wide
+from tests.browser import WIDTHS, too_wide
 
 SECOND_NS = 10**9
 
@@ -57,6 +57,33 @@ def test_events_are_told_in_words_with_what_they_stand_on(visitor: Page, plant: 
     expect(visitor.get_by_role("heading", name="加工中心 1")).to_be_visible()
     assert "signals=spindle_load" in visitor.url
     expect(visitor.locator("[data-signal=spindle_load] [role=checkbox]")).to_be_checked()
+
+
+def test_what_a_machine_says_is_marked_and_what_the_platform_says_is_in_the_language(
+    visitor: Page, plant: Any, cloud: Any
+) -> None:
+    plant.announce("cnc-01", zh="加工中心 1", signals=[{"name": "alarm_code", "datatype": "int32"}])
+    facts = {"level": "Fault", "native_code": 4711, "qualifier": "HIGH", "alarm_code": 4711}
+    cloud.bring(
+        alarm("own", 30, name="Schmierung 4711", texts={"de": "Öl nachfüllen"}, values=facts),
+        alarm("two", 20, name="oil", texts={"de": "Öl nachfüllen", "zh": "请加油"}),
+        alarm("found", 10, name="bearing_warm", source="bearing_warm", texts={"en": "Drifts", "zh": "数值偏离常态"}),
+    )
+    visitor.goto(cloud.address)
+    visitor.evaluate("localStorage.setItem('shopfloor.locale', 'zh')")
+    visitor.goto(f"{cloud.address}/events")
+    own, two, found = (visitor.locator(f"[data-event={id_}]") for id_ in ("own", "two", "found"))
+    for text in ("Schmierung 4711", "Öl nachfüllen", "机器原文", "等级 故障", "控制器代码 4711", "限值 高"):
+        expect(own).to_contain_text(text)
+    expect(own).not_to_contain_text("4\u2009711")
+    expect(own).not_to_contain_text("液位")
+    expect(two.locator("strong")).to_have_text("请加油")
+    expect(two).not_to_contain_text("机器原文")
+    expect(found.locator("strong")).to_have_text("数值偏离常态")
+    expect(found.locator("code")).to_have_text("bearing_warm")
+    visitor.get_by_test_id("language").click()
+    expect(own).to_contain_text("machine's own words")
+    expect(found.locator("strong")).to_have_text("Drifts")
 
 
 def test_events_come_live_and_what_holds_is_on_the_page_of_the_machine(visitor: Page, plant: Any, cloud: Any) -> None:
@@ -146,4 +173,9 @@ def test_no_event_is_wider_than_the_screen(visitor: Page, plant: Any, cloud: Any
     for path in ("/events", "/machines/cnc-01"):
         visitor.goto(cloud.address + path)
         expect(visitor.get_by_text("请加注冷却液" if language == "zh" else "Fill up the tank")).to_be_visible()
-        assert too_wide(visitor) == {}, path
+        assert too_wide(visitor, 1920, *WIDTHS) == {}, path
+    visitor.set_viewport_size({"width": 1280, "height": 844})
+    visitor.goto(f"{cloud.address}/events")
+    evidence_of = visitor.locator("[data-event=hot] .evidence")
+    expect(evidence_of.locator("a")).to_be_visible()
+    assert evidence_of.evaluate("cell => cell.clientWidth / parseFloat(getComputedStyle(cell).fontSize)") > 8

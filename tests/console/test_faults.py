@@ -51,7 +51,7 @@ def test_truth_stands_beside_belief(visitor: Page, plant: Any, cloud: Any, facto
     expect(desk).to_contain_text("No machine has a fault, and the platform finds none.")
     visitor.locator("[name=severity]").fill("50")
     put(visitor, "cnc-01", "spindle_bearing_outer", 10)
-    expect(visitor.get_by_test_id("done")).to_contain_text("Milling center 1: Spindle bearing outer")
+    expect(visitor.get_by_test_id("done")).to_contain_text("Milling center 1: Spindle bearing, outer race")
     for _ in range(20):
         factory.step(1.0)
     row = desk.locator("[data-asset=cnc-01] [data-verdict]")
@@ -102,7 +102,7 @@ def test_the_planted_fault_is_told_with_how_to_leave_it_out(visitor: Page, plant
     for address in ("/health", "/findings"):
         visitor.goto(f"{cloud.address}{address}")
         planted = visitor.get_by_test_id("planted")
-        for text in ("planted fault", "Spindle bearing outer", "Milling center 1", "--no-fault"):
+        for text in ("planted fault", "Spindle bearing, outer race", "Milling center 1", "--no-fault"):
             expect(planted).to_contain_text(text)
     visitor.get_by_test_id("language").click()
     for text in ("预埋了故障", "主轴轴承外圈损伤", "加工中心 1"):

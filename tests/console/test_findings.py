@@ -16,7 +16,8 @@ from cloud.diagnosis.finding import Evidence, Finding, Life, Report
 from cloud.diagnosis.findings import Computed
 from cloud.diagnosis.window import Measured, Subject
 from contract.block import Header, pack
-from tests.browser import too_wide
+from tests.browser import WIDTHS, too_wide
+from tests.console.conftest import wait_until
 
 SECOND_NS = 10**9
 RATE_HZ = 25_600.0
@@ -126,6 +127,27 @@ def test_the_lines_of_a_fault_follow_the_speed(visitor: Page, cloud: Any, found:
     expect(spectra.get_by_test_id("rpm")).to_have_text("6\u2009000 rpm")
     expect(spectra).to_contain_text("Outer ring 820.0 Hz")
     expect(spectra.get_by_test_id("earlier")).to_be_disabled()
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_lines_of_two_bearings_are_told_apart(
+    visitor: Page, plant: Any, cloud: Any, found: str, language: str
+) -> None:
+    rear = BEARING | {"name": "rear", "type": "7010C", "outer": 8.6}
+    plant.announce("cnc-01", sensors={"spindle_vibration": {"speed": "spindle_speed", "bearings": [BEARING, rear]}})
+    wait_until(lambda: "rear" in visitor.request.get(f"{cloud.address}/api/v1/diagnosis/blocks/b2/envelope").text(), "")
+    visitor.goto(cloud.address)
+    visitor.evaluate(f"localStorage.setItem('shopfloor.locale', '{language}')")
+    visitor.goto(f"{cloud.address}/findings/{found}")
+    lines = visitor.get_by_test_id("spectra").locator(".lines li")
+    expect(lines).to_have_count(9)
+    front, back = [("Front bearing: Outer ring", "Rear bearing: Outer ring"), ("前端轴承：外圈", "后端轴承：外圈")][
+        language == "zh"
+    ]
+    expect(lines.filter(has_text=front)).to_have_class("own")
+    expect(lines.filter(has_text=back)).to_have_count(1)
+    expect(visitor.locator(".lines .own")).to_have_count(1)
+    assert too_wide(visitor, 1920, *WIDTHS) == {}
 
 
 def test_what_people_say_of_a_finding_is_counted_once(visitor: Page, cloud: Any, found: str) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+from cloud.diagnosis.rules import load as rules
 from cloud.problems import Code
 from cloud.registry.kind import KINDS
 from contract.model import Asset
@@ -114,3 +115,34 @@ def test_every_reason_why_a_machine_is_gone_has_chinese_words() -> None:
 def test_every_icon_that_a_kind_names_is_drawn() -> None:
     drawn = re.findall(r"^  (\w+): \"M", (SOURCES / "components" / "icons.ts").read_text(), re.MULTILINE)
     assert {kind.icon for kind in KINDS.values()} - set(drawn) == set()
+
+
+def test_every_sort_of_evidence_has_words_in_both_languages() -> None:
+    said: set[tuple[str, str]] = set()
+    for path in (SOURCES.parents[1] / "diagnosis").rglob("*.py"):
+        said |= set(re.findall(r'(?:what=|said\(symptoms, )"(\w+)"(?: if \w+ else "(\w+)")?', path.read_text()))
+    keys = {word for either in said for word in either if word}
+    assert {"above", "usual", "at_once", "slowly"} <= keys
+    words = (SOURCES / "pages" / "findings" / "words.ts").read_text()
+    for block in words.split("  seenAs: {\n")[1:]:
+        assert keys - set(re.findall(r"^    (\w+): \"", block.partition("  },")[0], re.MULTILINE)) == set()
+
+
+def test_what_is_said_of_rules_is_chinese(visitor: Page, plant: Any, cloud: Any) -> None:
+    """What they are called, and what they lack on a machine that has nothing of what they need."""
+    names = {expected.signal for rule in rules().values() for expected in rule.expected}
+    names |= {name for rule in rules().values() for name in rule.needs}
+    health = {"asset": "cnc-01", "health": "unknown", "worst": None, "alarm": "", "learned": 0, "learning": None}
+    lacks = dict.fromkeys(rules(), sorted(names))
+    health |= {"last_run": None, "looked_at": [*rules()], "missing": lacks, "abstained": "no_data", "failed": ""}
+    plant.announce("cnc-01", zh="加工中心 1")
+    visitor.route("**/api/v1/diagnosis/health", lambda route: route.fulfill(json={"assets": [health]}))
+    visitor.goto(cloud.address)
+    visitor.evaluate("localStorage.setItem('shopfloor.locale', 'zh')")
+    visitor.goto(f"{cloud.address}/health")
+    details = visitor.get_by_test_id("health").locator("details")
+    details.locator("summary").click()
+    expect(details).to_contain_text("主轴轴承外圈损伤")
+    # of axes and of what has no other word a letter is left
+    words = set(re.findall(r"[A-Za-z_]{3,}", details.inner_text()))
+    assert words == set()

@@ -236,3 +236,5 @@ async def test_what_happened_is_read_from_the_command_line(chain: Chain) -> None
     assert (code, "name one asset, and --sensor" in said) == (2, True)
     code, said = await asyncio.to_thread(read, "blocks", "cnc-01", "--sensor", "spindle", "--send")
     assert (code, "no block of 'spindle' is held" in said) == (1, True)
+    code, said = await asyncio.to_thread(read, "blocks", "cnc-01", "--sensor", "spindel", "--send")
+    assert (code, "did you mean spindle?" in said) == (1, True)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,9 +13,11 @@ import pytest
 
 from simulators import machines
 from simulators.face import Place, Shown
+from simulators.factory import load
 from simulators.fault import Fault, FaultMode, LinkFault, SensorFault
 from simulators.machine import SimulatedMachine
 
+ROOT = Path(__file__).parents[2]
 STEPS, DT = 1000, 0.5
 
 
@@ -193,3 +197,16 @@ def test_communication_faults_and_their_traces_in_the_sequence() -> None:
     late = sent(LinkFault("delay", 0.0, delay_s=4.0))
     assert len(late) == 180
     assert late[0] == good[0]  # with the time at which it was measured
+
+
+def test_the_fault_of_the_readme_raises_an_alarm_that_is_an_event() -> None:
+    """Its machine speaks OPC UA, whose alarms are events; the broken tool is used within two minutes."""
+    texts = [(ROOT / name).read_text("utf-8") for name in ("README.md", "README.zh-CN.md")]
+    asset, code, growth_s = re.findall(r"shopfloor fault inject (\S+) (\S+) --growth (\d+)", texts[0])[0]
+    assert all(f"shopfloor events {asset}" in text and f"{asset} {code} --growth" in text for text in texts)
+    factory = load(Path("default.yaml"))
+    assert [each.face for each in factory.stands if each.machine.id == asset] == ["opcua"]
+    factory.machines[asset].inject(code, float(growth_s))
+    for _ in range(1200):
+        factory.step(0.1)
+    assert factory.machines[asset].alarm

@@ -12,9 +12,10 @@ from starlette.testclient import TestClient
 
 from cloud.auth.rights import Role
 from cloud.blocks.tables import BlockRow
-from cloud.diagnosis import findings
+from cloud.diagnosis import findings, rules
 from cloud.diagnosis.acquisition import SECOND_NS
 from cloud.diagnosis.tables import FindingRow
+from cloud.diagnosis.words import name_of
 from cloud.parts import Parts
 from cloud.registry.announcement import Announcement
 from cloud.registry.learn import learn
@@ -315,3 +316,16 @@ def test_an_envelope_spectrum_has_the_lines_of_the_bearing_at_the_speed_of_its_t
     assert highest * told["step_hz"] == pytest.approx(outer_hz, abs=told["step_hz"])
     assert viewer.get(f"{HERE}/blocks/b2/envelope").status_code == 422
     assert viewer.get(f"{HERE}/blocks/none/envelope").json()["code"] == "unknown_block"
+
+
+def test_each_rule_is_told_with_its_names(viewer: TestClient) -> None:
+    told = viewer.get("/api/v1/diagnosis/rules").json()
+    assert told["tool_breakage"]["title"] == {"en": rules.load()["tool_breakage"].title.en, "zh": "刀具断裂"}
+    assert told.keys() == rules.load().keys()
+
+
+def test_a_component_of_several_places_has_a_name_in_both_languages() -> None:
+    words = name_of("tool_holder_imbalance", "holder of tool 3")
+    assert (words["en"].component, words["zh"].component) == ("holder of tool 3", "3号刀的刀柄")
+    assert name_of("sensor_drift", "spindle_load")["zh"].component == "spindle_load"
+    assert name_of("link_loss", "link")["zh"].component == "通信链路"

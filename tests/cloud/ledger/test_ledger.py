@@ -64,6 +64,22 @@ def test_what_was_told_is_served(parts: Parts, viewer: TestClient) -> None:
     assert (only["unexplained"], len(only["sources"])) == (0, 1)
 
 
+def test_that_nobody_knows_how_much_more_is_lost_is_said_of_a_source(parts: Parts, viewer: TestClient) -> None:
+    unknown = Loss(source="", reason="gateway_away", outcome="lost", entries=1, count=0)
+    noted = Loss(source="", reason="offline", outcome="noted", entries=1, count=0)
+    # of losses that are summed up with others only the entry tells it
+    among = Entry(id=2, source="", reason="sequence", count=0, start_ns=NOON_NS, end_ns=NOON_NS)
+    with parts.sessions.begin() as db:
+        for source, more in (
+            ("a/a", {"losses": [unknown]}),
+            ("b/b", {"losses": [noted]}),
+            ("c/c", {"entries": [among]}),
+        ):
+            keep(db, told(source).model_copy(update=more))
+    sources = viewer.get("/api/v1/ledger").json()["sources"]
+    assert [source["lost_unknown"] for source in sources] == [True, False, True]
+
+
 @pytest.mark.parametrize("payload", [b"", b"{}", b'{"time": -1}', b"\xff"])
 def test_what_is_no_ledger_is_refused(payload: bytes) -> None:
     with pytest.raises(LedgerError):

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from contract.block import Block, Header, pack
 from contract.event import Event
 from contract.model import Asset, Quality, Sample, Signal
-from edge.detectors import load
+from edge.detectors import detector_names, load
 from edge.detectors.limit import Limit, Options, detector
 
 START_NS = 1_700_000_000_000_000_000
@@ -150,3 +150,13 @@ def test_options_that_make_no_sense_are_refused(options: dict[str, Any], problem
 
 def test_it_is_found_by_its_name() -> None:
     assert load("limit").Options is Options
+
+
+def test_a_condition_without_stated_texts_says_in_both_languages_what_it_means() -> None:
+    [event] = limit().update([Sample("cnc-01", "temperature", START_NS, 81.0)], [], START_NS).events
+    assert event.texts == {"en": "Beyond a limit", "zh": "超出限值"}
+
+
+def test_each_detector_says_what_it_means_in_both_languages() -> None:
+    for name in detector_names():
+        assert load(name).Options.says.keys() == {"en", "zh"}, name  # type: ignore[attr-defined]

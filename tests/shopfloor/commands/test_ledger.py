@@ -32,6 +32,7 @@ def told(unexplained: int = 0) -> dict[str, Any]:
     source = {
         "source": "demo:shanghai:machining/line1",
         **counts,
+        "lost_unknown": False,
         "unexplained": unexplained,
         "losses": [{"source": "cnc-01", "reason": "offline", "outcome": "filled", "entries": 1, "count": 40}],
         "entries": [ENTRY],
@@ -93,5 +94,5 @@ def test_the_tables_name_every_source_and_say_how_it_ends(capsys: pytest.Capture
 def test_a_loss_of_which_nobody_can_know_how_much_it_was_is_in_the_sum() -> None:
     (source,) = told()["sources"]
     assert counted(source, "lost") == 5
-    source["losses"].append({"source": "", "reason": "gateway_away", "outcome": "lost", "entries": 2, "count": 0})
+    source["lost_unknown"] = True
     assert (counted(source, "lost"), counted(source, "stored")) == ("5 + ?", 5)

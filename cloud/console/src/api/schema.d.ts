@@ -523,6 +523,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/diagnosis/rules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Rules
+         * @description Return the knowledge base: by the name of each rule, which is that of its fault, how to call what it finds.
+         */
+        get: operations["list_rules"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/diagnosis/statistics": {
         parameters: {
             query?: never;
@@ -1083,6 +1103,13 @@ export interface components {
              * @enum {string}
              */
             level: "machine" | "sensor" | "link" | "process";
+            /**
+             * Words
+             * @description by language: en, zh
+             */
+            words: {
+                [key: string]: components["schemas"]["Name"];
+            };
         };
         /**
          * Apply
@@ -2679,6 +2706,22 @@ export interface components {
             samples: number;
         };
         /**
+         * Name
+         * @description What a fault and the component that has it are called in one language.
+         */
+        Name: {
+            /**
+             * Component
+             * @example spindle bearing
+             */
+            component: string;
+            /**
+             * Title
+             * @example Spindle bearing, outer ring
+             */
+            title: string;
+        };
+        /**
          * NewToken
          * @description A token to make; its role is at most one's own, and where one's own scopes are not it may do nothing.
          * @example {
@@ -3184,6 +3227,39 @@ export interface components {
             wrong: number;
         };
         /**
+         * RuleView
+         * @description A rule of the knowledge base: the fault that it finds has its name.
+         */
+        RuleView: {
+            /**
+             * Kinds
+             * @description of which machines it judges; none: of all
+             */
+            kinds: string[];
+            /**
+             * Level
+             * @description where the cause is: machine, sensor, link or process
+             * @enum {string}
+             */
+            level: "machine" | "sensor" | "link" | "process";
+            /**
+             * Title
+             * @description by language: en, zh
+             * @example {
+             *       "en": "Tool broken",
+             *       "zh": "刀具断裂"
+             *     }
+             */
+            title: {
+                [key: string]: string;
+            };
+            /**
+             * Version
+             * @description of the rule and its parameters
+             */
+            version: number;
+        };
+        /**
          * SaidView
          * @description One explanation of what was seen, and what to do.
          */
@@ -3533,6 +3609,11 @@ export interface components {
              * @description messages that are lost, with an entry that says why
              */
             lost: number;
+            /**
+             * Lost Unknown
+             * @description more is lost than `lost` says, and nobody can know how much
+             */
+            lost_unknown: boolean;
             /**
              * Machines
              * @default []
@@ -4278,6 +4359,12 @@ export interface components {
          * @description Where a fault would show.
          */
         cloud__diagnosis__view__LineView: {
+            /**
+             * Bearing
+             * @description the name of the bearing, else its type or number; empty: of the shaft itself
+             * @example front
+             */
+            bearing: string;
             /**
              * Hz
              * @description at the speed of that time
@@ -6083,6 +6170,55 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["PlantHealth"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    list_rules: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: components["schemas"]["RuleView"];
+                    };
                 };
             };
             /** @description Unauthorized */

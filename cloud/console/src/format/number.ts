@@ -41,6 +41,7 @@ function group(text: string): string {
 
 /** What a signal declares of its values. */
 export interface Measure {
+  readonly name?: string | undefined;
   readonly datatype?: string | undefined;
   readonly unit?: string | undefined;
   readonly low?: number | null | undefined;

@@ -1,7 +1,7 @@
 /** One value of a signal as text: numbers with their resolution, times as times, the words of machines in the language. */
 
 import { termText } from "../i18n/terms";
-import type { Locale } from "./names";
+import { wordsOf, type Locale } from "./names";
 import { measureText, NO_VALUE, type Measure, type Value } from "./number";
 import { ageText, exactTime } from "./time";
 
@@ -30,7 +30,14 @@ export function shownValue(value: Value, measure: Measure, words: Words): Shown 
   if (typeof value === "string") return { text: textOf(value, measure, words.locale), unit };
   const duration_s = value * (SECONDS[unit] ?? NaN);
   if (duration_s >= LONG_S) return { text: ageText(words.locale, duration_s), unit: "" };
-  return { text: measureText(value, measure), unit };
+  return { text: isCode(value, measure) ? String(value) : measureText(value, measure), unit };
+}
+
+/** What such a name ends in is told apart, not measured: 4711 is not 4 711. */
+const CODES = new Set(["code", "id", "number"]);
+
+function isCode(value: number, { name, unit }: Measure): boolean {
+  return !unit && Number.isInteger(value) && CODES.has(wordsOf(name ?? "").at(-1) ?? "");
 }
 
 /** A time in ms since 1970, of a person's life; else the number as it came. */

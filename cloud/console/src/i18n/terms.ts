@@ -5,6 +5,8 @@ import { stateText } from "../plant/kinds";
 
 /** Words of enumerations and alarms of the shipped machines, in capital letters; # stands for any number. Kinds tell those of states. */
 const TERMS: Readonly<Record<string, string>> = {
+  HIGH: "高",
+  LOW: "低",
   PRODUCTION: "生产",
   CUTTING: "切削中",
   START: "启动",

@@ -3,10 +3,13 @@
 import { api, unwrap, type Outcome } from "../api/client";
 import type { Asset, AssetStatus, History, LastColumns, PlacedAsset, PlantTree } from "../api/types";
 import { parseTime } from "../format/time";
+import type { Rules } from "./faults";
 import type { Kinds } from "./kinds";
 import type { PlantEntry, Reading, Status } from "./machine";
 
 export const fetchKinds = (): Promise<Kinds> => unwrap(api.GET("/api/v1/kinds"));
+
+export const fetchRules = (): Promise<Rules> => unwrap(api.GET("/api/v1/diagnosis/rules"));
 
 /** Every asset of the plant with its place, in the order of the tree. */
 export async function fetchPlant(): Promise<PlantEntry[]> {

@@ -4,7 +4,8 @@ import { computed, reactive, readonly, shallowReactive, shallowRef } from "vue";
 import { ApiError } from "../api/client";
 import { LiveStream, type Link } from "../api/stream";
 import { now, serverNow } from "../clock";
-import { fetchKinds, fetchLast, fetchPlant } from "./calls";
+import { fetchKinds, fetchLast, fetchPlant, fetchRules } from "./calls";
+import { areRulesKnown, learnRules } from "./faults";
 import { areKindsKnown, learnKinds } from "./kinds";
 import { freshnessOf, type Freshness } from "./freshness";
 import { parseStateEvent, type StateEvent } from "./state-event";
@@ -161,9 +162,12 @@ async function renew(): Promise<void> {
   renewedAt = Date.now();
   renewSoon(RENEW_MS);
   try {
-    const [tree, last, kinds] = await Promise.all([fetchPlant(), fetchLast(), areKindsKnown() ? null : fetchKinds()]);
+    const [tree, last, kinds, rules] = await Promise.all([
+      fetchPlant(), fetchLast(), areKindsKnown() ? null : fetchKinds(), areRulesKnown() ? null : fetchRules(),
+    ]);
     if (!stream) return;
     if (kinds) learnKinds(kinds);
+    if (rules) learnRules(rules);
     merge(tree.filter((entry) => entry.status.standing !== "retired"));
     for (const row of last) {
       const machine = machines.get(row.asset);

@@ -32,10 +32,25 @@ export function levelOf(severity: number): Level {
   return LEVELS.find(([, least]) => severity >= least)?.[0] ?? "low";
 }
 
+const isIn = (tag: string, locale: Locale): boolean => tag.toLowerCase().split(/[-_]/)[0] === locale;
+
+/** Whether texts are in languages that are told, and the reader's is not among them. */
+export function isForeign(texts: Readonly<Record<string, string>>, locale: Locale): boolean {
+  const tags = Object.keys(texts);
+  return tags.length > 0 && !tags.some((tag) => tag === "" || isIn(tag, locale));
+}
+
 /** The text in the language, else the one of no language, else the English one, else any. */
 export function textOf(texts: Readonly<Record<string, string>>, locale: Locale): string {
-  const inLanguage = Object.keys(texts).find((tag) => tag.toLowerCase().split(/[-_]/)[0] === locale);
+  const inLanguage = Object.keys(texts).find((tag) => isIn(tag, locale));
   return (inLanguage === undefined ? "" : texts[inLanguage]) || texts[""] || texts["en"] || Object.values(texts)[0] || "";
+}
+
+const HAN = /\p{Script=Han}/u;
+
+/** Whether a text is in words of the language, not in those of another one or an id. */
+export function isReadable(text: string, locale: Locale): boolean {
+  return locale === "zh" ? HAN.test(text) : text !== "" && !HAN.test(text) && !/^[a-z0-9]+([_./-][a-z0-9]+)+$/.test(text);
 }
 
 /** An event of the live stream, read with distrust; null where it has not the promised shape. */

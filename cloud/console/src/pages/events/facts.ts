@@ -8,7 +8,7 @@ import { locale } from "../../i18n";
 import { termText } from "../../i18n/terms";
 import { useValues } from "../../i18n/values";
 import { known } from "../../plant/catalog";
-import { around, textOf, type Event } from "./events";
+import { around, isForeign, isReadable, textOf, type Event } from "./events";
 
 export interface Link {
   readonly text: string;
@@ -18,8 +18,17 @@ export interface Link {
 /** A machine may tell more than anybody reads in a row. */
 const MOST_VALUES = 6;
 
+/** An event in words: what is read first, what more there is, and the source's own id where words stand in its place. */
+export interface Told {
+  readonly name: string;
+  readonly text: string;
+  readonly code: string;
+  /** The words are the machine's own, in a language that is not the reader's. */
+  readonly own: boolean;
+}
+
 export function useFacts() {
-  const { t } = useI18n();
+  const { t, te } = useI18n();
   const { text } = useValues();
 
   function nameOfSignal(asset: string, signal: string): string {
@@ -36,11 +45,14 @@ export function useFacts() {
   }
 
   return {
-    /** What happened, and what the source says of it where that is more. */
-    told(event: Event): { name: string; text: string } {
+    told(event: Event): Told {
       const name = termText(event.name, locale.value);
-      const more = termText(textOf(event.texts, locale.value), locale.value);
-      return { name, text: more === name ? "" : more };
+      const raw = textOf(event.texts, locale.value);
+      const said = termText(raw, locale.value);
+      const foreign = said === raw && isForeign(event.texts, locale.value);
+      const own = event.source === "machine" && (foreign || ![name, said].some((text) => isReadable(text, locale.value)));
+      if (said && said !== name && isReadable(said, locale.value) && !isReadable(name, locale.value)) return { name: said, text: "", code: event.name, own };
+      return { name, text: said === name ? "" : said, code: "", own };
     },
     values({ asset, values }: Event): { name: string; text: string }[] {
       return Object.entries(values)
@@ -49,7 +61,9 @@ export function useFacts() {
           const measure = known(asset)?.signals.find((signal) => signal.name === name);
           // a whole number that no signal measures is a code, which is not split into thousands
           const isCode = !measure && Number.isInteger(value);
-          return { name: nameOfSignal(asset, name), text: isCode ? String(value) : text(value, measure ?? {}) };
+          const fact = `events.facts.${name}`;
+          const words = !measure && te(fact) ? t(fact) : nameOfSignal(asset, name);
+          return { name: words, text: isCode ? String(value) : text(value, measure ?? {}) };
         });
     },
     /** Where that is seen: what the source names, else the chart of the time, of a signal whose value it tells. */

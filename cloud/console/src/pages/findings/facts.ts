@@ -5,12 +5,13 @@ import { nameOf, signalName } from "../../format/names";
 import { numberText } from "../../format/number";
 import { ageText } from "../../format/time";
 import { locale } from "../../i18n";
-import { faultName } from "../../i18n/faults";
 import { termText } from "../../i18n/terms";
 import { known } from "../../plant/catalog";
+import { faultName } from "../../plant/faults";
 import type { Evidence, Finding, Level } from "./calls";
 
 type Words = Finding["words"][string];
+type Alternative = Finding["alternatives"][number];
 
 /** Nobody plans by more than this. */
 const LONGEST_H = 24 * 365;
@@ -33,7 +34,11 @@ export function useFacts() {
 
   return {
     nameOfSignal,
-    nameOfComponent,
+    /** What another explanation is called, and where it lies. */
+    namesOf(asset: string, { words, level }: Alternative): { title: string; where: string } {
+      const { title, component } = (words[locale.value] ?? words["en"])!;
+      return { title, where: nameOfComponent(asset, component, level) };
+    },
     wordsOf(finding: Finding): Words {
       const words = finding.words[locale.value] ?? finding.words["en"];
       if (!words) return { title: faultName(finding.fault, locale.value), component: finding.component, explanation: "", action: "", spare: "", safety: "" };
