@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
 
+import numpy as np
+
 from cloud.diagnosis import baseline as baselines
 from cloud.diagnosis import rules
 from cloud.diagnosis.assessment import Candidate, candidates, concerns, confident, missing
@@ -40,7 +42,8 @@ def diagnose(window: Window, baseline: Baseline | None = None, fleet: Sequence[B
     start_ns = int(window.times_ns[0]) if len(window.times_ns) else 0
     report = Report(asset=window.subject.id, start_ns=start_ns, end_ns=window.end_ns if len(window.times_ns) else 0)
     if len(window.times_ns) < MIN_ROWS:
-        return report.model_copy(update={"abstained": "no_data"})
+        has_data = any(np.isfinite(values).any() for values in window.numbers.values())
+        return report.model_copy(update={"abstained": "little_data" if has_data else "no_data"})
     baseline = _usual(window, baseline, fleet)
     if baseline is None:
         return report.model_copy(update={"abstained": "no_baseline", **_by_blocks(window)})

@@ -69,7 +69,7 @@ class Report(_Said):
     """What a diagnosis of one asset at one time says; `findings` are in order of confidence.
 
     No finding: `looked_at` says which rules had what they need, `missing` what the others lacked. `abstained` is a key
-    of words when no verdict can be given (learning, no_data, too_few_blocks …).
+    of words when no verdict can be given (learning, no_data, little_data, too_few_blocks …).
     """
 
     asset: str

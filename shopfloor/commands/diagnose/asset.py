@@ -18,6 +18,7 @@ _ABSTAINED: Final = {
     "learning": "what is usual for it is still being learned",
     "no_baseline": "what is usual for it is not learned yet",
     "no_data": "there are no samples of that time",
+    "little_data": "there are too few samples of that time: two minutes are needed",
 }
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]

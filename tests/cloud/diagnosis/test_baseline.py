@@ -42,7 +42,10 @@ def test_too_short_a_past_says_how_much_there_is(baseline: Baseline) -> None:
     assert (short.rows, short.enough, short.learned) == (120, 360, False)
     assert diagnose(mill(400, seed=2), short).abstained == "learning"
     assert diagnose(mill(400, seed=2)).abstained == "no_baseline"
-    assert diagnose(mill(4, seed=2), baseline).abstained == "no_data"
+    few = mill(4, seed=2)
+    assert diagnose(few, baseline).abstained == "little_data"
+    nothing = {name: np.full(4, np.nan) for name in few.numbers}
+    assert diagnose(replace(few, numbers=nothing), baseline).abstained == "no_data"
 
 
 def test_an_asset_that_still_learns_is_compared_with_its_fleet(baseline: Baseline) -> None:
