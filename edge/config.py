@@ -126,6 +126,8 @@ class PlantEntry(Model):
 def load_plant(path: Path) -> Plant:
     """Read and check a plant file; raise PlantFileError with every problem in it."""
     try:
+        if path.is_fifo() or path.is_socket():  # to open one may take for ever
+            raise PlantFileError(path, [Problem(0, "", "is no file")])
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
     except FileNotFoundError as error:

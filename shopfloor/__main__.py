@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from importlib.metadata import version as version_of
 from typing import Annotated, Any, Final
@@ -12,7 +14,7 @@ from typer.core import TyperGroup
 
 from contract import log
 from shopfloor.commands import command_names, load
-from shopfloor.errors import CommandError, Exit, wrong_setting
+from shopfloor.errors import CommandError, ConfigurationError, Exit, wrong_setting
 from shopfloor.output import out, print_error, reader_gone
 
 _ABOUT: Final = (
@@ -73,6 +75,12 @@ def main() -> None:
         sys.exit(130)
     except BrokenPipeError:
         reader_gone()
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        print_error(ConfigurationError("the disk is full", "free some room, or write elsewhere"), json=False)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is left to be written has no room either
+        sys.exit(Exit.USAGE)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.measure import Measurement
 from rich.table import Table
 
+from contract.text import UNSEEN
 from shopfloor.clock import TIME, shown
 from shopfloor.errors import CommandError, Exit
 
@@ -29,6 +30,10 @@ def reader_gone() -> NoReturn:
 
 
 class _Console(Console):
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print; no text of a machine works the terminal."""
+        super().print(*("\n".join(map(seen, o.split("\n"))) if isinstance(o, str) else o for o in objects), **options)
+
     def on_broken_pipe(self) -> None:
         """End quietly: the library's own way ends with exit code 1."""
         self.quiet = True
@@ -104,4 +109,9 @@ def cell(value: object, *, utc: bool = False) -> str:
         case str() if TIME.match(value):
             return shown(value, utc=utc)
         case _:
-            return escape(str(value))
+            return escape(seen(str(value)))
+
+
+def seen(text: str) -> str:
+    """Return a text with escapes in place of what a terminal would obey instead of showing it."""
+    return UNSEEN.sub(lambda odd: odd[0].encode("unicode_escape").decode(), text)

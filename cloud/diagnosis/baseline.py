@@ -309,7 +309,7 @@ def _principal(z: Numbers) -> tuple[Numbers, Numbers, float]:
     rows = _filled(z[~np.all(np.isnan(z), axis=1)])
     if len(rows) < 2 * z.shape[1]:
         return np.zeros((0, z.shape[1])), np.zeros(0), 0.0
-    variances, directions = np.linalg.eigh(np.cov(rows, rowvar=False))
+    variances, directions = np.linalg.eigh(np.atleast_2d(np.cov(rows, rowvar=False)))
     variances, directions = variances[::-1], directions[:, ::-1]
     many = int(np.searchsorted(np.cumsum(variances) / np.sum(variances), 0.9)) + 1
     return directions[:, :many].T, variances[:many], float(np.sum(variances[many:]))

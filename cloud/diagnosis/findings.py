@@ -88,8 +88,11 @@ def faults_of(db: Session, asset: str, since_ns: int) -> list[tuple[int, int | N
     return [(first, ended) for first, ended in db.execute(rows)]
 
 
-def take(db: Session, report: Report, of: Computed) -> Changes:
-    """Bring the findings of an asset to what a report says."""
+def take(db: Session, report: Report, of: Computed, stopped_ns: int = 0) -> Changes:
+    """Bring the findings of an asset to what a report says.
+
+    `stopped_ns` is when the machine stood with an alarm last: then a fault of it is neither seen nor over.
+    """
     known, changes = open_of(db, report.asset), Changes()
     for said in report.findings:
         name = name_of(report.asset, said)
@@ -101,23 +104,24 @@ def take(db: Session, report: Report, of: Computed) -> Changes:
         elif row is None or said.confidence < STAYS or report.end_ns < row.last_seen_ns:
             continue
         _tell(row, report, said, of)
-    changes.ended = _end_unseen(known.values(), report)
+    changes.ended = _end_unseen(known.values(), report, stopped_ns)
     return changes
 
 
-def see(db: Session, report: Report) -> Changes:
-    """Note only which open findings were seen again; what they say stays as it was computed."""
+def see(db: Session, report: Report, stopped_ns: int = 0) -> Changes:
+    """Note only which open findings were seen again, see `take`; what they say stays as it was computed."""
     known = open_of(db, report.asset)
     for said in report.findings:
         row = known.get(name_of(report.asset, said))
         if row is not None and said.confidence >= STAYS:
             row.last_seen_ns = max(row.last_seen_ns, report.end_ns)
-    return Changes(ended=_end_unseen(known.values(), report))
+    return Changes(ended=_end_unseen(known.values(), report, stopped_ns))
 
 
-def _end_unseen(rows: Iterable[FindingRow], report: Report) -> list[str]:
+def _end_unseen(rows: Iterable[FindingRow], report: Report, stopped_ns: int) -> list[str]:
     looked_at = [row for row in rows if not report.abstained or row.rule in report.looked_at]
-    unseen = [row for row in looked_at if report.end_ns - row.last_seen_ns >= ENDS_NS]
+    seen_ns = {row.id: max(row.last_seen_ns, stopped_ns if row.level == "machine" else 0) for row in looked_at}
+    unseen = [row for row in looked_at if report.end_ns - seen_ns[row.id] >= ENDS_NS]
     for row in unseen:
         row.ended_ns, row.open_as = report.end_ns, None
     return [row.id for row in unseen]

@@ -97,6 +97,7 @@ class State:
     baseline: Baseline | None = None
     learn_s: float = float("-inf")
     standing: Standing = field(default_factory=Standing)
+    stopped_ns: int = 0
     report: Report | None = None
     failed: str = ""
     usual: Mapping[str, tuple[float, float]] = field(default_factory=dict)
@@ -234,17 +235,20 @@ class Service:
             baseline, fleet = self._usual(db, asset)
             known = findings.open_of(db, asset)
             told = {name: (row.confidence, row.urgency) for name, row in known.items()}
+        state.standing = standing_of(window, state.state_signal)
+        if state.standing.is_stopped:
+            state.stopped_ns = end_ns
         report = diagnose(window, baseline, fleet)
         if self._is_news(report, told, state, now_s):
             state.proof_s = now_s
-            report = self._prove(state.source, bounds)
+            report = self._prove(state, bounds)
         elif known:
             with self._sessions.begin() as db:
-                findings.see(db, report)
+                findings.see(db, report, state.stopped_ns)
         if baseline is None:
             self._learn(state, window, report)
-        state.usual, state.standing = _spans(window), standing_of(window, state.state_signal)
-        state.report, state.end_ns, state.baseline = report, end_ns, baseline
+        state.usual, state.report = _spans(window), report
+        state.end_ns, state.baseline = end_ns, baseline
 
     def _usual(self, db: Session, asset: str) -> tuple[Baseline | None, list[Baseline]]:
         row, own = db.get(AssetRow, asset), learning.newest(db, asset)
@@ -261,8 +265,9 @@ class Service:
                 return True
         return bool(told) and now_s - state.proof_s >= TELL_S
 
-    def _prove(self, source: Source, bounds: Bounds) -> Report:
+    def _prove(self, state: State, bounds: Bounds) -> Report:
         """Diagnose a window that is read whole; note what is found. Return the report."""
+        source = state.source
         with self._sessions() as db:
             window = read_window(db, self._store, self._blocks, source, bounds)
             baseline, fleet = self._usual(db, source.subject.id)
@@ -275,7 +280,7 @@ class Service:
             data=digest(window),
         )
         with self._sessions.begin() as db:
-            changes = findings.take(db, report, of)
+            changes = findings.take(db, report, of, state.stopped_ns)
             stood_on = {each.block for said in report.findings for each in said.evidence if each.block}
             stand_on(db, stood_on, datetime.now(UTC))
             opened = [row for id_ in changes.opened if (row := db.get(FindingRow, id_)) is not None]

@@ -23,16 +23,14 @@ _TOLD: Final = "events of this transaction"
 
 
 def hear(parts: Parts, db: Session, message: Message) -> None:
-    """Keep an event."""
+    """Keep an event; a NUL in a text of it, which no database takes, becomes U+FFFD."""
     try:
-        event = Event.model_validate(message.content.get("event"))
+        event = Event.model_validate(_without_nul(message.content.get("event")))
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         raise RefusedError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
     if event.asset != message.asset:
         raise RefusedError(f"it is of {event.asset!r}, and its line says {message.asset!r}")
-    if _has_nul(event.model_dump()):
-        raise RefusedError("a text of it has a NUL")
     now = datetime.now(UTC)
     parts.retention.apply(db, now, time.monotonic())
     row = keep(db, message.node, event)
@@ -50,10 +48,9 @@ def _tell(hub: Hub, events: list[EventView], _db: Session) -> None:
         hub.happened(event.asset, event.model_dump(mode="json"))
 
 
-def _has_nul(value: object) -> bool:
-    """Whether a text in it has what a database does not take."""
+def _without_nul(value: object) -> object:
     if isinstance(value, dict):
-        return any(_has_nul(each) for pair in value.items() for each in pair)
-    if isinstance(value, list | tuple):
-        return any(map(_has_nul, value))
-    return isinstance(value, str) and "\0" in value
+        return {_without_nul(name): _without_nul(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_without_nul(each) for each in value]
+    return value.replace("\0", "\ufffd") if isinstance(value, str) else value

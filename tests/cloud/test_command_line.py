@@ -126,6 +126,14 @@ def test_a_reader_that_goes_away_is_no_error(shopfloor: Shopfloor, arguments: tu
     assert done.stderr == ""
 
 
+@pytest.mark.parametrize("arguments", [("query", "last"), ("query", "last", "--json"), ("ledger",)])
+def test_a_full_disk_is_said_in_words(shopfloor: Shopfloor, arguments: tuple[str, ...]) -> None:
+    done = shopfloor(*arguments, command='"$0" "$@" > /dev/full')
+    assert done.returncode == 2
+    assert "the disk is full" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_output_to_a_file_has_no_colors_and_json_is_json_alone(shopfloor: Shopfloor) -> None:
     assert "\x1b" not in shopfloor("query", "last").stdout
     for arguments in (("query", "last"), ("ledger",), ("watch", "--seconds", "1"), ("version",)):

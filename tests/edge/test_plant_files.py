@@ -6,6 +6,7 @@ told, or `expected.ok`.
 
 from __future__ import annotations
 
+import os
 import resource
 import subprocess
 import sys
@@ -104,6 +105,11 @@ def test_recorded_files(name: str, expected: str) -> None:
 
 def test_a_file_without_end_is_refused() -> None:
     assert told(Path("/dev/zero")) == ["zero: is larger than 8 MiB: no plant file is"]
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.yaml")
+    assert told(tmp_path / "pipe.yaml") == ["pipe.yaml: is no file"]
 
 
 def test_words_and_numbers_are_kept_as_written() -> None:

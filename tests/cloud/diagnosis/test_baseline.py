@@ -89,3 +89,11 @@ def test_what_is_over_is_no_symptom_any_more(baseline: Baseline) -> None:
 def test_the_same_window_gives_the_same_report(baseline: Baseline) -> None:
     window = mill(400, seed=2, changes={"drawbar_force": lambda of: -9.0 * of.grown})
     assert diagnose(window, baseline) == diagnose(window, Baseline.from_json(baseline.to_json()))
+
+
+def test_a_machine_with_a_single_number_has_a_baseline() -> None:
+    seen = mill(2000, seed=1)
+    one = replace(seen, numbers={"feed": next(iter(seen.numbers.values()))}, texts={})
+    assert learn(one).learned
+    learn(replace(one, numbers={"feed": np.full(2000, np.nan)}))
+    learn(replace(one, numbers={"feed": np.zeros(2000)}))

@@ -42,6 +42,19 @@ def test_what_is_not_sure_enough_opens_nothing_but_keeps_open_what_is(parts: Par
     assert row.ended_ns is not None
 
 
+def test_a_fault_of_a_machine_that_stands_with_an_alarm_is_not_over(parts: Parts) -> None:
+    told(parts, report(suspicion(), suspicion(0.7, "sensor_stuck", level="sensor", component="feed")))
+    with parts.sessions.begin() as db:
+        findings.see(db, report(minute=60), NOON_NS + 60 * MINUTE_NS)
+    machine, sensor = sorted(told(parts), key=lambda row: row.level)
+    assert (machine.ended_ns, sensor.ended_ns) == (None, NOON_NS + 60 * MINUTE_NS)
+    with parts.sessions.begin() as db:
+        findings.see(db, report(minute=64), NOON_NS + 60 * MINUTE_NS)  # repaired, it runs again
+        assert len(findings.open_of(db, "cnc-01")) == 1
+        findings.see(db, report(minute=65), NOON_NS + 60 * MINUTE_NS)
+        assert findings.open_of(db, "cnc-01") == {}
+
+
 def test_a_look_without_a_verdict_ends_nothing(parts: Parts) -> None:
     (row,) = told(parts, report(suspicion()), report(minute=60, abstained="no_data"))
     assert row.ended_ns is None

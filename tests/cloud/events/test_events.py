@@ -45,6 +45,14 @@ def test_an_event_is_told_as_it_came(client: TestClient, viewer: TestClient) -> 
     assert told == said | here
 
 
+def test_a_nul_costs_no_event(client: TestClient, viewer: TestClient) -> None:
+    alarm = condition("e1", 0.0, "active", texts={"en": "too\0hot"}, values={"co\0de": "47\0"})
+    assert bring(client, alarm, condition("e2", 1.0, "cleared", texts={"en": "\0"})) == []
+    cleared, told = viewer.get("/api/v1/events").json()["events"]
+    assert (told["texts"], told["values"]) == ({"en": "too\ufffdhot"}, {"co\ufffdde": "47\ufffd"})
+    assert cleared["texts"] == {"en": "\ufffd"}
+
+
 def test_events_are_found_by_what_is_asked(client: TestClient, viewer: TestClient) -> None:
     bring(
         client,

@@ -30,7 +30,7 @@ export const en = {
   facts: {
     level: "Level", type: "Type", data_item: "Data item", native_code: "Code of the controller", native_severity: "Severity of the controller",
     qualifier: "Limit", source: "Source", event_id: "Event id", comment: "Comment", user: "User", acknowledged: "Acknowledged",
-    confirmed: "Confirmed", suppressed: "Suppressed", values_left_out: "Values left out", texts_left_out: "Texts left out",
+    confirmed: "Confirmed", suppressed: "Suppressed", sensor: "Sensor", signal: "Signal", high: "Upper limit", low: "Lower limit", values_left_out: "Values left out", texts_left_out: "Texts left out",
   },
   replaced: "The source told no time: this is when it was heard.",
   toldBy: "told by {source}",
@@ -84,7 +84,7 @@ export const zh: typeof en = {
   facts: {
     level: "等级", type: "类型", data_item: "数据项", native_code: "控制器代码", native_severity: "控制器严重程度",
     qualifier: "限值", source: "来源", event_id: "事件编号", comment: "备注", user: "用户", acknowledged: "已确认",
-    confirmed: "已确定", suppressed: "已抑制", values_left_out: "省略的数值数", texts_left_out: "省略的文本数",
+    confirmed: "已确定", suppressed: "已抑制", sensor: "传感器", signal: "信号", high: "上限", low: "下限", values_left_out: "省略的数值数", texts_left_out: "省略的文本数",
   },
   replaced: "数据源未给出时间：此为收到的时间。",
   toldBy: "来源：{source}",
