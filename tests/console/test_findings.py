@@ -177,6 +177,15 @@ def test_health_has_the_worst_first_and_a_machine_its_own(visitor: Page, cloud: 
     expect(visitor.get_by_test_id("finding")).to_be_visible()
 
 
+def test_the_overview_leads_to_what_is_found(visitor: Page, cloud: Any, found: str) -> None:
+    visitor.goto(cloud.address)
+    link = visitor.get_by_test_id("open-findings")
+    expect(link).to_have_text("1 machine with findings")
+    expect(visitor.get_by_text("All machines normal")).to_have_count(0)
+    link.click()
+    expect(visitor.get_by_role("heading", name="Findings")).to_be_visible()
+
+
 def test_findings_are_filtered_by_keyboard_and_the_address(visitor: Page, cloud: Any, found: str) -> None:
     visitor.goto(f"{cloud.address}/findings?asset=robot-01")
     expect(visitor.get_by_test_id("findings-empty")).to_contain_text("Nothing is open")

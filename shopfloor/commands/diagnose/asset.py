@@ -96,7 +96,7 @@ def verify(
     Exit code 1: one does not, though its data are what they were.
     """
     if bool(findings) == every:
-        raise ConfigurationError("nothing to verify, or too much", "name findings, or say --all")
+        raise ConfigurationError("which findings?", "name their ids, or say --all, not both")
     differing = 0
     with connect() as api:
         for id_ in _ids(api) if every else findings or ():

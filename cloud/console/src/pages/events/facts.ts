@@ -63,6 +63,7 @@ export function useFacts() {
           const isCode = !measure && Number.isInteger(value);
           const fact = `events.facts.${name}`;
           const words = !measure && te(fact) ? t(fact) : nameOfSignal(asset, name);
+          if (name === "signal" && typeof value === "string") return { name: words, text: nameOfSignal(asset, value) };
           return { name: words, text: isCode ? String(value) : text(value, measure ?? {}) };
         });
     },
