@@ -114,13 +114,15 @@ def read_said(paths: Iterable[Path]) -> Said:
     return said
 
 
-def crossings(asset: str, name: str, series: Mapping[int, Any], high: float, hysteresis: float) -> list[Told]:
+def crossings(
+    asset: str, name: str, series: Mapping[int, Any], high: float, hysteresis: float, *, text: str
+) -> list[Told]:
     """Return the events that a limit of a signal makes of all of its samples."""
     found, is_active = [], False
     for time_ns, value in sorted(series.items()):
         if value > high if not is_active else value <= high - hysteresis:
             is_active = not is_active
-            found.append(Told(asset, name, time_ns, "active" if is_active else "cleared", 500, ""))
+            found.append(Told(asset, name, time_ns, "active" if is_active else "cleared", 500, text))
     return found
 
 

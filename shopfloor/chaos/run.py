@@ -293,7 +293,7 @@ class _Run:
         deeds = Deeds(verdict, [*self._outages, *losses(ledger)], self._start_ns, end_ns)
         limit = source.DETECTOR
         series = produced.get((source.ASSET, str(limit["signal"])), {})
-        found = crossings(source.ASSET, str(limit["name"]), series, source.HIGH, source.HYSTERESIS)
+        found = crossings(source.ASSET, str(limit["name"]), series, source.HIGH, source.HYSTERESIS, text=source.TEXT)
         deeds.check_events([*said.events, *found], kept.events)
         deeds.check_blocks(said.blocks, kept.blocks, set(MACHINES) - {ON_REQUEST})
         deeds.check_requests(kept.commands, kept.blocks)

@@ -22,7 +22,10 @@ EVENT_S: Final = 0.5
 SEVERITY: Final = 300
 HIGH: Final = 80.0
 HYSTERESIS: Final = 10.0
-DETECTOR: Final = {"kind": "limit", "name": "high", "signal": "v0", "high": HIGH, "hysteresis": HYSTERESIS}
+TEXT: Final = "too high"
+DETECTOR: Final = {
+    "kind": "limit", "name": "high", "signal": "v0", "high": HIGH, "hysteresis": HYSTERESIS, "texts": {"en": TEXT},
+}  # fmt: skip
 """What is found in the machine's own signal: v0 goes from -100 to 100 and back in six seconds."""
 SIGNALS: Final = 10
 PERIOD_S: Final = 0.1

@@ -185,7 +185,7 @@ def test_what_the_line_held_back_was_sent_in_time() -> None:
 
 def test_what_a_limit_finds_in_all_samples() -> None:
     series = {at(n): value for n, value in enumerate((0.0, 81.0, 90.0, 75.0, 70.0, 79.0, 80.5))}
-    found = crossings("press-01", "high", series, 80.0, 10.0)
+    found = crossings("press-01", "high", series, 80.0, 10.0, text="too high")
     assert [(event.time_ns, event.state) for event in found] == [
         (at(1), "active"),
         (at(4), "cleared"),
