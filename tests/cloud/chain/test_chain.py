@@ -7,7 +7,7 @@ import gzip
 import pytest
 from starlette.testclient import TestClient
 
-from tests.cloud.chain.bring import bring, event, line
+from tests.cloud.chain.bring import block, bring, event, line
 from tests.cloud.conftest import GATEWAY_TOKEN
 
 AUTHORIZED = {"Authorization": f"Bearer {GATEWAY_TOKEN}"}
@@ -50,6 +50,6 @@ def test_what_is_no_body_of_ours_is_refused(
 
 
 def test_a_text_that_a_database_does_not_take_is_refused_alone(client: TestClient, viewer: TestClient) -> None:
-    refused = bring(client, event("e1", texts={"en": "a\0b"}), event("e2", values={"x": "a\0b"}), event("e3"))
+    refused = bring(client, block("b1", [1.0], sensor="a\0b"), block("b2", [1.0], unit="a\0b"), block("b3", [1.0]))
     assert [number for number, _ in refused] == [1, 2]
-    assert [each["id"] for each in viewer.get("/api/v1/events").json()["events"]] == ["e3"]
+    assert [each["id"] for each in viewer.get("/api/v1/blocks").json()["blocks"]] == ["b3"]
