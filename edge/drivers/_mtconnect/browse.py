@@ -8,8 +8,8 @@ from xml.etree.ElementTree import Element
 
 from contract.model import Datatype
 from edge.driver import Tag
-from edge.drivers.mtconnect.documents import Device, local
-from edge.drivers.mtconnect.items import kind_of
+from edge.drivers._mtconnect.documents import Device, local
+from edge.drivers._mtconnect.items import kind_of
 
 
 def tags(devices: Sequence[Device], current: Mapping[str, Element], path: str) -> Iterator[Tag]:

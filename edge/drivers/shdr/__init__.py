@@ -1,0 +1,6 @@
+"""SHDR: listens to the adapter of a machine, as an MTConnect agent does; names and units come from its Devices.xml."""
+
+from edge.drivers.shdr.driver import ShdrDriver as Driver
+from edge.drivers.shdr.entry import SCHEMES, Entry
+
+__all__ = ["SCHEMES", "Driver", "Entry"]
