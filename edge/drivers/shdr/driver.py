@@ -25,6 +25,7 @@ from edge.entry import Context
 
 _CHUNK: Final = 1 << 16
 _QUIET_S: Final = 0.1  # after so long without a line the adapter has told what is so
+_MOST_FIRST: Final = 10_000  # observations
 _MOST_MODEL: Final = 16 << 20  # bytes
 _TEXTS: Final = frozenset((Datatype.STRING, Datatype.BOOLEAN, Datatype.DATETIME))
 
@@ -158,7 +159,7 @@ class ShdrDriver:
         """Return what the adapter says at first, until it is quiet; raise LineError."""
         found: list[Element] = []
         end_s = time.monotonic() + self._entry.timeout_s
-        while (left_s := end_s - time.monotonic()) > 0:
+        while (left_s := end_s - time.monotonic()) > 0 and len(found) < _MOST_FIRST:
             try:
                 async with asyncio.timeout(_QUIET_S if line.is_sound else left_s):
                     found += await self._hear(line)

@@ -87,7 +87,9 @@ class Lines:
                 if key:
                     self._reject("no value", f"the line ends behind the key {key!r}", key)
                 break
-            if item is None:
+            if not key:
+                pass  # of a condition that nobody knows
+            elif item is None:
                 self._unknown(key)
             elif (element := self._observation(stamp, item, fields[at + 1 : at + 1 + count])) is not None:
                 found.append(element)
