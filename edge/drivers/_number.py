@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-from contract.model import Datatype, Value
+from contract.model import Value
 from contract.sparkplug_values import shortest
 
 Order: TypeAlias = Literal["ABCD", "CDAB", "BADC", "DCBA"]
@@ -24,12 +24,6 @@ BYTES: Final[Mapping[Type, int]] = {
     "float32": 4, "float64": 8, "bcd16": 2, "bcd32": 4,
 }  # fmt: skip
 """How many bytes each takes; a text as many as its entry says."""
-DATATYPES: Final[Mapping[Type, Datatype]] = {
-    "bool": Datatype.BOOLEAN, "int8": Datatype.INT8, "uint8": Datatype.UINT8, "int16": Datatype.INT16,
-    "uint16": Datatype.UINT16, "int32": Datatype.INT32, "uint32": Datatype.UINT32, "int64": Datatype.INT64,
-    "uint64": Datatype.UINT64, "float32": Datatype.FLOAT, "float64": Datatype.DOUBLE, "bcd16": Datatype.UINT16,
-    "bcd32": Datatype.UINT32, "string": Datatype.STRING,
-}  # fmt: skip
 _FORMATS: Final[Mapping[Type, str]] = {
     "int8": ">b", "uint8": ">B", "int16": ">h", "uint16": ">H", "int32": ">i", "uint32": ">I", "int64": ">q",
     "uint64": ">Q", "float32": ">f", "float64": ">d",

@@ -6,8 +6,8 @@ import asyncio
 import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Annotated, Any, Final, NamedTuple, Protocol, TypeVar
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, Final, Protocol, TypeVar
 
 from pydantic import Field
 
@@ -21,7 +21,8 @@ _T = TypeVar("_T")
 _RETRY: Final = 10  # turns until what a device has refused is asked for again
 
 
-class Span(NamedTuple):
+@dataclass(frozen=True, slots=True, order=True)
+class Span:
     """So many cells of an area of a device's memory, from the cell `start`."""
 
     area: str
@@ -52,11 +53,11 @@ class Memory(Protocol):
     All raise LineError; after one, and after a cancellation, nothing but `close` and `open` is called.
     """
 
-    most: Mapping[str, int]
-    """Of each area, how many cells one request may ask for."""
-
     gap: int
     """So many cells that nobody wants are read along rather than to ask twice."""
+
+    def most(self, area: str) -> int:
+        """Return how many cells of an area one request may ask for; known once it is open."""
 
     async def open(self) -> None:
         """Connect."""
@@ -175,6 +176,8 @@ class Device:
 
     async def _ask(self) -> list[Sample]:
         """Ask for all signals, and learn which requests the device takes; raise LineError."""
+        if not self._is_open:
+            raise _not_connected()
         due = [name for name, turns in self._refused.items() if turns <= 1]
         self._refused = {name: turns - 1 for name, turns in self._refused.items() if turns > 1}
         samples: list[Sample] = []
@@ -187,7 +190,7 @@ class Device:
     async def _ask_for(self, names: list[str], plan: list[list[str]]) -> list[Sample]:
         """Ask for neighbours at once, or when that is refused for each half of them; what is taken joins `plan`."""
         start = self._cells[names[0]].span
-        span = start._replace(count=max(self._cells[name].span.end for name in names) - start.start)
+        span = replace(start, count=max(self._cells[name].span.end for name in names) - start.start)
         try:
             data = await self._exchange(self._memory.read, span)
         except RefusedError as error:
@@ -228,7 +231,7 @@ class Device:
                 plan
                 and span.area == start.area
                 and span.start - end <= self._memory.gap
-                and longest <= self._memory.most[span.area]
+                and longest <= self._memory.most(span.area)
             ):
                 plan[-1].append(name)
                 end = max(end, span.end)
@@ -240,7 +243,7 @@ class Device:
     async def _exchange(self, call: Callable[..., Awaitable[_T]], *arguments: object) -> _T:
         """Let the device answer once, in time; after anything but its answer the line is closed. Raises LineError."""
         if not self._is_open:
-            raise LineError("not connected")
+            raise _not_connected()
         try:
             async with asyncio.timeout(self._entry.timeout_s):
                 return await call(*arguments)
@@ -255,6 +258,10 @@ class Device:
 
     def _told(self, wanted: type[DriverError], error: LineError) -> DriverError:
         return wanted(f"{self._entry.address}: {error}{': ' if error.do else ''}", error.do)
+
+
+def _not_connected() -> LineError:
+    return LineError("not connected")
 
 
 async def reach(host: str, port: int, timeout_s: float) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

@@ -6,6 +6,7 @@ import re
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Annotated, Any, Final, Literal, Self, TypeAlias, cast
 from urllib.parse import urlsplit
 
@@ -132,11 +133,13 @@ class _Memory:
     """The tables of one device."""
 
     def __init__(self, entry: Entry) -> None:
-        bits = 16 * entry.most
-        self.most = {"coil": bits, "discrete": bits, "input": entry.most, "holding": entry.most}
         self.gap = entry.gap
         self._entry = entry
         self._client: AsyncModbusTcpClient | None = None
+
+    def most(self, area: str) -> int:
+        """Return how many registers, or bits, one request may ask for."""
+        return self._entry.most * (16 if area in _BITS else 1)
 
     async def open(self) -> None:
         """Connect."""
@@ -205,10 +208,8 @@ class _Memory:
 
     async def _found(self, ask: Callable[..., Awaitable[Any]], table: Table) -> AsyncIterator[tuple[int, list[int]]]:
         """Yield what lies from which address on; a table of which much in vain was asked for ends."""
-        vain = 0
-        waiting = [
-            Span(table, at, min(self.most[table], _LAST + 1 - at)) for at in range(0, _LAST + 1, self.most[table])
-        ]
+        vain, most = 0, self.most(table)
+        waiting = [Span(table, at, min(most, _LAST + 1 - at)) for at in range(0, _LAST + 1, most)]
         while waiting and vain < _VAIN:
             span = waiting.pop(0)
             try:
@@ -217,7 +218,7 @@ class _Memory:
                 vain += 1
                 half = span.count // 2
                 if half:
-                    waiting[:0] = [span._replace(count=half), Span(table, span.start + half, span.count - half)]
+                    waiting[:0] = [replace(span, count=half), Span(table, span.start + half, span.count - half)]
                 continue
             vain = 0
             yield span.start, list(data if table in _BITS else struct.unpack(f">{span.count}H", data))

@@ -40,6 +40,9 @@ class Peer(ABC):
     is_sampled: ClassVar[bool] = False
     """What it says is seen when the driver asks: of several values the newest."""
 
+    has_session: ClassVar[bool] = True
+    """One connection is kept; else each request may have its own."""
+
     has_times: ClassVar[bool] = True
     """It says when a value was so; of one that does not, the time is that of its answer."""
 
@@ -279,7 +282,7 @@ class Conformance:
         await peer.say(1.0, now_ns())
         await read_until(driver, 1.0)
         await cable.pull(way)
-        if way == "reset" and peer.is_sampled:  # who asks again and again may connect anew by itself
+        if way == "reset" and not peer.has_session:  # a driver may connect anew by itself
             await peer.say(2.0, now_ns())
             await read_until(driver, 2.0)
             return
