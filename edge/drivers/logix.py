@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from fnmatch import fnmatchcase
 from itertools import islice
 from typing import Annotated, Any, Final, Literal, TypeVar
 from urllib.parse import urlsplit
@@ -367,11 +368,11 @@ class Driver:
 
         Of a controller that does not list them, those of the plant file.
         """
-        path = path.rstrip("*")
         async with self._poll.line:
             try:
                 found = await self._listed()
-                wanted = islice((tag for tag in found if tag[0].startswith(path)), self._entry.browse_limit)
+                fitting = (tag for tag in found if tag[0].startswith(path) or fnmatchcase(tag[0], f"{path}*"))
+                wanted = islice(fitting, self._entry.browse_limit)
                 while some := list(islice(wanted, _CHUNK)):
                     values = await self._exchange(self._connected().read, [tag for tag, _ in some])
                     for (tag, kind), value in zip(some, values, strict=True):

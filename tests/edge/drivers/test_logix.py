@@ -131,9 +131,11 @@ async def test_a_tag_that_is_not_there_is_not_set(controller: LogixPeer, make: A
 
 
 async def test_who_lists_no_tags_is_told(controller: LogixPeer, make: Any) -> None:
-    driver = make(controller.port, SPEED)
+    driver = make(controller.port, SPEED | {"last": {"tag": "Line[9]"}})
     await driver.connect()
-    assert [(tag.address, tag.value) async for tag in driver.browse()] == [("Speed", 0.0)]
+    assert [(tag.address, tag.value) async for tag in driver.browse()] == [("Speed", 0.0), ("Line[9]", 0)]
+    for path in ("Line[9]", "Line", "*ne*"):
+        assert [tag.address async for tag in driver.browse(path)] == ["Line[9]"]
     assert "those of the plant file are shown" in driver.counters.notes["no list"]
     driver = make(controller.port, {})
     await driver.connect()
