@@ -7,7 +7,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, Final, Protocol, TypeVar
+from typing import Annotated, Any, ClassVar, Final, Protocol, TypeVar
 
 from pydantic import Field
 
@@ -97,6 +97,9 @@ class Device:
     A request that the device refuses is cut until it is clear which signals are refused; they have no value, a note
     says why, and they are asked for again each tenth time.
     """
+
+    silence: ClassVar[str] = "is it on, and reached without a firewall between?"
+    """What to do when no answer comes."""
 
     def __init__(self, name: str, entry: Entry, memory: Memory, cells: Mapping[str, Cell]) -> None:
         self.counters = Counters()
@@ -251,7 +254,7 @@ class Device:
             raise
         except TimeoutError as error:
             await self.close()
-            raise LineError("no answer in time", "is it on, and reached without a firewall between?") from error
+            raise LineError("no answer in time", self.silence) from error
         except BaseException:  # also when it is canceled: its answer would be taken for that of the next one
             await self.close()
             raise

@@ -48,6 +48,9 @@ class Peer(ABC):
 
     is_writable: ClassVar[bool] = False
 
+    lists: ClassVar[bool] = True
+    """It can say what it has; of one that cannot, a look around shows what the plant file names."""
+
     tells_events: ClassVar[bool] = False
     """Its entry asks for the events of an alarm."""
 
@@ -221,7 +224,7 @@ class Conformance:
     async def test_a_look_around_finds_the_address_for_the_plant_file(
         self, make: Callable[..., Driver], peer: Peer, cable: Cable
     ) -> None:
-        driver = make(signals={})
+        driver = make(**({"signals": {}} if peer.lists else {}))
         await driver.connect()
         saying = asyncio.create_task(_keep_saying(peer))
         try:
