@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import difflib
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -64,6 +65,15 @@ def _kind(text: str) -> str:
     return text
 
 
+def _encoding(text: str) -> str:
+    try:
+        codec = codecs.lookup(text)
+        "".encode(text)
+    except (LookupError, ValueError) as error:
+        raise ValueError(f"{text!r} is not an encoding of text: write e.g. gbk, latin-1 or utf-16-le") from error
+    return codec.name
+
+
 def as_written(value: Any) -> Any:
     """Let `en: 5` be the text "5", as everyone expects of a name, and `1.10` not 1.1."""
     if isinstance(value, WrittenInt | WrittenFloat):
@@ -78,6 +88,7 @@ IS_FILE: Final = "a file"
 File = Annotated[str, Field(min_length=1), IS_FILE]
 """A file (or folder) that must be there, relative to the plant file; `shopfloor check` looks."""
 Text = Annotated[str, BeforeValidator(as_written)]
+Encoding = Annotated[str, AfterValidator(_encoding)]
 Names = dict[str, Text]
 Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]

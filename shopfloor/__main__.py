@@ -61,8 +61,13 @@ def root(
 
 
 def main() -> None:
-    """Run the command that was asked for; end with the exit codes of docs/cli.md."""
+    """Begin to log, then `run`."""
     log.configure("shopfloor", "warning")
+    run()
+
+
+def run() -> None:
+    """Run the command that was asked for; end with the exit codes of docs/cli.md."""
     try:
         app()
     except CommandError as error:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
+import structlog
 
 BrokerKind = Literal["nats", "mosquitto"]
 _START_TIMEOUT_S = 15.0
@@ -27,6 +28,14 @@ def same_umask() -> Iterator[None]:
     os.umask(before)
     yield
     os.umask(before)
+
+
+@pytest.fixture(autouse=True)
+def same_log() -> Iterator[None]:
+    """The log belongs to the process: a test that configures it hides from later ones what they look for."""
+    yield
+    is_ours = structlog.get_config()["cache_logger_on_first_use"]  # as contract.log configures it
+    assert not is_ours, "run what configures the log in a process of its own"
 
 
 def _free_port() -> int:

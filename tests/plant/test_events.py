@@ -208,7 +208,7 @@ def test_the_store_away_holds_no_event_back_and_death_between_the_two_loses_and_
     wait_for(lambda: plant.sinks()["records"] == 0)
     plant.kill("cloud")  # and the other way round
     peer.until(lambda: STATE in peer.latest and peer.json(STATE)["online"])
-    peer.send(node.nbirth(), node.dbirth(), node.event(4), node.ddata(5), node.event(3))
+    peer.send(node.nbirth(), node.dbirth(), node.event(3), node.event(4), node.ddata(5))
     store.until(2)
     wait_for(lambda: plant.sinks()["records"] == plant.sinks()["cloud"]["waiting"] == 1)
     plant.kill("gateway")

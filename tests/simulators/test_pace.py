@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import subprocess
+import sys
 import time
 from datetime import UTC
 from pathlib import Path
@@ -15,7 +17,7 @@ from asyncua import ua
 
 from simulators import factory as factories
 from simulators import options
-from simulators.__main__ import build_faces, main
+from simulators.__main__ import build_faces
 from simulators.clock import Clock
 from simulators.face import Setting
 from simulators.journal import Journal
@@ -106,10 +108,10 @@ def test_a_span_ends_now_even_if_more_was_asked_for() -> None:
     assert options.parse(["--stamp", "simulated", "--from", "2023-11-15T00:00+08:00"], None).span.until_ns is None
 
 
-def test_machines_of_which_nobody_knows_what_was_read_are_refused(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_machines_of_which_nobody_knows_what_was_read_are_refused(tmp_path: Path) -> None:
     file = tmp_path / "factory.yaml"
     file.write_text(FACTORY.replace("face: opcua", "face: modbus"))
-    assert main([str(file), "--stamp", "simulated", "--from", "2026-10-01T00:00Z"]) == 2
-    assert "is for machines on mqtt_json, opcua, sparkplug, not for pump-01" in capsys.readouterr().err
+    command = [sys.executable, "-m", "simulators", str(file), "--stamp", "simulated", "--from", "2026-10-01T00:00Z"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == 2
+    assert "is for machines on mqtt_json, opcua, sparkplug, not for pump-01" in ended.stderr

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal, Self
@@ -44,15 +43,6 @@ def _format(text: str) -> str:
     if back.date() != _EXAMPLE.date() or back.hour != _EXAMPLE.hour:
         raise ValueError(f"{text!r} does not tell day and hour: write e.g. %d.%m.%Y %H:%M:%S")
     return text
-
-
-def _encoding(text: str) -> str:
-    try:
-        codec = codecs.lookup(text)
-        "".encode(text)
-    except (LookupError, ValueError) as error:
-        raise ValueError(f"{text!r} is not an encoding of text: write e.g. gbk, latin-1 or utf-16-le") from error
-    return codec.name
 
 
 def _path_alone(value: Any) -> Any:
@@ -185,7 +175,5 @@ class Entry(base.Entry):
     items: Path | None = Field(None, description="JMESPath of a list in the message; each entry counts as a message")
     time: TimeOption | None = None
     quality: QualityEntry | None = Field(None, description="where a message says whether its values are good")
-    encoding: Annotated[str, AfterValidator(_encoding)] | None = Field(
-        None, description="of texts that are not UTF-8, like gbk or latin-1"
-    )
+    encoding: base.Encoding | None = Field(None, description="of texts that are not UTF-8, like gbk or latin-1")
     signals: Mapping[base.SignalName, SignalEntry] = Field(default_factory=dict)

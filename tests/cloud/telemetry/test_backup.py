@@ -32,7 +32,7 @@ from cloud.telemetry import minute_lines
 from cloud.telemetry.rollup import minutes_bucket
 from contract.lineprotocol import encode
 from contract.loss import SourceLedger
-from shopfloor.__main__ import main
+from shopfloor.__main__ import run as run_command
 from tests.cloud.chain import bring
 from tests.cloud.diagnosis.mill import mill
 from tests.cloud.diagnosis.said import COMPUTED, report, suspicion
@@ -116,7 +116,7 @@ def shopfloor(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str
             patch.setenv("SHOPFLOOR_STORE_BUCKET", settings.store_bucket)
             patch.setattr(sys, "argv", ["shopfloor", *arguments])
             with pytest.raises(SystemExit) as ended:
-                main()
+                run_command()
         return SimpleNamespace(returncode=ended.value.code or 0, stderr=capsys.readouterr().err)
 
     return run

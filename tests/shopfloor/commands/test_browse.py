@@ -59,7 +59,7 @@ def test_a_pattern_that_nothing_fits_is_refused_with_the_nearest_name(factory: d
 @pytest.mark.parametrize(
     ("address", "driver", "said"),
     [
-        ("foo://127.0.0.1", (), "it begins with http://, https://, mqtt://, "),
+        ("foo://127.0.0.1", (), "it begins with http://, https://, "),
         ("http://127.0.0.1:1", (), "http://127.0.0.1:1: http and mtconnect have such addresses"),
         ("opc.tcp://127.0.0.1:1", ("--driver", "opcu"), "did you mean 'opcua'?"),
         ("opc.tcp://127.0.0.1:1", ("--driver", "mtconnect"), "'opc.tcp://127.0.0.1:1' is not the address of an agent"),

@@ -15,6 +15,7 @@ from tests.edge.drivers.conformance import Peer
 
 class HttpPeer(Peer):
     is_sampled = True
+    has_session = False
 
     def __init__(self) -> None:
         self.status, self.body = "200 OK", b"{}"
