@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any, Final
 
+from contract.command import MOST_TAGS
 from edge.contain import Contained
 from edge.driver import Driver, Tag
 
-MOST_TAGS: Final = 1000
 BROWSE_S: Final = 30.0
 _MOST_BYTES: Final = 256 * 1024  # of paths, addresses, values and descriptions
 

@@ -6,7 +6,7 @@ import asyncio
 import errno
 import hashlib
 from collections.abc import Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 import structlog
@@ -54,6 +54,10 @@ class Answers:
         """What it probably is: one, or several as likely as each other."""
         best = max((each.confidence for each in self.found), default=0.0)
         return [each for each in self.found if best >= LIKELY and each.confidence == best]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as JSON; ports are texts there."""
+        return asdict(self) | {"ports": {str(port): state for port, state in self.ports.items()}}
 
 
 class _Looker(NamedTuple):

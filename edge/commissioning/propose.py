@@ -216,7 +216,7 @@ def _words_of(address: str) -> list[str]:
 
 def _joined(levels: Sequence[str]) -> str:
     """Return levels of a path as one name in lower case, its words parted by `_`."""
-    text = "_".join(signal_name(_WORD.sub("_", level)) for level in levels).lower()
+    text = "_".join(_WORD.sub("_", signal_name(level)) for level in levels).lower()
     name = _NOT_IN_NAME.sub("_", text).strip("_") or "value"
     return name if len(name) <= _MOST_NAME else suffixed(name[-_MOST_NAME:].lstrip("_"), text, _MOST_NAME)
 

@@ -151,7 +151,7 @@ def _detected(wish: _Wish, timeout_s: float) -> Answers:
         raise wanted(error.what.rstrip(": "), error.do) from error
     if not answers.found:
         raise UnreachableError(answers.trouble, answers.todo)
-    wish.told |= {"host": answers.host, "ip": answers.ip, "found": [asdict(each) for each in answers.found]}
+    wish.told |= answers.as_json()
     return answers
 
 

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-import subprocess
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-from pathlib import Path
+from contextlib import asynccontextmanager
 from typing import NamedTuple
 
 import pytest
 
 from edge.commissioning.address import AddressError
 from edge.commissioning.detect import detect
-from tests.edge.conftest import machine_server, until, unused_port
+from tests.edge.commissioning.conftest import Handler, chatter, rude, serving, silent
+from tests.edge.conftest import machine_server, unused_port
 from tests.edge.drivers.peers.http import HttpPeer
-
-ROOT = Path(__file__).parents[3]
 
 
 class Turn(NamedTuple):
@@ -47,66 +44,23 @@ TURNS = {
 }
 
 
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("tls")
-    subject = ["-subj", "/CN=machine", "-days", "2", "-nodes"]
-    files = ["-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem")]
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", *subject, *files]
-    subprocess.run(command, check=True, capture_output=True)
-    return folder
-
-
-def server_context(folder: Path) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
-    return context
-
-
 @asynccontextmanager
-async def listening(who: str, folder: Path) -> AsyncIterator[int]:
+async def listening(who: str, tls: ssl.SSLContext) -> AsyncIterator[int]:
     """Let somebody listen at a port of loopback."""
-    stopped = asyncio.Event()
-
-    async def silent(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await stopped.wait()
-        writer.close()
-
-    async def rude(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.close()
-
-    async def chatter(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(b"220 ready\r\n")
-        while await reader.read(1000) and not stopped.is_set():
-            writer.write(b"500 what?\r\n")
-        writer.close()
-
     oven = HttpPeer()
     await oven.say(1200.0, 0)
-    answers = {"silent": silent, "tls": silent, "rude": rude, "chatter": chatter, "http": oven.answer}
+    services: dict[str, Handler] = {"silent": silent, "tls": silent, "rude": rude, "chatter": chatter}
     if who == "nobody":
         yield unused_port()
         return
-    serving: set[asyncio.Task[None] | None] = set()
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        serving.add(asyncio.current_task())
-        with suppress(ConnectionError):
-            await answers[who](reader, writer)
-            writer.close()
-            await writer.wait_closed()
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=server_context(folder) if who == "tls" else None)
-    yield server.sockets[0].getsockname()[1]
-    stopped.set()
-    server.close()
-    await until(lambda: all(task is None or task.done() for task in serving))
+    async with serving((services | {"http": oven.answer})[who], tls if who == "tls" else None) as port:
+        yield port
 
 
 @pytest.mark.parametrize("name", TURNS)
-async def test_a_wrong_turn_is_said_with_what_to_do(name: str, certificate: Path) -> None:
+async def test_a_wrong_turn_is_said_with_what_to_do(name: str, tls: ssl.SSLContext) -> None:
     turn = TURNS[name]
-    async with listening(turn.listens, certificate) as port:
+    async with listening(turn.listens, tls) as port:
         asked = turn.asked.format(port=port)
         try:
             async with asyncio.timeout(15):
