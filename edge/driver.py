@@ -43,7 +43,10 @@ class NoHistory(DriverError):
 
 @dataclass(frozen=True, slots=True)
 class Tag:
-    """Something in a machine's address space: `address` is what a plant file names, `path` how one gets there."""
+    """Something in a machine's address space: `address` is what a plant file names, `path` how one gets there.
+
+    `unit` is as a plant file writes it, `low` and `high` the ends of its range in that unit, where the machine says so.
+    """
 
     path: str
     address: str
@@ -51,6 +54,9 @@ class Tag:
     value: Value | None = None
     writable: bool = False
     description: str = ""
+    unit: str = ""
+    low: float | None = None
+    high: float | None = None
 
 
 @dataclass(slots=True)
