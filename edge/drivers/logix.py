@@ -28,6 +28,7 @@ from edge.driver import Counters, DriverError, Lost, Tag, Unreachable, Written
 from edge.drivers import _number, _polled
 from edge.drivers._poll import Poll
 from edge.drivers._polled import LineError, RefusedError, no_line
+from edge.recognize import Recognized, answer
 
 _T = TypeVar("_T")
 SCHEMES: Final = {"logix": 44818}
@@ -80,6 +81,11 @@ _OPEN: Final[Mapping[int, tuple[str, str]]] = {  # extended status of a Forward 
     0x0312: ("there is nothing in that slot", "is `slot` that of the controller, not of the Ethernet module?"),
     0x0315: ("it does not know the way to that slot", "is `slot` right? For a Micro800 state `micro800: true`"),
 }
+
+
+_LIST_IDENTITY: Final = 0x63
+_HEADER_BYTES: Final = 24
+_NAME_AT: Final = 62  # of its answer: how long the product's name is, and the name
 
 
 def _address(text: str) -> str:
@@ -446,3 +452,18 @@ class Driver:
 
     def _told(self, wanted: type[DriverError], error: LineError) -> DriverError:
         return wanted(f"{self._entry.address}: {error}{': ' if error.do else ''}", error.do)
+
+
+async def recognize(host: str, port: int, path: str, timeout_s: float) -> Recognized | None:
+    """Ask who it is (EtherNet/IP, List Identity); None when nobody answers as EtherNet/IP does."""
+    said = await answer(host, port, struct.pack("<HHIIQI", _LIST_IDENTITY, 0, 0, 0, 0, 0), timeout_s)
+    if said is None or len(said) < _HEADER_BYTES or int.from_bytes(said[:2], "little") != _LIST_IDENTITY:
+        return None
+    name = said[_NAME_AT + 1 : _NAME_AT + 1 + said[_NAME_AT]].decode("latin-1") if len(said) > _NAME_AT else ""
+    is_logix = "1756" in name or "1769" in name or "5069" in name or "Logix" in name
+    return Recognized("logix", 1.0 if is_logix else 0.9, f"EtherNet/IP, {name or 'which does not say its name'}")
+
+
+def map_tags(tags: Sequence[Tag]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Return what the entry of a machine with these tags says, and what each of their signals does."""
+    return {}, [{"tag": tag.address} for tag in tags]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Annotated, Any, Final, Literal, Self, TypeAlias, cast
@@ -21,6 +21,7 @@ from edge import entry as base
 from edge.driver import Tag
 from edge.drivers import _number, _polled
 from edge.drivers._polled import Cell, LineError, RefusedError, Span, no_line, reach
+from edge.recognize import Recognized, answer
 
 SCHEMES: Final = {"modbus": 502}
 Table: TypeAlias = Literal["coil", "discrete", "input", "holding"]
@@ -31,6 +32,8 @@ _BITS: Final = frozenset(("coil", "discrete"))
 _LAST: Final = 65_535
 _VAIN: Final = 300  # requests without anything found, then a look at a table ends
 _SILENT: Final = frozenset((ExcCodes.GATEWAY_PATH_UNAVIABLE, ExcCodes.GATEWAY_NO_RESPONSE))
+_MARK: Final = 0x5346  # of a request, which comes back with its answer
+_USUAL_UNITS: Final = (1, 255, 0)
 _WHY: Final[Mapping[int, str]] = {
     1: "it does not know this kind of request",
     2: "it has nothing at this address",
@@ -167,11 +170,11 @@ class _Memory:
             "input": client.read_input_registers,
             "holding": client.read_holding_registers,
         }[span.area]
-        answer = await self._answer(ask(span.start, count=span.count, device_id=self._entry.unit_id))
+        said = await self._answer(ask(span.start, count=span.count, device_id=self._entry.unit_id))
         if span.area in _BITS:
-            found = bytes(answer.bits[: span.count])
+            found = bytes(said.bits[: span.count])
         else:
-            found = struct.pack(f">{len(answer.registers)}H", *answer.registers)
+            found = struct.pack(f">{len(said.registers)}H", *said.registers)
         if len(found) != span.count * (1 if span.area in _BITS else 2):
             raise LineError(f"it answers with {len(found)} bytes to a request for {span.count} of {span.area}")
         return found
@@ -237,12 +240,12 @@ class _Memory:
 
     async def _answer(self, call: Awaitable[ModbusPDU]) -> ModbusPDU:
         try:
-            answer = await call
+            said = await call
         except ModbusException as error:
             raise LineError(f"no answer that is Modbus ({error})", "is `framing` right?") from error
-        if not answer.isError():
-            return answer
-        code = answer.exception_code
+        if not said.isError():
+            return said
+        code = said.exception_code
         if code in _SILENT:
             text = f"the gateway answers that its device {self._entry.unit_id} does not"
             raise LineError(text, "is `unit_id` right, and the device on?")
@@ -255,3 +258,22 @@ class Driver(_polled.Device):
     def __init__(self, name: str, entry: Entry, context: base.Context) -> None:
         cells = {signal: _cell(said, entry) for signal, said in entry.signals.items()}
         super().__init__(name, entry, _Memory(entry), cells)
+
+
+async def recognize(host: str, port: int, path: str, timeout_s: float) -> Recognized | None:
+    """Read a register of the usual units; None when nobody answers as Modbus does."""
+    for unit in _USUAL_UNITS:
+        said = await answer(host, port, struct.pack(">HHHBBHH", _MARK, 0, 6, unit, 3, 0, 1), timeout_s)
+        if said is None or len(said) < 9 or said[:4] != struct.pack(">HH", _MARK, 0) or said[7] & 0x7F != 3:
+            return None
+        if said[7] == 3 or said[8] not in _SILENT:
+            return Recognized(
+                "modbus", 1.0, f"Modbus TCP, device {unit} answers", "", {"unit_id": unit} if unit != 1 else {}
+            )
+    text = f"a gateway to Modbus; none of its devices {', '.join(map(str, _USUAL_UNITS))} answers"
+    return Recognized("modbus", 0.95, text, todo="state the `unit_id` of the device")
+
+
+def map_tags(tags: Sequence[Tag]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Return what the entry of a machine with these tags says, and what each of their signals does."""
+    return {}, [{"register": tag.address} for tag in tags]

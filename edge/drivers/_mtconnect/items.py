@@ -28,15 +28,15 @@ _COUNTS: Final = frozenset(
         "UNLOAD_COUNT",
     )
 )  # fmt: skip
-_UNITS: Final[Mapping[str, str]] = {
-    "AMPERE": "A", "CELSIUS": "°C", "COUNT": "", "CUBIC_MILLIMETER": "mm3", "DECIBEL": "dB", "DEGREE": "°",
-    "DEGREE/SECOND": "°/s", "DEGREE/SECOND^2": "°/s2", "HERTZ": "Hz", "JOULE": "J", "KILOGRAM": "kg", "LITER": "L",
-    "LITER/SECOND": "L/s", "MILLIMETER": "mm", "MILLIMETER/SECOND": "mm/s", "MILLIMETER/SECOND^2": "mm/s2",
-    "NEWTON": "N", "NEWTON_METER": "N.m", "OHM": "Ohm", "PASCAL": "Pa", "PERCENT": "%", "REVOLUTION/MINUTE": "rpm",
+UNITS: Final[Mapping[str, str]] = {
+    "AMPERE": "A", "CELSIUS": "°C", "COUNT": "", "CUBIC_MILLIMETER": "mm³", "DECIBEL": "dB", "DEGREE": "°",
+    "DEGREE/SECOND": "°/s", "DEGREE/SECOND^2": "°/s²", "HERTZ": "Hz", "JOULE": "J", "KILOGRAM": "kg", "LITER": "L",
+    "LITER/SECOND": "L/s", "METER": "m", "MILLIMETER": "mm", "MILLIMETER/SECOND": "mm/s",
+    "MILLIMETER/SECOND^2": "mm/s²", "NEWTON": "N", "NEWTON_METER": "N·m", "OHM": "Ω", "PASCAL": "Pa", "PERCENT": "%", "REVOLUTION/MINUTE": "rpm",
     "REVOLUTION/SECOND": "1/s", "SECOND": "s", "VOLT": "V", "VOLT_AMPERE": "VA", "VOLT_AMPERE_REACTIVE": "var",
-    "WATT": "W", "WATT_SECOND": "W.s",
+    "WATT": "W", "WATT_SECOND": "Ws",
 }  # fmt: skip
-"""The standard's words for units as they are written on a screen; others stay as they are."""
+"""Units of the standard (MTConnect Part 2, UnitEnum) as a plant file writes them; others stay as they are."""
 _UNREAD: Final = ("TIME_SERIES", "TABLE")
 
 Kind = Literal["number", "text", "condition"]
@@ -108,7 +108,7 @@ def signals_of(device: Device) -> dict[str, SignalEntry]:
                 data_item=item.id,
                 index=index,
                 datatype=Datatype.DOUBLE if is_number else Datatype.STRING,
-                unit=_UNITS.get(unit, unit),
+                unit=UNITS.get(unit, unit),
                 description=" ".join(word for word in (item.category, item.type, item.sub_type) if word),
             )
     return found

@@ -2,5 +2,6 @@
 
 from edge.drivers.shdr.driver import ShdrDriver as Driver
 from edge.drivers.shdr.entry import SCHEMES, Entry
+from edge.drivers.shdr.recognition import map_tags, recognize
 
-__all__ = ["SCHEMES", "Driver", "Entry"]
+__all__ = ["SCHEMES", "Driver", "Entry", "map_tags", "recognize"]
