@@ -32,7 +32,8 @@ UNITS: Final[Mapping[str, str]] = {
     "AMPERE": "A", "CELSIUS": "°C", "COUNT": "", "CUBIC_MILLIMETER": "mm³", "DECIBEL": "dB", "DEGREE": "°",
     "DEGREE/SECOND": "°/s", "DEGREE/SECOND^2": "°/s²", "HERTZ": "Hz", "JOULE": "J", "KILOGRAM": "kg", "LITER": "L",
     "LITER/SECOND": "L/s", "METER": "m", "MILLIMETER": "mm", "MILLIMETER/SECOND": "mm/s",
-    "MILLIMETER/SECOND^2": "mm/s²", "NEWTON": "N", "NEWTON_METER": "N·m", "OHM": "Ω", "PASCAL": "Pa", "PERCENT": "%", "REVOLUTION/MINUTE": "rpm",
+    "MILLIMETER/SECOND^2": "mm/s²", "NEWTON": "N", "NEWTON_METER": "N·m", "OHM": "Ω", "PASCAL": "Pa", "PERCENT": "%",
+    "REVOLUTION/MINUTE": "rpm",
     "REVOLUTION/SECOND": "1/s", "SECOND": "s", "VOLT": "V", "VOLT_AMPERE": "VA", "VOLT_AMPERE_REACTIVE": "var",
     "WATT": "W", "WATT_SECOND": "Ws",
 }  # fmt: skip
