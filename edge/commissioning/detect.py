@@ -18,6 +18,7 @@ from edge.recognize import Recognized, certificate
 TIMEOUT_S: Final = 2.0
 """For one answer, of a computer or of a protocol."""
 CERTAIN: Final = 0.9
+_TURNS: Final = 4  # answers that a driver may wait for
 LIKELY: Final = 0.5
 
 State: TypeAlias = Literal["open", "refused", "silent", "no_way"]
@@ -196,7 +197,7 @@ async def _first_certain(looks: Sequence[Coroutine[Any, Any, list[Found]]]) -> l
 
 async def _by(looker: _Looker, target: Target, ip: str, port: int, timeout_s: float) -> list[Found]:
     """Let one driver look; whatever goes wrong in it, it has recognized nothing."""
-    call = asyncio.wait_for(looker.look(ip, port, target.path, timeout_s), 3 * timeout_s)
+    call = asyncio.wait_for(looker.look(ip, port, target.path, timeout_s), _TURNS * timeout_s)
     [seen] = await asyncio.gather(call, return_exceptions=True)
     if isinstance(seen, BaseException) and not isinstance(seen, TimeoutError):
         _log.warning("a driver failed to look", driver=looker.name, reason=f"{type(seen).__name__}: {seen}"[:300])

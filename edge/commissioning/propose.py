@@ -110,9 +110,10 @@ def names(tags: Sequence[Tag]) -> list[str]:
     depths = [2 if of_tag[-1].lower() in _VALUE and len(of_tag) > 1 else 1 for of_tag in levels]
     while True:
         found = [_joined(of_tag[-depth:]) for of_tag, depth in zip(levels, depths, strict=True)]
-        count = Counter(found)
+        again = {name for name, count in Counter(found).items() if count > 1}
         deeper = [
-            count[name] > 1 and depth < len(of_tag) for name, depth, of_tag in zip(found, depths, levels, strict=True)
+            (name in again or name[0].isdigit()) and depth < len(of_tag)
+            for name, depth, of_tag in zip(found, depths, levels, strict=True)
         ]
         if not any(deeper):
             break

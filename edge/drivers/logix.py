@@ -32,6 +32,8 @@ from edge.recognize import Recognized, answer
 
 _T = TypeVar("_T")
 SCHEMES: Final = {"logix": 44818}
+_CONTROLLER: Final = 0x0E  # kind of a device
+_NAME: Final = 63  # where the name of a device begins in who it is
 _TAG: Final = re.compile(
     r"(?:Program:)?[A-Za-z_]\w{0,39}(?::\w{1,40})*(?:\[\d{1,7}(?:,\d{1,7}){0,2}\])?"
     r"(?:\.[A-Za-z_]\w{0,39}(?:\[\d{1,7}(?:,\d{1,7}){0,2}\])?)*(?:\.\d{1,2})?\Z",
@@ -81,11 +83,6 @@ _OPEN: Final[Mapping[int, tuple[str, str]]] = {  # extended status of a Forward 
     0x0312: ("there is nothing in that slot", "is `slot` that of the controller, not of the Ethernet module?"),
     0x0315: ("it does not know the way to that slot", "is `slot` right? For a Micro800 state `micro800: true`"),
 }
-
-
-_LIST_IDENTITY: Final = 0x63
-_HEADER_BYTES: Final = 24
-_NAME_AT: Final = 62  # of its answer: how long the product's name is, and the name
 
 
 def _address(text: str) -> str:
@@ -455,15 +452,11 @@ class Driver:
 
 
 async def recognize(host: str, port: int, path: str, timeout_s: float) -> Recognized | None:
-    """Ask who it is (EtherNet/IP, List Identity); None when nobody answers as EtherNet/IP does."""
-    said = await answer(host, port, struct.pack("<HHIIQI", _LIST_IDENTITY, 0, 0, 0, 0, 0), timeout_s)
-    if said is None or len(said) < _HEADER_BYTES or int.from_bytes(said[:2], "little") != _LIST_IDENTITY:
+    """Ask who it is (ListIdentity, CIP volume 2, 2-4.3); None when nobody answers as EtherNet/IP does."""
+    said = await answer(host, port, b"\x63" + bytes(23), timeout_s)
+    if said is None or len(said) < _NAME or said[:2] != b"\x63\0" or said[8:12] != bytes(4):
         return None
-    name = said[_NAME_AT + 1 : _NAME_AT + 1 + said[_NAME_AT]].decode("latin-1") if len(said) > _NAME_AT else ""
-    is_logix = "1756" in name or "1769" in name or "5069" in name or "Logix" in name
-    return Recognized("logix", 1.0 if is_logix else 0.9, f"EtherNet/IP, {name or 'which does not say its name'}")
-
-
-def map_tags(tags: Sequence[Tag]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Return what the entry of a machine with these tags says, and what each of their signals does."""
-    return {}, [{"tag": tag.address} for tag in tags]
+    kind, name = int.from_bytes(said[50:52], "little"), said[_NAME : _NAME + said[_NAME - 1]].decode("latin-1")
+    if kind == _CONTROLLER:
+        return Recognized("logix", 1.0, f"an EtherNet/IP controller {name!r}")
+    return Recognized("logix", 0.6, f"an EtherNet/IP device {name!r}, which is no controller")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import Annotated, Any, Final, Literal, NamedTuple, Self
 from urllib.parse import urlsplit
@@ -17,8 +17,7 @@ from edge import entry as base
 from edge.driver import Tag
 from edge.drivers import _number, _polled
 from edge.drivers._polled import Cell, LineError, RefusedError, Span, no_line, reach
-from edge.recognize import Recognized
-from edge.recognize import answer as hear
+from edge.recognize import Recognized, answer
 
 SCHEMES: Final = {"mc": 5007}
 
@@ -298,16 +297,9 @@ class Driver(_polled.Device):
 
 
 async def recognize(host: str, port: int, path: str, timeout_s: float) -> Recognized | None:
-    """Read D0 of the CPU itself; None when nobody answers as MC protocol does."""
-    body = struct.pack("<HHHI", 0x0010, _READ, 0, _KINDS["D"].code << 24) + struct.pack("<H", 1)
-    said = await hear(host, port, _HEAD.pack(0x0050, 0, 0xFF, 0x03FF, 0, len(body)) + body, timeout_s)
+    """Ask for the type of the CPU (SH-080008, 12.1); None when nobody answers as MC protocol does, in 3E frames."""
+    said = await answer(host, port, b"\x50\0\0\xff\xff\x03\0\x06\0\x10\0\x01\x01\0\0", timeout_s)
     if said is None or len(said) < _HEAD.size + 2 or said[:2] != b"\xd0\0":
         return None
-    code = int.from_bytes(said[_HEAD.size : _HEAD.size + 2], "little")
-    what, todo = _NO_WAY.get(code, ("", ""))
-    return Recognized("mc", 1.0, f"a MELSEC CPU on MC protocol 3E{': ' if what else ''}{what}", todo=todo)
-
-
-def map_tags(tags: Sequence[Tag]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Return what the entry of a machine with these tags says, and what each of their signals does."""
-    return {}, [{"device": tag.address} for tag in tags]
+    end, name = said[_HEAD.size : _HEAD.size + 2], said[_HEAD.size + 2 :][:16].decode("ascii", "replace").strip(" \0")
+    return Recognized("mc", 1.0, f"a MELSEC CPU {name}".rstrip() if end == b"\0\0" else "a MELSEC CPU")

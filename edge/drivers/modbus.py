@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import Annotated, Any, Final, Literal, Self, TypeAlias, cast
@@ -32,8 +32,7 @@ _BITS: Final = frozenset(("coil", "discrete"))
 _LAST: Final = 65_535
 _VAIN: Final = 300  # requests without anything found, then a look at a table ends
 _SILENT: Final = frozenset((ExcCodes.GATEWAY_PATH_UNAVIABLE, ExcCodes.GATEWAY_NO_RESPONSE))
-_MARK: Final = 0x5346  # of a request, which comes back with its answer
-_USUAL_UNITS: Final = (1, 255, 0)
+_ABSENT: Final = "its gateway says that this unit is not there: state the unit_id of the device"
 _WHY: Final[Mapping[int, str]] = {
     1: "it does not know this kind of request",
     2: "it has nothing at this address",
@@ -170,11 +169,11 @@ class _Memory:
             "input": client.read_input_registers,
             "holding": client.read_holding_registers,
         }[span.area]
-        said = await self._answer(ask(span.start, count=span.count, device_id=self._entry.unit_id))
+        answer = await self._answer(ask(span.start, count=span.count, device_id=self._entry.unit_id))
         if span.area in _BITS:
-            found = bytes(said.bits[: span.count])
+            found = bytes(answer.bits[: span.count])
         else:
-            found = struct.pack(f">{len(said.registers)}H", *said.registers)
+            found = struct.pack(f">{len(answer.registers)}H", *answer.registers)
         if len(found) != span.count * (1 if span.area in _BITS else 2):
             raise LineError(f"it answers with {len(found)} bytes to a request for {span.count} of {span.area}")
         return found
@@ -240,12 +239,12 @@ class _Memory:
 
     async def _answer(self, call: Awaitable[ModbusPDU]) -> ModbusPDU:
         try:
-            said = await call
+            answer = await call
         except ModbusException as error:
             raise LineError(f"no answer that is Modbus ({error})", "is `framing` right?") from error
-        if not said.isError():
-            return said
-        code = said.exception_code
+        if not answer.isError():
+            return answer
+        code = answer.exception_code
         if code in _SILENT:
             text = f"the gateway answers that its device {self._entry.unit_id} does not"
             raise LineError(text, "is `unit_id` right, and the device on?")
@@ -261,19 +260,20 @@ class Driver(_polled.Device):
 
 
 async def recognize(host: str, port: int, path: str, timeout_s: float) -> Recognized | None:
-    """Read a register of the usual units; None when nobody answers as Modbus does."""
-    for unit in _USUAL_UNITS:
-        said = await answer(host, port, struct.pack(">HHHBBHH", _MARK, 0, 6, unit, 3, 0, 1), timeout_s)
-        if said is None or len(said) < 9 or said[:4] != struct.pack(">HH", _MARK, 0) or said[7] & 0x7F != 3:
+    """Ask for the first holding register of the usual units; None when nobody answers as Modbus does.
+
+    A device that refuses the request has understood it. (Modbus Application Protocol 1.1b3, 6.3 and 7.)
+    """
+    for unit in (1, 255):
+        request = struct.pack(">BHH", 3, 0, 1)
+        said = await answer(host, port, struct.pack(">HHHB", 0x5346, 0, 6, unit) + request, timeout_s)
+        if said is not None and len(said) >= 9 and said[:4] == b"SF\0\0" and said[6] == unit and said[7] & 0x7F == 3:
+            why = _ABSENT if said[7] & 0x80 and said[8] in _SILENT else ""
+            return Recognized("modbus", 1.0, f"a Modbus device, unit {unit}", "", {"unit_id": unit}, why)
+        if said:
             return None
-        if said[7] == 3 or said[8] not in _SILENT:
-            return Recognized(
-                "modbus", 1.0, f"Modbus TCP, device {unit} answers", "", {"unit_id": unit} if unit != 1 else {}
-            )
-    text = f"a gateway to Modbus; none of its devices {', '.join(map(str, _USUAL_UNITS))} answers"
-    return Recognized("modbus", 0.95, text, todo="state the `unit_id` of the device")
-
-
-def map_tags(tags: Sequence[Tag]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Return what the entry of a machine with these tags says, and what each of their signals does."""
-    return {}, [{"register": tag.address} for tag in tags]
+    framed = struct.pack(">BBHH", 1, 3, 0, 1) + b"\x84\x0a"  # with its CRC
+    said = await answer(host, port, framed, timeout_s)
+    if said is not None and len(said) >= 5 and said[0] == 1 and said[1] & 0x7F == 3:
+        return Recognized("modbus", 0.9, "a Modbus device behind a converter, unit 1", "", {"framing": "rtu"})
+    return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
@@ -27,6 +27,7 @@ from edge.drivers._polled import Cell, LineError, RefusedError, Span, no_line
 from edge.recognize import Recognized, answer
 
 SCHEMES: Final = {"s7": 102}
+_CONFIRMED: Final = 5  # byte of an answer that says whether there is a connection
 _TYPES: Final[Mapping[str, _number.Type]] = {
     "BOOL": "bool", "BYTE": "uint8", "USINT": "uint8", "SINT": "int8", "INT": "int16", "UINT": "uint16",
     "WORD": "uint16", "DINT": "int32", "UDINT": "uint32", "DWORD": "uint32", "TIME": "int32", "LINT": "int64",
@@ -40,7 +41,6 @@ _OF: Final[Mapping[str, tuple[Area, S7Area]]] = {
 _OVERHEAD: Final = 18  # bytes of an answer that are no data
 _MOST_BLOCKS: Final = 1024
 _CLOSE_S: Final = 1.0
-_USUAL: Final = ((0, 1), (0, 2), (0, 0), (0, 3))
 _CODE: Final = re.compile(r"\(?0x([0-9a-f]+)\)?\Z")
 _WHY: Final[Mapping[int, str]] = {
     0x01: "the CPU reports trouble of its hardware",
@@ -262,21 +262,12 @@ class Driver(_polled.Device):
 
 
 async def recognize(host: str, port: int, path: str, timeout_s: float) -> Recognized | None:
-    """Ask for a connection (COTP, RFC 905) at the usual slots; None when nobody answers as S7 does."""
-    was_refused = False
-    for rack, slot in _USUAL:
-        request = b"\x03\0\0\x16\x11\xe0\0\0\0\1\0\xc0\1\x0a\xc1\2\1\0\xc2\2\1" + bytes([rack << 5 | slot])
-        said = await answer(host, port, request, timeout_s)
-        if said is None or (said and said[:2] != b"\x03\0"):
+    """Ask for a connection to the usual slots; None when nobody answers as ISO on TCP does (RFC 1006, ISO 8073)."""
+    for slot in (1, 2, 0):
+        ask = b"\x03\0\0\x16\x11\xe0\0\0\0\x01\0\xc1\x02\x01\0\xc2\x02\x01" + bytes([slot]) + b"\xc0\x01\x0a"
+        said = await answer(host, port, ask, timeout_s)
+        if said is None or (said and not said.startswith(b"\x03\0")):
             return None
-        if len(said) > 5 and said[5] == 0xD0:
-            options = {name: value for name, value, usual in (("rack", rack, 0), ("slot", slot, 1)) if value != usual}
-            return Recognized("s7", 0.95, f"an S7 CPU in rack {rack}, slot {slot}", "", options)
-        was_refused = was_refused or bool(said)
-    text = "ISO on TCP, as S7 speaks it; it takes no connection at the usual racks and slots"
-    return Recognized("s7", 0.6, text, todo="state `rack` and `slot`") if was_refused else None
-
-
-def map_tags(tags: Sequence[Tag]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Return what the entry of a machine with these tags says, and what each of their signals does."""
-    return {}, [{"address": tag.address} for tag in tags]
+        if len(said) > _CONFIRMED and said[_CONFIRMED] == 0xD0:
+            return Recognized("s7", 0.95, f"an S7 CPU, in rack 0 and slot {slot}", "", {"slot": slot})
+    return None

@@ -33,12 +33,13 @@ def test_names_are_as_short_as_they_can_be_and_readable() -> None:
     assert named("M/FrontBearingTemperature", "M/PLCState") == ["front_bearing_temperature", "plc_state"]
     assert named("M/Oil/Value", "M/Air/Value") == ["oil_value", "air_value"]
     assert named("plant/温度", "plant/Druck 1 [bar]") == ["wen_du", "druck_1_bar"]
+    assert named("holding/100", "coil/7") == ["holding_100", "coil_7"]
     assert named("a b", "a-b") == ["a_b", "a_b_2"]
 
 
 def test_several_values_of_one_message_are_told_by_where_they_stand_in_it() -> None:
     message = [Tag("plant/robot", "joints[0].temperature"), Tag("plant/robot", "joints[1].temperature")]
-    assert names(message) == ["0_temperature", "1_temperature"]
+    assert names(message) == ["joints_0_temperature", "joints_1_temperature"]
     assert names([Tag("plant/oven", "@")]) == ["oven"]
 
 
