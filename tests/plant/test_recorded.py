@@ -46,7 +46,8 @@ def micros(stamp: str) -> int:
     return (datetime.fromisoformat(stamp) - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
 
 
-def categories() -> dict[str, str]:
+def items() -> dict[str, tuple[str, str]]:
+    """Return name and kind of each data item of the device, by name and by id: a key may be either."""
     found = {}
     for element in ElementTree.parse(recording.MODEL).iter():
         if element.tag.endswith("}Device") and element.get("name") == recording.DEVICE:
@@ -54,31 +55,33 @@ def categories() -> dict[str, str]:
                 if item.tag.endswith("}DataItem"):
                     is_number = item.get("category") == "SAMPLE" or item.get("units") or "COUNT" in item.get("type", "")
                     kind = "number" if is_number or item.get("type") == "LINE_NUMBER" else "text"
-                    found[item.get("name", "")] = "condition" if item.get("category") == "CONDITION" else kind
+                    kind = "condition" if item.get("category") == "CONDITION" else kind
+                    found[item.get("name", "")] = found[item.get("id", "")] = item.get("name", ""), kind
     return found
 
 
 def expected() -> tuple[Observations, Counter[str], set[tuple[int, str, str]]]:
     """Return what was said of keys that the model has, how often keys that it has not, and the faults and warnings."""
-    kinds, seen = categories(), defaultdict[str, Any](lambda: defaultdict(list))
+    known, seen = items(), defaultdict[str, Any](lambda: defaultdict(list))
     unknown: Counter[str] = Counter()
     faults = set()
     for said in recording.said():
-        if said.key not in kinds:
+        if said.key not in known:
             unknown[said.key] += 1
             continue
+        name, kind = known[said.key]
         at = micros(said.stamp)
         value: float | str | None = said.fields[0]
         if value == "UNAVAILABLE":
             value = None
-        elif kinds[said.key] == "number":
+        elif kind == "number":
             value = float(said.fields[0])
-        elif kinds[said.key] == "condition":
+        elif kind == "condition":
             value = "condition"
             if said.fields[0] in ("FAULT", "WARNING"):
-                faults.add((at, said.key, said.fields[1]))
-        if value not in seen[said.key][at][-1:]:
-            seen[said.key][at].append(value)
+                faults.add((at, name, said.fields[1]))
+        if value not in seen[name][at][-1:]:
+            seen[name][at].append(value)
     return seen, unknown, faults
 
 
