@@ -103,10 +103,18 @@ def serving(source: Source) -> Iterator[Any]:
     try:
         yield asyncio.run_coroutine_threadsafe(context.__aenter__(), loop).result(30)
     finally:
-        asyncio.run_coroutine_threadsafe(context.__aexit__(None, None, None), loop).result(30)
+        asyncio.run_coroutine_threadsafe(end(context), loop).result(30)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(10)
         loop.close()
+
+
+async def end(context: AbstractAsyncContextManager[Any]) -> None:
+    await context.__aexit__(None, None, None)
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
 
 
 SOURCES: dict[str, tuple[Source, Callable[[int], dict[str, Any]]]] = {
