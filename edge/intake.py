@@ -15,6 +15,7 @@ from contract.event import Event
 from contract.model import MAX_TEXT_BYTES, Sample
 from contract.topics import TopicError, check_id
 from edge.blocks import Blocks
+from edge.conversion import Conversions
 from edge.dating import WORDS, Bounds
 from edge.detector import TICK_S, Detectors
 from edge.driver import Item, Refreshed
@@ -65,6 +66,7 @@ class Intake:
         self._ids = ids
         self._clock_ns = clock_ns
         self.notes = Notes()
+        self.conversions = Conversions.made(entry.signals, self.notes)
         self._log = _log.bind(machine=name, address=entry.address)
         self._way = Way(name, outlet=outlet, ledger=ledger, health=health, notes=self.notes, address=entry.address)
         self._events = Events(self._way)
@@ -90,12 +92,13 @@ class Intake:
         told, blocks = self._others(others, by_asset, now_ns) if others else ([], {})
         if blocks:
             self._health.last_data_ns = now_ns
-        for asset, said in by_asset.items():
+        for asset, raw in by_asset.items():
             source = self.sources.get(asset) or self.source(asset)
             if source is None:
-                self._health.refused += len(said)
+                self._health.refused += len(raw)
                 continue
             source.heard_s = time.monotonic()
+            said = self.conversions.converted(raw)
             if source.detectors is not None:
                 found = source.detectors.update(said, blocks.get(asset, ()), now_ns)
                 said.extend(found.samples)
@@ -184,7 +187,7 @@ class Intake:
 
     def recorded(self, source: Source, past: Filter, samples: Iterable[Sample]) -> list[Sample]:
         """Return what of samples that the machine recorded passes `past`, which counts them as read: send it."""
-        own = past.missing(samples, source.filter)
+        own = self.conversions.converted(past.missing(samples, source.filter))
         newest_ns = max((sample.time_ns for sample in own), default=0)
         self._learn(source, own)
         live, late = past.update(own, newest_ns)
@@ -260,7 +263,7 @@ class Intake:
             self.notes.tell("owner", text, asset_id)
             return None
         asset = replace(self._entry.asset(self._place, asset_id), label=self._ids.label(asset_id))
-        unknown = {name for name, entry in self._entry.signals.items() if entry.datatype is None}
+        unknown = {name for name, entry in self._entry.signals.items() if entry.stated is None}
         before = self._outlet.datatypes_before(asset_id)
         inferred = {name: datatype for name, datatype in before.items() if name in unknown}
         signals = tuple(replace(each, datatype=inferred.get(each.name, each.datatype)) for each in asset.signals)
