@@ -8,6 +8,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from graphlib import CycleError
 from pathlib import Path
 from typing import Annotated, Any, Final, Self
 from urllib.parse import urlsplit
@@ -31,6 +32,8 @@ from contract.model import Asset, Datatype, Signal
 from contract.sensor import MOST_BEARINGS, MOST_SENSORS, Bearing, Order, Sensor
 from contract.topics import TopicError, check_id
 from edge import detectors, units
+from edge.computed import in_order
+from edge.expression import MOST, Expression
 from edge.ids import AssetIds
 from edge.units import Line
 from edge.yaml_lines import WrittenFloat, WrittenInt
@@ -230,6 +233,25 @@ class SignalEntry(Quantity):
         return self
 
 
+class ComputedEntry(Quantity):
+    """A signal that is computed from others of its machine."""
+
+    expression: Annotated[Text, Field(max_length=MOST)] = Field(
+        description="over names of signals: power_a + power_b; [spindle/load] where a name has more than letters"
+    )
+
+    @field_validator("expression")
+    @classmethod
+    def _check_expression(cls, text: str) -> str:
+        Expression(text)
+        return text
+
+
+def _expression_alone(value: Any) -> Any:
+    """Let an expression stand for a signal of which there is no more to say."""
+    return {"expression": value} if isinstance(value, str) else value
+
+
 class BearingEntry(Model):
     """A rolling bearing whose outer ring stands still: its type, its geometry, or its orders; with those a free type.
 
@@ -400,6 +422,10 @@ class Entry(Model):
     )
     browse_limit: Annotated[int, Field(ge=1, le=100_000)] = 1000
     signals: Mapping[SignalName, SignalEntry] = Field(default_factory=dict)
+    computed: Mapping[
+        SignalName,
+        Annotated[ComputedEntry, BeforeValidator(_expression_alone, json_schema_input_type=ComputedEntry | str)],
+    ] = Field(default_factory=dict, description="signals that are computed from others")
     blocks: Annotated[Mapping[SignalName, BlockEntry], AfterValidator(_none)] = Field(
         default_factory=dict, description="sensors that measure in blocks; a driver that gives them states its own"
     )
@@ -407,10 +433,35 @@ class Entry(Model):
         default_factory=list, description="what looks at the signals and blocks on their way"
     )
 
+    @property
+    def quantities(self) -> Mapping[str, Quantity]:
+        """The signals of the machine and those that are computed."""
+        return {**self.signals, **self.computed}
+
+    def expressions(self) -> dict[str, Expression]:
+        """Return the expressions of the computed signals."""
+        return {name: Expression(entry.expression) for name, entry in self.computed.items()}
+
+    @model_validator(mode="after")
+    def _check_computed(self) -> Self:
+        expressions = self.expressions()
+        for name, expression in expressions.items():
+            loc = ("computed", name)
+            if name in self.signals:
+                raise _at(loc, name, "a signal of this name stands under `signals:`, too")
+            for each in sorted(expression.names - self.quantities.keys()):
+                raise _at((*loc, "expression"), each, f"no signal {_hint(each, self.quantities)}")
+        try:
+            in_order(expressions)
+        except CycleError as error:
+            circle = error.args[1]
+            raise _at(("computed", circle[0]), circle[0], f"it needs itself: {' needs '.join(circle[::-1])}") from error
+        return self
+
     @model_validator(mode="after")
     def _check_state(self) -> Self:
-        if self.state and self.state not in self.signals:
-            raise ValueError(f"state: no signal {_hint(self.state, self.signals)}")
+        if self.state and self.state not in self.quantities:
+            raise ValueError(f"state: no signal {_hint(self.state, self.quantities)}")
         return self
 
     @model_validator(mode="after")
@@ -419,9 +470,9 @@ class Entry(Model):
             if entry.speed is None:
                 continue
             loc = ("blocks", sensor, "speed")
-            if entry.speed not in self.signals:
-                raise _at(loc, entry.speed, f"no signal {_hint(entry.speed, self.signals)}")
-            if (datatype := self.signals[entry.speed].stated) in _NO_NUMBERS:
+            if entry.speed not in self.quantities:
+                raise _at(loc, entry.speed, f"no signal {_hint(entry.speed, self.quantities)}")
+            if (datatype := self.quantities[entry.speed].stated) in _NO_NUMBERS:
                 raise _at(loc, entry.speed, f"{entry.speed!r} is no number: its datatype is {datatype}")
         if len(self._facts()) > MOST_SENSORS:
             raise ValueError(f"blocks: what stands behind a sensor can be said of {MOST_SENSORS} of a machine")
@@ -433,14 +484,15 @@ class Entry(Model):
 
     @model_validator(mode="after")
     def _check_detectors(self) -> Self:
-        known, names, facts = set(self.signals), set[str](), self._facts()
+        said = self.quantities
+        known, names, facts = set(said), set[str](), self._facts()
         for index, entry in enumerate(self.detectors):
             loc = ("detectors", index)
             for option, signal in entry.signals().items():
                 place = (*loc, *(int(part) if part.isdigit() else part for part in option.split(".")))
                 if signal not in known:
                     raise _at(place, signal, f"no signal {_hint(signal, known)}")
-                stated = self.signals[signal].stated if signal in self.signals else None
+                stated = said[signal].stated if signal in said else None
                 if option in entry.numbers() and stated in _NO_NUMBERS:
                     raise _at(place, signal, f"{signal!r} is no number: its datatype is {stated}")
             for option, sensor in entry.sensors().items():
@@ -461,9 +513,11 @@ class Entry(Model):
     def asset(self, place: Place, asset_id: str) -> Asset:
         """Return the asset `asset_id` of this machine with the datatypes that are known from the plant file."""
         facts = self._facts()
-        signals = tuple(
-            entry.signal(name, self.period_s, writable=entry.writable) for name, entry in self.signals.items()
-        ) + tuple(signal for entry in self.detectors for signal in entry.features(facts))
+        signals = (
+            *(entry.signal(name, self.period_s, writable=entry.writable) for name, entry in self.signals.items()),
+            *(entry.signal(name, self.period_s) for name, entry in self.computed.items()),
+            *(signal for entry in self.detectors for signal in entry.features(facts)),
+        )
         return Asset(
             place.enterprise,
             place.site,

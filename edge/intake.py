@@ -15,6 +15,7 @@ from contract.event import Event
 from contract.model import MAX_TEXT_BYTES, Sample
 from contract.topics import TopicError, check_id
 from edge.blocks import Blocks
+from edge.computed import Computed
 from edge.conversion import Conversions
 from edge.dating import WORDS, Bounds
 from edge.detector import TICK_S, Detectors
@@ -99,6 +100,8 @@ class Intake:
                 continue
             source.heard_s = time.monotonic()
             said = self.conversions.converted(raw)
+            if source.computed is not None:
+                said = [*said, *source.computed.update(said, now_ns)]
             if source.detectors is not None:
                 found = source.detectors.update(said, blocks.get(asset, ()), now_ns)
                 said.extend(found.samples)
@@ -217,6 +220,8 @@ class Intake:
     def resume(self, now_ns: int) -> None:
         """Begin to read after a loss."""
         for source in self.sources.values():
+            if source.computed is not None:
+                source.computed.forget()
             source.filter.resume(self._bounds(now_ns))
 
     def lost(self) -> None:
@@ -263,7 +268,7 @@ class Intake:
             self.notes.tell("owner", text, asset_id)
             return None
         asset = replace(self._entry.asset(self._place, asset_id), label=self._ids.label(asset_id))
-        unknown = {name for name, entry in self._entry.signals.items() if entry.stated is None}
+        unknown = {name for name, entry in self._entry.quantities.items() if entry.stated is None}
         before = self._outlet.datatypes_before(asset_id)
         inferred = {name: datatype for name, datatype in before.items() if name in unknown}
         signals = tuple(replace(each, datatype=inferred.get(each.name, each.datatype)) for each in asset.signals)
@@ -272,7 +277,10 @@ class Intake:
         filter_ = Filter(signals, bounds=self._bounds(self._clock_ns()))
         active = partial(self._events.active, asset_id)
         detectors = Detectors(self._entry.detectors, asset, self._health, active) if self.detects else None
-        self.sources[asset_id] = Source(asset, filter_, unknown - inferred.keys(), inferred, detectors)
+        stated = {name: each.stated for name, each in self._entry.quantities.items() if each.stated is not None}
+        expressions = self._entry.expressions()
+        computed = Computed(asset_id, expressions, stated, self.notes) if expressions else None
+        self.sources[asset_id] = Source(asset, filter_, unknown - inferred.keys(), inferred, detectors, computed)
         there = {MACHINE, *(entry.name for entry in self._entry.detectors)}
         self._orphans += [(asset_id, source) for source in self._events.sources(asset_id) - there]
         return self.sources[asset_id]

@@ -422,11 +422,13 @@ async def test_values_are_converted_on_the_way_and_back(
     server = await serve()
     plant = workshop(nats_broker)
     speed = {"scale": 0.1, "offset": -50, "unit": "rpm", "writable": True, "low": 0, "high": 300, "deadband": 10}
-    runner = plant.run("cnc-01", opcua(server, speed=speed, running={"values": {"0": "off", "1": "on"}}))
+    settings = opcua(server, speed=speed, running={"values": {"0": "off", "1": "on"}})
+    runner = plant.run("cnc-01", settings | {"computed": {"double": "speed * 2 if running == 'on' else 0"}})
     await host.wait_for_value("cnc-01", 50.0)
     await host.wait_for_value("cnc-01", "off")
     await server.write("Running", True)
     await host.wait_for_value("cnc-01", "on")
+    await host.wait_for_value("cnc-01", 100.0)
     written = await runner.write("cnc-01", "speed", 70.3)
     assert (written.outcome, written.value) == ("done", 70.3)
     assert await server.nodes["Speed"].read_value() == 1203.0
