@@ -26,6 +26,7 @@ from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from edge.config import PlantFileError, load_plant, parse_plant
 from edge.entry import Place
+from edge.templates import TemplateError, expanded
 from edge.yaml_lines import Document, Loc, YamlError, parse
 
 BEFORE: Final = ".before"
@@ -59,7 +60,8 @@ def apply(path: Path, place: Place, machine: str, entry: JsonValue, based_on: st
         before = _parsed(_text(content))
         wanted = deepcopy(before.data)
         machines = _at(wanted, _loc(place))
-        _check_files(machines.get(machine), entry)
+        templates = wanted.get("templates")
+        _check_files(_whole(templates, machines.get(machine), machine), _whole(templates, entry, machine))
         if entry is not None:
             machines[machine] = entry
         elif machines.pop(machine, None) is None:
@@ -74,6 +76,14 @@ def apply(path: Path, place: Place, machine: str, entry: JsonValue, based_on: st
         if plant.absent:
             raise ApplyError("; ".join(f"{each.where}: {each.text}" for each in plant.absent)[:1000])
         return _replace(path, content, text)
+
+
+def _whole(templates: Any, entry: Any, machine: str) -> Any:
+    """Return an entry with what its template says, files and all; raise ApplyError."""
+    try:
+        return expanded(templates, entry, machine) if isinstance(entry, dict) else entry
+    except TemplateError as error:
+        raise ApplyError(f"machines.{machine}: {error}") from error
 
 
 def _check_files(old: Any, new: JsonValue) -> None:
