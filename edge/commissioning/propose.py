@@ -82,7 +82,7 @@ def propose(
         of_machine, of_signals = _mapped(module, taken)
     except ValueError as error:
         raise ProposeError(str(error)) from error
-    said = {"driver": driver, "address": address, "kind": kind} | dict(of_machine) | dict(options)
+    said = {"driver": driver, "address": address, "kind": kind} | dict(of_machine) | _stated(module, options)
     entry = CommentedMap(said | _pace(module, said))
     _comment_on(entry, module, about)
     entry["signals"] = signals = CommentedMap()
@@ -157,6 +157,12 @@ def _mapped(module: DriverModule, tags: Sequence[Tag]) -> tuple[Mapping[str, Any
     if len(keys) != 1:
         raise ValueError("this driver does not say how its signals are written: write the entry by hand")
     return {}, [{keys[0]: tag.address} for tag in tags]
+
+
+def _stated(module: DriverModule, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that are other ones than the driver would take by itself."""
+    fields = module.Entry.model_fields
+    return {key: value for key, value in options.items() if key not in fields or fields[key].default != value}
 
 
 def _pace(module: DriverModule, said: Mapping[str, Any]) -> dict[str, float]:
