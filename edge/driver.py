@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from contract.block import Block
 from contract.event import Event
 from contract.model import Datatype, Sample, Value
+from edge.entry import SignalEntry
 from edge.notes import Notes
 
 
@@ -118,6 +119,15 @@ class Driver(Protocol):
 
     async def close(self) -> None:
         """Let go of the machine; safe twice, safe unconnected."""
+
+
+@runtime_checkable
+class Finder(Protocol):
+    """What the driver has besides of a machine whose entry need not list its signals."""
+
+    @property
+    def found(self) -> Mapping[str, SignalEntry]:
+        """The signals that the machine itself has, by name; since `connect`, and none where the entry lists its own."""
 
 
 @runtime_checkable

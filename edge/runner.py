@@ -140,7 +140,12 @@ class Runner:
         """Set one signal within `limit_s`, at most WRITE_S. Never raises; ends in time (see edge.contain)."""
         if not self.health.connected:
             return Written("failed", self.health.trouble or "the machine is not connected")
-        return await self._driver.write(asset, signal, value, min(limit_s, WRITE_S))
+        try:
+            raw = self._intake.conversions.raw(signal, value)
+        except ValueError as error:
+            return Written("refused", f"{signal}: {error}")
+        written = await self._driver.write(asset, signal, raw, min(limit_s, WRITE_S))
+        return written._replace(value=self._intake.conversions.value(signal, written.value))
 
     async def browse(self, path: str) -> dict[str, Any]:
         """Return what the machine offers at `path` (see edge.probe); raise DriverError."""
@@ -209,6 +214,8 @@ class Runner:
         self.health.connected = True
         self._not_troubled()
         now_ns = self._clock_ns()
+        if found := self._driver.found:
+            self._intake.know(found)
         self._intake.keeps_history = self._driver.keeps_history
         self._gaps.look(self._listened_ns, now_ns, trouble)
         self._listened_ns = now_ns
@@ -250,7 +257,7 @@ class Runner:
                     try:
                         await self._intake.take(items)
                     except Exception:
-                        check_sound(items, self._entry.signals)
+                        check_sound(items, self._intake.signals)
                         raise
                     self._account()
                     self._say_notes()

@@ -8,7 +8,7 @@ from typing import Any, Final
 from edge.driver import Tag
 from edge.drivers import _http
 from edge.drivers._http import AnswerError
-from edge.drivers.mtconnect import documents
+from edge.drivers._mtconnect import documents
 from edge.recognize import Recognized
 
 PORTS: Final = (5000,)

@@ -4,22 +4,12 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final
 from xml.etree.ElementTree import Element
 
 from contract.model import Datatype
 from edge.driver import Tag
-from edge.drivers.mtconnect.documents import Device, local
-from edge.drivers.mtconnect.items import kind_of
-
-UNITS: Final = {
-    "AMPERE": "A", "CELSIUS": "°C", "DECIBEL": "dB", "DEGREE": "°", "DEGREE/SECOND": "°/s", "HERTZ": "Hz",
-    "JOULE": "J", "KILOGRAM": "kg", "LITER": "L", "LITER/SECOND": "L/s", "METER": "m", "MILLIMETER": "mm",
-    "MILLIMETER/SECOND": "mm/s", "MILLIMETER/SECOND^2": "mm/s²", "NEWTON": "N", "NEWTON_METER": "N·m", "OHM": "Ω",
-    "PASCAL": "Pa", "PERCENT": "%", "REVOLUTION/MINUTE": "rpm", "SECOND": "s", "VOLT": "V", "VOLT_AMPERE": "VA",
-    "WATT": "W", "WATT_SECOND": "Ws",
-}  # fmt: skip
-"""Units of the standard (MTConnect Part 2, UnitEnum) as a plant file writes them; others are left to a person."""
+from edge.drivers._mtconnect.documents import Device, local
+from edge.drivers._mtconnect.items import UNITS, kind_of
 
 
 def tags(devices: Sequence[Device], current: Mapping[str, Element], path: str) -> Iterator[Tag]:
