@@ -88,6 +88,7 @@ class Found(BaseModel):
     unit: Annotated[str, Field(max_length=64)] = ""
     low: float | None = None
     high: float | None = None
+    is_property: bool = False
 
 
 class Propose(BaseModel):

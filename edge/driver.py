@@ -46,6 +46,7 @@ class Tag:
     """Something in a machine's address space: `address` is what a plant file names, `path` how one gets there.
 
     `unit` is as a plant file writes it, `low` and `high` the ends of its range in that unit, where the machine says so.
+    `is_property`: it tells of another tag (its range, say) or of a condition, and is hardly a signal of its own.
     """
 
     path: str
@@ -57,6 +58,7 @@ class Tag:
     unit: str = ""
     low: float | None = None
     high: float | None = None
+    is_property: bool = False
 
 
 @dataclass(slots=True)

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from contract.model import Quality, Sample, Value, base_quality
 from edge.coercion import coerce
-from edge.commissioning.detect import detect
+from edge.commissioning.detect import Answers, Found, detect
 from edge.contain import Contained, Failed, outcome
 from edge.driver import DriverError
 from edge.drivers import load
@@ -78,7 +78,9 @@ async def visit(name: str, entry: Entry, context: Context, *, wait_s: float = WA
     finally:
         with suppress(Failed):
             await driver.close()
-    return Visit(name, entry.driver, entry.address, list(_readings(entry, seen, driver, wait_s)))
+    readings = list(_readings(entry, seen, driver, wait_s))
+    todo = await _otherwise(entry) if readings and all(reading.why for reading in readings) else ""
+    return Visit(name, entry.driver, entry.address, readings, todo=todo)
 
 
 async def _read(driver: Contained, entry: Entry, seen: dict[str, Sample], wait_s: float) -> None:
@@ -125,15 +127,35 @@ def _unread(entry: Entry) -> list[Reading]:
 async def _trouble(entry: Entry, error: DriverError) -> tuple[str, str]:
     """Return what is wrong with a machine that cannot be read, and what to do; what answers there tells most of it."""
     what, do = error.what, error.do
-    if error.code != "unreachable":
+    answers = await _answers(entry) if error.code == "unreachable" else None
+    if answers is None:
         return what, do
+    if not answers.found:
+        return answers.trouble, answers.todo
+    best = answers.found[0]
+    if (best.driver, urlsplit(best.address).scheme) != (entry.driver, urlsplit(entry.address).scheme):
+        what = f"{entry.address}: what answers there is {best.text}"
+        return what, f"write `driver: {best.driver}` and `address: {best.address}`, or the right port"
+    return what, _differing(entry, best) or do
+
+
+async def _otherwise(entry: Entry) -> str:
+    """Return what to write otherwise when a machine answers, and none of its signals has a value; "": nothing known."""
+    answers = await _answers(entry)
+    return _differing(entry, answers.found[0]) if answers is not None and answers.found else ""
+
+
+async def _answers(entry: Entry) -> Answers | None:
     with suppress(DriverError, TimeoutError):
         async with asyncio.timeout(_DETECT_S):
-            answers = await detect(entry.address.partition("://")[2].partition("/")[0])
-        if not answers.found:
-            return answers.trouble, answers.todo
-        best = answers.found[0]
-        if (best.driver, urlsplit(best.address).scheme) != (entry.driver, urlsplit(entry.address).scheme):
-            what = f"{entry.address}: what answers there is {best.text}"
-            do = f"write `driver: {best.driver}` and `address: {best.address}`, or the right port"
-    return what, do
+            return await detect(entry.address.partition("://")[2].partition("/")[0])
+    return None
+
+
+def _differing(entry: Entry, found: Found) -> str:
+    """Return which options of an entry are others than those by which its machine answers."""
+    if found.driver != entry.driver:
+        return ""
+    other = type(entry).model_validate({"driver": entry.driver, "address": found.address, **found.options})
+    options = [f"`{key}: {found.options[key]}`" for key in found.options if getattr(entry, key) != getattr(other, key)]
+    return f"it answers with {' and '.join(options)}: write that" if options else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import typing
 from collections import Counter
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from pydantic import ValidationError
@@ -41,7 +41,7 @@ _NOT_IN_NAME: Final = re.compile(r"[^a-z0-9]+")
 
 
 _NO_VALUE: Final = "without a single value: an array, a structure, or nothing yet"
-_PROPERTY: Final = "a property of another one"
+_PROPERTY: Final = "a property of another one, or of a condition"
 
 
 class ProposeError(ValueError):
@@ -73,9 +73,8 @@ def propose(
         module = load(driver)
     except UnknownDriverError as error:
         raise ProposeError(str(error)) from error
-    own = {tag.path for tag in signals_of(tags)}
-    left_out = {tag.path: _NO_VALUE if tag.path in own else _PROPERTY for tag in tags if not _is_signal(tag, own)}
-    taken = [tag for tag in tags if tag.path not in left_out]
+    left_out = {tag.path: why for tag in tags if (why := _why_not(tag))}
+    taken = [tag for tag in tags if not _why_not(tag)]
     if not taken:
         why = next(iter(left_out.values()), "none was chosen")
         raise ProposeError(f"no tag of these can be a signal: {why}")
@@ -83,7 +82,7 @@ def propose(
         of_machine, of_signals = _mapped(module, taken)
     except ValueError as error:
         raise ProposeError(str(error)) from error
-    said = {"driver": driver, "address": address, "kind": kind} | dict(of_machine) | dict(options)
+    said = {"driver": driver, "address": address, "kind": kind} | dict(of_machine) | _stated(module, options)
     entry = CommentedMap(said | _pace(module, said))
     _comment_on(entry, module, about)
     entry["signals"] = signals = CommentedMap()
@@ -138,20 +137,10 @@ def machine_id(tags: Sequence[Tag], host: str) -> str:
     return level_name(shared[-1] if shared else f"machine-{host}")
 
 
-def signals_of(tags: Sequence[Tag]) -> list[Tag]:
-    """Return the tags without those that lie below another one: the properties of it, like its unit and range."""
-    paths = {tag.path for tag in tags}
-    return [tag for tag in tags if paths.isdisjoint(_above(tag.path))]
-
-
-def _above(path: str) -> Iterator[str]:
-    while "/" in path:
-        path = path.rpartition("/")[0]
-        yield path
-
-
-def _is_signal(tag: Tag, own: Container[str]) -> bool:
-    return tag.path in own and (tag.datatype is not None or tag.value is not None)
+def _why_not(tag: Tag) -> str:
+    if tag.is_property:
+        return _PROPERTY
+    return _NO_VALUE if tag.datatype is None and tag.value is None else ""
 
 
 def _mapped(module: DriverModule, tags: Sequence[Tag]) -> tuple[Mapping[str, Any], Sequence[dict[str, Any]]]:
@@ -168,6 +157,12 @@ def _mapped(module: DriverModule, tags: Sequence[Tag]) -> tuple[Mapping[str, Any
     if len(keys) != 1:
         raise ValueError("this driver does not say how its signals are written: write the entry by hand")
     return {}, [{keys[0]: tag.address} for tag in tags]
+
+
+def _stated(module: DriverModule, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that are other ones than the driver would take by itself."""
+    fields = module.Entry.model_fields
+    return {key: value for key, value in options.items() if key not in fields or fields[key].default != value}
 
 
 def _pace(module: DriverModule, said: Mapping[str, Any]) -> dict[str, float]:

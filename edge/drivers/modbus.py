@@ -269,11 +269,15 @@ async def recognize(host: str, port: int, path: str, timeout_s: float) -> Recogn
         said = await answer(host, port, struct.pack(">HHHB", 0x5346, 0, 6, unit) + request, timeout_s)
         if said is not None and len(said) >= 9 and said[:4] == b"SF\0\0" and said[6] == unit and said[7] & 0x7F == 3:
             why = _ABSENT if said[7] & 0x80 and said[8] in _SILENT else ""
-            return Recognized("modbus", 1.0, f"a Modbus device, unit {unit}", "", {"unit_id": unit}, why)
+            return Recognized(
+                "modbus", 1.0, f"a Modbus device, unit {unit}", "", {"unit_id": unit, "framing": "tcp"}, why
+            )
         if said:
             return None
     framed = struct.pack(">BBHH", 1, 3, 0, 1) + b"\x84\x0a"  # with its CRC
     said = await answer(host, port, framed, timeout_s)
     if said is not None and len(said) >= 5 and said[0] == 1 and said[1] & 0x7F == 3:
-        return Recognized("modbus", 0.9, "a Modbus device behind a converter, unit 1", "", {"framing": "rtu"})
+        return Recognized(
+            "modbus", 0.9, "a Modbus device behind a converter, unit 1", "", {"unit_id": 1, "framing": "rtu"}
+        )
     return None

@@ -123,7 +123,8 @@ def _visit(plant: Plant, file: Path, only: Sequence[str], wait_s: float, *, utc:
         for visit in bad:
             if visit.trouble:
                 out.print(f"{visit.machine}: {visit.trouble.rstrip(': ')}", markup=False)
-                out.print(f"  {visit.todo}", markup=False)
+            if visit.todo:
+                out.print(f"  {visit.machine}: {visit.todo}", markup=False)
         well = len(visited) - len(bad)
         out.print(f"{plural(len(visited), 'machine')}: {well} well, {len(bad)} not", markup=False)
     if bad:

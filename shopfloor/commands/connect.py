@@ -19,7 +19,7 @@ from edge import probe
 from edge.apply import ApplyError
 from edge.commissioning import plant_file
 from edge.commissioning.detect import Answers, Found, detect
-from edge.commissioning.propose import Proposal, ProposeError, machine_id, propose, signals_of
+from edge.commissioning.propose import Proposal, ProposeError, machine_id, propose
 from edge.contain import Contained
 from edge.driver import DriverError, Tag
 from edge.drivers import UnknownDriverError
@@ -41,6 +41,7 @@ class _Wish:
 
     address: str
     driver: str
+    path: str
     options: dict[str, Any]
     option_texts: Sequence[str]
     tags: list[str]
@@ -60,7 +61,14 @@ class _Wish:
         words = ["shopfloor", "connect", self.address]
         for text in self.option_texts:
             words += ["-o", text]
-        stated = {"driver": self.driver, "as": self.id, "kind": self.kind, "into": self.into, "line": self.line}
+        stated = {
+            "driver": self.driver,
+            "path": self.path,
+            "as": self.id,
+            "kind": self.kind,
+            "into": self.into,
+            "line": self.line,
+        }
         for flag, value in stated.items():
             words += [f"--{flag}", str(value)] if value else []
         words += [word for glob in self.tags for word in ("--tags", glob)] + (["--all"] if self.is_all else [])
@@ -100,6 +108,7 @@ def connect(
     wish = _Wish(
         address=address,
         driver=driver,
+        path=path,
         options=read_options(option),
         option_texts=option or (),
         tags=tags or [],
@@ -116,7 +125,7 @@ def connect(
     _check(wish)
     answers = _detected(wish, timeout)
     chosen = _chosen(wish, answers, json=json)
-    found, more = _tags(wish, chosen, path, limit, timeout)
+    found, more = _tags(wish, chosen, limit)
     wish.told["tags"] = [asdict(tag) for tag in found]
     if more:
         err.print(f"the first {len(found)} tags; --limit shows more, --path narrows it", markup=False)
@@ -187,7 +196,7 @@ def _meant(wish: _Wish, found: Found) -> Found:
     return found
 
 
-def _tags(wish: _Wish, chosen: Found, path: str, limit: int, timeout_s: float) -> tuple[list[Tag], bool]:
+def _tags(wish: _Wish, chosen: Found, limit: int) -> tuple[list[Tag], bool]:
     """Return the tags, with their values, and whether there are more; raise UnreachableError."""
     wish.options = {**chosen.options, **wish.options}
     folder = None if wish.into is None else wish.into.absolute().parent
@@ -195,12 +204,12 @@ def _tags(wish: _Wish, chosen: Found, path: str, limit: int, timeout_s: float) -
     driver = Contained(lambda: connection(chosen.driver, chosen.address, options, folder=folder), connect_s=30)
     connection(chosen.driver, chosen.address, options, folder=folder)  # so that a wrong option is said as such
     try:
-        found, more = asyncio.run(probe.look(driver, path, most=limit, limit_s=60, connects=True))
+        found, more = asyncio.run(probe.look(driver, wish.path, most=limit, limit_s=60, connects=True))
     except DriverError as error:
         do = chosen.todo if error.code == "login_refused" and chosen.todo else error.do
         raise UnreachableError(error.what.rstrip(": "), do or chosen.todo) from error
     if not found:
-        where = f" at {path!r}" if path else ""
+        where = f" at {wish.path!r}" if wish.path else ""
         raise RefusedError(f"{chosen.address} shows no tags{where}", "is something published there now?")
     return found, more or len(found) == limit
 
@@ -210,7 +219,7 @@ def _picked(wish: _Wish, found: Sequence[Tag], *, json: bool) -> list[Tag]:
     if wish.is_all:
         return list(found)
     if not wish.tags:
-        found = signals_of(found)
+        found = [tag for tag in found if not tag.is_property]
         _show(found, json=json)
         if not wish.asks:
             _end(wish, "--tags '*'", json=json)

@@ -32,19 +32,24 @@ async def browse(services: Services, path: str, limit: int, encoding: str) -> As
     pattern = [part for part in path.split("/") if part]
     queue: deque[tuple[ua.NodeId, tuple[str, ...]]] = deque([(ua.NodeId(ua.ObjectIds.ObjectsFolder), ())])
     seen: set[ua.NodeId] = {queue[0][0]}
+    of_others: set[ua.NodeId] = set()  # variables, and conditions: what lies below tells of them
     count = 0
     while queue and count < limit:
         group = [queue.popleft() for _ in range(min(_GROUP, len(queue)))]
-        found: list[tuple[ua.NodeId, tuple[str, ...]]] = []
-        for (_, where), references in zip(group, await services.browse([n for n, _ in group]), strict=True):
+        found: list[tuple[ua.NodeId, tuple[str, ...], bool]] = []
+        for (parent, where), references in zip(group, await services.browse([n for n, _ in group]), strict=True):
+            is_other = parent in of_others or any(_is_event_type(reference) for reference in references)
             for reference in references:
                 node, names = reference.NodeId, (*where, text(reference.BrowseName.Name or "", encoding)[0])
                 if node in seen or len(seen) >= _MAX_VISITED or not _leads(pattern, names):
                     continue
                 seen.add(node)
                 queue.append((node, names))
-                if reference.NodeClass == ua.NodeClass.Variable and len(names) >= len(pattern):
-                    found.append((node, names))
+                is_variable = reference.NodeClass == ua.NodeClass.Variable
+                if is_variable or is_other:
+                    of_others.add(node)
+                if is_variable and len(names) >= len(pattern):
+                    found.append((node, names, is_other))
         async for tag in _tags(services, found[: limit - count], namespaces, encoding):
             count += 1
             yield tag
@@ -57,14 +62,22 @@ def _leads(pattern: Sequence[str], names: Sequence[str]) -> bool:
     return all(fnmatch.fnmatchcase(name, part) for name, part in zip(names, pattern, strict=False))
 
 
+def _is_event_type(reference: ua.ReferenceDescription) -> bool:
+    """Whether a reference is of a field that only events and conditions have (OPC 10000-5, 6.4.2)."""
+    return bool(reference.BrowseName.NamespaceIndex == 0 and reference.BrowseName.Name == "EventType")
+
+
 async def _tags(
-    services: Services, found: Sequence[tuple[ua.NodeId, tuple[str, ...]]], namespaces: Sequence[str], encoding: str
+    services: Services,
+    found: Sequence[tuple[ua.NodeId, tuple[str, ...], bool]],
+    namespaces: Sequence[str],
+    encoding: str,
 ) -> AsyncIterator[Tag]:
     for start in range(0, len(found), _GROUP):
         group = found[start : start + _GROUP]
-        asked = [ua.ReadValueId(NodeId=node, AttributeId=attribute) for node, _ in group for attribute in _ATTRIBUTES]
+        asked = [ua.ReadValueId(NodeId=node, AttributeId=attribute) for node, *_ in group for attribute in _ATTRIBUTES]
         values = [data.Value for data in await services.read(asked)]
-        for index, (node, names) in enumerate(group):
+        for index, (node, names, is_property) in enumerate(group):
             value, access, description = values[index * 3 : index * 3 + 3]
             rights = None if access is None else access.Value
             words = plain(description, encoding)
@@ -75,4 +88,5 @@ async def _tags(
                 value=plain(value, encoding),
                 writable=isinstance(rights, int) and bool(rights & _WRITABLE),
                 description=words if isinstance(words, str) else "",
+                is_property=is_property,
             )

@@ -2403,6 +2403,11 @@ export interface components {
             description: string;
             /** High */
             high?: number | null;
+            /**
+             * Is Property
+             * @default false
+             */
+            is_property: boolean;
             /** Low */
             low?: number | null;
             /** Path */
