@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Protocol
 
 from pydantic import ValidationError
 
@@ -14,9 +14,22 @@ from edge.apply import ApplyError
 from edge.config import said_of
 from edge.drivers import UnknownDriverError, load
 from edge.entry import Context, Place
+from edge.health import PlantFile
 
-HOLDS: Final = "from the next start of the edge"
-"""When the edge reads its plant file."""
+
+class PlantSource(Protocol):
+    """The plant file that runs."""
+
+    @property
+    def path(self) -> Path:
+        """Where it lies."""
+
+    @property
+    def file(self) -> PlantFile:
+        """What is told of it."""
+
+    async def follow(self) -> dict[str, Any]:
+        """Apply the file as it is now; return what was done (see edge.plant)."""
 
 
 class DeskError(ValueError):
@@ -26,7 +39,7 @@ class DeskError(ValueError):
 class Desk:
     """Of one line; `plant` is its plant file, None where commands may not see it."""
 
-    def __init__(self, place: Place, context: Context, plant: Path | None) -> None:
+    def __init__(self, place: Place, context: Context, plant: PlantSource | None) -> None:
         self._place = place
         self._context = context
         self._plant = plant
@@ -46,20 +59,23 @@ class Desk:
     async def plant(self) -> dict[str, Any]:
         """Return the entries of the line in the plant file, and its hash; raise DeskError."""
         try:
-            return await asyncio.to_thread(apply.read_machines, self._file(), self._place)
+            return await asyncio.to_thread(apply.read_machines, self._source().path, self._place)
         except ApplyError as error:
             raise DeskError(str(error)) from error
 
     async def apply(self, change: Apply) -> dict[str, Any]:
-        """Change the plant file (see edge.apply); return its new hash. Raises DeskError."""
-        entry, based_on = change.entry, change.based_on
+        """Change the plant file (see edge.apply) and apply it; return its new hash and what was done.
+
+        Raises DeskError.
+        """
+        plant, entry, based_on = self._source(), change.entry, change.based_on
         try:
-            new = await asyncio.to_thread(apply.apply, self._file(), self._place, change.machine, entry, based_on)
+            new = await asyncio.to_thread(apply.apply, plant.path, self._place, change.machine, entry, based_on)
         except ApplyError as error:
             raise DeskError(str(error)) from error
-        return {"sha256": new, "holds": HOLDS}
+        return {"sha256": new} | await plant.follow()
 
-    def _file(self) -> Path:
+    def _source(self) -> PlantSource:
         if self._plant is None:
             raise DeskError("this edge shows its plant file to nobody")
         return self._plant
