@@ -204,7 +204,7 @@ class Runner:
             await self._close()
 
     async def _serve_once(self) -> None:
-        """Connect and read until the machine is lost."""
+        """Connect and read until the machine is lost or stopped."""
         try:
             await self._driver.connect()
             self._connected()
@@ -212,7 +212,6 @@ class Runner:
             if not self._driver.is_direct:
                 self._listened_ns = self._clock_ns()
             await self._end(Lost(CHANGED))
-            return  # `run` closes
         except Unreachable as error:
             if self.health.trouble != str(error):
                 self._log.warning("machine cannot be reached; trying on", reason=str(error))
@@ -224,6 +223,8 @@ class Runner:
         except Failed as error:
             self._failed(error)
             await self._end(error)
+        else:
+            return  # it is stopped, and `run` closes
         await self._close()
 
     async def _end(self, why: DriverError) -> None:

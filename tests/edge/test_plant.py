@@ -224,15 +224,17 @@ async def test_comments_and_order_touch_nothing(
     observe: Any, nats_broker: Any, hosts: Any, edges: Any, until: Any
 ) -> None:
     host, agent = await hosts(nats_broker), await observe()
-    one, two = mtconnect(agent.url, program={}, mode={}), mtconnect(agent.url, mode={})
+    one, two = mtconnect(agent.url, program={}, mode={}), mtconnect(agent.url, program={})
     service = edges(nats_broker, {"line1": {"cnc-01": one, "cnc-02": two}})
-    await until(lambda: all(born(host, name, "Properties/Online")[-1:] == [True] for name in ("cnc-01", "cnc-02")))
+    await until(lambda: told(host, "Health/cnc-01/connected") and told(host, "Health/cnc-02/connected"))
+    await agent.say("program", "O5")
+    await until(lambda: all("O5" in heard(host, name) for name in ("cnc-01", "cnc-02")))
     births = len(host.of("NBIRTH", "DBIRTH", "DDEATH"))
     turned = dict(reversed(one.items())) | {"signals": dict(reversed(one["signals"].items()))}
     service.write({"line1": {"cnc-02": two, "cnc-01": turned}}, head="# the hall\n")
     assert await service.plant.follow() == {"started": [], "stopped": [], "changed": []}
     await agent.say("program", "O6")
-    await host.wait_for_value("cnc-01", "O6")
+    await until(lambda: all("O6" in host.values(name) for name in ("cnc-01", "cnc-02")))
     assert len(host.of("NBIRTH", "DBIRTH", "DDEATH")) == births
     await until(lambda: told(host, "Health/plant_file") == service.plant.file.sha256[:12])
 
