@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from contract.birth import PLANT_FILE_TROUBLE
 from contract.model import Asset, Datatype, Sample, Signal
 from edge import ledger
 from edge.entry import Place
@@ -78,7 +79,7 @@ def node_asset(place: Place, machines: Iterable[str]) -> Asset:
         *(Signal(f"Health/{name}", description=text) for name, (_, text) in _COUNTED.items()),
         Signal("Health/plant_file", Datatype.STRING, description="the plant file that runs: its hash, 12 digits of it"),
         Signal(
-            "Health/plant_file_trouble",
+            PLANT_FILE_TROUBLE,
             Datatype.STRING,
             description="why the plant file on disk is another one; empty: it is not",
         ),
@@ -123,7 +124,7 @@ def samples(
         "Health/tasks": float(tasks),
         "Health/dropped_total": float(dropped + refused + stats.dropped),
         "Health/plant_file": plant_file.sha256[:12],
-        "Health/plant_file_trouble": _shown(plant_file.trouble),
+        PLANT_FILE_TROUBLE: _shown(plant_file.trouble),
     }
     for name, (counter, _) in _COUNTED.items():
         values[f"Health/{name}"] = float(sum(getattr(health, counter) for health in machines.values()))
