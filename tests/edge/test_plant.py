@@ -18,6 +18,7 @@ from structlog.testing import capture_logs
 import edge.drivers
 from contract.broker import Broker
 from contract.command import Apply, Browse
+from contract.event import EVENT, read_event
 from edge.config import load_plant
 from edge.entry import Context
 from edge.line import LineService
@@ -170,6 +171,48 @@ async def test_machines_and_lines_come_and_go(
 
 def heard(host: Any, device: str) -> list[Any]:
     return [m.value for each in host.of("DBIRTH", "DDATA", device=device) for m in each.payload.metrics]
+
+
+async def test_conditions_end_with_their_machine_and_outlive_a_change(
+    serve: Any, nats_broker: Any, hosts: Any, edges: Any, until: Any
+) -> None:
+    host, server = await hosts(nats_broker), await serve()
+    limit = {"kind": "limit", "name": "fast", "signal": "speed", "high": 500.0}
+    one, two = opcua(server, speed={}) | {"detectors": [limit]}, opcua(server, load={})
+    service = edges(nats_broker, {"line1": {"cnc-01": one, "cnc-02": two}})
+    await until(lambda: conditions(host, "cnc-01") == ["active"])
+    service.write({"line1": {"cnc-01": one | {"kind": "cnc"}, "cnc-02": two}})
+    await service.plant.follow()
+    await until(lambda: "cnc" in born(host, "cnc-01", "Properties/Kind"))
+    await server.write("Speed", 2000.0)
+    await host.wait_for_value("cnc-01", 2000.0)
+    assert conditions(host, "cnc-01") == ["active"]
+
+    service.write({"line1": {"cnc-02": two}})
+    await service.plant.follow()
+    await until(lambda: conditions(host, "cnc-01") == ["active", "cleared"])
+
+
+def conditions(host: Any, device: str) -> list[str]:
+    told = [m for each in host.of("DDATA", device=device) for m in each.payload.metrics if m.name == EVENT]
+    return [read_event(metric.value, device).state for metric in told]
+
+
+async def test_what_waits_for_the_end_of_its_period_is_sent_before_the_machine_is_let_go(
+    observe: Any, nats_broker: Any, hosts: Any, edges: Any, until: Any
+) -> None:
+    host, agent = await hosts(nats_broker), await observe()
+    slow = mtconnect(agent.url, program={"period_s": 3600}, mode={})
+    service = edges(nats_broker, {"line1": {"cnc-01": slow, "cnc-02": mtconnect(agent.url, mode={})}})
+    await until(lambda: host.of("DBIRTH", device="cnc-01"))
+    for word in ("O1", "O2"):
+        await agent.say("program", word)
+        await agent.say("mode", word)
+        await host.wait_for_value("cnc-01", word)
+    assert host.values("cnc-01").count("O2") == 1
+    service.write({"line1": {"cnc-02": mtconnect(agent.url, mode={})}})
+    await service.plant.follow()
+    await until(lambda: host.values("cnc-01").count("O2") == 2)  # of the mode, and of the program
 
 
 async def test_a_machine_that_moves_to_another_line_is_asked_by_one(
