@@ -1,6 +1,7 @@
 """What the edge node says of itself, every few seconds, as metrics of the node.
 
-Counts are since the start. What is counted in the last seconds before a kill is never told; losses are in the spool.
+Counts are since the start, those of a machine since its entry is as it is. What is counted in the last seconds before a
+kill is never told; losses are in the spool.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -108,7 +109,13 @@ class PlantService:
         content = await asyncio.to_thread(read_content, self.path)
         if hashlib.sha256(content).hexdigest() == self._plant.sha256:
             return Changes()
-        plant = await asyncio.to_thread(read_plant, content, self.path)
+        try:
+            plant = await asyncio.to_thread(read_plant, content, self.path)
+        except PlantFileError:
+            raise
+        except Exception as error:  # of a driver's own checks: what runs must not end by it
+            text = f"a driver failed at its entry: {type(error).__name__}: {error}"
+            raise PlantFileError(self.path, [Problem(0, "", text)]) from error
         if (plant.enterprise, plant.site) != (self._plant.enterprise, self._plant.site):
             raise PlantFileError(self.path, [Problem(0, "", _FIXED)])
         return await self._apply(plant, plant.select(self._only))
@@ -116,6 +123,7 @@ class PlantService:
     async def _apply(self, plant: Plant, lines: Sequence[Line]) -> Changes:
         """Do what has changed; raise SpoolError when some of it could not be done, and has to be tried again."""
         done = Changes()
+        self._plant = replace(self._plant, sha256="")  # until all of it is done, what runs is no file's
         robbed = self._berth(plant)
         for line in lines:
             service, task = self._services.get(str(line.place), (None, None))
