@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Container, Mapping
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,8 +15,9 @@ import structlog
 from contract.broker import Broker
 from edge import health
 from edge.budget import BLOCK_BYTES, BlockBudget
+from edge.commissioning.address import Network
 from edge.config import Line
-from edge.desk import Desk, PlantSource
+from edge.desk import NETWORKS, Desk, PlantSource
 from edge.driver import Driver
 from edge.drivers import load
 from edge.entry import Context, Entry
@@ -53,8 +54,9 @@ class LineService:
         raw_days: int = 0,
         block_bytes: int = BLOCK_BYTES,
         host_id: str = HOST,
+        networks: Sequence[Network] = NETWORKS,
     ) -> None:
-        """`plant` is the plant file, where commands may change it."""
+        """`plant` is the plant file, where commands may change it, `networks` what they may ask."""
         self._line = line
         self._plant = plant
         self._context = context
@@ -64,6 +66,7 @@ class LineService:
         self._raw_days = raw_days
         self._block_bytes = block_bytes
         self._host_id = host_id
+        self._networks = networks
         self._spool: Spool | None = None
         self._node: EdgeNode | None = None
         self._machines: Machines | None = None  # while it serves
@@ -137,7 +140,7 @@ class LineService:
         uplink.node.renewed = ledger.renewed
         ids = AssetIds(spool, self._berths.owners)
         context = replace(self._context, ids=ids)
-        desk = Desk(self._line.place, context, self._plant)
+        desk = Desk(self._line.place, context, self._plant, self._networks)
         try:
             async with asyncio.TaskGroup() as tasks:
                 make = partial(self._runner, context=context, node=uplink.node, ledger=ledger)
