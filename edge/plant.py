@@ -46,7 +46,7 @@ class PlantService:
         """Set it to have the file read at once."""
         self._only = only
         self._plant = plant
-        self._lines: Sequence[Line] = plant.select(only)
+        self._lines = plant.select(only)  # to begin with
         self._turn = asyncio.Lock()
         self._stamp: Stamp = ()  # of what was read last
         self._services: dict[str, tuple[LineService, asyncio.Task[None]]] = {}
@@ -140,7 +140,7 @@ class PlantService:
         for service, _ in self._services.values():
             if service.line.place not in places:
                 done += service.change(Line(service.line.place, {}))
-        self._plant, self._lines = plant, lines
+        self._plant = plant
         self.file.sha256 = plant.sha256
         return done
 
