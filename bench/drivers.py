@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import multiprocessing
+import random
 import socket
 import statistics
 import struct
@@ -21,6 +22,7 @@ from snap7 import Area
 from snap7.async_client import AsyncClient
 from snap7.server import Server
 from snap7.type import SrvArea
+from snap7.util import get_real
 
 from edge.drivers import modbus, s7
 from edge.entry import Context
@@ -53,6 +55,7 @@ class Device:
 
     def __init__(self) -> None:
         self.way = ""
+        self.changes = False
         self.asked_s: list[float] = []
         self.port = 0
         self._server: asyncio.Server | None = None
@@ -90,7 +93,8 @@ class Device:
                     continue
                 self.asked_s.append(time.monotonic())
                 size = 2 * int.from_bytes(request[3:5], "big")
-                writer.write(head[:4] + struct.pack(">HBBB", 3 + size, head[6], request[0], size) + bytes(size))
+                head = head[:4] + struct.pack(">HBBB", 3 + size, head[6], request[0], size)
+                writer.write(head + (_numbers(size) if self.changes else bytes(size)))
         self._writers.discard(writer)
         writer.close()
 
@@ -147,13 +151,13 @@ def _p99_ms(devices: list[Device]) -> float:
 
 
 def costs(rounds: int = 300) -> list[Cost]:
-    """Measure each driver whose library is a client of memory, beside that library at the same requests."""
-    return [_modbus_cost(rounds), _s7_cost(rounds)]
+    """Measure each driver whose library is a client of memory, while all values change and while none does."""
+    return [measure(rounds, changes) for measure in (_modbus_cost, _s7_cost) for changes in (True, False)]
 
 
-def _modbus_cost(rounds: int) -> Cost:
+def _modbus_cost(rounds: int, changes: bool) -> Cost:
     signals = {f"s{at}": {"register": f"holding/{at}", "type": "float32"} for at in range(0, 480, 2)}
-    with _served(_serve_modbus) as port:
+    with _served(_serve_modbus, changes) as port:
         entry = modbus.Entry.model_validate(
             {"address": f"modbus://127.0.0.1:{port}", "poll_s": 1e-6, "signals": signals}
         )
@@ -164,16 +168,19 @@ def _modbus_cost(rounds: int) -> Cost:
 
             async def read() -> None:
                 for at in range(0, 480, 124):
-                    await client.read_holding_registers(at, count=min(124, 480 - at))
+                    said = await client.read_holding_registers(at, count=min(124, 480 - at))
+                    client.convert_from_registers(said.registers, client.DATATYPE.FLOAT32)
 
             return read
 
-        return asyncio.run(_compare("modbus", modbus.Driver("m", entry, _context()), bare, len(signals), rounds))
+        return asyncio.run(
+            _compare(f"modbus, {_said(changes)}", modbus.Driver("m", entry, _context()), bare, len(signals), rounds)
+        )
 
 
-def _s7_cost(rounds: int) -> Cost:
+def _s7_cost(rounds: int, changes: bool) -> Cost:
     signals = {f"s{at}": {"address": f"DB1.DBD{at}:REAL"} for at in range(0, 960, 4)}
-    with _served(_serve_s7) as port:
+    with _served(_serve_s7, changes) as port:
         entry = s7.Entry.model_validate({"address": f"s7://127.0.0.1:{port}", "poll_s": 1e-6, "signals": signals})
 
         async def bare() -> Callable[[], Awaitable[object]]:
@@ -183,11 +190,14 @@ def _s7_cost(rounds: int) -> Cost:
 
             async def read() -> None:
                 for at in range(0, 960, most):
-                    await client.read_area(Area.DB, 1, at, min(most, 960 - at))
+                    data = await client.read_area(Area.DB, 1, at, min(most, 960 - at))
+                    [get_real(data, place) for place in range(0, len(data), 4)]
 
             return read
 
-        return asyncio.run(_compare("s7", s7.Driver("m", entry, _context()), bare, len(signals), rounds))
+        return asyncio.run(
+            _compare(f"s7, {_said(changes)}", s7.Driver("m", entry, _context()), bare, len(signals), rounds)
+        )
 
 
 async def _compare(
@@ -206,11 +216,11 @@ async def _compare(
 
 
 @contextlib.contextmanager
-def _served(serve: Callable[[int], None]) -> Iterator[int]:
+def _served(serve: Callable[[int, bool], None], changes: bool) -> Iterator[int]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
-    process = multiprocessing.get_context("spawn").Process(target=serve, args=(port,), daemon=True)
+    process = multiprocessing.get_context("spawn").Process(target=serve, args=(port, changes), daemon=True)
     process.start()
     rig.until(lambda: _answers(port))
     yield port
@@ -222,22 +232,34 @@ def _answers(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def _serve_modbus(port: int) -> None:
+def _said(changes: bool) -> str:
+    return "all values change" if changes else "none changes"
+
+
+def _numbers(size: int) -> bytes:
+    """Return 32-bit floats as sensors give them: three digits behind the point."""
+    return struct.pack(f">{size // 4}f", *(round(random.uniform(0, 5000), 3) for _ in range(size // 4)))
+
+
+def _serve_modbus(port: int, changes: bool) -> None:
     async def run() -> None:
         device = Device()
-        device.port = port
+        device.port, device.changes = port, changes
         await device.start()
         await asyncio.Event().wait()
 
     asyncio.run(run())
 
 
-def _serve_s7(port: int) -> None:
+def _serve_s7(port: int, changes: bool) -> None:
+    block = bytearray(1024)
     server = Server(log=False)
-    server.register_area(SrvArea.DB, 1, bytearray(1024))
+    server.register_area(SrvArea.DB, 1, block)
     server.start_to("127.0.0.1", port)
     while True:
-        time.sleep(1)
+        time.sleep(0.001)
+        if changes:
+            block[:] = _numbers(1024)
 
 
 def _context() -> Context:

@@ -26,6 +26,7 @@ from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from edge.config import PlantFileError, load_plant, parse_plant
 from edge.entry import Place
+from edge.templates import TemplateError, expanded
 from edge.yaml_lines import Document, Loc, YamlError, parse
 
 BEFORE: Final = ".before"
@@ -70,7 +71,8 @@ def apply(path: Path, place: Place, machine: str, entry: JsonValue, based_on: st
             loc, entry = _with_line(before.data, loc, entry)
         machines = _at(wanted, loc[:-1])
         if not is_here:
-            _check_files(machines.get(machine), entry)
+            templates = wanted.get("templates")
+            _check_files(_whole(templates, machines.get(machine), machine), _whole(templates, entry, machine))
         if entry is not None:
             machines[str(loc[-1])] = entry
         elif machines.pop(machine, None) is None:
@@ -98,6 +100,14 @@ def _has(data: Any, loc: Loc) -> bool:
     for part in loc:
         data = data.get(part) if isinstance(data, dict) else None
     return isinstance(data, dict)
+
+
+def _whole(templates: Any, entry: Any, machine: str) -> Any:
+    """Return an entry with what its template says, files and all; raise ApplyError."""
+    try:
+        return expanded(templates, entry, machine) if isinstance(entry, dict) else entry
+    except TemplateError as error:
+        raise ApplyError(f"machines.{machine}: {error}") from error
 
 
 def _check_files(old: Any, new: JsonValue) -> None:

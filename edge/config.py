@@ -21,6 +21,7 @@ from edge.detectors import UnknownDetectorError
 from edge.detectors import load as load_detector
 from edge.drivers import UnknownDriverError, load
 from edge.entry import IS_FILE, Entry, Id, Model, Names, Place, as_written, read_detector
+from edge.templates import MOST, TEMPLATE, TemplateError, expanded, size
 from edge.yaml_lines import Document, Loc, YamlError, parse
 
 MAX_BYTES: Final = 8 * 2**20
@@ -123,6 +124,9 @@ class PlantEntry(Model):
     enterprise: Id
     site: Id
     names: Names = Field(default_factory=dict)
+    templates: dict[Id, dict[str, Any]] = Field(
+        default_factory=dict, description="what machines of one model have in common: each names it by `template`"
+    )
     areas: dict[Id, AreaEntry] = Field(min_length=1)
 
 
@@ -194,6 +198,7 @@ class _Reader:
         self.document = document
         self.problems: list[Problem] = []
         self.assets: dict[str, int] = {}
+        self.taken_over = 0
 
     def read(self) -> list[Line]:
         try:
@@ -227,9 +232,28 @@ class _Reader:
             self._check_once(name, where)
             if not isinstance(said, dict):
                 continue  # the plant's own model has said so
-            entry = self._entry(said, where)
+            body = self._expanded(said, where)
+            entry = None if body is None else self._entry(body, where)
             if entry is not None:
                 yield name, entry
+
+    def _expanded(self, said: dict[str, Any], loc: Loc) -> dict[str, Any] | None:
+        """Return the entry of a machine with what its template says."""
+        templates = self.document.data.get("templates")
+        try:
+            body = expanded(templates, said, str(loc[-1]))
+        except TemplateError as error:
+            place = (*loc, *error.loc)
+            self.problems.append(Problem(self.document.line(place), _where(place), str(error)))
+            return None
+        if TEMPLATE in said:
+            self.taken_over += size(body)
+            if self.taken_over > MOST:
+                text = f"machines take over more than {MOST} keys and values of templates: make several plants of it"
+                self.problems.append(Problem(self.document.line(loc), _where(loc), text))
+                return None
+            self.document.taken_over[loc] = ("templates", said[TEMPLATE])
+        return body
 
     def _check_once(self, name: str, loc: Loc) -> None:
         line = self.document.line(loc)
@@ -280,7 +304,7 @@ class _Reader:
             loc = tuple(part for part in detail["loc"] if part != "[key]")
             full = (*prefix, *loc)
             place, text = _describe(detail, loc, model)
-            text = _misread(detail, self.document.words.get(full)) or text
+            text = _misread(detail, self.document.word(full)) or text
             self.problems.append(Problem(self.document.line(full), _where((*prefix, *place)), _short(text)))
 
 

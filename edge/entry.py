@@ -7,6 +7,8 @@ import difflib
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
+from graphlib import CycleError
 from pathlib import Path
 from typing import Annotated, Any, Final, Self
 from urllib.parse import urlsplit
@@ -18,6 +20,8 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    ValidationInfo,
+    field_validator,
     model_validator,
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
@@ -27,11 +31,17 @@ from contract.lineprotocol import TYPED
 from contract.model import Asset, Datatype, Signal
 from contract.sensor import MOST_BEARINGS, MOST_SENSORS, Bearing, Order, Sensor
 from contract.topics import TopicError, check_id
-from edge import detectors
+from edge import detectors, units
+from edge.computed import in_order
+from edge.expression import MOST, Expression
 from edge.ids import AssetIds
+from edge.units import Line
 from edge.yaml_lines import WrittenFloat, WrittenInt
 from vibration.bearing import KNOWN, Orders, orders
 
+_MOST_VALUES: Final = 1000
+_NO_NUMBERS: Final = frozenset((Datatype.STRING, Datatype.BOOLEAN))
+_INTEGERS: Final = frozenset(each for each in Datatype if "int" in each)
 _SIGNAL_NAME: Final = re.compile(r"[A-Za-z0-9_./-]{1,128}\Z")
 _KIND: Final = re.compile(r"[a-z][a-z0-9_]{0,62}\Z")
 
@@ -123,8 +133,8 @@ class Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class SignalEntry(Model):
-    """One signal of a machine. A driver adds where it is found (`node`, `path`, …)."""
+class Quantity(Model):
+    """What there is to say of a signal wherever it comes from."""
 
     datatype: Datatype | None = Field(None, description="stated, or taken from the first value")
     unit: Text = ""
@@ -134,16 +144,112 @@ class SignalEntry(Model):
         0.0, description="the largest change that is not worth sending, in `unit`; 0: everything is sent"
     )
     period_s: Seconds | None = Field(None, description="shortest time between two samples; 0: every sample is sent")
-    writable: bool = False
     description: Text = ""
+
+    @property
+    def stated(self) -> Datatype | None:
+        """The datatype that is known before any value comes."""
+        return self.datatype
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.low is not None and self.high is not None and self.low >= self.high:
             raise ValueError(f"low ({self.low:g}) must be less than high ({self.high:g})")
-        if self.deadband and self.datatype in (Datatype.STRING, Datatype.BOOLEAN):
-            raise ValueError(f"a {self.datatype} has no deadband")
+        if self.deadband and self.stated in _NO_NUMBERS:
+            raise ValueError(f"a {self.stated} has no deadband")
         return self
+
+    def signal(self, name: str, period_s: float, *, writable: bool = False) -> Signal:
+        """Return the signal; `period_s` is that of its machine."""
+        return Signal(
+            name=name,
+            datatype=self.stated or Datatype.DOUBLE,
+            unit=self.unit,
+            low=self.low,
+            high=self.high,
+            deadband=self.deadband,
+            period_s=period_s if self.period_s is None else self.period_s,
+            writable=writable,
+            description=self.description,
+        )
+
+
+class SignalEntry(Quantity):
+    """One signal of a machine. A driver adds where it is found (`node`, `path`, …)."""
+
+    scale: Scale | None = Field(None, description="value = number of the source · scale + offset")
+    offset: Finite | None = None
+    from_unit: Text = Field("", description="unit of the source (behind scale and offset), converted to `unit`")
+    values: Annotated[Mapping[Text, Text], Field(max_length=_MOST_VALUES)] = Field(
+        default_factory=dict, description="texts for the numbers of the source: {0: stopped, 1: running}"
+    )
+    writable: bool = False
+
+    @property
+    def stated(self) -> Datatype | None:
+        """The datatype that is known before any value comes."""
+        if self.datatype is None and self.values:
+            return Datatype.STRING
+        if self.datatype is None and (self.scale is not None or self.offset is not None or self.from_unit):
+            return Datatype.DOUBLE
+        return self.datatype
+
+    def line(self) -> Line | None:
+        """Return how numbers of the source are converted; None: not at all. Raises UnitError."""
+        if self.scale is None and self.offset is None and not self.from_unit:
+            return None
+        found = units.line(self.from_unit, self.unit) if self.from_unit else Line(Fraction(1), Fraction(0))
+        scale, offset = (Fraction(repr(each)) for each in (self.scale or 1.0, self.offset or 0.0))
+        return Line(scale * found.factor, offset * found.factor + found.offset)
+
+    @field_validator("from_unit")
+    @classmethod
+    def _check_unit(cls, text: str, info: ValidationInfo) -> str:
+        if text:
+            unit = info.data.get("unit", "")
+            if not unit:
+                raise ValueError("state `unit` too, the one that it is converted to")
+            units.line(text, unit)
+        return text
+
+    @model_validator(mode="after")
+    def _check_conversion(self) -> Self:
+        line = self.line()
+        if line is not None and self.values:
+            raise ValueError("`values` are texts: they have no scale, offset or from_unit")
+        if line is not None and self.datatype in (Datatype.STRING, Datatype.BOOLEAN, Datatype.DATETIME):
+            raise ValueError(f"a {self.datatype} has no scale, offset or from_unit")
+        if (
+            line is not None
+            and self.datatype in _INTEGERS
+            and (line.factor.denominator, line.offset.denominator) != (1, 1)
+        ):
+            raise ValueError(f"what is converted is not always whole: state `datatype: double`, not {self.datatype}")
+        if self.values and self.datatype not in (None, Datatype.STRING):
+            raise ValueError(f"`values` are texts: state `datatype: string`, or none, not {self.datatype}")
+        words = list(self.values.values())
+        if self.writable and len(set(words)) != len(words):
+            raise ValueError("`values` has a text twice: which number is to be written then?")
+        return self
+
+
+class ComputedEntry(Quantity):
+    """A signal that is computed from others of its machine."""
+
+    expression: Annotated[Text, Field(max_length=MOST)] = Field(
+        description="over names of signals: power_a + power_b; [spindle/load] where a name has more than letters"
+    )
+
+    @field_validator("expression")
+    @classmethod
+    def _check_expression(cls, text: str) -> str:
+        Expression(text)
+        return text
+
+
+def _expression_alone(value: Any) -> Any:
+    """Let an expression stand for a signal of which there is no more to say."""
+    return {"expression": value} if isinstance(value, str) else value
 
 
 class BearingEntry(Model):
@@ -278,7 +384,6 @@ def read_detector(entry: Any) -> Any:
     return detectors.load(kind).Options.model_validate(entry) if isinstance(kind, str) else entry
 
 
-_NO_NUMBERS: Final = frozenset((Datatype.STRING, Datatype.BOOLEAN))
 _NOTHING: Final = Sensor()
 
 
@@ -317,6 +422,10 @@ class Entry(Model):
     )
     browse_limit: Annotated[int, Field(ge=1, le=100_000)] = 1000
     signals: Mapping[SignalName, SignalEntry] = Field(default_factory=dict)
+    computed: Mapping[
+        SignalName,
+        Annotated[ComputedEntry, BeforeValidator(_expression_alone, json_schema_input_type=ComputedEntry | str)],
+    ] = Field(default_factory=dict, description="signals that are computed from others")
     blocks: Annotated[Mapping[SignalName, BlockEntry], AfterValidator(_none)] = Field(
         default_factory=dict, description="sensors that measure in blocks; a driver that gives them states its own"
     )
@@ -324,10 +433,35 @@ class Entry(Model):
         default_factory=list, description="what looks at the signals and blocks on their way"
     )
 
+    @property
+    def quantities(self) -> Mapping[str, Quantity]:
+        """The signals of the machine and those that are computed."""
+        return {**self.signals, **self.computed}
+
+    def expressions(self) -> dict[str, Expression]:
+        """Return the expressions of the computed signals."""
+        return {name: Expression(entry.expression) for name, entry in self.computed.items()}
+
+    @model_validator(mode="after")
+    def _check_computed(self) -> Self:
+        expressions = self.expressions()
+        for name, expression in expressions.items():
+            loc = ("computed", name)
+            if name in self.signals:
+                raise _at(loc, name, "a signal of this name stands under `signals:`, too")
+            for each in sorted(expression.names - self.quantities.keys()):
+                raise _at((*loc, "expression"), each, f"no signal {_hint(each, self.quantities)}")
+        try:
+            in_order(expressions)
+        except CycleError as error:
+            circle = error.args[1]
+            raise _at(("computed", circle[0]), circle[0], f"it needs itself: {' needs '.join(circle[::-1])}") from error
+        return self
+
     @model_validator(mode="after")
     def _check_state(self) -> Self:
-        if self.state and self.state not in self.signals:
-            raise ValueError(f"state: no signal {_hint(self.state, self.signals)}")
+        if self.state and self.state not in self.quantities:
+            raise ValueError(f"state: no signal {_hint(self.state, self.quantities)}")
         return self
 
     @model_validator(mode="after")
@@ -336,9 +470,9 @@ class Entry(Model):
             if entry.speed is None:
                 continue
             loc = ("blocks", sensor, "speed")
-            if entry.speed not in self.signals:
-                raise _at(loc, entry.speed, f"no signal {_hint(entry.speed, self.signals)}")
-            if (datatype := self.signals[entry.speed].datatype) in _NO_NUMBERS:
+            if entry.speed not in self.quantities:
+                raise _at(loc, entry.speed, f"no signal {_hint(entry.speed, self.quantities)}")
+            if (datatype := self.quantities[entry.speed].stated) in _NO_NUMBERS:
                 raise _at(loc, entry.speed, f"{entry.speed!r} is no number: its datatype is {datatype}")
         if len(self._facts()) > MOST_SENSORS:
             raise ValueError(f"blocks: what stands behind a sensor can be said of {MOST_SENSORS} of a machine")
@@ -350,14 +484,15 @@ class Entry(Model):
 
     @model_validator(mode="after")
     def _check_detectors(self) -> Self:
-        known, names, facts = set(self.signals), set[str](), self._facts()
+        said = self.quantities
+        known, names, facts = set(said), set[str](), self._facts()
         for index, entry in enumerate(self.detectors):
             loc = ("detectors", index)
             for option, signal in entry.signals().items():
                 place = (*loc, *(int(part) if part.isdigit() else part for part in option.split(".")))
                 if signal not in known:
                     raise _at(place, signal, f"no signal {_hint(signal, known)}")
-                stated = self.signals[signal].datatype if signal in self.signals else None
+                stated = said[signal].stated if signal in said else None
                 if option in entry.numbers() and stated in _NO_NUMBERS:
                     raise _at(place, signal, f"{signal!r} is no number: its datatype is {stated}")
             for option, sensor in entry.sensors().items():
@@ -378,20 +513,11 @@ class Entry(Model):
     def asset(self, place: Place, asset_id: str) -> Asset:
         """Return the asset `asset_id` of this machine with the datatypes that are known from the plant file."""
         facts = self._facts()
-        signals = tuple(
-            Signal(
-                name=name,
-                datatype=entry.datatype or Datatype.DOUBLE,
-                unit=entry.unit,
-                low=entry.low,
-                high=entry.high,
-                deadband=entry.deadband,
-                period_s=self.period_s if entry.period_s is None else entry.period_s,
-                writable=entry.writable,
-                description=entry.description,
-            )
-            for name, entry in self.signals.items()
-        ) + tuple(signal for entry in self.detectors for signal in entry.features(facts))
+        signals = (
+            *(entry.signal(name, self.period_s, writable=entry.writable) for name, entry in self.signals.items()),
+            *(entry.signal(name, self.period_s) for name, entry in self.computed.items()),
+            *(signal for entry in self.detectors for signal in entry.features(facts)),
+        )
         return Asset(
             place.enterprise,
             place.site,

@@ -15,6 +15,8 @@ from contract.event import Event
 from contract.model import MAX_TEXT_BYTES, Sample
 from contract.topics import TopicError, check_id
 from edge.blocks import Blocks
+from edge.computed import Computed
+from edge.conversion import Conversions
 from edge.dating import WORDS, Bounds
 from edge.detector import TICK_S, Detectors
 from edge.driver import Item, Refreshed
@@ -65,6 +67,7 @@ class Intake:
         self._ids = ids
         self._clock_ns = clock_ns
         self.notes = Notes()
+        self.conversions = Conversions.made(entry.signals, self.notes)
         self._log = _log.bind(machine=name, address=entry.address)
         self._way = Way(name, outlet=outlet, ledger=ledger, health=health, notes=self.notes, address=entry.address)
         self._events = Events(self._way)
@@ -82,6 +85,7 @@ class Intake:
         if found == self._entry.signals:
             return
         self._entry = self._entry.model_copy(update={"signals": dict(found)})
+        self.conversions = Conversions.made(found, self.notes)
         for source in self.sources.values():
             source.know(self._entry.asset(self._place, source.asset.id).signals)
             self._outlet.describe(source.asset)
@@ -104,12 +108,15 @@ class Intake:
         told, blocks = self._others(others, by_asset, now_ns) if others else ([], {})
         if blocks:
             self._health.last_data_ns = now_ns
-        for asset, said in by_asset.items():
+        for asset, raw in by_asset.items():
             source = self.sources.get(asset) or self.source(asset)
             if source is None:
-                self._health.refused += len(said)
+                self._health.refused += len(raw)
                 continue
             source.heard_s = time.monotonic()
+            said = self.conversions.converted(raw)
+            if source.computed is not None:
+                said = [*said, *source.computed.update(said, now_ns)]
             if source.detectors is not None:
                 found = source.detectors.update(said, blocks.get(asset, ()), now_ns)
                 said.extend(found.samples)
@@ -198,7 +205,7 @@ class Intake:
 
     def recorded(self, source: Source, past: Filter, samples: Iterable[Sample]) -> list[Sample]:
         """Return what of samples that the machine recorded passes `past`, which counts them as read: send it."""
-        own = past.missing(samples, source.filter)
+        own = self.conversions.converted(past.missing(samples, source.filter))
         newest_ns = max((sample.time_ns for sample in own), default=0)
         self._learn(source, own)
         live, late = past.update(own, newest_ns)
@@ -228,6 +235,8 @@ class Intake:
     def resume(self, now_ns: int) -> None:
         """Begin to read after a loss."""
         for source in self.sources.values():
+            if source.computed is not None:
+                source.computed.forget()
             source.filter.resume(self._bounds(now_ns))
 
     def lost(self) -> None:
@@ -280,7 +289,7 @@ class Intake:
             self.notes.tell("owner", text, asset_id)
             return None
         asset = replace(self._entry.asset(self._place, asset_id), label=self._ids.label(asset_id))
-        unknown = {name for name, entry in self._entry.signals.items() if entry.datatype is None}
+        unknown = {name for name, entry in self._entry.quantities.items() if entry.stated is None}
         before = self._outlet.datatypes_before(asset_id)
         inferred = {name: datatype for name, datatype in before.items() if name in unknown}
         signals = tuple(replace(each, datatype=inferred.get(each.name, each.datatype)) for each in asset.signals)
@@ -289,7 +298,10 @@ class Intake:
         filter_ = Filter(signals, bounds=self._bounds(self._clock_ns()))
         active = partial(self._events.active, asset_id)
         detectors = Detectors(self._entry.detectors, asset, self._health, active) if self.detects else None
-        self.sources[asset_id] = Source(asset, filter_, unknown - inferred.keys(), inferred, detectors)
+        stated = {name: each.stated for name, each in self._entry.quantities.items() if each.stated is not None}
+        expressions = self._entry.expressions()
+        computed = Computed(asset_id, expressions, stated, self.notes) if expressions else None
+        self.sources[asset_id] = Source(asset, filter_, unknown - inferred.keys(), inferred, detectors, computed)
         there = {MACHINE, *(entry.name for entry in self._entry.detectors)}
         self._orphans += [(asset_id, source) for source in self._events.sources(asset_id) - there]
         return self.sources[asset_id]

@@ -152,7 +152,12 @@ class Runner:
         """Set one signal within `limit_s`, at most WRITE_S. Never raises; ends in time (see edge.contain)."""
         if not self.health.connected:
             return Written("failed", self.health.trouble or "the machine is not connected")
-        return await self._driver.write(asset, signal, value, min(limit_s, WRITE_S))
+        try:
+            raw = self._intake.conversions.raw(signal, value)
+        except ValueError as error:
+            return Written("refused", f"{signal}: {error}")
+        written = await self._driver.write(asset, signal, raw, min(limit_s, WRITE_S))
+        return written._replace(value=self._intake.conversions.value(signal, written.value))
 
     async def browse(self, path: str) -> dict[str, Any]:
         """Return what the machine offers at `path` (see edge.probe); raise DriverError."""

@@ -13,6 +13,7 @@ from edge.config import SAID, PlantEntry
 from edge.detectors import detector_names
 from edge.detectors import load as load_detector
 from edge.drivers import driver_names, load
+from edge.templates import PARAMETERS, TEMPLATE
 
 _TEMPLATE: Final = "#/$defs/{model}"
 
@@ -29,6 +30,13 @@ def plant_schema() -> dict[str, Any]:
         entry["properties"]["detectors"]["items"] = {"oneOf": detectors}
         entry["anyOf"] = [{"required": [key]} for key in SAID if key in entry["properties"]]
         choices.append({"$ref": reference})
+    schema["$defs"]["TemplateUse"] = {
+        "description": "a machine that takes over a template; its own keys go before",
+        "type": "object",
+        "properties": {TEMPLATE: {"type": "string"}, PARAMETERS: {"type": "object"}},
+        "required": [TEMPLATE],
+    }
+    choices.append({"$ref": "#/$defs/TemplateUse"})
     schema["$defs"]["LineEntry"]["properties"]["machines"]["additionalProperties"] = {"oneOf": choices}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "shopfloor plant file"} | schema
 

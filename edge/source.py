@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from contract.model import Asset, Datatype, Sample, Signal
 from edge.coercion import inferred
+from edge.computed import Computed
 from edge.detector import Detectors
 from edge.filter import Filter
 
@@ -20,6 +21,7 @@ class Source:
     unknown: set[str]  # signals whose datatype neither the plant file nor a value has told yet
     inferred: dict[str, Datatype]  # those that were taken from first values
     detectors: Detectors | None = None
+    computed: Computed | None = None
     past: Filter | None = None
     has_news: bool = False  # of datatypes
     online: bool = False

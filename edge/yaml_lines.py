@@ -55,18 +55,39 @@ class WrittenFloat(float):
 class Document:
     """A YAML document as plain data, and the line of each key (or list entry) by its path.
 
-    `words` has what was written where YAML reads a word as true or false.
+    `words` has what was written where YAML reads a word as true or false, `taken_over` the place of the template that
+    something takes over.
     """
 
     data: Any = None
     lines: dict[Loc, int] = field(default_factory=dict)
     words: dict[Loc, str] = field(default_factory=dict)
+    taken_over: dict[Loc, Loc] = field(default_factory=dict)
 
     def line(self, loc: Loc) -> int:
-        """Return the line of `loc`, or of the nearest thing around it."""
+        """Return the line of `loc`, or of the nearest thing around it, in its template where it stands only there."""
+        own, there = self._nearest(loc), self._in_template(loc)
+        if there is not None:
+            found = self._nearest(there)
+            if len(found) - len(there) > len(own) - len(loc):
+                own = found
+        return self.lines.get(own, 1)
+
+    def word(self, loc: Loc) -> str | None:
+        """Return what was written at `loc` where YAML reads true or false."""
+        there = self._in_template(loc)
+        return self.words.get(loc if there is None or loc in self.lines else there)
+
+    def _nearest(self, loc: Loc) -> Loc:
         while loc and loc not in self.lines:
             loc = loc[:-1]
-        return self.lines.get(loc, 1)
+        return loc
+
+    def _in_template(self, loc: Loc) -> Loc | None:
+        for length in range(len(loc), 0, -1):
+            if (template := self.taken_over.get(loc[:length])) is not None:
+                return (*template, *loc[length:])
+        return None
 
 
 @dataclass(slots=True)

@@ -415,6 +415,30 @@ async def test_deadband_and_period_on_the_way(nats_broker: Any, hosts: Any, serv
     assert [value for value, _ in itertools.groupby(values)] == [1000.0, 1011.0, 1000.0, 2000.0]
 
 
+async def test_values_are_converted_on_the_way_and_back(
+    nats_broker: Any, hosts: Any, serve: Any, workshop: Any
+) -> None:
+    host = await hosts(nats_broker)
+    server = await serve()
+    plant = workshop(nats_broker)
+    speed = {"scale": 0.1, "offset": -50, "unit": "rpm", "writable": True, "low": 0, "high": 300, "deadband": 10}
+    settings = opcua(server, speed=speed, running={"values": {"0": "off", "1": "on"}})
+    runner = plant.run("cnc-01", settings | {"computed": {"double": "speed * 2 if running == 'on' else 0"}})
+    await host.wait_for_value("cnc-01", 50.0)
+    await host.wait_for_value("cnc-01", "off")
+    await server.write("Running", True)
+    await host.wait_for_value("cnc-01", "on")
+    await host.wait_for_value("cnc-01", 100.0)
+    written = await runner.write("cnc-01", "speed", 70.3)
+    assert (written.outcome, written.value) == ("done", 70.3)
+    assert await server.nodes["Speed"].read_value() == 1203.0
+    await host.wait_for_value("cnc-01", 70.3)
+    await server.write("Speed", 1298.0)  # 9.5 more, in its unit
+    await server.write("Speed", 1400.0)
+    await host.wait_for_value("cnc-01", 90.0)
+    assert 79.8 not in host.values("cnc-01")
+
+
 async def test_assets_appear_with_their_messages_and_fall_silent(
     nats_broker: Any, hosts: Any, workshop: Any, context: Context, until: Any
 ) -> None:

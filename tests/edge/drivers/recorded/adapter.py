@@ -17,7 +17,7 @@ class RecordedAdapter:
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         listening = asyncio.create_task(self._listen(reader, writer))
-        with suppress(OSError):
+        with suppress(OSError, asyncio.CancelledError):
             for chunk in self._content:
                 writer.write(chunk)
                 await writer.drain()

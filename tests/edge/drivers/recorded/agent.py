@@ -42,7 +42,7 @@ class RecordedAgent:
         self.is_told = asyncio.Event()
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError, asyncio.IncompleteReadError):
+        with suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             while request := await reader.readuntil(b"\r\n\r\n"):
                 address = urlsplit(request.split()[1].decode())
                 if address.path.endswith("/sample") and "interval" in parse_qs(address.query):
