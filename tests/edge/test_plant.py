@@ -263,7 +263,7 @@ async def test_a_bad_file_is_refused_and_told_while_the_old_one_runs(
     assert len(host.of("NBIRTH", "DBIRTH")) > births
 
 
-async def test_comments_and_order_touch_nothing(
+async def test_comments_templates_and_order_touch_nothing(
     observe: Any, nats_broker: Any, hosts: Any, edges: Any, until: Any
 ) -> None:
     host, agent = await hosts(nats_broker), await observe()
@@ -274,7 +274,10 @@ async def test_comments_and_order_touch_nothing(
     await until(lambda: all("O5" in heard(host, name) for name in ("cnc-01", "cnc-02")))
     births = len(host.of("NBIRTH", "DBIRTH", "DDEATH"))
     turned = dict(reversed(one.items())) | {"signals": dict(reversed(one["signals"].items()))}
-    service.write({"line1": {"cnc-02": two, "cnc-01": turned}}, head="# the hall\n")
+    mill = {key: value for key, value in two.items() if key != "address"}
+    templated = {"template": "mill", "address": two["address"]}
+    head = f"# the hall\n{yaml.safe_dump({'templates': {'mill': mill}})}"
+    service.write({"line1": {"cnc-02": templated, "cnc-01": turned}}, head=head)
     assert await service.plant.follow() == {"started": [], "stopped": [], "changed": []}
     await agent.say("program", "O6")
     await until(lambda: all("O6" in host.values(name) for name in ("cnc-01", "cnc-02")))
