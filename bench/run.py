@@ -15,6 +15,7 @@ import backlog
 import chain
 import detectors
 import diagnosis
+import drivers
 import durable
 import queries
 import rig
@@ -24,7 +25,7 @@ import stages
 import stores
 from rich.console import Console
 
-PARTS = ("stages", "durable", "backlog", "detectors", "diagnosis", "simulators", "plant", "queries", "api")
+PARTS = ("stages", "durable", "backlog", "drivers", "detectors", "diagnosis", "simulators", "plant", "queries", "api")
 LONG = ("soak",)
 """Only when asked for."""
 WARM_UP_MINUTES = 30.0
@@ -54,6 +55,8 @@ def main() -> None:
         show_durable(options.messages)
     if "backlog" in parts:
         show_backlog(options.backlog)
+    if "drivers" in parts:
+        show_drivers()
     if "detectors" in parts:
         show_detectors()
     if "diagnosis" in parts:
@@ -101,6 +104,31 @@ def show_backlog(points: int) -> None:
         console.print("not run: mosquitto is not installed")
         return
     show(("", "measured"), list(backlog.measure(points)))
+
+
+def show_drivers() -> None:
+    """Print what drivers cost beside their libraries, and what dead devices cost their neighbours."""
+    console.print("\nDrivers beside their bare library at the same requests, all signals once, in one process")
+    rows = [
+        (
+            cost.name,
+            f"{cost.signals}",
+            f"{cost.driver_ms:.2f}",
+            f"{cost.bare_ms:.2f}",
+            f"{cost.driver_ms / cost.bare_ms:.2f}",
+        )
+        for cost in drivers.costs()
+    ]
+    show(("driver", "signals", "ms of CPU", "bare", "ratio"), rows)
+    console.print("goal: ratio at most 2")
+    pairs = drivers.dead_neighbours()
+    alive_ms = statistics.median(pair.alive_ms for pair in pairs)
+    more_ms = statistics.median(pair.dead_ms - pair.alive_ms for pair in pairs)
+    console.print(
+        f"{drivers.DEVICES} devices on one edge, each asked every {drivers.POLL_S * 1e3:.0f} ms: p99 of a cycle "
+        f"{alive_ms:.1f} ms, more by {more_ms:.1f} ms while {drivers.DEAD} others are dead in as many ways "
+        f"(median of {len(pairs)} interleaved pairs); goal: at most 10 % or 20 ms more"
+    )
 
 
 def show_detectors() -> None:

@@ -12,7 +12,7 @@ import orjson
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from contract.event import TimeNs
-from contract.model import Value
+from contract.model import Datatype, Value
 from contract.sparkplug import Code, Metric
 from contract.text import Line
 
@@ -31,6 +31,11 @@ def _sendable(value: Any) -> Any:
     return value
 
 
+Options = Annotated[dict[str, JsonValue], AfterValidator(_sendable)]
+MOST_TAGS: Final = 1000
+"""That a probe shows, and an entry is proposed for."""
+
+
 class CommandError(ValueError):
     """What tells no command or no reply; says why."""
 
@@ -45,8 +50,21 @@ class Write(BaseModel):
     value: Annotated[Value, AfterValidator(_sendable)]
 
 
+class Detect(BaseModel):
+    """Say what answers at an address: `host`, `host:port` or an URL. `driver`: no other one looks."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    verb: Literal["detect"] = "detect"
+    address: Annotated[Line, Field(min_length=1, max_length=1000)]
+    driver: Annotated[Line, Field(max_length=63)] = ""
+
+
 class Browse(BaseModel):
-    """Say what a machine offers at `path`; with `address`, of one that is in no plant file yet (a probe)."""
+    """Say what a machine offers at `path`; with `address`, of one that is in no plant file yet (a probe).
+
+    `options` are those of its driver then, as in a plant file, but for files.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -54,6 +72,36 @@ class Browse(BaseModel):
     path: Annotated[str, Field(max_length=1000)] = ""
     driver: Annotated[Line, Field(max_length=63)] = ""
     address: Annotated[str, Field(max_length=1000)] = ""
+    options: Options = Field(default_factory=dict)
+
+
+class Found(BaseModel):
+    """A tag as a probe has shown it."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
+
+    path: Annotated[str, Field(max_length=1000)]
+    address: Annotated[str, Field(max_length=1000)]
+    datatype: Datatype | None = None
+    value: Annotated[Value | None, AfterValidator(_sendable)] = None
+    description: Annotated[str, Field(max_length=1000)] = ""
+    unit: Annotated[str, Field(max_length=64)] = ""
+    low: float | None = None
+    high: float | None = None
+
+
+class Propose(BaseModel):
+    """Say what a plant file would state of a machine with these tags; nothing is asked of it, and nothing written."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    verb: Literal["propose"] = "propose"
+    machine: Annotated[Line, Field(max_length=63)]
+    kind: Annotated[Line, Field(max_length=63)] = "machine"
+    driver: Annotated[Line, Field(max_length=63)]
+    address: Annotated[str, Field(max_length=1000)]
+    options: Options = Field(default_factory=dict)
+    tags: Annotated[list[Found], Field(min_length=1, max_length=MOST_TAGS)]
 
 
 class SendBlock(BaseModel):
@@ -80,7 +128,7 @@ class Apply(BaseModel):
     )
 
 
-Verb = Annotated[Write | Browse | SendBlock | Apply, Field(discriminator="verb")]
+Verb = Annotated[Write | Detect | Browse | Propose | SendBlock | Apply, Field(discriminator="verb")]
 
 
 class Command(BaseModel):

@@ -8,9 +8,10 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
 import structlog
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from contract.broker import BrokerSettings
@@ -18,6 +19,7 @@ from contract.log import configure
 from contract.private import StrangerError, keep_private
 from contract.topics import HOST_ID
 from edge.budget import BLOCK_BYTES
+from edge.commissioning.address import PRIVATE, networks
 from edge.config import Line, PlantFileError, load_plant
 from edge.entry import Context
 from edge.line import LineService
@@ -25,6 +27,11 @@ from edge.uplink import HOST
 from spool import SpoolError
 
 _log = structlog.get_logger(__name__)
+
+
+def _networks(text: str) -> str:
+    networks(text)
+    return text
 
 
 class EdgeSettings(BaseSettings):
@@ -36,6 +43,9 @@ class EdgeSettings(BaseSettings):
     edge_spool_max_bytes: int = Field(2 << 30, gt=0, description="of one line; then reading stands still")
     edge_block_bytes: int = Field(BLOCK_BYTES, ge=0, description="of blocks that wait in it, at most")
     host_id: str = Field(HOST, pattern=HOST_ID, description="the primary host application; the gateway's own")
+    probe_networks: Annotated[str, AfterValidator(_networks)] = Field(
+        PRIVATE, description="in which computers may be asked from afar: `10.0.0.0/8, 192.168.7.0/24`; empty: none"
+    )
     raw_days: int = Field(30, ge=0, description="for so long the store keeps samples; 0: for ever")
 
 
@@ -76,6 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raw_days=settings.raw_days,
             block_bytes=settings.edge_block_bytes,
             host_id=settings.host_id,
+            networks=networks(settings.probe_networks),
         )
         for line in lines
     ]

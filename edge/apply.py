@@ -47,11 +47,18 @@ def read_machines(path: Path, place: Place) -> dict[str, Any]:
     return {"sha256": _hash(content), "machines": _at(_parsed(_text(content)).data, _loc(place))}
 
 
-def apply(path: Path, place: Place, machine: str, entry: JsonValue, based_on: str) -> str:
+def machines_of(path: Path) -> set[str]:
+    """Return the machines of all lines of a plant file; raise ApplyError."""
+    _content(path)
+    return {name for line in load_plant(path).lines for name in (*line.machines, *line.refused)}
+
+
+def apply(path: Path, place: Place, machine: str, entry: JsonValue, based_on: str, *, is_here: bool = False) -> str:
     """Put the entry of a machine of a line into the file, or take it out (None); return the new hash.
 
     Raises ApplyError: the file is no longer the one with the hash `based_on`, it would not be right, or it cannot be
-    written. What it was stays beside it, under its name with `.before`.
+    written. What it was stays beside it, under its name with `.before`. `is_here`: whoever wishes it sits at this
+    computer, so that the entry may name files of it, and the line may be new.
     """
     with _LOCK:
         content = _content(path)
@@ -59,14 +66,18 @@ def apply(path: Path, place: Place, machine: str, entry: JsonValue, based_on: st
             raise ApplyError(f"the plant file has changed meanwhile, its hash is {_hash(content)}: look at it again")
         before = _parsed(_text(content))
         wanted = deepcopy(before.data)
-        machines = _at(wanted, _loc(place))
-        templates = wanted.get("templates")
-        _check_files(_whole(templates, machines.get(machine), machine), _whole(templates, entry, machine))
+        loc = (*_loc(place), machine)
+        if is_here and entry is not None:
+            loc, entry = _with_line(before.data, loc, entry)
+        machines = _at(wanted, loc[:-1])
+        if not is_here:
+            templates = wanted.get("templates")
+            _check_files(_whole(templates, machines.get(machine), machine), _whole(templates, entry, machine))
         if entry is not None:
-            machines[machine] = entry
+            machines[str(loc[-1])] = entry
         elif machines.pop(machine, None) is None:
             raise ApplyError(f"there is no machine {machine!r} on {place}")
-        text = _changed(_text(content), before, (*_loc(place), machine), entry)
+        text = _changed(_text(content), before, loc, entry)
         try:
             plant = parse_plant(text, path)
         except PlantFileError as error:
@@ -76,6 +87,19 @@ def apply(path: Path, place: Place, machine: str, entry: JsonValue, based_on: st
         if plant.absent:
             raise ApplyError("; ".join(f"{each.where}: {each.text}" for each in plant.absent)[:1000])
         return _replace(path, content, text)
+
+
+def _with_line(data: Any, loc: Loc, entry: JsonValue) -> tuple[Loc, JsonValue]:
+    """Return where to put an entry, and what: with its line and its area where the file has none of that name."""
+    while len(loc) > 2 and not _has(data, loc[:-1]):
+        loc, entry = loc[:-1], {str(loc[-1]): entry}
+    return loc, entry
+
+
+def _has(data: Any, loc: Loc) -> bool:
+    for part in loc:
+        data = data.get(part) if isinstance(data, dict) else None
+    return isinstance(data, dict)
 
 
 def _whole(templates: Any, entry: Any, machine: str) -> Any:
@@ -153,7 +177,7 @@ def _changed(text: str, document: Document, loc: Loc, entry: JsonValue) -> str:
     old = lines[start:end]
     indent = _indent(old[0])
     if not re.match(r" *(['\"]?)[\w-]+\1 *:", old[0]):
-        raise ApplyError(f"the machines of {loc[1]}/{loc[3]}: {_BY_HAND}")
+        raise ApplyError(f"what stands beside {'.'.join(map(str, loc))}: {_BY_HAND}")
     name, written = str(loc[-1]), ""
     if entry is not None:
         written = _written("".join(old), name, entry, is_new=is_new)
@@ -189,7 +213,7 @@ def _written(old: str, name: str, entry: JsonValue, *, is_new: bool) -> str:
     if isinstance(found.get(name), CommentedMap) and isinstance(entry, dict):
         _merge(found[name], entry)
     else:
-        found[name] = _quoted(entry)
+        found[name] = quoted(entry)
     out = io.StringIO()
     round_trip.dump(found, out)
     return out.getvalue()
@@ -206,15 +230,22 @@ def _merge(old: CommentedMap, new: dict[str, JsonValue]) -> None:
         if isinstance(old.get(key), CommentedMap) and isinstance(value, dict):
             _merge(old[key], value)
         elif key not in old or old[key] != value or isinstance(old[key], bool) is not isinstance(value, bool):
-            old[key] = _quoted(value)
+            old[key] = quoted(value)
 
 
-def _quoted(value: JsonValue) -> Any:
-    """Return a value whose texts have quotes where the edge, which reads YAML 1.1, would read another thing."""
+def quoted(value: Any) -> Any:
+    """Return a value whose texts have quotes where the edge, which reads YAML 1.1, would read another thing.
+
+    A mapping with comments keeps them.
+    """
+    if isinstance(value, CommentedMap):
+        for key, each in value.items():
+            value[key] = quoted(each)
+        return value
     if isinstance(value, dict):
-        return {key: _quoted(each) for key, each in value.items()}
+        return {key: quoted(each) for key, each in value.items()}
     if isinstance(value, list):
-        return [_quoted(each) for each in value]
+        return [quoted(each) for each in value]
     if isinstance(value, str) and _resolver.resolve(yaml.ScalarNode, value, (True, False)) != _TEXT:
         return DoubleQuotedScalarString(value)
     return value

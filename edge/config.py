@@ -299,18 +299,18 @@ def _absent(lines: Iterable[Line], folder: Path, document: Document) -> Iterator
     for line in lines:
         place = ("areas", line.place.area, "lines", line.place.line, "machines")
         for name, entry in line.machines.items():
-            for loc, file in _files(entry):
+            for loc, file in files_of(entry):
                 if not (folder / file).exists():
                     full, missing = (*place, name, *loc), str(folder / file)
                     yield Problem(document.line(full), _where(full), f"there is no file {missing!r}", missing)
 
 
-def _files(model: BaseModel) -> Iterator[tuple[tuple[str, ...], str]]:
+def files_of(model: BaseModel) -> Iterator[tuple[tuple[str, ...], str]]:
     """Yield the place and name of each file that a model names."""
     for name, info in type(model).model_fields.items():
         value = getattr(model, name)
         if isinstance(value, BaseModel):
-            yield from (((name, *loc), file) for loc, file in _files(value))
+            yield from (((name, *loc), file) for loc, file in files_of(value))
         elif isinstance(value, str) and IS_FILE in (*info.metadata, *_metadata(info.annotation)):
             yield (name,), value
 

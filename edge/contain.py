@@ -8,7 +8,7 @@ driver that blocks the whole event loop cannot be contained.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Container, Coroutine, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Container, Coroutine, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager
 from typing import Any, Final, TypeVar
 
@@ -19,6 +19,7 @@ from edge.driver import (
     Counters,
     Driver,
     DriverError,
+    Finder,
     Historian,
     Item,
     Kept,
@@ -29,6 +30,7 @@ from edge.driver import (
     Unreachable,
     Written,
 )
+from edge.entry import SignalEntry
 
 CONNECT_S: Final = 300.0  # thousands of nodes of a slow server take minutes
 CLOSE_S: Final = 10.0
@@ -76,6 +78,11 @@ class Contained:
     def counters(self) -> Counters:
         """What the driver counts."""
         return self._unmade if self._driver is None else self._driver.counters
+
+    @property
+    def found(self) -> Mapping[str, SignalEntry]:
+        """Return the signals that the machine itself has; none where the entry lists its own."""
+        return self._driver.found if isinstance(self._driver, Finder) else {}
 
     @property
     def keeps_history(self) -> bool:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from contract.block import Block
 from contract.event import Event
 from contract.model import Datatype, Sample, Value
+from edge.entry import SignalEntry
 from edge.notes import Notes
 
 
@@ -42,7 +43,10 @@ class NoHistory(DriverError):
 
 @dataclass(frozen=True, slots=True)
 class Tag:
-    """Something in a machine's address space: `address` is what a plant file names, `path` how one gets there."""
+    """Something in a machine's address space: `address` is what a plant file names, `path` how one gets there.
+
+    `unit` is as a plant file writes it, `low` and `high` the ends of its range in that unit, where the machine says so.
+    """
 
     path: str
     address: str
@@ -50,6 +54,9 @@ class Tag:
     value: Value | None = None
     writable: bool = False
     description: str = ""
+    unit: str = ""
+    low: float | None = None
+    high: float | None = None
 
 
 @dataclass(slots=True)
@@ -110,6 +117,15 @@ class Driver(Protocol):
 
     async def close(self) -> None:
         """Let go of the machine; safe twice, safe unconnected."""
+
+
+@runtime_checkable
+class Finder(Protocol):
+    """What the driver has besides of a machine whose entry need not list its signals."""
+
+    @property
+    def found(self) -> Mapping[str, SignalEntry]:
+        """The signals that the machine itself has, by name; since `connect`, and none where the entry lists its own."""
 
 
 @runtime_checkable

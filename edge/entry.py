@@ -550,8 +550,11 @@ class Context:
     """What a driver knows of the world.
 
     `home` is for what it keeps, `folder` that of the plant file for relative paths, `ids` has what topics name.
+    `is_visit`: it only looks once while the edge, maybe, serves the same machine: it goes on with no session of the
+    edge's, and keeps nothing.
     """
 
     home: Path
     folder: Path
     ids: AssetIds = field(default_factory=AssetIds)
+    is_visit: bool = False

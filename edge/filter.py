@@ -111,6 +111,14 @@ class Filter:
         """Take a signal whose datatype is known only now."""
         self._states[signal.name].signal = signal
 
+    def know(self, signals: Iterable[Signal]) -> None:
+        """Take signals that are known only now, and what is new about others."""
+        for signal in signals:
+            if signal.name in self._states:
+                self.set_datatype(signal)
+            else:
+                self._states[signal.name] = _State(max(FIRST_NS, self._bounds.oldest_ns) - 1, signal=signal)
+
     def resume(self, bounds: Bounds = _UNBOUND) -> None:
         """Forget what was sent, after a loss."""
         self._bounds = bounds

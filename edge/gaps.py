@@ -168,7 +168,7 @@ class Gaps:
                 try:
                     await self._send_recorded(samples, gap)
                 except Exception:
-                    check_sound(samples, self._entry.signals)
+                    check_sound(samples, self._intake.signals)
                     raise
 
     def _window(self, gap: _Gap) -> tuple[int, int]:

@@ -19,7 +19,18 @@ import orjson
 import structlog
 from pydantic import ValidationError
 
-from contract.command import Apply, Browse, Command, CommandError, Reply, SendBlock, Write, read_command
+from contract.command import (
+    Apply,
+    Browse,
+    Command,
+    CommandError,
+    Detect,
+    Propose,
+    Reply,
+    SendBlock,
+    Write,
+    read_command,
+)
 from contract.model import MAX_TEXT_BYTES, Asset, Datatype, Signal, Value
 from edge.coercion import coerce
 from edge.desk import Desk, DeskError
@@ -241,6 +252,10 @@ class Guard:
                 return await self._write(command, do)
             case Apply() as do:
                 return await self._once(command, "", partial(self._apply, command, do))
+            case Detect() as do:
+                return self._done(command, await self._desk.detect(do))
+            case Propose() as do:
+                return self._done(command, await self._desk.propose(do))
             case Browse() as do:
                 return self._done(command, await self._browse(command, do))
             case SendBlock() as do:
@@ -276,7 +291,7 @@ class Guard:
 
     async def _browse(self, command: Command, do: Browse) -> Any:
         if do.driver or do.address:
-            return await self._desk.probe(do.driver, do.address, do.path)
+            return await self._desk.probe(do)
         if not command.asset:
             return await self._desk.plant()
         name, _ = self._asset(command.asset)

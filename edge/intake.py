@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Final
@@ -20,7 +20,7 @@ from edge.conversion import Conversions
 from edge.dating import WORDS, Bounds
 from edge.detector import TICK_S, Detectors
 from edge.driver import Item, Refreshed
-from edge.entry import Entry, Place
+from edge.entry import Entry, Place, SignalEntry
 from edge.events import MACHINE, Events
 from edge.filter import Filter
 from edge.health import Health
@@ -74,6 +74,21 @@ class Intake:
         self._blocks = Blocks(entry.blocks, self._way)
         self._orphans: list[tuple[str, str]] = []  # assets, and who told of their conditions and tells no more
         self._looked_s = 0.0
+
+    @property
+    def signals(self) -> Mapping[str, SignalEntry]:
+        """The signals of its assets, as the plant file or the driver says."""
+        return self._entry.signals
+
+    def know(self, found: Mapping[str, SignalEntry]) -> None:
+        """Take the signals that the driver has found for those of the machine, from now on."""
+        if found == self._entry.signals:
+            return
+        self._entry = self._entry.model_copy(update={"signals": dict(found)})
+        self.conversions = Conversions.made(found, self.notes)
+        for source in self.sources.values():
+            source.know(self._entry.asset(self._place, source.asset.id).signals)
+            self._outlet.describe(source.asset)
 
     @property
     def detects(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,8 +14,9 @@ import structlog
 from contract.broker import Broker
 from edge import health
 from edge.budget import BLOCK_BYTES, BlockBudget
+from edge.commissioning.address import Network
 from edge.config import Line
-from edge.desk import Desk
+from edge.desk import NETWORKS, Desk
 from edge.driver import Driver
 from edge.drivers import load
 from edge.entry import Context, Entry
@@ -47,8 +49,9 @@ class LineService:
         raw_days: int = 0,
         block_bytes: int = BLOCK_BYTES,
         host_id: str = HOST,
+        networks: Sequence[Network] = NETWORKS,
     ) -> None:
-        """`plant` is the plant file, where commands may change it."""
+        """`plant` is the plant file, where commands may change it, `networks` what they may ask."""
         self._line = line
         self._plant = plant
         self._context = context
@@ -58,6 +61,7 @@ class LineService:
         self._raw_days = raw_days
         self._block_bytes = block_bytes
         self._host_id = host_id
+        self._networks = networks
         self._runners: dict[str, Runner] = {}
         self._refused: dict[str, health.Health] = {}
 
@@ -102,7 +106,9 @@ class LineService:
                 raw_days=self._raw_days,
                 ids=ids,
             )
-        guard = Guard(spool, uplink.node.reply, self._runners, Desk(self._line.place, context, self._plant))
+        guard = Guard(
+            spool, uplink.node.reply, self._runners, Desk(self._line.place, context, self._plant, self._networks)
+        )
         uplink.node.commanded = guard.take
         uplink.start()
         try:

@@ -3,35 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any, Final
 
+from contract.command import MOST_TAGS
 from edge.contain import Contained
 from edge.driver import Driver, Tag
 
-MOST_TAGS: Final = 1000
 BROWSE_S: Final = 30.0
 _MOST_BYTES: Final = 256 * 1024  # of paths, addresses, values and descriptions
 
 
-async def browse(make: Callable[[], Driver], path: str) -> dict[str, Any]:
+async def browse(make: Callable[[], Driver], path: str, *, connects: bool = False) -> dict[str, Any]:
     """Return the `tags` that a driver finds at `path` within BROWSE_S, and whether there is `more`; raise DriverError.
 
     There are at most MOST_TAGS, and so many that one message can hold them.
     """
-    driver = Contained(make)
-    try:
-        found, more = await driver.browse(path, MOST_TAGS, BROWSE_S)
-    finally:
-        await driver.close()
+    found, more = await look(Contained(make), path, connects=connects)
     tags: list[dict[str, Any]] = []
     size = 0
     for tag in found:
         size += _size(tag)
         if size > _MOST_BYTES:
             return {"tags": tags, "more": True}
-        shown = {"path": tag.path, "address": tag.address, "datatype": tag.datatype, "value": tag.value}
-        tags.append({**shown, "writable": tag.writable, "description": tag.description})
+        tags.append(asdict(tag))
     return {"tags": tags, "more": more}
+
+
+async def look(
+    driver: Contained, path: str, *, most: int = MOST_TAGS, limit_s: float = BROWSE_S, connects: bool = False
+) -> tuple[list[Tag], bool]:
+    """Return at most so many tags at `path`, and whether there is more; raise DriverError.
+
+    `connects`: the driver is of a visit (see edge.entry.Context): its connection goes on with no session of the edge's.
+    """
+    try:
+        if connects:
+            await driver.connect()
+        return await driver.browse(path, most, limit_s)
+    finally:
+        await driver.close()
 
 
 def _size(tag: Tag) -> int:

@@ -214,6 +214,8 @@ class Runner:
         self.health.connected = True
         self._not_troubled()
         now_ns = self._clock_ns()
+        if found := self._driver.found:
+            self._intake.know(found)
         self._intake.keeps_history = self._driver.keeps_history
         self._gaps.look(self._listened_ns, now_ns, trouble)
         self._listened_ns = now_ns
@@ -255,7 +257,7 @@ class Runner:
                     try:
                         await self._intake.take(items)
                     except Exception:
-                        check_sound(items, self._entry.signals)
+                        check_sound(items, self._intake.signals)
                         raise
                     self._account()
                     self._say_notes()

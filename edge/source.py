@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from contract.model import Asset, Datatype, Sample
+from contract.model import Asset, Datatype, Sample, Signal
 from edge.coercion import inferred
 from edge.computed import Computed
 from edge.detector import Detectors
@@ -26,6 +26,13 @@ class Source:
     has_news: bool = False  # of datatypes
     online: bool = False
     heard_s: float = 0.0  # when it last had data, by a clock that nobody sets
+
+    def know(self, signals: Sequence[Signal]) -> None:
+        """Take these for the signals of the asset; each has its datatype."""
+        self.asset = replace(self.asset, signals=tuple(signals))
+        for through in (self.filter, self.past):
+            if through is not None:
+                through.know(signals)
 
     def learn(self, samples: Sequence[Sample]) -> bool:
         """Take the datatypes of signals that stated none from their first values; return whether the asset changed."""

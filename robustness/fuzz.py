@@ -35,9 +35,9 @@ from contract.sparkplug_split import split
 from contract.topics import Node
 from edge.driver import Counters
 from edge.drivers._http import AnswerError
+from edge.drivers._mtconnect.documents import devices, streams
 from edge.drivers.mqtt import Entry as MqttEntry
 from edge.drivers.mqtt.mapping import Mapping as MqttMapping
-from edge.drivers.mtconnect.documents import devices, streams
 from edge.drivers.opcua import decoding
 from edge.drivers.opcua.nodes import Item
 from edge.drivers.opcua.reading import Reader

@@ -223,7 +223,7 @@ class Face(ABC):
         """Return how the plant file reaches the machine: driver, address, signals. None: it needs no entry."""
 
 
-def described(signal: Signal, where: Mapping[str, str]) -> dict[str, Any]:
+def described(signal: Signal, where: Mapping[str, Any]) -> dict[str, Any]:
     """Return a signal's entry of the plant file: where it is found, then what is known of it."""
     entry: dict[str, Any] = dict(where)
     if signal.unit:

@@ -27,7 +27,7 @@ from cloud.problems import Code, Problem, responses
 from cloud.registry.routes import AssetPath, find_asset
 from cloud.registry.tables import AssetRow
 from cloud.telemetry.times import format_time
-from contract.command import Apply, Browse, Command, SendBlock, Verb, Write
+from contract.command import Apply, Browse, Command, Detect, Propose, SendBlock, Verb, Write
 from contract.model import Value
 
 MAX_COMMANDS: Final = 200
@@ -35,7 +35,9 @@ MAX_WAIT_S: Final = 30.0
 ACTIONS: Final = {
     "write": Action.WRITE,
     "send_block": Action.WRITE,
+    "detect": Action.CONFIGURE,
     "browse": Action.CONFIGURE,
+    "propose": Action.CONFIGURE,
     "apply": Action.CONFIGURE,
 }
 """What one must be allowed to do for each verb."""
@@ -60,6 +62,14 @@ class WriteWish(Write, _Envelope):
     """Set a signal and read it back."""
 
 
+class DetectWish(Detect, _Envelope):
+    """Say what answers at an address; only in networks that the edge's configuration allows."""
+
+
+class ProposeWish(Propose, _Envelope):
+    """Say what a plant file would state of a machine with these tags, as a probe has shown them."""
+
+
 class BrowseWish(Browse, _Envelope):
     """Say what a machine offers at `path`; with `driver` and `address`, of one that is in no plant file yet."""
 
@@ -73,7 +83,7 @@ class ApplyWish(Apply, _Envelope):
 
 
 Wish = Annotated[
-    WriteWish | BrowseWish | SendBlockWish | ApplyWish,
+    WriteWish | DetectWish | BrowseWish | ProposeWish | SendBlockWish | ApplyWish,
     Body(
         discriminator="verb",
         openapi_examples={
@@ -157,7 +167,8 @@ def wish(
 ) -> CommandView:
     """Wish that a machine, or the edge node of a line, does something. Ask for the command to learn what became of it.
 
-    To browse and to apply needs the right to configure; to apply, and to browse a free address, on the whole line.
+    To detect, to browse, to propose and to apply needs the right to configure; to apply, and to detect or browse a free
+    address, on the whole line.
     """
     demand(me, ACTIONS[body.verb])
     now_ns = _ns(now)
@@ -181,7 +192,7 @@ def wish(
 
 def _reaches_line(body: Wish) -> bool:
     """Whether a wish reaches what stands beside its machine: an entry, as a free address, may name any of these."""
-    return body.verb == "apply" or (body.verb == "browse" and bool(body.driver or body.address))
+    return body.verb in ("apply", "detect") or (body.verb == "browse" and bool(body.driver or body.address))
 
 
 def _has_line(me: Principal, row: AssetRow) -> bool:

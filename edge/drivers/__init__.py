@@ -1,8 +1,9 @@
 """The drivers: one module or package each, its name is the word that a plant file uses; only the named one is imported.
 
 A driver module offers `Entry`, what a plant file says of a machine (an `edge.entry.Entry` with its own options),
-`Driver`, which is made of that (an `edge.driver.Driver`), and `SCHEMES`, those of its addresses. Names that begin with
-`_` are not drivers: they are what drivers share.
+`Driver`, which is made of that (an `edge.driver.Driver`), and `SCHEMES`, those of its addresses. What it may offer
+besides, to connect a machine that is in no plant file, docs/write-a-driver.md names: `recognize`, `PORTS`, `map_tags`.
+Names that begin with `_` are not drivers: they are what drivers share.
 """
 
 from __future__ import annotations

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import httpx2
 
 from edge.driver import Lost, Unreachable
+from edge.recognize import certificate, unverified
 
 SCHEMES: Final = {"http": 80, "https": 443}
 MOST_BYTES: Final = 16 << 20  # of one answer
@@ -19,6 +21,15 @@ _CONNECTIONS: Final = 4
 
 class AnswerError(Exception):
     """An answer that is of no use; the text says what it is."""
+
+
+class Page(NamedTuple):
+    """What somebody answers who is asked without being known: by which scheme, with which status."""
+
+    scheme: str
+    status: int
+    kind: str
+    body: bytes
 
 
 def client(address: str, ca_file: Path | None, *, accept: str, timeout_s: float) -> httpx2.AsyncClient:
@@ -39,6 +50,30 @@ def client(address: str, ca_file: Path | None, *, accept: str, timeout_s: float)
         limits=httpx2.Limits(max_connections=_CONNECTIONS),
         trust_env=False,
     )
+
+
+async def look(host: str, port: int, path: str, timeout_s: float, accept: str) -> Page | None:
+    """Ask for a page, plainly, else by TLS; None when nobody answers by HTTP. Never raises."""
+    shown = f"[{host}]" if ":" in host else host
+    for scheme in SCHEMES:
+        # the library leaves a line open on which nobody speaks TLS and the time is over
+        if scheme == "https" and await certificate(host, port, timeout_s) is None:
+            return None
+        tls: ssl.SSLContext | bool = unverified() if scheme == "https" else False
+        headers = {"Accept": accept, "Accept-Encoding": "identity"}
+        try:
+            async with (
+                asyncio.timeout(timeout_s),
+                httpx2.AsyncClient(verify=tls, trust_env=False, headers=headers) as asking,
+                asking.stream("GET", f"{scheme}://{shown}:{port}{path}") as response,
+            ):
+                found = await body(response)
+        except (AnswerError, httpx2.HTTPError, httpx2.InvalidURL, OSError, TimeoutError):
+            continue
+        if scheme == "http" and response.status_code == 400 and b"HTTPS" in found:
+            continue  # so servers answer whoever speaks plainly on their port of TLS
+        return Page(scheme, response.status_code, response.headers.get("content-type", ""), found)
+    return None
 
 
 async def body(response: httpx2.Response) -> bytes:

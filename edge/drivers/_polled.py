@@ -6,7 +6,7 @@ import asyncio
 import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, ClassVar, Final, Protocol, TypeVar
 
 from pydantic import Field
@@ -84,6 +84,16 @@ class Cell:
     codec: Codec
 
 
+@dataclass(slots=True)
+class _Request:
+    """Signals that are asked for at once; `said` is what the last answer, `data`, says of each."""
+
+    names: list[str]
+    span: Span
+    data: bytes = b""
+    said: list[tuple[str, Value | None, Quality]] = field(default_factory=list)
+
+
 class Entry(base.Entry):
     """What the plant file says of every device that is asked."""
 
@@ -106,7 +116,7 @@ class Device:
         self._name, self._entry, self._memory, self._cells = name, entry, memory, cells
         self._poll = Poll(entry.poll_s)
         self._is_open = False
-        self._plan: list[list[str]] = []  # signals by request
+        self._plan: list[_Request] = []
         self._refused: dict[str, int] = {}  # and in how many turns they are asked for again
 
     async def connect(self) -> None:
@@ -184,47 +194,62 @@ class Device:
         due = [name for name, turns in self._refused.items() if turns <= 1]
         self._refused = {name: turns - 1 for name, turns in self._refused.items() if turns > 1}
         samples: list[Sample] = []
-        plan: list[list[str]] = []
-        for names in [*self._plan, *([name] for name in due)]:
-            samples += await self._ask_for(names, plan)
+        plan: list[_Request] = []
+        for request in [*self._plan, *(self._request([name]) for name in due)]:
+            samples += await self._ask_for(request, plan)
         self._plan = plan
         return samples
 
-    async def _ask_for(self, names: list[str], plan: list[list[str]]) -> list[Sample]:
+    async def _ask_for(self, request: _Request, plan: list[_Request]) -> list[Sample]:
         """Ask for neighbours at once, or when that is refused for each half of them; what is taken joins `plan`."""
-        start = self._cells[names[0]].span
-        span = replace(start, count=max(self._cells[name].span.end for name in names) - start.start)
         try:
-            data = await self._exchange(self._memory.read, span)
+            data = await self._exchange(self._memory.read, request.span)
         except RefusedError as error:
+            names = request.names
             if len(names) > 1:
                 half = len(names) // 2
-                first = await self._ask_for(names[:half], plan)
-                return first + await self._ask_for(names[half:], plan)
+                first = await self._ask_for(self._request(names[:half]), plan)
+                return first + await self._ask_for(self._request(names[half:]), plan)
             [name] = names
             self._refused[name] = _RETRY
             self.counters.notes.tell(
                 "refused", f"{name} ({self._cells[name].address}): the device refuses it: {error}", name
             )
             return [Sample(self._name, name, time.time_ns(), None, Quality.BAD)]
-        plan.append(names)
-        now_ns, size = time.time_ns(), len(data) // span.count
-        return [self._sample(name, data, span.start, size, now_ns) for name in names]
+        plan.append(request)
+        now_ns, asset = time.time_ns(), self._name
+        if data != request.data:
+            self._decode(request, data)
+        return [Sample(asset, name, now_ns, value, quality) for name, value, quality in request.said]
 
-    def _sample(self, name: str, data: bytes, start: int, size: int, now_ns: int) -> Sample:
-        cell = self._cells[name]
-        at = (cell.span.start - start) * size
+    def _request(self, names: list[str]) -> _Request:
+        start = self._cells[names[0]].span
+        return _Request(names, replace(start, count=max(self._cells[name].span.end for name in names) - start.start))
+
+    def _decode(self, request: _Request, data: bytes) -> None:
+        """Read the values of which the bytes have changed since the last answer."""
+        span, before = request.span, request.data
+        size = len(data) // span.count
+        for index, name in enumerate(request.names):
+            cell = self._cells[name]
+            at = (cell.span.start - span.start) * size
+            own = data[at : at + cell.span.count * size]
+            if index < len(request.said) and own == before[at : at + len(own)]:
+                continue
+            request.said[index : index + 1] = [(name, *self._value(name, cell, own))]
+        request.data = data
+
+    def _value(self, name: str, cell: Cell, data: bytes) -> tuple[Value | None, Quality]:
         try:
-            value = cell.codec.decode(data[at : at + cell.span.count * size])
+            value = cell.codec.decode(data)
         except ValueError as error:
             self.counters.notes.tell("no value", f"{name} ({cell.address}): {error}: is its type right?", name)
-            value = None
+            return None, Quality.BAD
         is_odd = isinstance(value, str) and "\ufffd" in value
-        quality = Quality.BAD if value is None else Quality.UNCERTAIN if is_odd else Quality.GOOD
-        return Sample(self._name, name, now_ns, value, quality)
+        return value, Quality.BAD if value is None else Quality.UNCERTAIN if is_odd else Quality.GOOD
 
-    def _merged(self, cells: Mapping[str, Cell]) -> list[list[str]]:
-        """Return the signals by request: neighbours of an area together, as many as one request may ask for."""
+    def _merged(self, cells: Mapping[str, Cell]) -> list[_Request]:
+        """Return the requests for all signals: neighbours of an area together, as many as one may ask for."""
         plan: list[list[str]] = []
         start, end = Span("", 0, 0), 0
         for name, cell in sorted(cells.items(), key=lambda item: item[1].span):
@@ -241,7 +266,7 @@ class Device:
             else:
                 plan.append([name])
                 start, end = span, span.end
-        return plan
+        return [self._request(names) for names in plan]
 
     async def _exchange(self, call: Callable[..., Awaitable[_T]], *arguments: object) -> _T:
         """Let the device answer once, in time; after anything but its answer the line is closed. Raises LineError."""

@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 
 import httpx2
@@ -18,6 +18,7 @@ from edge import entry as base
 from edge.driver import Counters, Lost, Tag, Unreachable, Written
 from edge.drivers import _http, _json
 from edge.drivers._poll import Poll
+from edge.recognize import Recognized
 
 SCHEMES: Final = _http.SCHEMES
 
@@ -70,6 +71,8 @@ class Driver:
 
     async def browse(self, path: str = "") -> AsyncIterator[Tag]:
         """Yield each value in the answer, at most 200, whose path in it begins with `path`."""
+        if self._client is None:
+            await self.connect()
         async with self._poll.line:
             body = await self._ask(Lost)
         for tag in _json.tags("", body, self._entry.encoding):
@@ -92,3 +95,24 @@ class Driver:
             if response.status_code != 200:
                 raise _http.AnswerError(f"it answers {_http.status(response)}: is the address right?")
         return body
+
+
+async def recognize(host: str, port: int, path: str, timeout_s: float) -> Recognized | None:
+    """Ask for the page; None when nobody answers by HTTP."""
+    page = await _http.look(host, port, path or "/", timeout_s, "application/json")
+    if page is None:
+        return None
+    values = [] if page.status != 200 else [tag for tag in _json.tags("", page.body, None) if tag.description != "text"]
+    if values:
+        return Recognized(page.scheme, 0.9, f"JSON with {len(values)} values, by HTTP", path)
+    if page.status in (401, 403):
+        return Recognized(page.scheme, 0.3, f"HTTP, which wants a log-in ({page.status})", path)
+    said = (
+        f"answers {page.status}" if page.status != 200 else f"{page.kind or 'a page without a type'}, which is no JSON"
+    )
+    return Recognized(page.scheme, 0.3, f"HTTP: {said}", path, todo="name the page that has values: http://host/path")
+
+
+def map_tags(tags: Sequence[Tag]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Return what the entry of a machine with these tags says, and what each of their signals does."""
+    return {}, [{"path": tag.address} for tag in tags]

@@ -28,9 +28,12 @@ from edge.driver import Counters, DriverError, Lost, Tag, Unreachable, Written
 from edge.drivers import _number, _polled
 from edge.drivers._poll import Poll
 from edge.drivers._polled import LineError, RefusedError, no_line
+from edge.recognize import Recognized, answer
 
 _T = TypeVar("_T")
 SCHEMES: Final = {"logix": 44818}
+_CONTROLLER: Final = 0x0E  # kind of a device
+_NAME: Final = 63  # where the name of a device begins in who it is
 _TAG: Final = re.compile(
     r"(?:Program:)?[A-Za-z_]\w{0,39}(?::\w{1,40})*(?:\[\d{1,7}(?:,\d{1,7}){0,2}\])?"
     r"(?:\.[A-Za-z_]\w{0,39}(?:\[\d{1,7}(?:,\d{1,7}){0,2}\])?)*(?:\.\d{1,2})?\Z",
@@ -446,3 +449,14 @@ class Driver:
 
     def _told(self, wanted: type[DriverError], error: LineError) -> DriverError:
         return wanted(f"{self._entry.address}: {error}{': ' if error.do else ''}", error.do)
+
+
+async def recognize(host: str, port: int, path: str, timeout_s: float) -> Recognized | None:
+    """Ask who it is (ListIdentity, CIP volume 2, 2-4.3); None when nobody answers as EtherNet/IP does."""
+    said = await answer(host, port, b"\x63" + bytes(23), timeout_s)
+    if said is None or len(said) < _NAME or said[:2] != b"\x63\0" or said[8:12] != bytes(4):
+        return None
+    kind, name = int.from_bytes(said[50:52], "little"), said[_NAME : _NAME + said[_NAME - 1]].decode("latin-1")
+    if kind == _CONTROLLER:
+        return Recognized("logix", 1.0, f"an EtherNet/IP controller {name!r}")
+    return Recognized("logix", 0.6, f"an EtherNet/IP device {name!r}, which is no controller")

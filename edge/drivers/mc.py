@@ -17,6 +17,7 @@ from edge import entry as base
 from edge.driver import Tag
 from edge.drivers import _number, _polled
 from edge.drivers._polled import Cell, LineError, RefusedError, Span, no_line, reach
+from edge.recognize import Recognized, answer
 
 SCHEMES: Final = {"mc": 5007}
 
@@ -293,3 +294,12 @@ class Driver(_polled.Device):
     def __init__(self, name: str, entry: Entry, context: base.Context) -> None:
         cells = {signal: _cell(said, entry) for signal, said in entry.signals.items()}
         super().__init__(name, entry, _Memory(entry), cells)
+
+
+async def recognize(host: str, port: int, path: str, timeout_s: float) -> Recognized | None:
+    """Ask for the type of the CPU (SH-080008, 12.1); None when nobody answers as MC protocol does, in 3E frames."""
+    said = await answer(host, port, b"\x50\0\0\xff\xff\x03\0\x06\0\x10\0\x01\x01\0\0", timeout_s)
+    if said is None or len(said) < _HEAD.size + 2 or said[:2] != b"\xd0\0":
+        return None
+    end, name = said[_HEAD.size : _HEAD.size + 2], said[_HEAD.size + 2 :][:16].decode("ascii", "replace").strip(" \0")
+    return Recognized("mc", 1.0, f"a MELSEC CPU {name}".rstrip() if end == b"\0\0" else "a MELSEC CPU")

@@ -21,6 +21,7 @@ from edge import entry as base
 from edge.driver import Tag
 from edge.drivers import _number, _polled
 from edge.drivers._polled import Cell, LineError, RefusedError, Span, no_line, reach
+from edge.recognize import Recognized, answer
 
 SCHEMES: Final = {"modbus": 502}
 Table: TypeAlias = Literal["coil", "discrete", "input", "holding"]
@@ -31,6 +32,7 @@ _BITS: Final = frozenset(("coil", "discrete"))
 _LAST: Final = 65_535
 _VAIN: Final = 300  # requests without anything found, then a look at a table ends
 _SILENT: Final = frozenset((ExcCodes.GATEWAY_PATH_UNAVIABLE, ExcCodes.GATEWAY_NO_RESPONSE))
+_ABSENT: Final = "its gateway says that this unit is not there: state the unit_id of the device"
 _WHY: Final[Mapping[int, str]] = {
     1: "it does not know this kind of request",
     2: "it has nothing at this address",
@@ -255,3 +257,23 @@ class Driver(_polled.Device):
     def __init__(self, name: str, entry: Entry, context: base.Context) -> None:
         cells = {signal: _cell(said, entry) for signal, said in entry.signals.items()}
         super().__init__(name, entry, _Memory(entry), cells)
+
+
+async def recognize(host: str, port: int, path: str, timeout_s: float) -> Recognized | None:
+    """Ask for the first holding register of the usual units; None when nobody answers as Modbus does.
+
+    A device that refuses the request has understood it. (Modbus Application Protocol 1.1b3, 6.3 and 7.)
+    """
+    for unit in (1, 255):
+        request = struct.pack(">BHH", 3, 0, 1)
+        said = await answer(host, port, struct.pack(">HHHB", 0x5346, 0, 6, unit) + request, timeout_s)
+        if said is not None and len(said) >= 9 and said[:4] == b"SF\0\0" and said[6] == unit and said[7] & 0x7F == 3:
+            why = _ABSENT if said[7] & 0x80 and said[8] in _SILENT else ""
+            return Recognized("modbus", 1.0, f"a Modbus device, unit {unit}", "", {"unit_id": unit}, why)
+        if said:
+            return None
+    framed = struct.pack(">BBHH", 1, 3, 0, 1) + b"\x84\x0a"  # with its CRC
+    said = await answer(host, port, framed, timeout_s)
+    if said is not None and len(said) >= 5 and said[0] == 1 and said[1] & 0x7F == 3:
+        return Recognized("modbus", 0.9, "a Modbus device behind a converter, unit 1", "", {"framing": "rtu"})
+    return None

@@ -24,8 +24,10 @@ from edge.driver import Tag
 from edge.drivers import _number, _polled
 from edge.drivers._number import Codec
 from edge.drivers._polled import Cell, LineError, RefusedError, Span, no_line
+from edge.recognize import Recognized, answer
 
 SCHEMES: Final = {"s7": 102}
+_CONFIRMED: Final = 5  # byte of an answer that says whether there is a connection
 _TYPES: Final[Mapping[str, _number.Type]] = {
     "BOOL": "bool", "BYTE": "uint8", "USINT": "uint8", "SINT": "int8", "INT": "int16", "UINT": "uint16",
     "WORD": "uint16", "DINT": "int32", "UDINT": "uint32", "DWORD": "uint32", "TIME": "int32", "LINT": "int64",
@@ -257,3 +259,15 @@ class Driver(_polled.Device):
     def __init__(self, name: str, entry: Entry, context: base.Context) -> None:
         cells = {signal: _cell(said, entry.encoding) for signal, said in entry.signals.items()}
         super().__init__(name, entry, _Memory(entry), cells)
+
+
+async def recognize(host: str, port: int, path: str, timeout_s: float) -> Recognized | None:
+    """Ask for a connection to the usual slots; None when nobody answers as ISO on TCP does (RFC 1006, ISO 8073)."""
+    for slot in (1, 2, 0):
+        ask = b"\x03\0\0\x16\x11\xe0\0\0\0\x01\0\xc1\x02\x01\0\xc2\x02\x01" + bytes([slot]) + b"\xc0\x01\x0a"
+        said = await answer(host, port, ask, timeout_s)
+        if said is None or (said and not said.startswith(b"\x03\0")):
+            return None
+        if len(said) > _CONFIRMED and said[_CONFIRMED] == 0xD0:
+            return Recognized("s7", 0.95, f"an S7 CPU, in rack 0 and slot {slot}", "", {"slot": slot})
+    return None

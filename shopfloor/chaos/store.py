@@ -20,6 +20,7 @@ from shopfloor.chaos.checker import Key, Value
 
 SECOND_NS = 1_000_000_000
 MINUTE_NS = 60 * SECOND_NS
+_MOST_SIGNALS = 50  # of one export
 
 
 def iso(time_ns: int) -> str:
@@ -39,15 +40,16 @@ def read_stored(api: Api, assets: Iterable[str], start_ns: int, end_ns: int) -> 
     stored: dict[Key, list[tuple[int, Value]]] = {}
     for asset in assets:
         signals = [signal["name"] for signal in api.get(f"assets/{quote(asset)}")["signals"]]
-        query: list[tuple[str, str | int]] = [("asset", asset), ("start", iso(start_ns)), ("end", iso(end_ns))]
-        query += [("format", "parquet"), *(("signal", signal) for signal in signals)]
-        file = io.BytesIO()
-        api.save("telemetry/export", query, file.write)
-        table = pq.read_table(file)
-        times = table["time"].cast(pa.int64()).to_pylist()
-        columns = (table[name].to_pylist() for name in ("signal", "value", "text"))
-        for time_ns, signal, number, text in zip(times, *columns, strict=True):
-            stored.setdefault((asset, signal), []).append((time_ns, number if text is None else text))
+        for at in range(0, len(signals), _MOST_SIGNALS):
+            query: list[tuple[str, str | int]] = [("asset", asset), ("start", iso(start_ns)), ("end", iso(end_ns))]
+            query += [("format", "parquet"), *(("signal", signal) for signal in signals[at : at + _MOST_SIGNALS])]
+            file = io.BytesIO()
+            api.save("telemetry/export", query, file.write)
+            table = pq.read_table(file)
+            times = table["time"].cast(pa.int64()).to_pylist()
+            columns = (table[name].to_pylist() for name in ("signal", "value", "text"))
+            for time_ns, signal, number, text in zip(times, *columns, strict=True):
+                stored.setdefault((asset, signal), []).append((time_ns, number if text is None else text))
     return stored
 
 

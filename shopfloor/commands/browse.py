@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-import os
 import re
 from contextlib import aclosing, suppress
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 
 import typer
-import yaml
-from pydantic import ValidationError
 
-from edge.config import said_of
 from edge.driver import Driver, DriverError, Tag
-from edge.drivers import UnknownDriverError, driver_names, load, schemes
-from edge.entry import Context
+from edge.drivers import driver_names, schemes
 from shopfloor import known
 from shopfloor.errors import ConfigurationError, RefusedError, UnreachableError
-from shopfloor.home import Home
+from shopfloor.machines import Options, connection, hush, read_options
 from shopfloor.output import err, print_json, table
 
 _LOOKED_AT: Final = 2000  # variables, for what was probably meant
@@ -48,17 +41,13 @@ def browse(
         str | None, typer.Option("--driver", "-d", help="Needed when several drivers have such addresses.")
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="End after so many.")] = 200,
-    option: Annotated[
-        list[str] | None,
-        typer.Option("--option", "-o", help="A driver option as in the plant file, for example security=none."),
-    ] = None,
+    option: Options = None,
     timeout: Annotated[float, typer.Option(min=1, help="End after so many seconds.")] = 60,
     json: Annotated[bool, typer.Option("--json", help="One JSON object for each variable.")] = False,
 ) -> None:
     """List what a machine offers: path, address for the plant file, datatype, value."""
-    for name in ("contract", "edge"):  # what they log, the error says
-        logging.getLogger(name).setLevel(logging.CRITICAL)
-    options = dict(map(_option, option or ()))
+    hush()
+    options = read_options(option)
     name = driver or _driver_of(address)
     machine = connection(name, address, {"browse_limit": limit, **options})
     found: list[Tag] = []
@@ -74,8 +63,11 @@ def browse(
         for tag in found:
             print_json(asdict(tag))
     elif found:
-        columns = ("path", "address", "datatype", "value", "writable", "description")
-        rows = [(t.path, t.address, t.datatype, t.value, t.writable or None, t.description or None) for t in found]
+        columns = ("path", "address", "datatype", "value", "unit", "writable", "description")
+        rows = [
+            (t.path, t.address, t.datatype, t.value, t.unit or None, t.writable or None, t.description or None)
+            for t in found
+        ]
         table(columns, rows)
     if not found and path:
         others = connection(name, address, {**options, "browse_limit": _LOOKED_AT})
@@ -111,20 +103,6 @@ def _driver_of(address: str) -> str:
     return found[0]
 
 
-def connection(name: str, address: str, options: dict[str, Any]) -> Driver:
-    """Return the driver `name` of an address, not connected; raise ConfigurationError."""
-    try:
-        module = load(name)
-    except UnknownDriverError as error:
-        raise ConfigurationError(str(error)) from error
-    try:
-        entry = module.Entry.model_validate({"driver": name, "address": address, **options})
-    except ValidationError as error:
-        where, text = said_of(error, module.Entry)
-        raise ConfigurationError(f"option {where or address}: {text}", "docs/drivers.md lists the options") from error
-    return module.Driver("browse", entry, Context(home=Home.of(os.environ).path, folder=Path.cwd()))
-
-
 async def _browse(driver: Driver, path: str, limit: int, timeout_s: float, found: list[Tag]) -> None:
     try:
         async with asyncio.timeout(timeout_s):
@@ -137,14 +115,3 @@ async def _browse(driver: Driver, path: str, limit: int, timeout_s: float, found
                         return
     finally:
         await driver.close()
-
-
-def _option(text: str) -> tuple[str, Any]:
-    """Return key and value of `security=none` or `security={policy: Basic256Sha256}` (YAML after the first `=`)."""
-    key, equals, value = text.partition("=")
-    if not equals:
-        raise ConfigurationError(f"option {text!r} has no value", "write it as key=value, for example security=none")
-    try:
-        return key, yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise ConfigurationError(f"option {text!r}: {error}", "the value is YAML, as in the plant file") from error

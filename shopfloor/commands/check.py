@@ -1,17 +1,24 @@
-"""`shopfloor check`: is a plant file right? Nothing is connected."""
+"""`shopfloor check`: is a plant file right, and, if that is asked, do its machines answer?"""
 
 from __future__ import annotations
 
+import asyncio
 import os
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, TypedDict
+from typing import Annotated, Any, TypedDict
 
 import typer
 
+from edge.commissioning import live as visits
+from edge.commissioning.live import Reading, Visit
 from edge.config import Plant, PlantFileError, load_plant
+from shopfloor import known
 from shopfloor.errors import Exit, wrong_plant
 from shopfloor.home import SECRETS, Home
-from shopfloor.output import err, out, plural, print_json
+from shopfloor.machines import context, hush
+from shopfloor.output import Utc, err, out, plural, print_json, table
 
 app = typer.Typer(add_completion=False)
 
@@ -19,9 +26,23 @@ app = typer.Typer(add_completion=False)
 @app.command()
 def check(
     plant: Annotated[Path, typer.Argument(help="The plant file, for example plant.yaml.")],
+    *,
+    live: Annotated[
+        bool, typer.Option("--live", help="Reach each machine, and read each signal once. Nothing is kept or written.")
+    ] = False,
+    machine: Annotated[
+        list[str] | None, typer.Option("--machine", "-m", help="With --live: only this one (repeatable).")
+    ] = None,
+    wait: Annotated[
+        float, typer.Option(min=0.1, max=600, help="With --live: seconds for a machine to connect, and for all values.")
+    ] = visits.WAIT_S,
+    utc: Utc = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
-    """Check a plant file: every problem with its file, its line and what was probably meant."""
+    """Check a plant file: every problem with its file, its line and what was probably meant.
+
+    With --live also its machines: exit code 1 when one does not answer, or a signal has no good value.
+    """
     try:
         checked, later = _served(load_plant(plant))
     except PlantFileError as error:
@@ -30,6 +51,9 @@ def check(
             print_json({"file": str(plant), "ok": False, "problems": problems})
             raise typer.Exit(Exit.USAGE) from None
         raise wrong_plant(error) from error
+    if live:
+        _visit(checked, plant, machine or [], wait, utc=utc, json=json)
+        return
     if json:
         print_json({"file": str(plant), "ok": True, "lines": counted(checked), "made_at_first_start": later})
         return
@@ -79,3 +103,65 @@ def counted(plant: Plant) -> list[Counted]:
         }
         for line in plant.lines
     ]
+
+
+def _visit(plant: Plant, file: Path, only: Sequence[str], wait_s: float, *, utc: bool, json: bool) -> None:
+    """Visit the machines, say a verdict for each signal, and end with 1 when one is bad."""
+    machines = {name: entry for line in plant.lines for name, entry in line.machines.items()}
+    known.check("machine", only, machines, f" in {file}")
+    hush()
+    wanted = {name: machines[name] for name in only or machines}
+    visited = asyncio.run(visits.visit_all(wanted, context(file.absolute().parent), wait_s=wait_s))
+    bad = [visit for visit in visited if not visit.is_well]
+    if json:
+        print_json({"file": str(file), "ok": not bad, "machines": [_as_json(visit) for visit in visited]})
+    else:
+        columns = ("machine", "signal", "verdict", "value", "unit", "time", "why")
+        table(
+            columns, [_row(visit, each) for visit in visited for each in visit.readings if not visit.trouble], utc=utc
+        )
+        for visit in bad:
+            if visit.trouble:
+                out.print(f"{visit.machine}: {visit.trouble.rstrip(': ')}", markup=False)
+                out.print(f"  {visit.todo}", markup=False)
+        well = len(visited) - len(bad)
+        out.print(f"{plural(len(visited), 'machine')}: {well} well, {len(bad)} not", markup=False)
+    if bad:
+        raise typer.Exit(Exit.FAILED)
+
+
+def _row(visit: Visit, reading: Reading) -> tuple[Any, ...]:
+    verdict = "bad" if reading.why else "good"
+    return visit.machine, reading.signal, verdict, reading.value, reading.unit, _time(reading), reading.why
+
+
+def _time(reading: Reading) -> str | None:
+    """Return the time of a reading as the API writes it; None for none, and for what no calendar has."""
+    seconds, ns = divmod(reading.time_ns, 10**9)
+    try:
+        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{ns:09}Z" if reading.time_ns else None
+    except (OverflowError, ValueError, OSError):
+        return None
+
+
+def _as_json(visit: Visit) -> dict[str, Any]:
+    signals = [
+        {
+            "signal": each.signal,
+            "ok": not each.why and not visit.trouble,
+            "value": each.value,
+            "unit": each.unit,
+            "time": _time(each),
+            "why": each.why,
+        }
+        for each in visit.readings
+    ]
+    return {
+        "machine": visit.machine,
+        "driver": visit.driver,
+        "address": visit.address,
+        "ok": visit.is_well,
+        "trouble": visit.trouble,
+        "todo": visit.todo,
+        "signals": signals,
+    }

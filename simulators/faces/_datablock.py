@@ -117,6 +117,15 @@ def _commands(machine: SimulatedMachine) -> Iterator[Field]:
         yield Field(name, types[takes], access="write", description=description)
 
 
+def address(db: int, field: Field) -> str:
+    """Return where a field lies, as drivers write it: DB1.DBD4:REAL."""
+    if field.type == "BOOL":
+        return f"DB{db}.DBX{field.byte}.{field.bit}:BOOL"
+    if field.type == "STRING":
+        return f"DB{db}.DBB{field.byte}:STRING[{STRING_SIZE}]"
+    return f"DB{db}.DBD{field.byte}:{field.type}"
+
+
 def rows(machine: str, db: int, fields: Sequence[Field]) -> Iterator[tuple[object, ...]]:
     """Yield the rows of a machine in the map file."""
     for field in fields:

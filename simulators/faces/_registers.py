@@ -8,7 +8,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 from simulators.faces._mapped import Access, commands, float32, from_float32, from_int32, int32
 from simulators.machine import Signal, SimulatedMachine, Value
@@ -139,6 +139,18 @@ def _commands(machine: SimulatedMachine, word_order: str) -> Iterator[Field]:
         else:
             type_: Type = "string" if takes == "word" else "uint16"
             yield Field(name, "holding", 0, type_, word_order, access="write", description=description)
+
+
+def entry(field: Field) -> dict[str, Any]:
+    """Return where a field lies, as the driver of the edge wants it."""
+    found: dict[str, Any] = {"register": f"{field.table}/{field.address}", "type": field.type}
+    if field.type == "string":
+        found["length"] = field.count
+    if field.word_order != "ABCD" and field.type in ("int32", "float32"):
+        found["order"] = field.word_order
+    if field.scale != 1.0:
+        found["scale"] = field.scale
+    return found
 
 
 def rows(machine: str, unit_id: int, fields: Sequence[Field]) -> Iterator[tuple[object, ...]]:

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import chain
-from typing import Final
+from typing import Any, Final
 
 from pymodbus.constants import ExcCodes
 from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
-from simulators.face import Face, Place, Setting, Shown
+from simulators.face import Face, Place, Setting, Shown, described
 from simulators.faces import _mapped as mapped
 from simulators.faces import _registers as registers
 from simulators.faces._mapped import COMMAND, Memory, check_port
@@ -161,8 +161,19 @@ class Modbus(Face):
         if server is not None:
             await server.shutdown()  # type: ignore[no-untyped-call]
 
-    def entry(self, shown: Shown) -> None:
-        """Return None: no driver of the edge speaks Modbus; the register map tells everything else."""
+    def entry(self, shown: Shown) -> dict[str, Any]:
+        """Return the entry for the driver `modbus`."""
+        machine = shown.machine
+        [(unit_id, unit)] = [(unit_id, unit) for unit_id, unit in self._units.items() if unit.shown is shown]
+        where = {field.name: registers.entry(field) for field in unit.fields}
+        return {
+            "kind": machine.kind,
+            "names": dict(machine.names),
+            "driver": "modbus",
+            "address": f"modbus://{self.setting.host}:{self.setting.modbus_port}",
+            "unit_id": unit_id,
+            "signals": {signal.name: described(signal, where[signal.name]) for signal in machine.signals},
+        }
 
 
 FACE = Modbus

@@ -15,13 +15,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from itertools import chain
-from typing import Final
+from typing import Any, Final
 
 from snap7.error import S7ConnectionError, S7ProtocolError
 from snap7.server import Server
 from snap7.type import SrvArea
 
-from simulators.face import Face, Place, Setting, Shown
+from simulators.face import Face, Place, Setting, Shown, described
 from simulators.faces import _datablock as datablock
 from simulators.faces import _mapped as mapped
 from simulators.faces._datablock import Field
@@ -317,8 +317,18 @@ class S7(Face):
         if server is not None:
             await asyncio.to_thread(server.stop)
 
-    def entry(self, shown: Shown) -> None:
-        """Return None: no driver of the edge speaks S7; the map tells everything else."""
+    def entry(self, shown: Shown) -> dict[str, Any]:
+        """Return the entry for the driver `s7`, once it listens."""
+        machine = shown.machine
+        [(db, block)] = [(db, block) for db, block in self._blocks.items() if block.shown is shown]
+        where = {field.name: datablock.address(db, field) for field in block.fields}
+        return {
+            "kind": machine.kind,
+            "names": dict(machine.names),
+            "driver": "s7",
+            "address": f"s7://{self.setting.host}:{self.port}",
+            "signals": {signal.name: described(signal, {"address": where[signal.name]}) for signal in machine.signals},
+        }
 
     def _read(self, item: _Item) -> tuple[_Code, bytes]:
         block = self._blocks.get(item.db)

@@ -17,7 +17,20 @@ from typing import Any
 import pytest
 from asyncua.common.callback import CallbackType
 
-from contract.command import REPLY, Apply, Browse, Command, Reply, SendBlock, Verb, Write, command_metric, read_reply
+from contract.command import (
+    REPLY,
+    Apply,
+    Browse,
+    Command,
+    Detect,
+    Propose,
+    Reply,
+    SendBlock,
+    Verb,
+    Write,
+    command_metric,
+    read_reply,
+)
 from contract.model import Asset, Datatype, Signal, Value
 from contract.sparkplug import Code, Metric
 from contract.topics import Node
@@ -345,13 +358,54 @@ async def test_a_machine_and_one_that_is_in_no_file_are_browsed(edge: Edge, mach
     of_file = {tag["path"]: tag for tag in reply.result["tags"]}
     assert of_file["Machine/Count"]["value"] == 7
     assert not reply.result["more"]
-    stranger = await edge.ask(Browse(driver="opcua", address=machine.server.url, path="Machine/Count"), asset="")
-    if stranger.outcome == "done":  # without `security: none` a server may refuse
-        assert [tag["path"] for tag in stranger.result["tags"]] == ["Machine/Count"]
-    else:
-        assert stranger.reason
-    assert (await edge.ask(Browse(driver="opcau", address="x"), asset="")).outcome == "refused"
+    address, plain = machine.server.url, {"security": "none"}
+    probe = Browse(driver="opcua", address=address, path="Machine/Count", options=plain)
+    stranger = await edge.ask(probe, asset="")
+    assert [tag["path"] for tag in stranger.result["tags"]] == ["Machine/Count"]
+    refused = {
+        "did you mean 'opcua'": Browse(driver="opcau", address="x"),
+        "in no network that this edge may ask": Browse(driver="opcua", address="opc.tcp://8.8.8.8", options=plain),
+        "named at the edge, not from afar": Browse(
+            driver="opcua", address=address, options={"user": "me", "password_file": "/etc/hostname"}
+        ),
+        "unknown key 'sekurity'": Browse(driver="opcua", address=address, options={"sekurity": "none"}),
+    }
+    replies = {why: await edge.ask(do, asset="") for why, do in refused.items()}
+    assert {reply.outcome for reply in replies.values()} == {"refused"}
+    assert [reply.reason for why, reply in replies.items() if why not in reply.reason] == []
     assert (await edge.ask(Write(signal="speed", value=4))).outcome == "done"  # what is read went on
+
+
+async def test_a_machine_is_connected_from_afar(edge: Edge, machine: Machine) -> None:
+    asked = machine.server.url.removeprefix("opc.tcp://")
+    detected = await edge.ask(Detect(address=asked), asset="")
+    assert detected.outcome == "done", detected.reason
+    [found] = detected.result["found"]
+    assert (found["driver"], found["address"]) == ("opcua", machine.server.url)
+    probe = Browse(driver=found["driver"], address=found["address"], options=found["options"])
+    seen = (await edge.ask(probe, asset="")).result["tags"]
+    tags = [tag for tag in seen if tag["path"] in ("Machine/Speed", "Machine/State")]
+    named = {"machine": "cnc-09", "kind": "cnc", "tags": tags}
+    proposed = await edge.ask(
+        Propose.model_validate({key: found[key] for key in ("driver", "address", "options")} | named), asset=""
+    )
+    assert list(proposed.result["entry"]["signals"]) == ["speed", "state"]
+    assert proposed.result["yaml"].startswith("cnc-09:\n  driver: opcua\n")
+    now = (await edge.ask(Browse(), asset="")).result["sha256"]
+    change = Apply(based_on=now, machine="cnc-09", entry=proposed.result["entry"])
+    assert (await edge.ask(change, asset="")).outcome == "done"
+    assert "cnc-09:" in edge.file.read_text()
+
+
+async def test_what_is_out_of_the_networks_is_neither_asked_nor_named_from_afar(edge: Edge) -> None:
+    detected = await edge.ask(Detect(address="8.8.8.8:4840"), asset="")
+    assert detected.outcome == "refused"
+    assert "8.8.8.8 is in no network that this edge may ask from afar" in detected.reason
+    told = (await edge.ask(Browse(), asset="")).result
+    entry = told["machines"]["cnc-01"] | {"address": "opc.tcp://8.8.8.8:4840"}
+    applied = await edge.ask(Apply(based_on=told["sha256"], machine="cnc-01", entry=entry), asset="")
+    assert applied.outcome == "refused"
+    assert "8.8.8.8 is in no network" in applied.reason
 
 
 async def test_a_plant_entry_is_applied_on_what_it_was_based(edge: Edge) -> None:

@@ -2,5 +2,6 @@
 
 from edge.drivers.mqtt.driver import MqttDriver as Driver
 from edge.drivers.mqtt.entry import SCHEMES, Entry
+from edge.drivers.mqtt.recognition import map_tags, recognize
 
-__all__ = ["SCHEMES", "Driver", "Entry"]
+__all__ = ["SCHEMES", "Driver", "Entry", "map_tags", "recognize"]

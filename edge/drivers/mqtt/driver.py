@@ -47,7 +47,7 @@ class MqttDriver:
         self._forgotten = False  # it did not, at a connection that was not yet one of ours
         self._context = context
         self._mapping = Mapping(name, entry, self.counters, context.ids)
-        self._memory = Memory(context.home / "edge" / "mqtt", name)
+        self._memory = Memory(context.home / "edge" / "mqtt", name, is_kept=not context.is_visit)
         self._session: Session | None = None
         self._queue: deque[Message] = deque()
         self._pending: set[int] = set()  # numbers of messages of this connection that are not acknowledged
@@ -62,7 +62,7 @@ class MqttDriver:
     async def connect(self) -> None:
         """Subscribe to all topics; raise Unreachable."""
         filters = self._mapping.filters
-        if not filters:
+        if not filters or self._context.is_visit:
             await self._listen(filters)
             return
         is_persistent = self.entry.session == "persistent" and self.entry.qos == 1

@@ -40,10 +40,11 @@ class Known:
 
 
 class Memory:
-    """The memory of one machine entry."""
+    """The memory of one machine entry; `is_kept`: what it learns of topics is written."""
 
-    def __init__(self, folder: Path, name: str) -> None:
+    def __init__(self, folder: Path, name: str, *, is_kept: bool = True) -> None:
         self._name = name
+        self._is_kept = is_kept
         self._identity = folder / f"{name}.json"
         self._topics_file = folder / f"{name}.topics.json"
         self._client_id = ""
@@ -109,7 +110,7 @@ class Memory:
 
     def save(self) -> None:
         """Write the last messages; what cannot be written is not: it only helps to recognize what is retained."""
-        if self._changed and self._topics is not None:
+        if self._is_kept and self._changed and self._topics is not None:
             self._changed = False
             try:
                 content = {topic: [*last, *(retained or ())] for topic, (last, retained) in self._topics.items()}

@@ -13,8 +13,8 @@ import httpx2
 from edge.driver import Lost, Unreachable
 from edge.drivers import _http
 from edge.drivers._http import AnswerError
-from edge.drivers.mtconnect import documents
-from edge.drivers.mtconnect.documents import Device, Refusal, Streams
+from edge.drivers._mtconnect import documents
+from edge.drivers._mtconnect.documents import Device, Refusal, Streams
 from edge.drivers.mtconnect.entry import Entry
 from edge.drivers.mtconnect.multipart import boundary_of, parts
 from edge.entry import Context

@@ -11,13 +11,15 @@ from typing import Final
 from contract.model import Quality, Sample, Value
 from edge.driver import Counters, Item, Lost, NoHistory, Tag, Unreachable, Written
 from edge.drivers._http import AnswerError
-from edge.drivers.mtconnect import browse, history
+from edge.drivers._mtconnect import browse
+from edge.drivers._mtconnect.documents import Header, Refusal, Streams
+from edge.drivers._mtconnect.entry import SignalEntry
+from edge.drivers._mtconnect.events import ConditionReader
+from edge.drivers._mtconnect.items import Conditions, Reader, choose, resolve, signals_of, told_as_events
+from edge.drivers.mtconnect import history
 from edge.drivers.mtconnect.agent import Agent, NotStreaming, fell_behind, translated
-from edge.drivers.mtconnect.documents import Header, Refusal, Streams
 from edge.drivers.mtconnect.entry import Entry
-from edge.drivers.mtconnect.events import ConditionReader
 from edge.drivers.mtconnect.history import Gap, Position
-from edge.drivers.mtconnect.items import Conditions, Reader, choose, resolve, told_as_events
 from edge.entry import Context
 
 _MOST_ITEMS: Final = 10_000  # in one batch
@@ -30,6 +32,7 @@ class MtconnectDriver:
         self.name = name
         self.entry = entry
         self.counters = Counters()
+        self.found: dict[str, SignalEntry] = {}
         self._context = context
         self._agent: Agent | None = None
         self._device = ""
@@ -62,10 +65,15 @@ class MtconnectDriver:
 
     async def _prepare(self, agent: Agent) -> None:
         devices = await agent.devices()
-        if not self.entry.signals and self.entry.events is None:
-            return  # somebody wants to look around
-        device = choose(devices, self.entry.device)
-        items, missing = resolve(self.entry.signals, device)
+        try:
+            device = choose(devices, self.entry.device)
+        except AnswerError as error:
+            if self.entry.signals or self.entry.events is not None:
+                raise
+            self._lost = f"{self.entry.address}: {error}"  # but one may look around
+            return
+        self.found = {} if "signals" in self.entry.model_fields_set else signals_of(device)
+        items, missing = resolve(self.entry.signals or self.found, device)
         where = f"(`shopfloor browse {self.entry.address}` shows what it has)"
         if missing and not items:
             signal, why = next(iter(missing.items()))
@@ -95,10 +103,10 @@ class MtconnectDriver:
     async def read(self) -> Sequence[Item]:
         """Wait for the next observations; an empty batch is a heartbeat. Raises Lost."""
         agent, position = self._agent, self._position
-        if agent is None or position is None:
-            raise Lost(f"{self.entry.address}: not connected")
         if self._lost:
             raise Lost(self._lost)
+        if agent is None or position is None:
+            raise Lost(f"{self.entry.address}: not connected")
         if self._first:
             first, self._first = self._first, []
             return first

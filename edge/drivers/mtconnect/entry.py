@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from edge import entry as base
 from edge.drivers._http import SCHEMES
+from edge.drivers._mtconnect.entry import EventsEntry, SignalEntry
 
 
 def _address(text: str) -> str:
@@ -19,30 +20,6 @@ def _address(text: str) -> str:
     if parts.query or parts.fragment:
         raise ValueError(f"{text!r} has more than an address: leave out what follows the {'?' if parts.query else '#'}")
     return parts.geturl().rstrip("/")
-
-
-class EventsEntry(base.Model):
-    """Which conditions of the device are told as events."""
-
-    data_items: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
-        (), description="ids or names of conditions; none: all of the device"
-    )
-
-
-class SignalEntry(base.SignalEntry):
-    """A signal and the data item that holds it."""
-
-    data_item: Annotated[str, Field(min_length=1)] | None = Field(
-        None, description="id or name of the data item; without it the signal is called like it"
-    )
-    index: Annotated[int, Field(ge=0)] | None = Field(None, description="which number, when the item has three (…_3D)")
-    key: Annotated[str, Field(min_length=1)] | None = Field(None, description="which entry, when it is a DATA_SET")
-
-    @model_validator(mode="after")
-    def _read_only(self) -> Self:
-        if self.writable:
-            raise ValueError("MTConnect is read-only: leave out `writable`")
-        return self
 
 
 class Entry(base.Entry):
@@ -66,7 +43,9 @@ class Entry(base.Entry):
         1.0, description="how often an agent is asked that does not stream"
     )
     timeout_s: Annotated[float, Field(gt=0, le=60)] = Field(4.0, description="time for one answer")
-    signals: Mapping[base.SignalName, SignalEntry] = Field(default_factory=dict)
+    signals: Mapping[base.SignalName, SignalEntry] = Field(
+        default_factory=dict, description="not stated: all data items of the device; {}: none"
+    )
     events: Annotated[
         EventsEntry | None, BeforeValidator(base.on_or_off, json_schema_input_type=EventsEntry | bool | None)
     ] = Field(None, description="conditions as events; true: all of the device; not stated: none")

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from contract.model import Sample
 from edge.driver import NoHistory
 from edge.drivers._http import AnswerError
+from edge.drivers._mtconnect.documents import Header, Refusal, Streams, time_of
+from edge.drivers._mtconnect.items import Conditions, Reader
 from edge.drivers.mtconnect.agent import Agent, fell_behind
-from edge.drivers.mtconnect.documents import Header, Refusal, Streams, time_of
-from edge.drivers.mtconnect.items import Conditions, Reader
 
 
 @dataclass(frozen=True, slots=True)

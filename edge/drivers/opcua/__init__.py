@@ -2,5 +2,6 @@
 
 from edge.drivers.opcua.driver import OpcuaDriver as Driver
 from edge.drivers.opcua.entry import SCHEMES, Entry
+from edge.drivers.opcua.recognition import PORTS, recognize
 
-__all__ = ["SCHEMES", "Driver", "Entry"]
+__all__ = ["PORTS", "SCHEMES", "Driver", "Entry", "recognize"]

@@ -198,8 +198,12 @@ def test_a_reply_of_another_node_or_to_nothing_is_refused(client: TestClient, ma
         (Role.OPERATOR, "write", 403),
         (Role.MAINTAINER, "write", 202),
         (Role.MAINTAINER, "send_block", 202),
+        (Role.MAINTAINER, "detect", 403),
+        (Role.MAINTAINER, "propose", 403),
         (Role.MAINTAINER, "browse", 403),
         (Role.MAINTAINER, "apply", 403),
+        (Role.ENGINEER, "detect", 202),
+        (Role.ENGINEER, "propose", 202),
         (Role.ENGINEER, "browse", 202),
         (Role.ENGINEER, "apply", 202),
     ],
@@ -208,6 +212,8 @@ def test_each_verb_needs_its_right(visit: Visit, role: Role, verb: str, status: 
     bodies = {
         "write": {"signal": "feed_override", "value": 1},
         "send_block": {"sensor": "vibration"},
+        "detect": {"address": "192.168.7.7"},
+        "propose": {"machine": "cnc-09", **FREE, "tags": [{"path": "Speed", "address": "ns=2;s=Speed"}]},
         "browse": {},
         "apply": {"based_on": "0" * 64, "machine": "cnc-01", "entry": None},
     }
@@ -224,8 +230,10 @@ ENTRY = {"based_on": "0" * 64, "machine": "cnc-01", "entry": None}
     [
         ("asset:cnc-01", "browse", {}, 202),
         ("asset:cnc-01", "browse", FREE, 403),
+        ("asset:cnc-01", "detect", {"address": "192.168.7.7"}, 403),
         ("asset:cnc-01", "apply", ENTRY, 403),
         ("line:shanghai/machining/line1", "browse", FREE, 202),
+        ("line:shanghai/machining/line1", "detect", {"address": "192.168.7.7"}, 202),
         ("line:shanghai/machining/line1", "apply", ENTRY, 202),
     ],
 )

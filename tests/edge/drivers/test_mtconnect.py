@@ -19,8 +19,8 @@ from pydantic import ValidationError
 from contract.model import Datatype, Quality, Sample
 from edge.driver import Historian, Lost, NoHistory, Unreachable
 from edge.drivers._http import MOST_BYTES
+from edge.drivers._mtconnect.documents import nanoseconds
 from edge.drivers.mtconnect import Driver, Entry
-from edge.drivers.mtconnect.documents import nanoseconds
 from edge.drivers.mtconnect.multipart import parts
 from edge.entry import Context, Place
 from edge.filter import Filter
@@ -864,7 +864,8 @@ async def test_browse(observe: Any, connect: Any, scripted: Any, context: Contex
     assert len([tag async for tag in driver.browse()]) == len(agent.agent.devices[0].observer.items)
     bound = "<m:Constraints><m:Minimum>0</m:Minimum><m:Maximum>9</m:Maximum></m:Constraints>"
     probe = model(item("p", units="MILLIMETER").replace("/>", f">{bound}</m:DataItem>"), devices=("vmc", "lathe"))
-    server = await scripted({"/probe": http(probe), "/current": http(observations())})
+    there = http(observations())
+    server = await scripted({"/probe": http(probe), "/current": there, "/lathe/current": there})
     settings = {"address": server.url, "browse_limit": 1, "device": "lathe"}
     browser = Driver("browse", Entry.model_validate(settings), context)
     await browser.connect()

@@ -61,7 +61,8 @@ export interface paths {
          * Wish
          * @description Wish that a machine, or the edge node of a line, does something. Ask for the command to learn what became of it.
          *
-         *     To browse and to apply needs the right to configure; to apply, and to browse a free address, on the whole line.
+         *     To detect, to browse, to propose and to apply needs the right to configure; to apply, and to detect or browse a free
+         *     address, on the whole line.
          */
         post: operations["wish"];
         delete?: never;
@@ -1690,6 +1691,8 @@ export interface components {
         /**
          * Browse
          * @description Say what a machine offers at `path`; with `address`, of one that is in no plant file yet (a probe).
+         *
+         *     `options` are those of its driver then, as in a plant file, but for files.
          */
         Browse: {
             /**
@@ -1702,6 +1705,10 @@ export interface components {
              * @default
              */
             driver: string;
+            /** Options */
+            options?: {
+                [key: string]: components["schemas"]["JsonValue"];
+            };
             /**
              * Path
              * @default
@@ -1734,6 +1741,10 @@ export interface components {
              * @default 10
              */
             expires_s: number;
+            /** Options */
+            options?: {
+                [key: string]: components["schemas"]["JsonValue"];
+            };
             /**
              * Path
              * @default
@@ -1798,7 +1809,7 @@ export interface components {
             /** Created Ns */
             created_ns: number;
             /** Do */
-            do: components["schemas"]["Write"] | components["schemas"]["Browse"] | components["schemas"]["SendBlock"] | components["schemas"]["Apply"];
+            do: components["schemas"]["Write"] | components["schemas"]["Detect"] | components["schemas"]["Browse"] | components["schemas"]["Propose"] | components["schemas"]["SendBlock"] | components["schemas"]["Apply"];
             /** Expires Ns */
             expires_ns: number;
             /** Id */
@@ -1825,7 +1836,7 @@ export interface components {
              */
             created: string;
             /** Do */
-            do: components["schemas"]["Write"] | components["schemas"]["Browse"] | components["schemas"]["SendBlock"] | components["schemas"]["Apply"];
+            do: components["schemas"]["Write"] | components["schemas"]["Detect"] | components["schemas"]["Browse"] | components["schemas"]["Propose"] | components["schemas"]["SendBlock"] | components["schemas"]["Apply"];
             /**
              * Expires
              * @example 2026-11-23T08:00:10.250000000Z
@@ -1892,6 +1903,54 @@ export interface components {
             password: string;
             /** Username */
             username: string;
+        };
+        /**
+         * Datatype
+         * @description Scalar datatypes of a signal; the names are those of Sparkplug B in lower case.
+         * @enum {string}
+         */
+        Datatype: "int8" | "int16" | "int32" | "int64" | "uint8" | "uint16" | "uint32" | "uint64" | "float" | "double" | "boolean" | "string" | "datetime";
+        /**
+         * Detect
+         * @description Say what answers at an address: `host`, `host:port` or an URL. `driver`: no other one looks.
+         */
+        Detect: {
+            /** Address */
+            address: string;
+            /**
+             * Driver
+             * @default
+             */
+            driver: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            verb: "detect";
+        };
+        /**
+         * DetectWish
+         * @description Say what answers at an address; only in networks that the edge's configuration allows.
+         */
+        DetectWish: {
+            /** Address */
+            address: string;
+            /**
+             * Driver
+             * @default
+             */
+            driver: string;
+            /**
+             * Expires S
+             * @description void after so many seconds: then it is not done
+             * @default 10
+             */
+            expires_s: number;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            verb: "detect";
         };
         /**
          * EnterpriseView
@@ -2328,6 +2387,33 @@ export interface components {
             after: string;
             /** Findings */
             findings: components["schemas"]["FindingView"][];
+        };
+        /**
+         * Found
+         * @description A tag as a probe has shown it.
+         */
+        Found: {
+            /** Address */
+            address: string;
+            datatype?: components["schemas"]["Datatype"] | null;
+            /**
+             * Description
+             * @default
+             */
+            description: string;
+            /** High */
+            high?: number | null;
+            /** Low */
+            low?: number | null;
+            /** Path */
+            path: string;
+            /**
+             * Unit
+             * @default
+             */
+            unit: string;
+            /** Value */
+            value?: number | boolean | string | null;
         };
         /**
          * Health
@@ -3098,6 +3184,68 @@ export interface components {
             type: string;
         } & {
             [key: string]: unknown;
+        };
+        /**
+         * Propose
+         * @description Say what a plant file would state of a machine with these tags; nothing is asked of it, and nothing written.
+         */
+        Propose: {
+            /** Address */
+            address: string;
+            /** Driver */
+            driver: string;
+            /**
+             * Kind
+             * @default machine
+             */
+            kind: string;
+            /** Machine */
+            machine: string;
+            /** Options */
+            options?: {
+                [key: string]: components["schemas"]["JsonValue"];
+            };
+            /** Tags */
+            tags: components["schemas"]["Found"][];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            verb: "propose";
+        };
+        /**
+         * ProposeWish
+         * @description Say what a plant file would state of a machine with these tags, as a probe has shown them.
+         */
+        ProposeWish: {
+            /** Address */
+            address: string;
+            /** Driver */
+            driver: string;
+            /**
+             * Expires S
+             * @description void after so many seconds: then it is not done
+             * @default 10
+             */
+            expires_s: number;
+            /**
+             * Kind
+             * @default machine
+             */
+            kind: string;
+            /** Machine */
+            machine: string;
+            /** Options */
+            options?: {
+                [key: string]: components["schemas"]["JsonValue"];
+            };
+            /** Tags */
+            tags: components["schemas"]["Found"][];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            verb: "propose";
         };
         /**
          * RawSeries
@@ -4616,7 +4764,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["WriteWish"] | components["schemas"]["BrowseWish"] | components["schemas"]["SendBlockWish"] | components["schemas"]["ApplyWish"];
+                "application/json": components["schemas"]["WriteWish"] | components["schemas"]["DetectWish"] | components["schemas"]["BrowseWish"] | components["schemas"]["ProposeWish"] | components["schemas"]["SendBlockWish"] | components["schemas"]["ApplyWish"];
             };
         };
         responses: {

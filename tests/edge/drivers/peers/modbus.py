@@ -24,6 +24,7 @@ class ModbusPeer(Peer):
     def __init__(self) -> None:
         self.port = unused_port()
         self.holding = [0] * 100  # all that it has
+        self.is_gateway = False  # whose device does not answer
         self.asked: list[tuple[int, int, int]] = []  # function, address and count of each request
 
     def entry(self, port: int) -> dict[str, Any]:
@@ -47,6 +48,8 @@ class ModbusPeer(Peer):
         self, function: int, _start: int, address: int, count: int, current: list[int], wanted: list[int] | None
     ) -> ExcCodes | None:
         self.asked.append((function, address, count))
+        if self.is_gateway:
+            return ExcCodes.GATEWAY_NO_RESPONSE
         if address + count > len(self.holding):
             return ExcCodes.ILLEGAL_ADDRESS
         if wanted is not None:

@@ -15,7 +15,7 @@ from xml.etree.ElementTree import Element
 from contract.event import Event, event_id
 from contract.model import Value
 from edge.driver import Refreshed
-from edge.drivers.mtconnect.documents import DataItem, local, time_of
+from edge.drivers._mtconnect.documents import DataItem, local, time_of
 from edge.events import MOST_CONDITIONS
 from edge.telling import event
 
@@ -117,7 +117,7 @@ class ConditionReader:
             self._asset,
             name,
             time_of(element),
-            facts=(instance, element.get("sequence", ""), condition),
+            facts=(instance, _mark(element), condition),
             state="active",
             condition=condition,
             severity=_SEVERITIES[local(element)],
@@ -128,7 +128,7 @@ class ConditionReader:
 
 def _ended(element: Element, instance: str, begun: Event) -> Event:
     own = {
-        "id": event_id(begun.asset, instance, element.get("sequence", ""), begun.condition),
+        "id": event_id(begun.asset, instance, _mark(element), begun.condition),
         "time_ns": time_of(element),
         "state": "cleared",
         "values": {},
@@ -150,6 +150,11 @@ def _values(known: DataItem, element: Element) -> Mapping[str, Value]:
     values = {"level": local(element), "type": known.type, "data_item": known.id}
     values |= {key: element.get(attribute, "") for attribute, key in _FACTS.items()}
     return {key: value for key, value in values.items() if value}
+
+
+def _mark(element: Element) -> str:
+    """Return what tells an observation from others of its run: `mark`, or else its sequence number."""
+    return element.get("mark", element.get("sequence", ""))
 
 
 def _sequence(element: Element) -> int:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import difflib
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 from xml.etree.ElementTree import Element
 
-from contract.model import Quality, Sample, Value
+from contract.identity import signal_name, suffixed
+from contract.model import Datatype, Quality, Sample, Value
 from edge.driver import Counters
 from edge.drivers._http import AnswerError
-from edge.drivers.mtconnect.documents import DataItem, Device, local, time_of
-from edge.drivers.mtconnect.entry import EventsEntry, SignalEntry
+from edge.drivers._mtconnect.documents import DataItem, Device, local, time_of
+from edge.drivers._mtconnect.entry import EventsEntry, SignalEntry
 
 UNAVAILABLE: Final = "UNAVAILABLE"
+MOST_NAME: Final = 128  # characters of a signal's
 _SHOWN: Final = 8  # names in an error
 _MOST_ACTIVE: Final = 50  # warnings and faults of one condition
 # events that are whole numbers (IntegerEventType of MTConnectStreams_2.0.xsd); others that are numbers have units
@@ -25,6 +28,16 @@ _COUNTS: Final = frozenset(
         "UNLOAD_COUNT",
     )
 )  # fmt: skip
+UNITS: Final[Mapping[str, str]] = {
+    "AMPERE": "A", "CELSIUS": "°C", "COUNT": "", "CUBIC_MILLIMETER": "mm³", "DECIBEL": "dB", "DEGREE": "°",
+    "DEGREE/SECOND": "°/s", "DEGREE/SECOND^2": "°/s²", "HERTZ": "Hz", "JOULE": "J", "KILOGRAM": "kg", "LITER": "L",
+    "LITER/SECOND": "L/s", "METER": "m", "MILLIMETER": "mm", "MILLIMETER/SECOND": "mm/s",
+    "MILLIMETER/SECOND^2": "mm/s²", "NEWTON": "N", "NEWTON_METER": "N·m", "OHM": "Ω", "PASCAL": "Pa", "PERCENT": "%",
+    "REVOLUTION/MINUTE": "rpm",
+    "REVOLUTION/SECOND": "1/s", "SECOND": "s", "VOLT": "V", "VOLT_AMPERE": "VA", "VOLT_AMPERE_REACTIVE": "var",
+    "WATT": "W", "WATT_SECOND": "Ws",
+}  # fmt: skip
+"""Units of the standard (MTConnect Part 2, UnitEnum) as a plant file writes them; others stay as they are."""
 _UNREAD: Final = ("TIME_SERIES", "TABLE")
 
 Kind = Literal["number", "text", "condition"]
@@ -74,6 +87,32 @@ def resolve(signals: Mapping[str, SignalEntry], device: Device) -> tuple[list[It
         else:
             items.append(Item(signal, named[0].id, kind_of(named[0]), entry.index, entry.key))
     return items, missing
+
+
+def signals_of(device: Device) -> dict[str, SignalEntry]:
+    """Return a signal for each data item of a device that has a single value, or three, called as the device calls it.
+
+    Samples are numbers in the unit of the model, events and conditions text. A name that cannot be a signal's, or that
+    two data items have, gives way to the id (decision 0011 says how names become readable).
+    """
+    found: dict[str, SignalEntry] = {}
+    names = Counter(item.name for item in device.items)
+    for item in device.items:
+        if item.representation in _UNREAD or item.representation == "DATA_SET":
+            continue
+        stem = signal_name(item.name if item.name and names[item.name] == 1 else item.id)
+        is_vector, unit = item.units.endswith("_3D"), item.units.removesuffix("_3D")
+        for index in range(3) if is_vector else (None,):
+            name = stem if index is None else f"{stem}.{'xyz'[index]}"
+            is_number = kind_of(item) == "number"
+            found[name if name not in found else suffixed(name, item.id, MOST_NAME)] = SignalEntry(
+                data_item=item.id,
+                index=index,
+                datatype=Datatype.DOUBLE if is_number else Datatype.STRING,
+                unit=UNITS.get(unit, unit),
+                description=" ".join(word for word in (item.category, item.type, item.sub_type) if word),
+            )
+    return found
 
 
 def told_as_events(entry: EventsEntry | None, device: Device) -> tuple[list[DataItem], dict[str, str]]:
@@ -186,7 +225,8 @@ class Reader:
                 self._reject(element, str(error))
                 continue
             for value in values:
-                quality = Quality.BAD if value is None else Quality.GOOD
+                is_odd = isinstance(value, str) and "\ufffd" in value
+                quality = Quality.BAD if value is None else Quality.UNCERTAIN if is_odd else Quality.GOOD
                 found.append(Sample(self._asset, item.signal, time_ns, value, quality))
         return found
 
@@ -216,4 +256,6 @@ def _values(item: Item, element: Element, conditions: Conditions) -> Sequence[Va
 
 
 def _scalar(item: Item, text: str) -> Value:
+    if item.kind == "number" and "_" in text:  # which Python takes
+        raise ValueError(f"{text[:80]!r} is no number")
     return float(text) if item.kind == "number" else text

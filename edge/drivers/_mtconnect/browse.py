@@ -8,8 +8,8 @@ from xml.etree.ElementTree import Element
 
 from contract.model import Datatype
 from edge.driver import Tag
-from edge.drivers.mtconnect.documents import Device, local
-from edge.drivers.mtconnect.items import kind_of
+from edge.drivers._mtconnect.documents import Device, local
+from edge.drivers._mtconnect.items import UNITS, kind_of
 
 
 def tags(devices: Sequence[Device], current: Mapping[str, Element], path: str) -> Iterator[Tag]:
@@ -33,4 +33,5 @@ def tags(devices: Sequence[Device], current: Mapping[str, Element], path: str) -
             datatype=Datatype.DOUBLE if kind == "number" else Datatype.STRING,
             value=None if seen is None else (local(seen) if kind == "condition" else (seen.text or "").strip()),
             description=", ".join(word for word in (what.removesuffix(" VALUE"), item.units, item.range) if word),
+            unit=UNITS.get(item.units, "") if kind == "number" else "",
         )

@@ -1,0 +1,139 @@
+"""Whether machines answer, and each of their signals has a value: one visit, nothing is kept."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import Final
+from urllib.parse import urlsplit
+
+from contract.model import Quality, Sample, Value, base_quality
+from edge.coercion import coerce
+from edge.commissioning.detect import detect
+from edge.contain import Contained, Failed, outcome
+from edge.driver import DriverError
+from edge.drivers import load
+from edge.entry import Context, Entry
+
+WAIT_S: Final = 10.0
+"""So long a machine may take to connect, and then all of its signals to have a value."""
+_AT_ONCE: Final = 50
+_CLOSE_S: Final = 5.0
+_DETECT_S: Final = 8.0
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What was read of a signal. `why` says in words what is wrong; empty: nothing."""
+
+    signal: str
+    value: Value | None = None
+    unit: str = ""
+    time_ns: int = 0
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """What became of a machine; `trouble` and `todo` are empty when it answers."""
+
+    machine: str
+    driver: str
+    address: str
+    readings: Sequence[Reading] = field(default_factory=tuple)
+    trouble: str = ""
+    todo: str = ""
+
+    @property
+    def is_well(self) -> bool:
+        """Whether it answers, and each signal has a good value."""
+        return not self.trouble and not any(reading.why for reading in self.readings)
+
+
+async def visit_all(machines: Mapping[str, Entry], context: Context, *, wait_s: float = WAIT_S) -> list[Visit]:
+    """Visit machines side by side, so that none waits for another; ends always."""
+    room = asyncio.Semaphore(_AT_ONCE)
+
+    async def one(name: str, entry: Entry) -> Visit:
+        async with room:
+            return await visit(name, entry, context, wait_s=wait_s)
+
+    return list(await asyncio.gather(*(one(name, entry) for name, entry in machines.items())))
+
+
+async def visit(name: str, entry: Entry, context: Context, *, wait_s: float = WAIT_S) -> Visit:
+    """Connect to one machine and read each signal once."""
+    module, visiting = load(entry.driver), replace(context, is_visit=True)
+    driver = Contained(lambda: module.Driver(name, entry, visiting), connect_s=wait_s, close_s=_CLOSE_S)
+    seen: dict[str, Sample] = {}
+    try:
+        await driver.connect()
+        await _read(driver, entry, seen, wait_s)
+    except DriverError as error:
+        if not seen:
+            trouble, todo = await _trouble(entry, error)
+            return Visit(name, entry.driver, entry.address, _unread(entry), trouble, todo)
+    finally:
+        with suppress(Failed):
+            await driver.close()
+    return Visit(name, entry.driver, entry.address, list(_readings(entry, seen, driver, wait_s)))
+
+
+async def _read(driver: Contained, entry: Entry, seen: dict[str, Sample], wait_s: float) -> None:
+    """Read until each signal has been seen, at most so long; raise DriverError."""
+    loop = asyncio.get_running_loop()
+    end_s = loop.time() + wait_s
+    while set(entry.signals) - set(seen) and (left_s := end_s - loop.time()) > 0:
+        task = asyncio.ensure_future(driver.read())
+        try:
+            await asyncio.wait((task,), timeout=left_s)
+        finally:
+            if not task.done():
+                await driver.end(task)
+        if task.cancelled() or not task.done():
+            return
+        for item in outcome(task, "read"):
+            if isinstance(item, Sample):
+                seen.setdefault(item.signal, item)
+
+
+def _readings(entry: Entry, seen: Mapping[str, Sample], driver: Contained, wait_s: float) -> Iterable[Reading]:
+    for name, signal in entry.signals.items():
+        sample = seen.get(name)
+        told = driver.counters.notes.items()
+        notes = [text.removeprefix(f"{name}: ") for kind, text in told if kind.endswith(f" of {name}")]
+        if sample is None:
+            why = notes[0] if notes else f"no value within {wait_s:g} s: does the machine say it only now and then?"
+            yield Reading(name, unit=signal.unit, why=why)
+            continue
+        why = ""
+        if sample.value is None:
+            why = notes[0] if notes else "the machine says that it has no value now"
+        elif signal.datatype is not None and coerce(sample.value, signal.datatype) is None:
+            why = f"{sample.value!r:.80} is no {signal.datatype}: state another `datatype`"
+        elif base_quality(sample.quality) < Quality.UNCERTAIN:
+            why = "the machine says that the value is bad"
+        yield Reading(name, sample.value, signal.unit, sample.time_ns, why)
+
+
+def _unread(entry: Entry) -> list[Reading]:
+    return [Reading(name, unit=signal.unit, why="not read") for name, signal in entry.signals.items()]
+
+
+async def _trouble(entry: Entry, error: DriverError) -> tuple[str, str]:
+    """Return what is wrong with a machine that cannot be read, and what to do; what answers there tells most of it."""
+    what, do = error.what, error.do
+    if error.code != "unreachable":
+        return what, do
+    with suppress(DriverError, TimeoutError):
+        async with asyncio.timeout(_DETECT_S):
+            answers = await detect(entry.address.partition("://")[2].partition("/")[0])
+        if not answers.found:
+            return answers.trouble, answers.todo
+        best = answers.found[0]
+        if (best.driver, urlsplit(best.address).scheme) != (entry.driver, urlsplit(entry.address).scheme):
+            what = f"{entry.address}: what answers there is {best.text}"
+            do = f"write `driver: {best.driver}` and `address: {best.address}`, or the right port"
+    return what, do
