@@ -18,6 +18,7 @@ MOST_ELEMENTS: Final = 100
 """Elements of one array."""
 MOST_TAGS: Final = 100_000
 _DEEP: Final = 8
+_MOST_STEPS: Final = 1_000_000  # to members and elements, most of which lead to a tag
 _ATOMIC: Final[Mapping[str, str]] = {
     "BOOL": "boolean", "BIT": "boolean", "SINT": "int8", "INT": "int16", "DINT": "int32", "LINT": "int64",
     "USINT": "uint8", "UINT": "uint16", "UDINT": "uint32", "ULINT": "uint64", "REAL": "float", "LREAL": "double",
@@ -86,6 +87,7 @@ class _Program:
     """What a file says of types and tags."""
 
     def __init__(self, root: Any) -> None:
+        self._steps = 0
         self._types: dict[str, dict[str, _Variable]] = {
             name: {member: _Variable(kind) for member, kind in members.items()} for name, members in _WORDS.items()
         }
@@ -147,6 +149,9 @@ class _Program:
         return found
 
     def _said(self, address: str, tag: _Variable | Left, deep: int) -> Iterator[Said]:
+        self._steps += 1
+        if self._steps > _MOST_STEPS:
+            raise TagListError(f"its structures have more than {_MOST_STEPS} members and elements, as {address[:80]!r}")
         if isinstance(tag, Left):
             yield Left(tag.line, address, tag.why)
         elif not tag.is_open:

@@ -121,7 +121,7 @@ def _write(path: Path, place: Place, machine: str, new: dict[str, Any], signals:
         if served is not None and served.driver != driver:
             raise RefusedError(f"{machine} has the driver {served.driver}, not {driver}", f"--driver {served.driver}")
         entry["signals"] = {**(entry.get("signals") or {}), **signals}
-        apply.apply(path, place, machine, entry, found["sha256"])
+        apply.apply(path, place, machine, entry, found["sha256"], is_here=True)
     except ApplyError as error:
         raise RefusedError(str(error), "nothing was written") from error
 

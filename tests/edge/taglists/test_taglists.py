@@ -150,6 +150,17 @@ def test_what_is_no_list_is_refused(tmp_path: Path, content: str | bytes, why: s
     assert why in str(error.value)
 
 
+def test_structures_that_multiply_are_bounded(tmp_path: Path) -> None:
+    types = "".join(
+        f'<DataType Name="D{at}"><Members><Member Name="M" DataType="D{at + 1}" Dimension="100"/></Members></DataType>'
+        for at in range(6)
+    )
+    types = f"<DataTypes>{types}<DataType Name='D6'><Members/></DataType></DataTypes>"
+    text = f"{L5X.partition('<DataTypes>')[0]}{types}"
+    with pytest.raises(TagListError, match="more than 1000000 members and elements"):
+        taken(tmp_path, f"{text}<Tags><Tag Name='A' DataType='D0'/></Tags></Controller></RSLogix5000Content>", "logix")
+
+
 def test_an_excel_file_that_unpacks_to_much_or_names_entities_is_refused(tmp_path: Path) -> None:
     for inside, why in (
         (b"0" * (_source.MOST_UNPACKED + 1), "unpacked it has more"),
@@ -216,6 +227,7 @@ _FOUND = {
     "mc": {"device": st.sampled_from(["D100", "M5"])},
     "modbus": {"register": st.sampled_from(["holding/3", "40007"]), "type": st.sampled_from([None, "int32", "uint16"])},
     "mqtt": {"path": st.sampled_from(["a.b", "@"])},
+    "shdr": {"data_item": st.sampled_from(["Xpos", "a-1"])},
     "mtconnect": {"data_item": st.sampled_from(["Xpos", "a-1"])},
     "opcua": {"node": st.sampled_from(["ns=2;s=a,b;c", "i=85", "nsu=urn:x;s==1"])},
     "s7": {"address": st.sampled_from(["DB1.DBD4:REAL", "MW20:INT"])},
@@ -231,7 +243,7 @@ def _signals(draw: Any) -> tuple[str, dict[str, Any]]:
     ):
         said = draw(
             st.fixed_dictionaries(
-                _FOUND[driver],
+                _FOUND.get(driver, {}),
                 optional={
                     "unit": _TEXT, "description": _TEXT, "low": _NUMBERS, "high": _NUMBERS, "scale": _NUMBERS,
                     "offset": _NUMBERS, "writable": st.booleans(), "values": st.dictionaries(_TEXT, _TEXT, max_size=2),
