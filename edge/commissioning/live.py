@@ -13,9 +13,11 @@ from contract.model import Quality, Sample, Value, base_quality
 from edge.coercion import coerce
 from edge.commissioning.detect import Answers, Found, detect
 from edge.contain import Contained, Failed, outcome
+from edge.conversion import Conversions
 from edge.driver import DriverError
 from edge.drivers import load
 from edge.entry import Context, Entry
+from edge.notes import Notes
 
 WAIT_S: Final = 10.0
 """So long a machine may take to connect, and then all of its signals to have a value."""
@@ -102,6 +104,7 @@ async def _read(driver: Contained, entry: Entry, seen: dict[str, Sample], wait_s
 
 
 def _readings(entry: Entry, seen: Mapping[str, Sample], driver: Contained, wait_s: float) -> Iterable[Reading]:
+    conversions = Conversions.made(entry.signals, Notes())
     for name, signal in entry.signals.items():
         sample = seen.get(name)
         told = driver.counters.notes.items()
@@ -110,14 +113,14 @@ def _readings(entry: Entry, seen: Mapping[str, Sample], driver: Contained, wait_
             why = notes[0] if notes else f"no value within {wait_s:g} s: does the machine say it only now and then?"
             yield Reading(name, unit=signal.unit, why=why)
             continue
-        why = ""
-        if sample.value is None:
+        why, value = "", conversions.value(name, sample.value)
+        if value is None:
             why = notes[0] if notes else "the machine says that it has no value now"
-        elif signal.datatype is not None and coerce(sample.value, signal.datatype) is None:
-            why = f"{sample.value!r:.80} is no {signal.datatype}: state another `datatype`"
+        elif signal.stated is not None and coerce(value, signal.stated) is None:
+            why, value = f"{sample.value!r:.80} is no {signal.stated}: state another `datatype`", sample.value
         elif base_quality(sample.quality) < Quality.UNCERTAIN:
             why = "the machine says that the value is bad"
-        yield Reading(name, sample.value, signal.unit, sample.time_ns, why)
+        yield Reading(name, value, signal.unit, sample.time_ns, why)
 
 
 def _unread(entry: Entry) -> list[Reading]:

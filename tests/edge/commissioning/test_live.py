@@ -41,6 +41,18 @@ async def test_each_signal_is_read_once_and_has_a_verdict(context: Context) -> N
     assert not seen.is_well
 
 
+async def test_a_reading_is_in_the_unit_of_the_plant_file(context: Context) -> None:
+    async with machine_server(port := unused_port()) as server:
+        await server.write("Speed", 1234.5)
+        entry = opcua(port, speed=("Speed", None), state=("State", None)).model_dump(by_alias=True, exclude_unset=True)
+        entry["signals"]["speed"] |= {"scale": 0.1, "unit": "rpm"}
+        entry["signals"]["state"] |= {"scale": 0.1}
+        seen = await visit("cnc-1", load("opcua").Entry.model_validate(entry), context, wait_s=5)
+    speed, state = seen.readings
+    assert (speed.value, speed.unit, speed.why) == (123.45, "rpm", "")
+    assert (state.value, state.why) == ("idle", "'idle' is no double: state another `datatype`")
+
+
 async def test_who_is_not_there_delays_nobody_and_all_end(context: Context) -> None:
     async with serving(silent) as mute, machine_server(port := unused_port()):
         machines = {
