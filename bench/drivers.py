@@ -30,6 +30,8 @@ from edge.entry import Context
 POLL_S = 0.05
 DEVICES, DEAD = 20, 5
 WINDOW_S, SETTLE_S = 8.0, 4.0
+FIRST_PORT = 20_500
+"""Of the devices: below those that connections take, one of which would have it while its device is unplugged."""
 WAYS = ("unplugged", "silent", "hangs up", "noise", "half open")
 PLANT = {"enterprise": "bench", "site": "here", "areas": {"hall": {"lines": {"line1": {"machines": {}}}}}}
 
@@ -53,18 +55,17 @@ class Pair(NamedTuple):
 class Device:
     """A Modbus device that answers with zeros, or is dead in one of five ways; it keeps when it was asked."""
 
-    def __init__(self) -> None:
+    def __init__(self, port: int) -> None:
         self.way = ""
         self.changes = False
         self.asked_s: list[float] = []
-        self.port = 0
+        self.port = port
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
 
     async def start(self) -> None:
-        """Listen; on the port of before, if there was one."""
+        """Listen."""
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
 
     async def die(self, way: str) -> None:
         """Be dead from now on, in a way; "": live."""
@@ -82,7 +83,7 @@ class Device:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
-        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             while self.way != "hangs up":
                 head = await reader.readexactly(7)
                 request = await reader.readexactly(int.from_bytes(head[4:6], "big") - 1)
@@ -109,7 +110,7 @@ def dead_neighbours(pairs: int = 10) -> list[Pair]:
 
 
 async def _dead_neighbours(stand: rig.Rig, pairs: int) -> list[Pair]:
-    devices = [Device() for _ in range(DEVICES)]
+    devices = [Device(port) for port in range(FIRST_PORT, FIRST_PORT + DEVICES)]
     for device in devices:
         await device.start()
     plant: Any = PLANT
@@ -246,8 +247,8 @@ def _numbers(size: int) -> bytes:
 
 def _serve_modbus(port: int, changes: bool) -> None:
     async def run() -> None:
-        device = Device()
-        device.port, device.changes = port, changes
+        device = Device(port)
+        device.changes = changes
         await device.start()
         await asyncio.Event().wait()
 

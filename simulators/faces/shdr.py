@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
+from dataclasses import replace
 from typing import Any, Final
 
-from simulators.face import Face, Setting, Shown
+from simulators.face import Face, Setting, Shown, described
 from simulators.faces._mtconnect.document import stamp
 from simulators.faces._mtconnect.observer import Condition, Observed, Observer
 
@@ -148,9 +149,19 @@ class Shdr(Face):
         for adapter in self.adapters.values():
             await adapter.stop()
 
-    def entry(self, shown: Shown) -> dict[str, Any] | None:
-        """Return None: the edge has no driver for SHDR."""
-        return None
+    def entry(self, shown: Shown) -> dict[str, Any]:
+        """Return the entry for the driver `shdr`, once it listens."""
+        machine = shown.machine
+        signals = {}
+        for signal in machine.signals:
+            signals[signal.name] = described(replace(signal, writable=False), {"data_item": signal.name})
+        return {
+            "kind": machine.kind,
+            "names": dict(machine.names),
+            "driver": "shdr",
+            "address": f"shdr://{self.setting.host}:{self.adapters[machine.id].port}",
+            "signals": signals,
+        }
 
 
 FACE = Shdr
