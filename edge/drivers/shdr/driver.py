@@ -20,7 +20,7 @@ from edge.drivers._mtconnect.events import ConditionReader
 from edge.drivers._mtconnect.items import Conditions, Reader, choose, resolve, signals_of, told_as_events
 from edge.drivers._polled import LineError, reach
 from edge.drivers.shdr.entry import Entry
-from edge.drivers.shdr.lines import Lines, plain
+from edge.drivers.shdr.lines import Lines, Others, plain
 from edge.entry import Context
 
 _CHUNK: Final = 1 << 16
@@ -68,8 +68,10 @@ class ShdrDriver:
             device = self._device
             missing = self._choose(device)
             reader, writer = await reach(str(parts.hostname), int(parts.port or 0), self._entry.timeout_s)
-            looks_around = not self._entry.signals and self._entry.devices_file is None
-            lines = Lines(self._name, device, self.counters, looks_around=looks_around)
+            others: Others = (
+                "told" if self._entry.devices_file is not None else "left" if self._entry.signals else "taken"
+            )
+            lines = Lines(self._name, device, self.counters, others)
             self._line = _Line(reader, writer, lines, heard_s=time.monotonic())
             observations = await self._hear_state(self._line)
         except LineError as error:

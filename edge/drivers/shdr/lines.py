@@ -8,7 +8,7 @@ condition, a message, a time series) stands alone.
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Final, Literal, TypeAlias
 from xml.etree.ElementTree import Element, SubElement
 
 from edge.driver import Counters
@@ -25,11 +25,16 @@ _FIELDS: Final = {"condition": 5, "message": 2, "series": 3}
 """How many fields follow the key of what stands alone."""
 
 
+Others: TypeAlias = Literal["taken", "left", "told"]
+
+
 class Lines:
     """Reads the lines of one device with these data items; what cannot be understood is counted."""
 
-    def __init__(self, asset: str, device: Device, counters: Counters, *, looks_around: bool = False) -> None:
-        """`looks_around`: every key is one of the device."""
+    def __init__(
+        self, asset: str, device: Device, counters: Counters, others: Literal["taken", "left", "told"]
+    ) -> None:
+        """`others`: what becomes of keys that the device does not have; told: left out, and counted as odd."""
         self._asset = asset
         self._device = device.name
         self._counters = counters
@@ -39,7 +44,7 @@ class Lines:
         for item in device.items:
             if item.name:
                 self._items.setdefault(item.name, item)
-        self._looks_around = looks_around
+        self._others = others
         self._sequence = 0
         self._rest = b""
         self._is_cut = False  # what comes until the end of the line belongs to one that was too long
@@ -101,7 +106,7 @@ class Lines:
         if found is None and ":" in key:
             device, _, bare = key.partition(":")
             found = self._items.get(bare) if device == self._device else None
-        if found is None and self._looks_around and key and len(self._items) < _MOST_KEYS:
+        if found is None and self._others == "taken" and key and len(self._items) < _MOST_KEYS:
             found = self._items[key] = plain(key, is_number=False)
         return found
 
@@ -134,7 +139,9 @@ class Lines:
         return element
 
     def _unknown(self, key: str) -> None:
-        text = "neither the plant file nor the model has it; what it says is left out"
+        if self._others == "left":
+            return
+        text = "the model does not have it; what it says is left out"
         self._counters.rejected += 1
         self._counters.notes.tell("key", f"{self._asset}: the adapter tells of {key!r}: {text}", key)
 
