@@ -70,6 +70,8 @@ class Device:
     async def die(self, way: str) -> None:
         """Be dead from now on, in a way; "": live."""
         before, self.way = self.way, way
+        if before == way:
+            return
         if way in ("unplugged", "hangs up", "noise"):
             for writer in self._writers:
                 writer.transport.abort()
