@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -39,6 +40,26 @@ async def test_each_signal_is_read_once_and_has_a_verdict(context: Context) -> N
     assert "does not exist" in readings["gone"].why
     assert "'idle' is no int32: state another `datatype`" in readings["text"].why
     assert not seen.is_well
+
+
+async def test_a_value_is_shown_as_the_plant_file_converts_it(context: Context) -> None:
+    async with machine_server(port := unused_port()):
+        entry = opcua(port, speed=("Speed", None))
+        scaled = {"speed": {"node": f"nsu={URI};s=Machine/Speed", "scale": 0.1, "offset": 5, "unit": "m/s"}}
+        entry = type(entry).model_validate(entry.model_dump(exclude_unset=True) | {"signals": scaled})
+        seen = await visit("cnc-1", entry, context, wait_s=5)
+    assert [(reading.value, reading.unit) for reading in seen.readings] == [(105.0, "m/s")]
+
+
+async def test_a_machine_that_lists_its_own_signals_is_read_by_them(
+    context: Context, request: pytest.FixtureRequest
+) -> None:
+    peers = import_module("tests.edge.drivers.peers.shdr")
+    async with peers.peer(request) as machine:
+        said = {key: value for key, value in machine.entry(machine.port).items() if key != "signals"}
+        seen = await visit("m", load("shdr").Entry.model_validate({"driver": "shdr", **said}), context, wait_s=3)
+    assert len(seen.readings) == 2
+    assert {reading.value for reading in seen.readings} >= {0.0}
 
 
 async def test_who_is_not_there_delays_nobody_and_all_end(context: Context) -> None:
