@@ -127,7 +127,10 @@ async def _dead_neighbours(stand: rig.Rig, pairs: int) -> list[Pair]:
     path.write_text(yaml.safe_dump(plant))
     home = {"SHOPFLOOR_HOME": str(stand.folder), "SHOPFLOOR_MQTT_URL": stand.broker.url}
     stand.start([sys.executable, "-m", "edge", str(path)], **home)
-    while not all(device.asked_s for device in devices):  # noqa: ASYNC110 no event
+    begun_s = time.monotonic()
+    while not all(device.asked_s for device in devices):
+        if time.monotonic() - begun_s > rig.READY_S:
+            sys.exit("bench: the edge does not ask all devices")
         await asyncio.sleep(rig.POLL_S)
     found = []
     for number in range(pairs):

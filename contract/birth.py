@@ -31,6 +31,8 @@ from contract.topics import Node, uns_level
 
 BD_SEQ: Final = "bdSeq"
 REBIRTH: Final = "Node Control/Rebirth"
+PLANT_FILE_TROUBLE: Final = "Health/plant_file_trouble"
+"""A metric of an edge node: why the plant file on its disk is another than the one that runs; empty: it is not."""
 KIND: Final = "Properties/Kind"
 NAMES: Final = "Properties/Names"
 LABEL: Final = "Properties/Label"

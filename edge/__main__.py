@@ -1,4 +1,4 @@
-"""`python -m edge plant.yaml [--line area/line]`: serve the machines of a plant file."""
+"""`python -m edge plant.yaml [--line area/line]`: serve the machines of a plant file, and follow its changes."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from contract.private import StrangerError, keep_private
 from contract.topics import HOST_ID
 from edge.budget import BLOCK_BYTES
 from edge.commissioning.address import PRIVATE, networks
-from edge.config import Line, PlantFileError, load_plant
+from edge.config import PlantFileError, load_plant
 from edge.entry import Context
 from edge.line import LineService
+from edge.plant import PlantService
 from edge.uplink import HOST
-from spool import SpoolError
 
 _log = structlog.get_logger(__name__)
 
@@ -56,8 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--line", action="append", default=[], metavar="AREA/LINE", help="only this line (repeatable)")
     options = parser.parse_args(arguments)
     try:
-        plant = load_plant(options.plant)
-        lines = plant.select(options.line)
+        service = PlantService(load_plant(options.plant), options.line)
         settings, broker = EdgeSettings(), BrokerSettings()
     except PlantFileError as error:
         print(error, file=sys.stderr)  # noqa: T201 (for a person, before any log)
@@ -73,47 +72,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except StrangerError as error:
         _log.critical("the edge cannot start", reason=str(error), todo=error.todo)
         return 2
-    owners = {name: name for line in plant.lines for name, machine in line.machines.items() if machine.asset_ids(name)}
-    context = Context(settings.home.absolute(), options.plant.absolute().parent)
-    services = [
-        LineService(
-            line,
-            context,
-            broker,
-            owners,
-            settings.edge_spool_max_bytes,
-            plant=options.plant.absolute(),
-            raw_days=settings.raw_days,
-            block_bytes=settings.edge_block_bytes,
-            host_id=settings.host_id,
-            networks=networks(settings.probe_networks),
-        )
-        for line in lines
-    ]
-    return asyncio.run(_run(services, lines))
+    context = Context(settings.home.absolute(), service.path.parent)
+    service.make = lambda line: LineService(
+        line,
+        context,
+        broker,
+        service.berths,
+        settings.edge_spool_max_bytes,
+        plant=service,
+        raw_days=settings.raw_days,
+        block_bytes=settings.edge_block_bytes,
+        host_id=settings.host_id,
+        networks=networks(settings.probe_networks),
+    )
+    return asyncio.run(_run(service))
 
 
-async def _run(services: Sequence[LineService], lines: Sequence[Line]) -> int:
-    stopping = asyncio.Event()
+async def _run(service: PlantService) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
-    _log.info("edge started", lines=[str(line.place) for line in lines])
-    serving = [asyncio.create_task(service.run()) for service in services]
-    waiting = asyncio.create_task(stopping.wait())
-    await asyncio.wait([*serving, waiting], return_when=asyncio.FIRST_COMPLETED)
-    for task in (*serving, waiting):
-        task.cancel()
-    code = 0
-    for result in await asyncio.gather(*serving, return_exceptions=True):
-        if isinstance(result, SpoolError):
-            _log.error("the spool cannot be used", reason=str(result))
-            code = 1
-        elif isinstance(result, Exception):
-            _log.error("the edge has failed", exc_info=result)
-            code = 1
-    _log.info("edge stopped")
-    return code
+        loop.add_signal_handler(number, service.stop)
+    loop.add_signal_handler(signal.SIGHUP, service.looking.set)
+    return await service.run()
 
 
 if __name__ == "__main__":

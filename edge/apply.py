@@ -1,7 +1,7 @@
 """Changes of the plant file from afar: based on what it is now, checked whole before, with its comments kept.
 
-Only the lines of one machine's entry are written anew; all others stay as they are, byte for byte. The edge owns its
-plant file and reads it once: what was changed holds from its next start, as what is changed by hand does.
+Only the lines of one machine's entry are written anew; all others stay as they are, byte for byte. What was changed is
+applied as what is changed by hand is (see edge.plant).
 """
 
 from __future__ import annotations

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import codecs
 import difflib
+import hashlib
 import types
 import typing
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -84,6 +85,8 @@ class Plant:
     lines: Sequence[Line]
     absent: Sequence[Problem] = ()
     """Files that are named and are not there; their machines say it again when they connect."""
+    sha256: str = ""
+    """Of the content of the file."""
 
     @property
     def refused(self) -> list[Problem]:
@@ -129,6 +132,11 @@ class PlantEntry(Model):
 
 def load_plant(path: Path) -> Plant:
     """Read and check a plant file; raise PlantFileError with every problem in it."""
+    return read_plant(read_content(path), path)
+
+
+def read_content(path: Path) -> bytes:
+    """Return what is in a plant file, unchecked; raise PlantFileError."""
     try:
         if path.is_fifo() or path.is_socket():  # to open one may take for ever
             raise PlantFileError(path, [Problem(0, "", "is no file")])
@@ -140,11 +148,16 @@ def load_plant(path: Path) -> Plant:
         raise PlantFileError(path, [Problem(0, "", f"cannot be read: {error.strerror}")]) from error
     if len(content) > MAX_BYTES:
         raise PlantFileError(path, [Problem(0, "", f"is larger than {MAX_BYTES // 2**20} MiB: no plant file is")])
+    return content
+
+
+def read_plant(content: bytes, path: Path) -> Plant:
+    """Check the content of a plant file; `path` names it in errors. Raises PlantFileError."""
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise PlantFileError(path, [_not_utf8(content, error.start)]) from error
-    return parse_plant(text, path)
+    return replace(parse_plant(text, path), sha256=hashlib.sha256(content).hexdigest())
 
 
 def _not_utf8(content: bytes, position: int) -> Problem:

@@ -43,7 +43,7 @@ class Linear:
             self._slope = float(factor), float(offset), 1.0
 
     def value(self, raw: Value) -> Value:
-        """Return a number in the unit of the signal; a text that is no number, and what is too large, as no number."""
+        """Return a number in the unit of the signal, NaN for what is too large, a text that is no number as it is."""
         try:
             if isinstance(raw, str):
                 raw = float(raw) if "_" not in raw else math.nan
@@ -52,7 +52,9 @@ class Linear:
                 return (raw * times + plus) / below
             whole = raw * self._times + self._plus
             return whole if self._below == 1 else whole / self._below
-        except (ValueError, OverflowError):
+        except ValueError:
+            return raw
+        except OverflowError:
             return math.nan
 
     def raw(self, value: Value) -> Value:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from pydantic import ValidationError
 
@@ -21,9 +21,22 @@ from edge.config import files_of, said_of
 from edge.driver import Tag
 from edge.drivers import UnknownDriverError, load
 from edge.entry import Context, Place
+from edge.health import PlantFile
 
-HOLDS: Final = "from the next start of the edge"
-"""When the edge reads its plant file."""
+
+class PlantSource(Protocol):
+    """The plant file that runs."""
+
+    @property
+    def path(self) -> Path:
+        """Where it lies."""
+
+    @property
+    def file(self) -> PlantFile:
+        """What is told of it."""
+
+    async def follow(self) -> dict[str, Any]:
+        """Apply the file as it is now; return what was done (see edge.plant)."""
 
 
 NETWORKS: Final = networks(PRIVATE)
@@ -42,7 +55,7 @@ class Desk:
     """
 
     def __init__(
-        self, place: Place, context: Context, plant: Path | None, networks: Sequence[Network] = NETWORKS
+        self, place: Place, context: Context, plant: PlantSource | None, networks: Sequence[Network] = NETWORKS
     ) -> None:
         self._place = place
         self._context = context
@@ -90,19 +103,22 @@ class Desk:
     async def plant(self) -> dict[str, Any]:
         """Return the entries of the line in the plant file, and its hash; raise DeskError."""
         try:
-            return await asyncio.to_thread(apply.read_machines, self._file(), self._place)
+            return await asyncio.to_thread(apply.read_machines, self._source().path, self._place)
         except ApplyError as error:
             raise DeskError(str(error)) from error
 
     async def apply(self, change: Apply) -> dict[str, Any]:
-        """Change the plant file (see edge.apply); return its new hash. Raises DeskError."""
-        entry, based_on = change.entry, change.based_on
+        """Change the plant file (see edge.apply) and apply it; return its new hash and what was done.
+
+        Raises DeskError.
+        """
+        plant, entry, based_on = self._source(), change.entry, change.based_on
         await self._check_address(change)
         try:
-            new = await asyncio.to_thread(apply.apply, self._file(), self._place, change.machine, entry, based_on)
+            new = await asyncio.to_thread(apply.apply, plant.path, self._place, change.machine, entry, based_on)
         except ApplyError as error:
             raise DeskError(str(error)) from error
-        return {"sha256": new, "holds": HOLDS}
+        return {"sha256": new} | await plant.follow()
 
     async def _check_address(self, change: Apply) -> None:
         """Raise DeskError for an address that a machine gets from afar, and that could not be asked from afar."""
@@ -117,7 +133,7 @@ class Desk:
         except AddressError as error:
             raise DeskError(str(error)) from error
 
-    def _file(self) -> Path:
+    def _source(self) -> PlantSource:
         if self._plant is None:
             raise DeskError("this edge shows its plant file to nobody")
         return self._plant

@@ -61,8 +61,12 @@ class Gaps:
         outlet: Outlet,
         ledger: EdgeLedger,
         failed: Callable[[Failed], None],
+        away: str,
     ) -> None:
-        """`failed` is told of a failure of the driver after which it is not asked again."""
+        """`failed` is told of a failure of the driver after which it is not asked again.
+
+        `away` says why the machine was not read before this run of it.
+        """
         self._name = name
         self._entry = entry
         self._driver = driver
@@ -70,6 +74,7 @@ class Gaps:
         self._outlet = outlet
         self._ledger = ledger
         self._failed = failed
+        self._away = away
         self._gap: _Gap | None = None
 
     @property
@@ -92,7 +97,7 @@ class Gaps:
                 source.past = source.filter
                 source.past.rewind()
         elif heard_ns := self._ledger.heard_until(self._name) or self._read_until():
-            self._gap = _Gap(heard_ns, now_ns, "edge_down", "the edge did not run")
+            self._gap = _Gap(heard_ns, now_ns, "edge_down", self._away)
             for asset, source in sources.items():
                 source.past = Filter(source.asset.signals, self._outlet.read_before(asset))
                 live[asset] = source.past.successor(source.asset.signals)

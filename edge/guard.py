@@ -157,7 +157,7 @@ class Guard:
         desk: Desk,
         clock_ns: Callable[[], int] = time.time_ns,
     ) -> None:
-        """`machines` are the runners by machine entry."""
+        """`machines` are the runners by machine entry, those of now."""
         self.lost = 0
         """Messages that nobody could be answered: they are no command, or too many came at once."""
         self._journal = Journal(notebook)
@@ -270,7 +270,7 @@ class Guard:
             return await act()
 
     async def _write(self, command: Command, do: Write) -> Reply:
-        name, asset = self._asset(command.asset)
+        name, machine, asset = self._asset(command.asset)
         signal = next((each for each in asset.signals if each.name == do.signal), None)
         if signal is None:
             raise RefusedError(f"{asset.id} has no signal {do.signal!r}")
@@ -281,7 +281,7 @@ class Guard:
             left_s = (command.expires_ns - self._clock_ns()) / 1e9
             if left_s <= 0:
                 return self._reply(command, "expired", "its expiry came before it could be begun")
-            written = await self._machines[name].write(asset.id, signal.name, value, left_s)
+            written = await machine.write(asset.id, signal.name, value, left_s)
             return self._reply(command, written.outcome, written.reason, value=written.value)
 
         return await self._once(command, name, write)
@@ -294,22 +294,22 @@ class Guard:
             return await self._desk.probe(do)
         if not command.asset:
             return await self._desk.plant()
-        name, _ = self._asset(command.asset)
-        return await self._machines[name].browse(do.path)
+        _, machine, _ = self._asset(command.asset)
+        return await machine.browse(do.path)
 
     async def _send(self, command: Command, do: SendBlock) -> Reply:
-        name, asset = self._asset(command.asset)
-        count = await self._machines[name].send_blocks(asset.id, do.sensor, do.start_ns, do.end_ns)
+        _, machine, asset = self._asset(command.asset)
+        count = await machine.send_blocks(asset.id, do.sensor, do.start_ns, do.end_ns)
         if not count:
             reason = f"no block of {do.sensor!r} is held of this time, or there is no room for it"
             return self._reply(command, "failed", reason)
         return self._done(command, {"blocks": count})
 
-    def _asset(self, id_: str) -> tuple[str, Asset]:
+    def _asset(self, id_: str) -> tuple[str, Served, Asset]:
         for name, machine in self._machines.items():
             asset = machine.asset(id_)
             if asset is not None:
-                return name, asset
+                return name, machine, asset
         raise RefusedError(f"there is no machine {id_!r} on this line")
 
     def _is_over(self, command: Command) -> bool:

@@ -1,6 +1,7 @@
 """What the edge node says of itself, every few seconds, as metrics of the node.
 
-Counts are since the start. What is counted in the last seconds before a kill is never told; losses are in the spool.
+Counts are since the start, those of a machine since its entry is as it is. What is counted in the last seconds before a
+kill is never told; losses are in the spool.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from contract.birth import PLANT_FILE_TROUBLE
 from contract.model import Asset, Datatype, Sample, Signal
 from edge import ledger
 from edge.entry import Place
@@ -47,6 +49,14 @@ class Health:
     trouble: str = ""  # why the machine is not connected or not served, or why reading stands still
 
 
+@dataclass(slots=True)
+class PlantFile:
+    """The hash of the plant file that runs, and why the one on disk, if that is another, does not (empty: it does)."""
+
+    sha256: str = ""
+    trouble: str = ""
+
+
 _COUNTED: Final = {
     "events_total": ("events", "events taken since the start, those of detectors too"),
     "events_repeated_total": ("events_repeated", "events that were told again, and left out"),
@@ -68,6 +78,12 @@ def node_asset(place: Place, machines: Iterable[str]) -> Asset:
         Signal("Health/tasks", description="tasks of the process"),
         Signal("Health/dropped_total", description="values or messages thrown away since the start, for any reason"),
         *(Signal(f"Health/{name}", description=text) for name, (_, text) in _COUNTED.items()),
+        Signal("Health/plant_file", Datatype.STRING, description="the plant file that runs: its hash, 12 digits of it"),
+        Signal(
+            PLANT_FILE_TROUBLE,
+            Datatype.STRING,
+            description="why the plant file on disk is another one; empty: it is not",
+        ),
     ]
     for machine in machines:
         signals += [
@@ -90,7 +106,14 @@ def node_asset(place: Place, machines: Iterable[str]) -> Asset:
 
 
 def samples(
-    spool: Spool, machines: Mapping[str, Health], *, dropped: int, tasks: int, now_ns: int, asset: str
+    spool: Spool,
+    machines: Mapping[str, Health],
+    plant_file: PlantFile,
+    *,
+    dropped: int,
+    tasks: int,
+    now_ns: int,
+    asset: str,
 ) -> list[Sample]:
     """Return the health of a node now; `dropped` is what the drivers threw away, `tasks` how many the process has."""
     stats = spool.stats
@@ -101,6 +124,8 @@ def samples(
         "Health/samples_total": float(sum(health.samples for health in machines.values())),
         "Health/tasks": float(tasks),
         "Health/dropped_total": float(dropped + refused + stats.dropped),
+        "Health/plant_file": plant_file.sha256[:12],
+        PLANT_FILE_TROUBLE: _shown(plant_file.trouble),
     }
     for name, (counter, _) in _COUNTED.items():
         values[f"Health/{name}"] = float(sum(getattr(health, counter) for health in machines.values()))

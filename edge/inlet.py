@@ -43,6 +43,7 @@ class Device:
     changed: bool = False
     less: int = 0  # detail that its birth has, so that it fits into a message
     unborn: bool = False  # it does not fit into a message at all
+    gone_n: int | None = None  # it is in the plant file no more; its last message has at most this number
 
 
 class Inlet:
@@ -80,6 +81,14 @@ class Inlet:
         """Tell that an asset is lost."""
         with self._lock:
             self._devices[asset].online = False
+        self.wake()
+
+    def forget(self, asset: str) -> None:
+        """Tell that an asset is no more: it is announced, as offline, until the last of its data is with the host."""
+        with self._lock:
+            device = self._devices.get(asset)
+            if device is not None:
+                device.online, device.gone_n = False, self._spool.stats.last_n
         self.wake()
 
     def put(
@@ -159,7 +168,9 @@ class Inlet:
 
     def _is_here(self, asset: str) -> None:
         with self._lock:
-            self._devices[asset].online = True
+            device = self._devices.get(asset)
+            if device is not None and device.gone_n is None:
+                device.online = True
 
     def read_before(self, asset: str) -> dict[str, Read]:
         """Return, by signal, what was read and is durable, also of an earlier run; see `put`."""

@@ -244,6 +244,12 @@ class Intake:
         for source in self.sources.values():
             self._set_offline(source)
 
+    async def retire(self) -> None:
+        """End all conditions of its assets that are active."""
+        for asset in self.sources:
+            for source in self._events.sources(asset):
+                await self._events.clear(asset, source, self._clock_ns())
+
     def check_silence(self) -> None:
         """Tell of assets that have said nothing for longer than the machine allows."""
         limit_s = self._entry.offline_after_s

@@ -72,7 +72,7 @@ class EdgeLedger:
         self.enter("", "edge_spool", now_ns, now_ns, detail=detail)
 
     def heard_until(self, machine: str) -> int:
-        """Return until when a machine was heard by an earlier run of the edge; 0 for never."""
+        """Return until when a machine was heard before it was served anew; 0 for never."""
         return self._heard_until.get(machine, 0)
 
     def enter(
@@ -144,6 +144,10 @@ class EdgeLedger:
         self._look_at_clock(now_ns, monotonic_ns)
         self._look_at_drops()
         self._send()
+        self.hear(heard_until)
+
+    def hear(self, heard_until: Mapping[str, int]) -> None:
+        """Note until when machines were heard (0: not yet). Raises SpoolError."""
         known = self._heard_until | {name: until_ns for name, until_ns in heard_until.items() if until_ns}
         if known != self._heard_until:
             self._heard_until = known

@@ -161,6 +161,7 @@ class EdgeNode(Inlet):
             return _BUSY_S
         if not self._changes(now_ns) or not self._live(now_s, now_ns) or not self._deaths(now_ns):
             return _BUSY_S
+        self._drop_gone()
         return self._backlog(now_s)
 
     def _settle(self, now_s: float) -> None:
@@ -354,6 +355,15 @@ class EdgeNode(Inlet):
                         return False
                     device.born = False
         return True
+
+    def _drop_gone(self) -> None:
+        """Announce no more what is no more, once the host has all of its data and has heard of its end."""
+        with self._lock:
+            gone = {name: n for name, each in self._devices.items() if (n := each.gone_n) is not None and not each.born}
+            waiting = self._spool.read(0, 1) if gone else []
+            for name, last_n in gone.items():
+                if not waiting or waiting[0].n > last_n:
+                    del self._devices[name]
 
     def _send(self, topic: str, body: bytes, uuid: str | None) -> bool:
         if not self._publish(topic, stamp(body, seq=self._seq, uuid=uuid)):

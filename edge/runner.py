@@ -31,6 +31,11 @@ _LONG_DELAY_S: Final = 5.0
 _TICK_S: Final = 0.05
 _MOST_FAILURES: Final = 100  # sorts of them, that are told in full
 
+_REST_S: Final = 1.0  # so long a machine that is stopped is read on, for what its driver holds
+_STOP_S: Final = 10.0  # so long it may take until all of that is in the spool
+EDGE_DOWN: Final = "the edge did not run"
+CHANGED: Final = "its entry in the plant file was changed"
+
 _DETAILS: Final[dict[Reason, str]] = {
     "overflow": "the source's queue overflowed; it does not say how many values it threw away, at least so many",
     "driver_queue": "messages came faster than they were taken",
@@ -66,10 +71,12 @@ class Runner:
         clock_ns: Callable[[], int] = time.time_ns,
         connect_s: float = CONNECT_S,
         close_s: float = CLOSE_S,
+        away: str = EDGE_DOWN,
     ) -> None:
         """`make` makes the driver; `connect_s` and `close_s` are how long it may take to connect and to close.
 
-        `raw_days`: for so many days samples are kept (decision 0008), 0: for ever.
+        `raw_days`: for so many days samples are kept (decision 0008), 0: for ever. `away` says why the machine was not
+        read before.
         """
         self.name = name
         self.health = Health()
@@ -99,7 +106,12 @@ class Runner:
             outlet=outlet,
             ledger=ledger,
             failed=self._failed,
+            away=away,
         )
+        self._stopping = asyncio.Event()
+        self._stop_s = 0.0  # when to end, by a clock that nobody sets
+        self._running: asyncio.Task[Any] | None = None
+        self._patience: asyncio.TimerHandle | None = None
         self._log = _log.bind(machine=name, address=entry.address)
         self._failures: set[str] = set()  # places of those that were told in full
         self._accounted: dict[Reason, int] = {}
@@ -151,27 +163,60 @@ class Runner:
         """Return what the machine offers at `path` (see edge.probe); raise DriverError."""
         return await probe.browse(self._make, path)
 
+    @property
+    def assets(self) -> list[str]:
+        """The ids of its assets that are known."""
+        return list(self._intake.sources)
+
+    def stop(self) -> None:
+        """Let `run` end: what the driver holds is read first, and what waits is sent, within some seconds."""
+        self._stop_s = time.monotonic() + _REST_S
+        self._stopping.set()
+        if self._running is None:
+            return
+        if self.health.connected:
+            self._patience = asyncio.get_running_loop().call_later(_STOP_S, self._running.cancel)
+        else:  # nothing was read that is not sent
+            self._running.cancel()
+
+    async def retire(self) -> None:
+        """End the conditions of its assets that are active: nobody tells of them any more. After `run` has ended."""
+        await self._intake.retire()
+
     async def run(self) -> None:
-        """Serve the machine until cancelled."""
+        """Serve the machine until cancelled or stopped."""
+        self._running = asyncio.current_task()
+        assert self._running is not None
         for asset in self._entry.asset_ids(self.name) or self._ids.known(self.name):
             self._intake.source(asset)
         attempts = 0
         try:
-            while True:
+            while not self._stopping.is_set():
                 before = self.health.samples
                 await self._serve_once()
                 attempts = 0 if self.health.samples > before else attempts + 1
-                await asyncio.sleep(_delay_s(attempts))
+                if not self._stopping.is_set():
+                    await asyncio.sleep(_delay_s(attempts))
+        except asyncio.CancelledError:
+            if not self._stopping.is_set():
+                raise
+            self._running.uncancel()
+            self._intake.lost()
         finally:
+            if self._patience is not None:
+                self._patience.cancel()
             await self._gaps.stop()
             await self._close()
 
     async def _serve_once(self) -> None:
-        """Connect and read until the machine is lost."""
+        """Connect and read until the machine is lost or stopped."""
         try:
             await self._driver.connect()
             self._connected()
             await self._read_on()
+            if not self._driver.is_direct:
+                self._listened_ns = self._clock_ns()
+            await self._end(Lost(CHANGED))
         except Unreachable as error:
             if self.health.trouble != str(error):
                 self._log.warning("machine cannot be reached; trying on", reason=str(error))
@@ -183,6 +228,8 @@ class Runner:
         except Failed as error:
             self._failed(error)
             await self._end(error)
+        else:
+            return  # it is stopped, and `run` closes
         await self._close()
 
     async def _end(self, why: DriverError) -> None:
@@ -245,13 +292,19 @@ class Runner:
         self._intake.lost()
 
     async def _read_on(self) -> None:
+        """Read until the machine is lost, or `stop` was called and the driver holds no more."""
+        stopping = asyncio.create_task(self._stopping.wait())
         reading = asyncio.create_task(self._driver.read())
         filling = asyncio.create_task(self._gaps.fill())
         try:
             while True:
                 if filling.done():
                     outcome(filling, "history")
-                await asyncio.wait((reading,), timeout=self._patience_s)
+                await asyncio.wait((reading, stopping), timeout=self._patience_s, return_when=asyncio.FIRST_COMPLETED)
+                if stopping.done() and not reading.done():
+                    await asyncio.wait((reading,), timeout=_TICK_S)
+                    if not reading.done():
+                        return
                 if reading.done():
                     items = outcome(reading, "read")
                     try:
@@ -262,6 +315,8 @@ class Runner:
                     self._account()
                     self._say_notes()
                     self._heard(items)
+                    if stopping.done() and time.monotonic() > self._stop_s:
+                        return
                     reading = asyncio.create_task(self._driver.read())
                 elif self._intake.waits:
                     await self._intake.flush()
@@ -269,6 +324,7 @@ class Runner:
                     await self._intake.look()
                 self._intake.check_silence()
         finally:
+            stopping.cancel()
             await self._driver.end(reading, filling)
 
     @property

@@ -139,7 +139,7 @@ class Gateway:
     def _compose(self) -> None:
         spool = self._spool
         ids = self._open_ids()
-        reader = Reader(spool, self._ledger, self._decoded, ids)
+        reader = self._reader = Reader(spool, self._ledger, self._decoded, ids)
         reader.load()
         self._acks = Acks(lambda node, epoch: spool.received("/".join(node), epoch))
         delivered = Delivered(spool)
@@ -348,6 +348,7 @@ class Gateway:
                     settings.silent_s if session.acknowledges else settings.foreign_silent_s,
                     waits=session.acknowledges,
                     doubt=session.doubt,
+                    trouble=self._reader.plant_troubles.get(node, ""),
                 )
                 for node, session in self._host.sessions.items()
             ]

@@ -15,6 +15,7 @@ from typing import Final, NamedTuple, Protocol
 import orjson
 import structlog
 
+from contract.birth import PLANT_FILE_TROUBLE
 from contract.identity import Ids
 from contract.loss import BALANCE, ENTRY
 from contract.sparkplug import Batch, Odd, SparkplugError
@@ -94,6 +95,8 @@ class Reader:
 
     def __init__(self, notes: Notes, ledger: Ledger, decoded: Decoded, ids: Ids | None = None) -> None:
         self.births: dict[str, Birth] = {}
+        self.plant_troubles: dict[Node, str] = {}
+        """Why edge nodes do not apply the plant file on their disk; empty or missing: they do."""
         self._notes = notes
         self._ledger = ledger
         self._decoded = decoded
@@ -202,12 +205,14 @@ class Reader:
         return Lines(topic, birth.lines(batch), len(batch.values), for_cloud=batch.beside)
 
     def _enter(self, node: Node, batch: Batch) -> None:
-        """Take over what an edge node tells of the ledger; it is durable before the record goes."""
+        """Take over what an edge node tells of itself; what is of the ledger is durable before the record goes."""
         for name, value in zip(batch.names, batch.values, strict=True):
             if name == ENTRY and (entry := read_entry(str(value))) is not None:
                 self._ledger.account.enter(node, entry)
             elif name == BALANCE and (balance := read_balance(str(value))) is not None:
                 self._ledger.account.balanced(node, balance)
+            elif name == PLANT_FILE_TROUBLE:
+                self.plant_troubles[node] = str(value or "")
             elif name in (ENTRY, BALANCE):
                 self._ledger.count(node, "bad_ledger")
 

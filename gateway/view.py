@@ -21,7 +21,7 @@ class NodeView:
     """An edge node as health sees it: seconds since its last message, and after how many it should have spoken.
 
     `age_s` is None where nobody knows. `waits`: while it cannot get through, what it reads waits there. `doubt` says
-    why it does not count as online, or has to prove that it is.
+    why it does not count as online, or has to prove that it is; `trouble` why its plant file is not applied.
     """
 
     node: Node
@@ -30,6 +30,7 @@ class NodeView:
     silent_s: float
     waits: bool = False
     doubt: str = ""
+    trouble: str = ""
 
     @property
     def is_missed(self) -> bool:
@@ -120,7 +121,7 @@ def report(view: View) -> tuple[bool, bytes]:
                 "node": "/".join(seen.node),
                 "online": seen.online,
                 "last_message_age_s": None if seen.age_s is None else round(seen.age_s, 1),
-                "detail": seen.doubt,
+                "detail": seen.doubt or seen.trouble,
             }
             for seen in view.nodes
         ],
@@ -222,4 +223,5 @@ def _nodes(view: View) -> Check:
     if missed:
         names = ", ".join(map(str, missed))
         return Check("nodes", False, f"offline: {names}; what it reads waits there: start it, or look at its network")
-    return Check("nodes", True, f"{len(online)} online")
+    old = "".join(f"; {seen} does not apply its plant file: {seen.trouble}" for seen in online if seen.trouble)
+    return Check("nodes", True, f"{len(online)} online{old}")

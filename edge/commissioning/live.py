@@ -116,11 +116,11 @@ def _readings(
             why = notes[0] if notes else f"no value within {wait_s:g} s: does the machine say it only now and then?"
             yield Reading(name, unit=signal.unit, why=why)
             continue
-        value, why = conversions.value(name, sample.value), ""
+        why, value = "", conversions.value(name, sample.value)
         if value is None:
             why = notes[0] if notes else "the machine says that it has no value now"
-        elif signal.datatype is not None and coerce(value, signal.datatype) is None:
-            why = f"{value!r:.80} is no {signal.datatype}: state another `datatype`"
+        elif signal.stated is not None and coerce(value, signal.stated) is None:
+            why, value = f"{sample.value!r:.80} is no {signal.stated}: state another `datatype`", sample.value
         elif base_quality(sample.quality) < Quality.UNCERTAIN:
             why = "the machine says that the value is bad"
         yield Reading(name, value, signal.unit, sample.time_ns, why)

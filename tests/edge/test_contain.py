@@ -23,6 +23,7 @@ from edge.contain import Contained, Failed
 from edge.driver import Counters
 from edge.entry import Context
 from edge.line import LineService
+from edge.machines import Berths
 
 PLUGINS = Path(__file__).with_name("plugins")
 
@@ -52,7 +53,7 @@ class Edge:
         path.write_text(yaml.safe_dump(plant))
         [line] = load_plant(path).lines
         account = Broker(url=broker.url, user=broker.user, password_file=broker.password_file)
-        service = LineService(line, Context(folder / "home", folder), account, {}, 1 << 28)
+        service = LineService(line, Context(folder / "home", folder), account, Berths(), 1 << 28)
         self.running = asyncio.create_task(service.run())
 
     async def stop(self) -> None:

@@ -414,7 +414,7 @@ async def test_a_plant_entry_is_applied_on_what_it_was_based(edge: Edge) -> None
     entry = told["machines"]["cnc-01"] | {"kind": "cnc"}
     change = Apply(based_on=told["sha256"], machine="cnc-01", entry=entry)
     done = await edge.ask(change, asset="")
-    assert (done.outcome, done.result["holds"]) == ("done", "from the next start of the edge")
+    assert (done.outcome, done.result["changed"]) == ("done", ["cnc-01"])
     assert "# the mill" in edge.file.read_text()
     assert "kind: cnc" in edge.file.read_text()
     again = await edge.ask(change, asset="")

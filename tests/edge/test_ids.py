@@ -20,6 +20,7 @@ from edge.config import parse_plant
 from edge.entry import Context
 from edge.ids import MAX_ASSETS, AssetIds
 from edge.line import LineService
+from edge.machines import Berths
 from spool import Spool
 
 PLANT = """
@@ -48,7 +49,7 @@ class Edge:
         (line,) = parse_plant(text, Path("plant.yaml")).lines
         account = Broker(url=broker.url, user=broker.user, password_file=broker.password_file)
         owners = {name: name for name, machine in line.machines.items() if machine.asset_ids(name)}
-        self.service = LineService(line, context, account, owners, 1 << 24)
+        self.service = LineService(line, context, account, Berths(owners=owners), 1 << 24)
         self._task = asyncio.create_task(self.service.run())
 
     async def stop(self) -> None:
@@ -141,8 +142,7 @@ async def test_assets_that_were_known_are_known_after_a_restart_though_they_say_
 
 
 def machines_are_connected(edge: Edge) -> Callable[[], bool]:
-    runners = edge.service._runners
-    return lambda: len(runners) == 3 and all(runner.health.connected for runner in runners.values())
+    return lambda: [runner.health.connected for runner in edge.service.runners.values()] == 3 * [True]
 
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="/+#\0"), min_size=1, max_size=70)

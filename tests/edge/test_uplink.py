@@ -109,6 +109,36 @@ async def test_a_machine_that_never_answered_is_shown_as_offline(nats_broker: An
     assert host.heard.index(birth) < host.heard.index(host.of("DDEATH", device="robot-01")[0])
 
 
+async def test_a_machine_that_is_gone_is_announced_until_the_host_has_its_data(
+    nats_broker: Any, hosts: Any, lines: Any, until: Any
+) -> None:
+    host = await hosts(nats_broker)
+    line = lines(nats_broker)
+    host.acknowledges = False
+    line.put("robot-01", 1.0)
+    await host.wait_for_value("robot-01", 1.0)
+    line.node.forget("robot-01")
+    await host.wait_for("DDEATH", device="robot-01")
+    host.ask_for_rebirth(NODE)
+    await host.wait_for("NBIRTH", count=2)
+    await host.wait_for("DBIRTH", device="robot-01", count=2)  # what waits is understood by it
+    host.acknowledges = True
+    host.time_ms += 1  # it is new, and takes all that is not acknowledged once more
+    host.say(online=True)
+    await until(lambda: line.spool.stats.records == 0)
+    for value in (3.0, 4.0):  # the first may come before it is dropped
+        births = len(host.of("NBIRTH"))
+        host.ask_for_rebirth(NODE)
+        await host.wait_for("NBIRTH", count=births + 1)
+        line.put("cnc-01", value)
+        await host.wait_for_value("cnc-01", value)
+    since = host.heard.index(host.of("NBIRTH")[-1])
+    assert {heard.device for heard in host.heard[since:]} == {None, "cnc-01"}
+    line.node.describe(ROBOT)  # it is back
+    line.put("robot-01", 2.0)
+    await until(lambda: 2.0 in host.values("robot-01"))
+
+
 async def test_c6_a_birth_after_a_restart_with_machines_away_says_nothing_new_of_them(
     nats_broker: Any, hosts: Any, lines: Any
 ) -> None:

@@ -105,6 +105,14 @@ def test_still_green(change: dict[str, object]) -> None:
     assert report(replace(GREEN, **change))[0] is True  # type: ignore[arg-type]
 
 
+def test_a_plant_file_that_is_not_applied_is_told_and_no_alarm() -> None:
+    ok, body = report(replace(GREEN, nodes=[replace(GREEN.nodes[0], trouble="plant.yaml:7: unknown key 'sped'")]))
+    told = orjson.loads(body)
+    assert ok
+    assert "plant.yaml:7" in told["nodes"][0]["detail"]
+    assert "does not apply its plant file: plant.yaml:7" in told["checks"][-1]["detail"]
+
+
 def test_both_sinks_say_what_waits_for_them_and_since_when() -> None:
     spool = replace(EMPTY, records=7)
     view = replace(GREEN, spool=spool, kept=2, cloud=replace(CLOUD, progress=AWAY))

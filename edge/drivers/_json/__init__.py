@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from edge.drivers._json.blocks import BlockReader
 from edge.drivers._json.browse import tags
-from edge.drivers._json.entry import BlockEntry, Entry, EventEntry, SignalEntry
+from edge.drivers._json.entry import BlockEntry, Entry, EventEntry, Path, SignalEntry
 from edge.drivers._json.events import EventReader
-from edge.drivers._json.values import Fields, Message, Reader
+from edge.drivers._json.paths import search
+from edge.drivers._json.values import Fields, Message, MessageError, Reader
 
 __all__ = [
     "BlockEntry",
@@ -16,7 +17,10 @@ __all__ = [
     "EventReader",
     "Fields",
     "Message",
+    "MessageError",
+    "Path",
     "Reader",
     "SignalEntry",
+    "search",
     "tags",
 ]

@@ -95,6 +95,10 @@ class SignalEntry(base.SignalEntry):
     """A signal and where it stands in the messages."""
 
     path: Path = Field("@", description="JMESPath in the message; @: the message itself is the value")
+    decimal: Literal[".", ","] | None = Field(
+        None,
+        description="the value is a number as text with this sign, maybe with a unit behind",
+    )
     quality: QualityEntry | None = Field(None, description="where the message says whether this value is good")
 
 
@@ -168,12 +172,61 @@ class BlockEntry(base.BlockEntry):
         return self
 
 
-class Entry(base.Entry):
-    """A machine whose messages are JSON, or text."""
+class CsvOption(base.Model):
+    """How messages of CSV are written."""
 
-    payload: Literal["json", "text"] = Field("json", description="text: a bare number or word")
+    separator: Annotated[str, Field(min_length=1, max_length=1)] = ","
+    header: bool = Field(True, description="the first line names the columns; else they are called 1, 2, …")
+    columns: tuple[Annotated[str, Field(min_length=1)], ...] = Field((), description="names of the columns")
+
+
+class ShapeOption(base.Model):
+    """In which shape a message has its values, where they do not stand under their names; each is a JMESPath.
+
+    `columns`: an object of lists, an entry of each makes an item. `names` and `values`: two lists that belong together.
+    `header` and `rows`: a list of names, and a list of lists, each of which makes an item.
+    """
+
+    columns: Path | None = None
+    names: Path | None = None
+    values: Path | None = None
+    header: Path | None = None
+    rows: Path | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.model_fields_set not in ({"columns"}, {"names", "values"}, {"header", "rows"}):
+            raise ValueError("state `columns`, or `names` and `values`, or `header` and `rows`")
+        return self
+
+
+class Entry(base.Entry):
+    """A machine whose messages are JSON, or another text."""
+
+    payload: Literal["json", "text", "csv", "line_protocol", "senml"] = Field(
+        "json", description="text: a bare number or word; csv, line_protocol and senml: each row counts as a message"
+    )
+    csv: CsvOption | None = Field(None, description="how CSV is written; not stated: commas, and a header")
+    shape: ShapeOption | None = Field(
+        None, description="where values do not stand under their names: lists of columns, of names and values, of rows"
+    )
+    decimal: Literal[".", ","] | None = Field(
+        None, description="numbers are texts with this sign, maybe with separators of thousands and a unit behind"
+    )
     items: Path | None = Field(None, description="JMESPath of a list in the message; each entry counts as a message")
     time: TimeOption | None = None
     quality: QualityEntry | None = Field(None, description="where a message says whether its values are good")
     encoding: base.Encoding | None = Field(None, description="of texts that are not UTF-8, like gbk or latin-1")
     signals: Mapping[base.SignalName, SignalEntry] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _check_payload(self) -> Self:
+        if self.csv is not None and self.payload != "csv":
+            raise ValueError("`csv` says how CSV is written: state `payload: csv`, too")
+        if self.payload != "json" and self.shape is not None:
+            raise ValueError("`shape` is of JSON: leave it out, or `payload`")
+        if self.shape is not None and self.items is not None:
+            raise ValueError("state `shape` or `items`, not both: a shape makes items of its own")
+        if self.payload in ("line_protocol", "senml") and self.time is not None and self.time.path != "time":
+            raise ValueError(f"{self.payload} has its own time: leave out `time`, or state `unit` with `path: time`")
+        return self

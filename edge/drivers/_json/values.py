@@ -13,12 +13,15 @@ import orjson
 from contract.model import Datatype, Quality, Sample, Value
 from edge.dating import LAST_NS
 from edge.driver import Counters
-from edge.drivers._json import lenient, quality, times
-from edge.drivers._json.entry import Entry, QualityOption, SignalEntry, TimeOption
+from edge.drivers._json import lenient, quality, shapes, times
+from edge.drivers._json.entry import CsvOption, Entry, QualityOption, SignalEntry, TimeOption
 from edge.drivers._json.paths import NULL, Search, leads, mark, search
 
 _MOST_ITEMS: Final = 10_000
 _MOST_BITS: Final = 64
+_ROWS: Final = frozenset(("csv", "line_protocol", "senml"))
+_TIMED: Final = frozenset(("line_protocol", "senml"))
+_NO_NUMBERS: Final = frozenset((Datatype.STRING, Datatype.BOOLEAN))
 _LONE: Final = re.compile("[\ud800-\udfff]")
 # what is no number when nothing says that it is one: 0012, 1e5, 12E3 and 00E5 name programs and parts
 _PLAIN_NUMBER: Final = re.compile(r"-?(?:0|[1-9]\d*)(\.\d+)?([eE][+-]\d+)?\Z", re.ASCII)
@@ -60,11 +63,22 @@ class Reader:
     def __init__(self, name: str, entry: Entry, counters: Counters) -> None:
         self._name = name
         self._counters = counters
+        self._payload = entry.payload
         self._text = entry.payload == "text"
+        self._csv = entry.csv or CsvOption()
+        self._decimal = entry.decimal
         self._encoding = entry.encoding
-        self._items = None if entry.items is None else search(entry.items)
-        self._time = None if entry.time is None else (search(entry.time.path), entry.time)
-        self._scale = -1 if entry.time is None else times.NS.get(entry.time.unit, -1)  # of whole numbers
+        self._items: Search | None = None if entry.items is None else search(entry.items)
+        if entry.shape is not None:
+            self._items = shapes.shaper(entry.shape)
+        elif entry.payload in _ROWS and self._items is None:
+            self._items = search("@")
+        time = entry.time
+        if entry.payload in _TIMED:
+            self._unit_ns = 1 if time is None else times.NS.get(time.unit, 1)
+            time = TimeOption(path="time", unit="ns")
+        self._time = None if time is None else (search(time.path), time)
+        self._scale = -1 if time is None else times.NS.get(time.unit, -1)  # of whole numbers
         self._quality = None if entry.quality is None else self._quality_of(entry.quality)
 
     def fields(self, signals: Mapping[str, SignalEntry]) -> Fields:
@@ -74,7 +88,12 @@ class Reader:
 
     def _signal(self, entry: SignalEntry) -> tuple[Search, Detail]:
         find = search(entry.path)
-        if self._text:
+        decimal = entry.decimal or self._decimal
+        if decimal is not None and entry.datatype not in _NO_NUMBERS:
+            find = _of_number(find, decimal, entry.unit)
+        elif self._payload == "csv":
+            find = _of_cell(find, entry.datatype)
+        elif self._text:
             find = _of_text(find, entry.path, entry.datatype)
         own = None if entry.quality is None else self._quality_of(entry.quality)
         return find, Detail(leads(entry.path), entry.path == "@", own)
@@ -98,7 +117,7 @@ class Reader:
         """
         samples: list[Sample] = []
         try:
-            self.take(samples, fields, asset, self.parse(payload), arrived_ns)
+            self.take(samples, fields, asset, self.parse(payload, arrived_ns), arrived_ns)
         except Exception as error:  # noqa: BLE001 (what a machine sends must not end its connection)
             self.reject("message", error, payload)
         return samples
@@ -112,14 +131,22 @@ class Reader:
         arrived_ns: int,
         *,
         untimed: int = Quality.GOOD,
+        asset_of: Callable[[Any], str] | None = None,
     ) -> None:
         """Add the samples of a message; `untimed` is the quality of what states no time of its own.
+
+        `asset_of` tells whose an item is, where the message says that.
 
         Raises MessageError, and whatever odd data may bring about: `reject` takes it.
         """
         data, may_hold_null = message
         for item in self._entries(data):
-            common = asset, *self._common(item, arrived_ns, untimed), may_hold_null
+            try:
+                whose = asset if asset_of is None else asset_of(item)
+            except MessageError as error:
+                self._leave_out("asset", "an item", str(error))
+                continue
+            common = whose, *self._common(item, arrived_ns, untimed), may_hold_null
             self._take(samples, fields, item, common)
 
     def reject(self, what: str, error: Exception, payload: bytes) -> None:
@@ -129,13 +156,10 @@ class Reader:
         sort = why.split(":", maxsplit=1)[0]
         self._counters.notes.tell(sort, f"{self._name}: {what} left out: {why}; it begins {payload[:80]!r}")
 
-    def parse(self, payload: bytes) -> Message:
+    def parse(self, payload: bytes, arrived_ns: int) -> Message:
         """Return what a message says; raise MessageError."""
-        if self._text:
-            try:
-                return lenient.decode(payload, self._encoding or "utf-8"), False
-            except ValueError as error:
-                raise MessageError(f"not text: {error}") from error
+        if self._payload != "json":
+            return self._other(payload, arrived_ns), False
         try:
             if self._encoding is None:
                 return orjson.loads(payload), b"null" in payload
@@ -151,6 +175,21 @@ class Reader:
         self._counters.notes.tell("not quite JSON", text)
         return data, True
 
+    def _other(self, payload: bytes, arrived_ns: int) -> Any:
+        """Return what a message says that is no JSON, or JSON of a format of its own."""
+        try:
+            if self._payload == "senml":
+                return shapes.senml(payload, arrived_ns)
+            if self._payload == "line_protocol":
+                left_out = partial(self._leave_out, "line", "a line")
+                return shapes.lines(payload, self._unit_ns, arrived_ns, left_out)
+            text = lenient.decode(payload, self._encoding or "utf-8")
+            return shapes.rows(text, self._csv) if self._payload == "csv" else text
+        except shapes.ShapeError as error:
+            raise MessageError(str(error)) from error
+        except ValueError as error:
+            raise MessageError(f"not text: {error}") from error
+
     def _leave_out(self, kind: str, signal: str, why: str) -> None:
         self._counters.rejected += 1
         self._counters.notes.tell(kind, f"{self._name}: {signal}: {why}", signal)
@@ -158,7 +197,10 @@ class Reader:
     def _entries(self, data: Any) -> Sequence[Any]:
         if self._items is None:
             return (data,)
-        items = self._items(data)
+        try:
+            items = self._items(data)
+        except shapes.ShapeError as error:
+            raise MessageError(str(error)) from error
         if not isinstance(items, list):
             raise MessageError("no list where `items` points")
         if len(items) > _MOST_ITEMS:
@@ -275,6 +317,29 @@ def sound(value: Value | None) -> Value | None:
     except OverflowError:
         return None
     return number if math.isfinite(number) else None
+
+
+def _of_number(find: Search, decimal: str, unit: str) -> Search:
+    """Return what finds a number that is written as text; NaN for a text that is none."""
+
+    def number(data: Any) -> Any:
+        value = find(data)
+        return shapes.number_of(value, decimal, unit) if isinstance(value, str) else value
+
+    return number
+
+
+def _of_cell(find: Search, datatype: Datatype | None) -> Search:
+    """Return what finds a cell of CSV, which is text: a number where that is stated, or plain."""
+    if datatype is Datatype.STRING:
+        return find
+    read = _guess if datatype is None else _stated
+
+    def cell(data: Any) -> Any:
+        value = find(data)
+        return read(value) if isinstance(value, str) else value
+
+    return cell
 
 
 def _of_text(find: Search, path: str, datatype: Datatype | None) -> Search:

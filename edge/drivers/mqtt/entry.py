@@ -82,6 +82,9 @@ class Entry(_json.Entry):
     cert_file: base.File | None = Field(None, description="our own certificate, where the broker wants one")
     key_file: base.File | None = None
     topic: Topic | None = Field(None, description="where the messages are; {asset} stands for the level with the asset")
+    asset_path: _json.Path | None = Field(
+        None, description="JMESPath of what says, in a message or an item of it, which asset it is of"
+    )
     one_asset: bool = Field(False, description="what + and # stand for belongs to one asset: its topics are all alike")
     retained: Literal["take", "ignore"] = Field(
         "take", description="what to do with messages that the broker keeps and sends at each connection"
@@ -117,7 +120,11 @@ class Entry(_json.Entry):
         if not self.address.startswith("mqtts:") and (self.ca_file or self.cert_file):
             raise ValueError("ca_file, cert_file and key_file need an mqtts:// address")
         mixed = sorted(t for t in self.topics() if not {"+", "#"}.isdisjoint(t) and ASSET not in t)
-        if mixed and not self.one_asset:
+        if self.asset_path is not None and (self.one_asset or self.events or self.blocks):
+            raise ValueError("`asset_path` names the asset of each item: leave out `one_asset`, `events` and `blocks`")
+        if self.asset_path is not None and any(ASSET in topic for topic in self.topics()):
+            raise ValueError(f"state `asset_path`, or {ASSET} in the topic: one of them names the asset")
+        if mixed and not self.one_asset and self.asset_path is None:
             raise ValueError(
                 f"{mixed[0]!r} may match the topics of several devices, whose values would be mixed: let {ASSET} stand "
                 "for the level that names the device, or state `one_asset: true` if all of them belong to one"
@@ -137,6 +144,8 @@ class Entry(_json.Entry):
         yield from self.blocks.items()
 
     def asset_ids(self, name: str) -> list[str]:
-        """Return the entry's own name, unless all topics name their asset."""
+        """Return the entry's own name, unless messages or all topics name their asset."""
         topics = self.topics()
+        if self.asset_path is not None:
+            return []
         return [] if topics and all(ASSET in topic for topic in topics) else [name]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from contract.model import Quality, Sample
 from edge.driver import Counters, Item
@@ -36,6 +36,7 @@ class Mapping:
         self._name = name
         self._ids = AssetIds() if ids is None else ids
         self._counters = counters
+        self._named = None if entry.asset_path is None else _json.search(entry.asset_path)
         self._reader = _json.Reader(name, entry, counters)
         self._routes = [self._route(entry, topic) for topic in sorted(entry.topics())]
         self._topic_of: dict[tuple[int, str], str] = {}  # by route and asset, the first one
@@ -43,7 +44,7 @@ class Mapping:
 
     def _route(self, entry: Entry, topic: str) -> Route:
         own = {name: each for name, each in entry.signals.items() if (each.topic or entry.topic) == topic}
-        is_mixed = not entry.one_asset and not {"+", "#"}.isdisjoint(topic)
+        is_mixed = not entry.one_asset and entry.asset_path is None and not {"+", "#"}.isdisjoint(topic)
         time, counters = entry.time, self._counters
         events = [
             _json.EventReader(name, each, time, counters)
@@ -76,12 +77,15 @@ class Mapping:
                 continue
             try:
                 if message is None and not route.is_binary:
-                    message = self._parsed(topic, payload)
+                    message = self._parsed(topic, payload, arrived_ns)
                 asset = self._asset(match)
                 if route.is_mixed:
                     self._tell_mixture(index, asset, topic)
                 if message is not None:
-                    self._reader.take(samples, route.fields, asset, message, arrived_ns, untimed=untimed)
+                    whose = self._asset_of if self._named is not None else None
+                    self._reader.take(
+                        samples, route.fields, asset, message, arrived_ns, untimed=untimed, asset_of=whose
+                    )
                 data = None if message is None else message[0]
                 for blocks in route.blocks:
                     others += blocks.blocks(asset, payload, data, arrived_ns)
@@ -91,8 +95,8 @@ class Mapping:
                 self._reader.reject(f"message on {topic!r}", error, payload)
         return [*samples, *others] if others else samples
 
-    def _parsed(self, topic: str, payload: bytes) -> _json.Message:
-        message = self._reader.parse(payload)
+    def _parsed(self, topic: str, payload: bytes, arrived_ns: int) -> _json.Message:
+        message = self._reader.parse(payload, arrived_ns)
         if message[0] is None:
             text = f"{self._name}: a message on {topic!r} is null: its values are kept as bad"
             self._counters.notes.tell("null message", text)
@@ -113,3 +117,11 @@ class Mapping:
         if match.lastindex is None:
             return self._name
         return self._ids.of(self._name, match[1])
+
+    def _asset_of(self, item: Any) -> str:
+        """Return the asset that an item names; raise MessageError."""
+        assert self._named is not None
+        name = self._named(item)
+        if isinstance(name, bool) or not isinstance(name, str | int) or name == "":
+            raise _json.MessageError(f"no name of an asset where `asset_path` points: {name!r:.40}")
+        return self._ids.of(self._name, str(name))

@@ -42,13 +42,16 @@ async def test_each_signal_is_read_once_and_has_a_verdict(context: Context) -> N
     assert not seen.is_well
 
 
-async def test_a_value_is_shown_as_the_plant_file_converts_it(context: Context) -> None:
-    async with machine_server(port := unused_port()):
-        entry = opcua(port, speed=("Speed", None))
-        scaled = {"speed": {"node": f"nsu={URI};s=Machine/Speed", "scale": 0.1, "offset": 5, "unit": "m/s"}}
-        entry = type(entry).model_validate(entry.model_dump(exclude_unset=True) | {"signals": scaled})
-        seen = await visit("cnc-1", entry, context, wait_s=5)
-    assert [(reading.value, reading.unit) for reading in seen.readings] == [(105.0, "m/s")]
+async def test_a_reading_is_in_the_unit_of_the_plant_file(context: Context) -> None:
+    async with machine_server(port := unused_port()) as server:
+        await server.write("Speed", 1234.5)
+        entry = opcua(port, speed=("Speed", None), state=("State", None)).model_dump(by_alias=True, exclude_unset=True)
+        entry["signals"]["speed"] |= {"scale": 0.1, "unit": "rpm"}
+        entry["signals"]["state"] |= {"scale": 0.1}
+        seen = await visit("cnc-1", load("opcua").Entry.model_validate(entry), context, wait_s=5)
+    speed, state = seen.readings
+    assert (speed.value, speed.unit, speed.why) == (123.45, "rpm", "")
+    assert (state.value, state.why) == ("idle", "'idle' is no double: state another `datatype`")
 
 
 async def test_a_machine_that_lists_its_own_signals_is_read_by_them(

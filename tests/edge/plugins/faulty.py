@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -26,7 +27,7 @@ SORTS: dict[str, Callable[[], BaseException]] = {
 class Entry(base.Entry):
     """`fails` is the method, `sort` how."""
 
-    fails: Literal["make", "connect", "read", "late_read", "history", "close", "write", "browse", "nothing"]
+    fails: Literal["make", "connect", "read", "late_read", "history", "close", "write", "browse", "hang", "nothing"]
     sort: Literal["error", "canceled", "exit", "group", "nonsense"] = "error"
 
 
@@ -84,4 +85,7 @@ class Driver:
         yield Tag(path, "speed")
 
     async def close(self) -> None:
+        while self._entry.fails == "hang" and not IS_HEALED.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(0.1)
         self._fail("close")
