@@ -97,17 +97,17 @@ async def detect(
     if found:
         return Answers(target.host, ip, ports, found)
     what, do = await _trouble(target, ip, ports, lookers, timeout_s)
-    if target.port:
-        others = [port for port in usual if port != target.port] if ports[target.port] == "refused" else [target.port]
-        elsewhere = await _elsewhere(target, ip, others, timeout_s) if driver or others != [target.port] else ""
-        return Answers(target.host, ip, ports, (), what, elsewhere or "; ".join((do, *lacking)))
-    return Answers(target.host, ip, ports, (), what, "; ".join((do, *lacking)))
+    others = ports if driver else {}
+    if ports.get(target.port) == "refused":
+        others = await _knock_all(ip, [port for port in usual if port != target.port], timeout_s)
+    do = await _elsewhere(target, ip, others, timeout_s) or "; ".join((do, *lacking))
+    return Answers(target.host, ip, ports, (), what, do)
 
 
-async def _elsewhere(target: Target, ip: str, ports: Sequence[int], timeout_s: float) -> str:
-    """Return what to do where something else answers than what was asked for, or on another port; "": nothing does."""
+async def _elsewhere(target: Target, ip: str, ports: Mapping[int, State], timeout_s: float) -> str:
+    """Return what to do where something answers that was not asked for; "": nothing does."""
     lookers, _ = await asyncio.to_thread(_lookers, "", "")
-    found = await _look(target, ip, await _knock_all(ip, ports, timeout_s), lookers, timeout_s)
+    found = await _look(target, ip, ports, lookers, timeout_s)
     return f"try {found[0].address}: there is {found[0].text}" if found else ""
 
 

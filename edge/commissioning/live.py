@@ -16,7 +16,7 @@ from edge.contain import Contained, Failed, outcome
 from edge.conversion import Conversions
 from edge.driver import DriverError
 from edge.drivers import load
-from edge.entry import Context, Entry
+from edge.entry import Context, Entry, SignalEntry
 from edge.notes import Notes
 
 WAIT_S: Final = 10.0
@@ -70,9 +70,11 @@ async def visit(name: str, entry: Entry, context: Context, *, wait_s: float = WA
     module, visiting = load(entry.driver), replace(context, is_visit=True)
     driver = Contained(lambda: module.Driver(name, entry, visiting), connect_s=wait_s, close_s=_CLOSE_S)
     seen: dict[str, Sample] = {}
+    signals = entry.signals
     try:
         await driver.connect()
-        await _read(driver, entry, seen, wait_s)
+        signals = driver.found or signals
+        await _read(driver, signals, seen, wait_s)
     except DriverError as error:
         if not seen:
             trouble, todo = await _trouble(entry, error)
@@ -80,16 +82,16 @@ async def visit(name: str, entry: Entry, context: Context, *, wait_s: float = WA
     finally:
         with suppress(Failed):
             await driver.close()
-    readings = list(_readings(entry, seen, driver, wait_s))
+    readings = list(_readings(signals, seen, driver.counters.notes, wait_s))
     todo = await _otherwise(entry) if readings and all(reading.why for reading in readings) else ""
     return Visit(name, entry.driver, entry.address, readings, todo=todo)
 
 
-async def _read(driver: Contained, entry: Entry, seen: dict[str, Sample], wait_s: float) -> None:
+async def _read(driver: Contained, signals: Mapping[str, SignalEntry], seen: dict[str, Sample], wait_s: float) -> None:
     """Read until each signal has been seen, at most so long; raise DriverError."""
     loop = asyncio.get_running_loop()
     end_s = loop.time() + wait_s
-    while set(entry.signals) - set(seen) and (left_s := end_s - loop.time()) > 0:
+    while set(signals) - set(seen) and (left_s := end_s - loop.time()) > 0:
         task = asyncio.ensure_future(driver.read())
         try:
             await asyncio.wait((task,), timeout=left_s)
@@ -103,12 +105,13 @@ async def _read(driver: Contained, entry: Entry, seen: dict[str, Sample], wait_s
                 seen.setdefault(item.signal, item)
 
 
-def _readings(entry: Entry, seen: Mapping[str, Sample], driver: Contained, wait_s: float) -> Iterable[Reading]:
-    conversions = Conversions.made(entry.signals, Notes())
-    for name, signal in entry.signals.items():
+def _readings(
+    signals: Mapping[str, SignalEntry], seen: Mapping[str, Sample], told: Mapping[str, str], wait_s: float
+) -> Iterable[Reading]:
+    conversions = Conversions.made(signals, Notes())
+    for name, signal in signals.items():
         sample = seen.get(name)
-        told = driver.counters.notes.items()
-        notes = [text.removeprefix(f"{name}: ") for kind, text in told if kind.endswith(f" of {name}")]
+        notes = [text.removeprefix(f"{name}: ") for kind, text in told.items() if kind.endswith(f" of {name}")]
         if sample is None:
             why = notes[0] if notes else f"no value within {wait_s:g} s: does the machine say it only now and then?"
             yield Reading(name, unit=signal.unit, why=why)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -51,6 +52,17 @@ async def test_a_reading_is_in_the_unit_of_the_plant_file(context: Context) -> N
     speed, state = seen.readings
     assert (speed.value, speed.unit, speed.why) == (123.45, "rpm", "")
     assert (state.value, state.why) == ("idle", "'idle' is no double: state another `datatype`")
+
+
+async def test_a_machine_that_lists_its_own_signals_is_read_by_them(
+    context: Context, request: pytest.FixtureRequest
+) -> None:
+    peers = import_module("tests.edge.drivers.peers.shdr")
+    async with peers.peer(request) as machine:
+        said = {key: value for key, value in machine.entry(machine.port).items() if key != "signals"}
+        seen = await visit("m", load("shdr").Entry.model_validate({"driver": "shdr", **said}), context, wait_s=3)
+    assert len(seen.readings) == 2
+    assert {reading.value for reading in seen.readings} >= {0.0}
 
 
 async def test_who_is_not_there_delays_nobody_and_all_end(context: Context) -> None:
