@@ -17,9 +17,11 @@ from asyncua.common.utils import Buffer, ServiceError
 from asyncua.ua import ua_binary
 from asyncua.ua.uaerrors import UaError, UaStatusCodeError
 
+from edge.drivers.opcua.changes import changes
+
 _WITH_XML: Final = 2  # OPC 10000-6, 5.2.2.15: encoding of the body of an ExtensionObject
 _WITH_BODY: Final = 1
-_OF_PROTOCOL: Final = (ua.DataChangeNotification, ua.StatusChangeNotification, ua.HistoryData)
+_OF_PROTOCOL: Final = (ua.StatusChangeNotification, ua.HistoryData)
 _ERRORS: Final = (
     UaError,
     ValueError,
@@ -53,6 +55,9 @@ def is_damage(error: BaseException) -> bool:
 def _tolerant_extension_object(data: Buffer) -> Any:
     start = data.copy()
     kind, encoding = ua_binary.nodeid_from_binary(start), start.read(1)[0]
+    if (found := changes(kind, encoding, start)) is not None:
+        data.skip(len(data) - len(start))
+        return found
     if encoding == _WITH_XML:
         data.skip(len(data) - len(start))
         return ua.ExtensionObject(TypeId=kind, Body=ua_binary.Primitives.Bytes.unpack(data))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import struct
 import time
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final
@@ -16,6 +17,8 @@ from edge.drivers._poll import Poll
 from edge.drivers.opcua import events, history
 from edge.drivers.opcua.blocks import BlockReader
 from edge.drivers.opcua.browse import browse
+from edge.drivers.opcua.changes import Changes
+from edge.drivers.opcua.decoding import is_damage
 from edge.drivers.opcua.entry import Entry
 from edge.drivers.opcua.events import EventReader
 from edge.drivers.opcua.nodes import Item, NoNodeError, namespaces_of, node_of, resolve
@@ -235,14 +238,8 @@ class OpcuaDriver:
     def _told(self, result: ua.PublishResult) -> list[driver.Item]:
         found: list[driver.Item] = []
         for part in result.NotificationMessage.NotificationData or ():
-            if isinstance(part, ua.DataChangeNotification):
-                changes = part.MonitoredItems or ()
-                for change in changes:
-                    item = self._items.get(change.ClientHandle)
-                    if item is not None:
-                        found.append(self._reader.sample(item, change.Value))
-                if self.entry.blocks:
-                    found += self._blocks.blocks([(change.ClientHandle, change.Value) for change in changes])
+            if isinstance(part, Changes):
+                found += self._changed(part)
             elif isinstance(part, ua.EventNotificationList):
                 found += self._events.items(part.Events or ()) if self._events else ()
             elif isinstance(part, ua.StatusChangeNotification):
@@ -255,6 +252,18 @@ class OpcuaDriver:
                 self.counters.rejected += 1
                 self.counters.notes.tell("notification", f"{self.name}: events that cannot be decoded are left out")
         return found
+
+    def _changed(self, changes: Changes) -> list[driver.Item]:
+        """Return what a notification of changes says; raise Lost when it cannot be read: then node by node is asked."""
+        try:
+            samples, others = changes.samples(self.name, self._items, self._reader.sample)
+        except Exception as error:
+            if not is_damage(error) and not isinstance(error, struct.error):
+                raise
+            self._damaged = True
+            self.counters.rejected += 1
+            raise Lost(f"{self.entry.address}: the server sends what cannot be decoded: {error}") from error
+        return [*samples, *self._blocks.blocks(others)] if others else list(samples)
 
     async def _ask(self, services: Services) -> list[driver.Item]:
         async with self._poll.turn():
