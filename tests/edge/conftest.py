@@ -33,6 +33,7 @@ from simulators.faces.mtconnect import MtConnect
 from simulators.factory import Factory
 from simulators.fault import LinkFault
 
+pytest.register_assert_rewrite("tests.edge.drivers.conformance")
 URI = "urn:test:machine"
 
 

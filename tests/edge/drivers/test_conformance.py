@@ -9,9 +9,7 @@ from pathlib import Path
 import pytest
 
 from edge.drivers import driver_names
-
-pytest.register_assert_rewrite("tests.edge.drivers.conformance")
-from tests.edge.drivers.conformance import Conformance, Peer  # noqa: E402
+from tests.edge.drivers.conformance import Conformance, Peer
 
 PEERS = Path(__file__).with_name("peers")
 
