@@ -8,6 +8,10 @@ from pydantic import Field, model_validator
 
 from edge import entry as base
 
+FindSignals = Annotated[
+    bool, Field(description="where the entry lists no signals, all data items of the device are signals")
+]
+
 
 class EventsEntry(base.Model):
     """Which conditions of the device are told as events."""

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from edge import entry as base
 from edge.drivers._http import SCHEMES
-from edge.drivers._mtconnect.entry import EventsEntry, SignalEntry
+from edge.drivers._mtconnect.entry import EventsEntry, FindSignals, SignalEntry
 
 
 def _address(text: str) -> str:
@@ -43,9 +43,8 @@ class Entry(base.Entry):
         1.0, description="how often an agent is asked that does not stream"
     )
     timeout_s: Annotated[float, Field(gt=0, le=60)] = Field(4.0, description="time for one answer")
-    signals: Mapping[base.SignalName, SignalEntry] = Field(
-        default_factory=dict, description="not stated: all data items of the device; {}: none"
-    )
+    signals: Mapping[base.SignalName, SignalEntry] = Field(default_factory=dict, description="none: see `find_signals`")
+    find_signals: FindSignals = True
     events: Annotated[
         EventsEntry | None, BeforeValidator(base.on_or_off, json_schema_input_type=EventsEntry | bool | None)
     ] = Field(None, description="conditions as events; true: all of the device; not stated: none")

@@ -145,7 +145,7 @@ class ShdrDriver:
     def _choose(self, device: Device) -> dict[str, str]:
         """Choose what is read of a device; return why signals have no data item, by signal."""
         entry, tell = self._entry, self.counters.notes.tell
-        finds = entry.devices_file is not None and "signals" not in entry.model_fields_set
+        finds = entry.devices_file is not None and entry.find_signals and not entry.signals
         self.found = signals_of(device) if finds else {}
         items, missing = resolve(entry.signals or self.found, device)
         for signal, why in missing.items():

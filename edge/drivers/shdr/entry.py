@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from edge import entry as base
-from edge.drivers._mtconnect.entry import EventsEntry, SignalEntry
+from edge.drivers._mtconnect.entry import EventsEntry, FindSignals, SignalEntry
 
 SCHEMES: Final = {"shdr": 7878}
 
@@ -33,9 +33,9 @@ class Entry(base.Entry):
     )
     encoding: base.Encoding = Field("utf-8", description="of its texts")
     signals: Mapping[base.SignalName, SignalEntry] = Field(
-        default_factory=dict,
-        description="not stated: all data items of the model, {}: none; `data_item` is the adapter's key",
+        default_factory=dict, description="`data_item` is the adapter's key; none: see `find_signals`"
     )
+    find_signals: FindSignals = True
     events: Annotated[
         EventsEntry | None, BeforeValidator(base.on_or_off, json_schema_input_type=EventsEntry | bool | None)
     ] = Field(None, description="conditions as events; true: all of the device; not stated: none")

@@ -31,7 +31,7 @@ async def listen(context: Context) -> AsyncIterator[Callable[..., Any]]:
     drivers: list[Driver] = []
 
     async def start(agent: Any, events: Any = True, **options: Any) -> Driver:
-        settings = {"address": agent.url, "interval_s": 0.01, "heartbeat_s": 1, "signals": {}, "events": events}
+        settings = {"address": agent.url, "interval_s": 0.01, "heartbeat_s": 1, "find_signals": False, "events": events}
         drivers.append(Driver("cnc-01", Entry.model_validate(settings | options), context))
         await drivers[-1].connect()
         return drivers[-1]
