@@ -18,6 +18,7 @@ from edge.drivers._mtconnect.entry import EventsEntry, SignalEntry
 
 UNAVAILABLE: Final = "UNAVAILABLE"
 MOST_NAME: Final = 128  # characters of a signal's
+MOST_FOUND: Final = 3000
 _SHOWN: Final = 8  # names in an error
 _MOST_ACTIVE: Final = 50  # warnings and faults of one condition
 # events that are whole numbers (IntegerEventType of MTConnectStreams_2.0.xsd); others that are numbers have units
@@ -89,8 +90,10 @@ def resolve(signals: Mapping[str, SignalEntry], device: Device) -> tuple[list[It
     return items, missing
 
 
-def signals_of(device: Device) -> dict[str, SignalEntry]:
+def signals_of(device: Device, counters: Counters) -> dict[str, SignalEntry]:
     """Return a signal for each data item of a device that has a single value, or three, called as the device calls it.
+
+    There are MOST_FOUND at most, which surely fit into a birth; it is noted that there are more.
 
     Samples are numbers in the unit of the model, events and conditions text. A name that cannot be a signal's, or that
     two data items have, gives way to the id (decision 0011 says how names become readable).
@@ -100,6 +103,10 @@ def signals_of(device: Device) -> dict[str, SignalEntry]:
     for item in device.items:
         if item.representation in _UNREAD or item.representation == "DATA_SET":
             continue
+        if len(found) > MOST_FOUND - 3:
+            text = f"{device.name} has more than {MOST_FOUND} data items, and no more are read: list those that count"
+            counters.notes.tell("too many", text)
+            break
         stem = signal_name(item.name if item.name and names[item.name] == 1 else item.id)
         is_vector, unit = item.units.endswith("_3D"), item.units.removesuffix("_3D")
         for index in range(3) if is_vector else (None,):

@@ -72,7 +72,7 @@ class MtconnectDriver:
                 raise
             self._lost = f"{self.entry.address}: {error}"  # but one may look around
             return
-        self.found = signals_of(device) if self.entry.find_signals and not self.entry.signals else {}
+        self.found = signals_of(device, self.counters) if self.entry.find_signals and not self.entry.signals else {}
         items, missing = resolve(self.entry.signals or self.found, device)
         where = f"(`shopfloor browse {self.entry.address}` shows what it has)"
         if missing and not items:

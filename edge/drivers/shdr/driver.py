@@ -146,7 +146,7 @@ class ShdrDriver:
         """Choose what is read of a device; return why signals have no data item, by signal."""
         entry, tell = self._entry, self.counters.notes.tell
         finds = entry.devices_file is not None and entry.find_signals and not entry.signals
-        self.found = signals_of(device) if finds else {}
+        self.found = signals_of(device, self.counters) if finds else {}
         items, missing = resolve(entry.signals or self.found, device)
         for signal, why in missing.items():
             tell("data item", f"{self._name}: {signal}: {why}", signal)
