@@ -168,7 +168,9 @@ class Device:
             return Written("unknown", f"it was set, and cannot be read back: {error}")
 
     async def browse(self, path: str = "") -> AsyncIterator[Tag]:
-        """Yield what the device lets one read, at most `browse_limit`; raise Lost."""
+        """Yield what the device lets one read, at most `browse_limit`; raise Unreachable or Lost."""
+        if not self._is_open:
+            await self.connect()
         found = 0
         async with self._poll.line:
             tags = self._memory.look(self._exchange, path)

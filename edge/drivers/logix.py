@@ -371,6 +371,8 @@ class Driver:
 
         Of a controller that does not list them, those of the plant file.
         """
+        if self._controller is None:
+            await self.connect()
         async with self._poll.line:
             try:
                 found = await self._listed()

@@ -254,6 +254,8 @@ class _Memory:
 class Driver(_polled.Device):
     """Asks one device."""
 
+    silence = "is it on, does no firewall drop it, and are `unit_id` and `framing` its own?"
+
     def __init__(self, name: str, entry: Entry, context: base.Context) -> None:
         cells = {signal: _cell(said, entry) for signal, said in entry.signals.items()}
         super().__init__(name, entry, _Memory(entry), cells)

@@ -110,8 +110,9 @@ class ShdrDriver:
     async def browse(self, path: str = "") -> AsyncIterator[Tag]:
         """Yield the data items of the device (without a model: the keys that the adapter told at the connection)."""
         if self._line is None or self._device is None:
-            raise Lost(f"{self._entry.address}: not connected")
+            await self.connect()
         device = self._device
+        assert device is not None
         if self._entry.devices_file is None:
             keys = [plain(key, is_number=_is_number(seen.text or "")) for key, seen in self._seen.items()]
             device = Device("Device", "", "", keys)

@@ -237,6 +237,18 @@ class Conformance:
         finally:
             saying.cancel()
 
+    async def test_a_look_around_needs_no_connection_before(
+        self, make: Callable[..., Driver], peer: Peer, cable: Cable
+    ) -> None:
+        driver = make()
+        saying = asyncio.create_task(_keep_saying(peer))
+        try:
+            entry = peer.entry(cable.port)["signals"]["speed"]
+            [*_, tag] = await _seen(driver, "", entry)
+            assert tag.address in entry.values()
+        finally:
+            saying.cancel()
+
     # the line
 
     async def test_nobody_there_is_told_and_tried_again(
