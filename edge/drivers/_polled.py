@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Any, ClassVar, Final, Protocol, TypeVar
+from typing import Annotated, Any, ClassVar, Final, Protocol, TypeGuard, TypeVar
 
 from pydantic import Field
 
@@ -159,13 +160,16 @@ class Device:
                 return Written("failed", f"the device refuses it: {error}")
             except LineError as error:
                 return Written("unknown" if was_open else "failed", str(error))
-            return await self._read_back(cell)
+            return await self._read_back(cell, value)
 
-    async def _read_back(self, cell: Cell) -> Written:
+    async def _read_back(self, cell: Cell, value: Value) -> Written:
         try:
-            return Written("done", value=cell.codec.decode(await self._exchange(self._memory.read, cell.span)))
+            now = cell.codec.decode(await self._exchange(self._memory.read, cell.span))
         except (RefusedError, LineError, ValueError) as error:
             return Written("unknown", f"it was set, and cannot be read back: {error}")
+        if now == value or (_is_number(now) and _is_number(value) and math.isclose(now, value, rel_tol=1e-6)):
+            return Written("done", value=now)
+        return Written("failed", f"the device took {value!r} but shows {now!r}", now)
 
     async def browse(self, path: str = "") -> AsyncIterator[Tag]:
         """Yield what the device lets one read, at most `browse_limit`; raise Unreachable or Lost."""
@@ -200,6 +204,8 @@ class Device:
         for request in [*self._plan, *(self._request([name]) for name in due)]:
             samples += await self._ask_for(request, plan)
         self._plan = plan
+        if any(name not in self._refused for name in due):  # a device that was busy, say, takes large requests again
+            self._plan = self._merged({name: each for name, each in self._cells.items() if name not in self._refused})
         return samples
 
     async def _ask_for(self, request: _Request, plan: list[_Request]) -> list[Sample]:
@@ -288,6 +294,10 @@ class Device:
 
     def _told(self, wanted: type[DriverError], error: LineError) -> DriverError:
         return wanted(f"{self._entry.address}: {error}{': ' if error.do else ''}", error.do)
+
+
+def _is_number(value: Value | None) -> TypeGuard[int | float]:
+    return isinstance(value, int | float)
 
 
 def _not_connected() -> LineError:

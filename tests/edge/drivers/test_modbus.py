@@ -95,6 +95,33 @@ async def test_what_was_refused_is_asked_for_again(context: Context) -> None:
     assert values == [5]
 
 
+async def test_a_device_that_was_busy_is_asked_in_one_request_again(context: Context) -> None:
+    async with peer() as machine:
+        near = {f"r{at}": {"register": f"holding/{at}"} for at in (3, 4, 9)}
+        driver = Driver("meter", entry(machine, near, poll_s=0.001), context)
+        await driver.connect()
+        machine.is_busy = True
+        assert {sample.value for sample in await driver.read()} == {None}
+        machine.is_busy = False
+        while not await driver.read():
+            pass
+        machine.asked.clear()
+        assert {sample.value for sample in await driver.read()} == {0}
+        await driver.close()
+    assert machine.asked == [(3, 3, 7)]
+
+
+async def test_what_a_device_does_not_take_as_it_was_written_has_failed(context: Context) -> None:
+    async with peer() as machine:
+        machine.most_value = 100
+        driver = Driver("meter", entry(machine, {"x": {"register": "holding/0", "writable": True}}), context)
+        await driver.connect()
+        done, failed = await driver.write("meter", "x", 100), await driver.write("meter", "x", 101)
+        await driver.close()
+    assert done == ("done", "", 100)
+    assert failed == ("failed", "the device took 101 but shows 100", 100)
+
+
 async def test_a_number_that_is_none_has_no_value(context: Context) -> None:
     async with peer() as machine:
         machine.holding[10:12] = struct.unpack(">2H", struct.pack(">f", float("nan")))

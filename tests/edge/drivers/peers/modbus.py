@@ -25,6 +25,8 @@ class ModbusPeer(Peer):
         self.port = unused_port()
         self.holding = [0] * 100  # all that it has
         self.is_gateway = False  # whose device does not answer
+        self.is_busy = False
+        self.most_value = 0xFFFF  # larger ones are cut to that
         self.asked: list[tuple[int, int, int]] = []  # function, address and count of each request
 
     def entry(self, port: int) -> dict[str, Any]:
@@ -50,10 +52,12 @@ class ModbusPeer(Peer):
         self.asked.append((function, address, count))
         if self.is_gateway:
             return ExcCodes.GATEWAY_NO_RESPONSE
+        if self.is_busy:
+            return ExcCodes.DEVICE_BUSY
         if address + count > len(self.holding):
             return ExcCodes.ILLEGAL_ADDRESS
         if wanted is not None:
-            self.holding[address : address + count] = wanted
+            self.holding[address : address + count] = [min(word, self.most_value) for word in wanted]
         current[: len(self.holding)] = self.holding
         return None
 
