@@ -58,7 +58,8 @@ class Answers:
 
     def as_json(self) -> dict[str, Any]:
         """Return it as JSON; ports are texts there."""
-        return asdict(self) | {"ports": {str(port): state for port, state in self.ports.items()}}
+        ports = {str(port): state for port, state in self.ports.items()}
+        return asdict(self) | {"ports": ports, "found": [asdict(each) for each in self.found]}
 
 
 class _Looker(NamedTuple):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import threading
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -79,3 +82,56 @@ def see_machine(page: Page, plant: Any, words: tuple[str, ...]) -> None:
     expect(page.get_by_role("heading", name=words[1])).to_be_visible(timeout=30_000)
     expect(page.get_by_text("spindle_speed").first).to_be_visible()
     expect(page.locator("canvas").first).to_be_visible()
+
+
+class _Oven(BaseHTTPRequestHandler):
+    """A machine that shows its values as JSON."""
+
+    def do_GET(self) -> None:
+        body = json.dumps({"zone": {"temperature": 451.5}, "program": "bake"}).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_said: Any) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def oven() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Oven)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/status"
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_machine_is_connected_from_its_address(
+    make_plant: Callable[[], Any], browser: Browser, shots: Path, oven: str
+) -> None:
+    plant = make_plant()
+    plant.start("--no-fault")
+    page = browser.new_context(locale="zh-CN", viewport={"width": 1280, "height": 900}).new_page()
+    page.goto(plant.ready(400))
+    page.fill("input[name=new-password]", PASSWORD)
+    page.fill("input[name=repeat]", PASSWORD)
+    page.locator("button[type=submit]").click()
+    page.get_by_role("link", name="接入机器").click()
+    page.fill("input[name=address]", "127.0.0.1:1")
+    page.keyboard.press("Enter")
+    expect(page.get_by_test_id("answers")).to_contain_text("127.0.0.1", timeout=30_000)
+    page.fill("input[name=address]", oven)
+    page.keyboard.press("Enter")
+    expect(page.get_by_test_id("answers")).to_contain_text("http", timeout=30_000)
+    page.get_by_role("button", name="显示标签").click()
+    expect(page.get_by_test_id("tags")).to_contain_text("zone.temperature", timeout=30_000)
+    page.fill("input[name=machine]", "oven-1")
+    page.fill("input[name=kind]", "oven")
+    page.get_by_role("button", name="预览").click()
+    expect(page.get_by_test_id("proposal")).to_contain_text("driver: http", timeout=30_000)
+    page.screenshot(path=shots / "connect-zh-CN.png", full_page=True)
+    page.get_by_role("button", name="接入", exact=True).click()
+    page.get_by_test_id("connected").get_by_role("link").click(timeout=30_000)
+    expect(page.locator("main")).to_contain_text("451.5", timeout=30_000)

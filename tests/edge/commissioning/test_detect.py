@@ -7,6 +7,7 @@ import ssl
 from importlib import import_module
 from typing import Any
 
+import orjson
 import pytest
 
 from edge import drivers
@@ -30,6 +31,14 @@ async def test_an_opc_ua_server() -> None:
     assert found.options == {"security": "none"}
     assert "'FreeOpcUa Python Server'" in found.text
     assert "anyone on the network can read" in found.todo
+
+
+async def test_what_answers_and_what_does_not_can_be_sent_as_json() -> None:
+    async with peer() as machine:
+        for port in (machine.port, unused_port()):
+            said = (await detect(f"127.0.0.1:{port}")).as_json()
+            assert orjson.loads(orjson.dumps(said)) == said
+            assert isinstance(said["found"], list)
 
 
 async def test_a_broker(broker: Any) -> None:
