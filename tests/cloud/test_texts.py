@@ -20,6 +20,8 @@ OTHERWISE: Final = {
     "start": "a time: nothing else is kept",
     "end": "a time: nothing else is kept",
     "POST /api/v1/auth/login username": "nobody is made by it",
+    "POST /api/v1/assets/{asset}/commands description": "what a machine that is not ours says of its tags",
+    "POST /api/v1/assets/{asset}/commands unit": "what a machine that is not ours says of its tags",
 }
 
 

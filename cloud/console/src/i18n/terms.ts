@@ -105,12 +105,17 @@ const DESCRIPTIONS: Readonly<Record<string, string>> = {
   "values or messages thrown away since the start, for any reason": "启动以来因任何原因丢弃的数值或消息",
   "values that do not fit their datatype, kept as bad": "与数据类型不符、标为坏质量的数值",
   "what became of the messages of the spool": "缓存中各消息的去向",
+  "the plant file that runs: its hash, 12 digits of it": "正在使用的工厂文件：其哈希值的前 12 位",
+  "why the plant file on disk is another one; empty: it is not": "磁盘上的工厂文件未被采用的原因；为空表示已采用",
   "why it is not read; empty: it is": "无法读取的原因；为空表示正常",
 };
 
 /** Why a machine is not there, by the server's code: what is so, and what to do. English is the server's own text. */
 const REASONS: Readonly<Record<string, readonly [what: string, todo: string]>> = {
   unreachable: ["边缘程序无法连接到这台机器。", "机器开机了吗？工厂文件中的地址和端口正确吗？"],
+  wrong_address: ["这不是可用的机器地址。", "请按驱动的写法填写：名称或 IP 地址、端口，或 opc.tcp://… 这样的地址。"],
+  unknown_name: ["没有这个名称的计算机。", "请检查拼写，改写 IP 地址，或询问网络管理员。"],
+  not_allowed: ["边缘程序的设置不允许询问这个网络。", "请在边缘端的 SHOPFLOOR_PROBE_NETWORKS 中加入该网络。"],
   login_refused: ["机器拒绝了登录：用户名或密码不对，或该用户没有权限。", "请检查工厂文件中的 user 和 password_file，以及该用户在机器上的权限。"],
   unknown_signals: ["已连接到机器，但工厂文件中列出的信号它一个也没有。", "请更正工厂文件中的信号地址。以下命令列出机器提供的信号："],
   unreadable_password: ["边缘程序无法读取此机器的密码文件。", "请检查工厂文件中的 password_file 及其文件权限。"],
