@@ -71,6 +71,8 @@ async def test_a_reader_with_a_short_queue_is_told_all_with_its_simulated_time(t
             node = client.get_node(ua.NodeId(f"pump-01/{place}", space))
             await subscription.subscribe_data_change(node, queuesize=20)
             await running
+            while len(reader.heard) <= MINUTE:  # noqa: ASYNC110 what is sent may be on its way
+                await asyncio.sleep(0.01)
             condition = client.get_node(ua.NodeId("pump-01/Alarms/controller/Time", space))
             alarm_s = (await condition.read_value()).replace(tzinfo=UTC).timestamp() - FROM_NS / NS
     finally:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
+import subprocess
 import sys
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache
 from typing import Any
 
 import pytest
@@ -46,7 +49,7 @@ class LogixPeer(Peer):
     async def shown(self) -> float:
         return float(await asyncio.to_thread(self.ask, "Speed"))
 
-    def ask(self, tag: str, value: float | None = None) -> Any:
+    def ask(self, tag: str, value: float | list[int] | None = None) -> Any:
         with self._lock:
             answer = self._plc.Read(tag) if value is None else self._plc.Write(tag, value)
         assert answer.Status == "Success", answer
@@ -58,20 +61,27 @@ class LogixPeer(Peer):
             self._plc.conn.msg_socket.close()
 
 
+@cache
+def _port() -> int:
+    """Start the controller, which takes two seconds, and return its port; it ends with the process of the tests."""
+    address = f"127.0.0.1:{unused_port()}"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cpppo.server.enip", "--no-udp", "--address-output", "--address", address, *TAGS],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    atexit.register(process.wait)
+    atexit.register(process.kill)
+    assert process.stdout is not None
+    told = process.stdout.readline()  # Network TCP Server address = ('127.0.0.1', 45123)
+    return int(told.split()[-1].rstrip(b")"))
+
+
 @asynccontextmanager
 async def peer(_request: pytest.FixtureRequest | None = None) -> AsyncIterator[LogixPeer]:
-    address = f"127.0.0.1:{unused_port()}"
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "cpppo.server.enip", "--no-udp", "--address-output", "--address", address, *TAGS),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    assert process.stdout is not None
-    try:
-        told = await process.stdout.readline()  # Network TCP Server address = ('127.0.0.1', 45123)
-        machine = LogixPeer(int(told.split()[-1].rstrip(b")")))
-        yield machine
-        machine.close()
-    finally:
-        process.terminate()
-        await process.wait()
+    machine = LogixPeer(await asyncio.to_thread(_port))
+    for tag in TAGS:
+        name, _, kind = tag.partition("=")
+        await asyncio.to_thread(machine.ask, *(("Line[0]", [0] * 10) if "[" in kind else (name, 0)))
+    yield machine
+    machine.close()
