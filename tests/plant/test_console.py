@@ -119,6 +119,11 @@ def test_a_machine_is_connected_from_its_address(
     page.fill("input[name=repeat]", PASSWORD)
     page.locator("button[type=submit]").click()
     page.get_by_role("link", name="接入机器").click()
+    lines = page.locator("select[name=line] option")
+    while lines.all_inner_texts() != ["assembly/line1", "machining/line1"]:  # the third is of another maker
+        page.wait_for_timeout(500)
+        page.reload()
+        page.locator("select[name=line], .panel strong").first.wait_for()
     page.fill("input[name=address]", "127.0.0.1:1")
     page.keyboard.press("Enter")
     expect(page.get_by_test_id("answers")).to_contain_text("127.0.0.1", timeout=30_000)

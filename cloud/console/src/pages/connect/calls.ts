@@ -44,15 +44,16 @@ export interface Applied {
 /** The edge did not do what was wished; the text says why, in its own words. */
 export class RefusedError extends Error {}
 
+const PLANT_FILE = "Health/plant_file";
 const ASK_EVERY_MS = 300;
 const EXPIRES_S = 60;
 const OPEN: readonly string[] = ["queued", "sent"];
 
+/** The lines whose edge node is one of ours, and follows a plant file: those of other makers take no wishes. */
 export async function fetchLines(): Promise<Line[]> {
-  const assets = await unwrap(api.GET("/api/v1/assets"));
-  return assets
-    .filter((asset) => asset.kind === "node")
-    .map(({ id, area, line }) => ({ node: id, area, line }));
+  const nodes = (await unwrap(api.GET("/api/v1/assets"))).filter(({ kind }) => kind === "node");
+  const details = await Promise.all(nodes.map(({ id }) => unwrap(api.GET("/api/v1/assets/{asset}", { params: { path: { asset: id } } }))));
+  return details.filter(({ signals }) => signals.some(({ name }) => name === PLANT_FILE)).map(({ id, area, line }) => ({ node: id, area, line }));
 }
 
 export const detect = (node: string, address: string): Promise<Answers> => done(node, { verb: "detect", driver: "", address, expires_s: EXPIRES_S }) as Promise<Answers>;
