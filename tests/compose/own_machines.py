@@ -18,7 +18,6 @@ from stack import MACHINES, Stack
 UP = "docker compose -f docker-compose.yml -f deploy/plc.yml up -d"
 CHECK = "docker compose -f docker-compose.yml -f deploy/plc.yml run --rm check"
 LOGS = "docker compose -f docker-compose.yml -f deploy/plc.yml logs edge-machining"
-RESTART = "docker compose -f docker-compose.yml -f deploy/plc.yml restart edge-machining"
 LOGIN = "docker compose exec cloud shopfloor login"
 PLANT = """\
 enterprise: acme
@@ -91,12 +90,11 @@ def plant_file(own: Stack, file: Path) -> None:
 
 
 def own_device(own: Stack, folder: Path) -> None:
-    """A device on the host speaks to the broker with the certificate `machine`; a changed plant file is read."""
+    """A device on the host speaks to the broker with the certificate `machine`; a changed plant file is applied."""
     own.inside(folder).documented('docker cp "$(docker compose ps -aq provision)":/secrets/machine .')
     with device(folder / "machine", int(own.environ["SHOPFLOOR_MQTT_PORT"])) as client:
         heard(own, client, "force")
         (folder / "plant.yaml").write_text(PLANT + "              stroke: {path: stroke, unit: mm}\n")
-        own.documented(RESTART)
         heard(own, client, "stroke")
     check(own.machines() == ["press-1"], f"the API knows {own.machines()}")
     own.documented("docker compose exec edge-machining sh")
