@@ -75,8 +75,9 @@ def test_every_simulated_signal_has_samples_15_s_after_the_link(make_plant: Call
 
 def test_nobody_else_reads_what_it_keeps(plant: Any, wait_until: Any) -> None:
     assert_data_goes_on(plant, wait_until)
+    kept = {"plant.yaml", "edge.log", "shopfloor.db", "gateway.spool"}
+    wait_until(lambda: kept <= {path.name for path in plant.home.rglob("*")}, 30, plant.told)
     files = list(plant.home.rglob("*"))
-    assert {"plant.yaml", "edge.log", "shopfloor.db", "gateway.spool"} <= {path.name for path in files}
     wide = [
         str(path.relative_to(plant.home)) for path in files if path.lstat().st_mode & 0o077 and not path.is_symlink()
     ]
